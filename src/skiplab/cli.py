@@ -20,7 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments[:1] == ["train"]:
         train_main(arguments[1:])
         return
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed, others = parser.parse_known_args(arguments)
+    if others and ("overrides" not in parsed or any(word.startswith("-") for word in others)):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:  # argparse takes overrides before an option, and leaves those behind it
+        parsed.overrides += others
     _explain(lambda: parsed.run(parsed))
 
 
@@ -90,6 +95,8 @@ def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
     Raises:
         SkiplabError: where there is no such experiment or profile.
     """
+    from skiplab.analysis.claims import read_claims
+
     folder, presets = project_dir("experiments") / experiment, project_dir("conf") / "experiment"
     claims, study = folder / "claims.yaml", f"{experiment}_{profile}"
     if not claims.exists():
@@ -98,6 +105,7 @@ def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
     if not (presets / f"{study}.yaml").exists():
         found = sorted(path.stem.removeprefix(f"{experiment}_") for path in presets.glob(f"{experiment}_*.yaml"))
         raise SkiplabError(f"unknown profile {profile!r} of {experiment}; valid: {', '.join(found)}")
+    read_claims(claims)  # a claims file that can't be read is told before anything is trained
     train(["-m", f"experiment={study}", "hydra/launcher=joblib", f"run.study={study}", *overrides])
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     report(study, runs_dir, str(claims))

@@ -158,7 +158,8 @@ def test_unequal_arms_are_named(runs):
 
 def test_long_names_stay_inside_a_figure(runs):
     for arm in ("plain", "identity", "scaled, update_factor 0.5 " * 9):
-        runs.trial(choices={"connection": arm}, summary={"skill_train": 0.5})
+        for depth in (4, 8):
+            runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary={"skill_train": 0.5})
     figure = figures.headline_figure(read_study("s", runs.folder))
     to_svg(figure)
     (legend,) = figure.legends
@@ -187,12 +188,23 @@ def test_figures_draw_each_arm_in_each_panel(fill, draw, tmp_path):
 
 def test_an_outcome_figure_shows_its_baselines_and_every_seed(fill):
     study = read_study("s", fill(effect=0.1, num_seeds=4).folder)
-    figure = figures.outcome_by_depth(study, "loss_val")
+    figure = figures.outcome(study, "loss_val")
     ax = figure.axes[0]
     labels = [line.get_label() for line in ax.get_lines()]
     assert {"zero predictor", "best affine predictor"} <= set(labels)
     dots = [line for line in ax.get_lines() if line.get_marker() == "."]
     assert sum(len(line.get_xdata()) for line in dots) == 2 * 3 * 4
+
+
+def test_without_depths_arms_are_rows_from_the_best_down(runs):
+    for arm, skills in {"plain": (0.1, 0.3), "identity": (0.7, 0.9), "dense": (0.5, 0.5)}.items():
+        for seed, skill in enumerate(skills):
+            runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill})
+    figure = figures.headline_figure(read_study("s", runs.folder))
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["plain", "dense", "identity"]  # upwards
+    dots = [line for line in ax.get_lines() if line.get_marker() == "." and len(line.get_xdata())]
+    assert sorted(value for line in dots for value in line.get_xdata()) == [0.1, 0.3, 0.5, 0.5, 0.7, 0.9]
 
 
 def test_a_loss_curve_is_the_geometric_mean(runs):

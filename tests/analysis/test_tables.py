@@ -54,6 +54,24 @@ def test_a_failed_arm_and_its_diverged_trials(runs, capsys):
     assert "3 done, 3 diverged" in text
 
 
+def test_an_arm_that_failed_takes_no_effect_from_the_others(runs):
+    for seed in range(3):
+        for arm, skill in {"plain": 0.2, "identity": 0.7, "broken": 0.01}.items():
+            runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill + seed / 100})
+    table = comparison_table(read_study("s", runs.folder)).set_index("treatment")
+    assert table.at["identity", "effect"] == pytest.approx(0.5)
+    assert table.at["identity", "notes"] == "all seeds are equal: the interval is that point"
+    assert np.isnan(table.at["broken", "effect"])
+    assert "broken failed" in table.at["broken", "notes"]
+
+
+def test_crashed_trials_have_no_mean(runs):
+    for arm in ("plain", "identity"):
+        runs.trial(choices={"connection": arm}, status="failed", summary={"update_ratio_first_block": 0.1})
+    table = comparison_table(read_study("s", runs.folder), metrics=["update_ratio_first_block"])
+    assert table[["control_mean", "treatment_mean", "effect"]].isna().all(axis=None)
+
+
 def test_an_effect_never_rests_on_survivors(runs):
     for seed in range(4):
         status = "diverged" if seed == 0 else "done"

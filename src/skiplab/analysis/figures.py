@@ -81,12 +81,55 @@ def _draw_profile(ax: Axes, layers: pd.DataFrame, colour: str, label: str) -> No
     ax.plot(blocks["index"].mean() / last, np.sqrt(blocks["square"].sum()), color=colour, label=label)
 
 
+def outcome(study: Study, metric: str, factor: str = "connection") -> Figure:
+    """A metric against depth, or of each arm where depth doesn't vary."""
+    return (outcome_by_depth if depth_factor(study) else outcome_by_arm)(study, metric, factor)
+
+
+def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Figure:
+    """A metric of each arm, a row each, from the highest mean to the lowest of the first cell that shows it.
+
+    Each seed is a dot (a cross where it diverged), the mean has its 95% interval, baselines are broken lines.
+    """
+    declared, found = study.metrics[metric], cells(study, factor)
+    trials = with_arms(study, factor)
+    points = scaled(trials, metric, declared)
+    unscale = np.exp if declared.scale == "log" else (lambda value: value)
+    order = points["value"].groupby(trials["arm"], observed=True).mean().sort_values(na_position="first").index
+    rows = {arm: position for position, arm in enumerate(order)}
+    figure, axes = panels(len(found), columns=2, share_y=True, row_inches=0.5 + 0.19 * len(order))
+    colours = arm_colours(list(trials["arm"].cat.categories))
+    for ax, cell in zip(axes, found, strict=True):
+        chosen = in_cell(study, trials, cell)
+        for arm, position in rows.items():
+            own = points.loc[chosen.index[chosen["arm"] == arm]]
+            for diverged, marker in ((True, "x"), (False, ".")):
+                drawn = own[(own["state"] == "diverged") == diverged]["value"].dropna()
+                ax.plot(unscale(drawn), [position] * len(drawn), marker, color=colours[arm], alpha=0.55)
+            interval = paired_interval(own["value"])
+            if interval.n:
+                middle, low, high = (float(unscale(v)) for v in (interval.mean, interval.low, interval.high))
+                if declared.scale == "bounded":
+                    low, high = max(low, 0.0), min(high, 1.0)
+                reach = np.nan_to_num([[middle - low], [high - middle]]).clip(0)
+                ax.errorbar(middle, position, xerr=reach, color=colours[arm], marker="o", markersize=4, capsize=3)
+        for name, words, style in _BASELINES.get(metric, ()):
+            if name in study.metrics and chosen[name].notna().any():
+                ax.axvline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+        ax.set_yticks(list(rows.values()), [plain_text(arm) for arm in rows])
+        if declared.scale == "log":
+            log_ticks(ax, "x")
+        _frame(ax, cell, declared.label, "")
+    share_legend(figure, axes)
+    return figure
+
+
 def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> Figure:
     """A metric against depth: each seed as a dot, the mean with its 95% interval, baselines as broken lines.
 
-    Without depths, against the arms. A diverged trial that counts with a value is drawn as a cross.
+    A diverged trial that counts with a value is drawn as a cross.
     """
-    over, declared = depth_factor(study), study.metrics[metric]
+    over, declared = "depth", study.metrics[metric]
     found = cells(study, factor, over=over)
     figure, axes = panels(len(found), share_y=True)
     for ax, cell in zip(axes, found, strict=True):
@@ -95,30 +138,26 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
         colours = arm_colours(arms)
         for position, arm in enumerate(arms):
             rows = chosen[chosen["arm"] == arm]
-            x = rows[over].astype(float) if over else pd.Series(float(position), index=rows.index)
-            offset = (position - (len(arms) - 1) / 2) * (0.06 if over else 0.0)
-            _draw_outcome(ax, rows, x * 2**offset if over else x, declared, metric, arm, colours[arm])
+            offset = (position - (len(arms) - 1) / 2) * 0.06
+            _draw_outcome(ax, rows, rows[over].astype(float) * 2**offset, declared, metric, arm, colours[arm])
         for name, words, style in _BASELINES.get(metric, ()):
             if name in study.metrics and chosen[name].notna().any():
                 ax.axhline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
-        if over:
-            ax.set_xscale("log", base=2)
-            depths = sorted(set(study.trials[over]))
-            ax.set_xticks(depths, [level_text(depth) for depth in depths])
-            ax.minorticks_off()
-        else:
-            ax.set_xticks(range(len(arms)), [plain_text(arm) for arm in arms])
+        ax.set_xscale("log", base=2)
+        depths = sorted(set(study.trials[over]))
+        ax.set_xticks(depths, [level_text(depth) for depth in depths])
+        ax.minorticks_off()
         if declared.scale == "log":
             log_ticks(ax, "y")
-        _frame(ax, cell, over or factor, declared.label)
+        _frame(ax, cell, over, declared.label)
     share_legend(figure, axes)
     return figure
 
 
 def headline_figure(study: Study, factor: str = "connection") -> Figure:
-    """The study in one figure: skill on training images against depth, else the first metric there is."""
+    """The study in one figure: skill on training images, else the first metric there is."""
     known = [name for name in ("skill_train", "skill_val", "loss_val") if name in study.metrics]
-    return outcome_by_depth(study, (known or list(study.metrics))[0], factor)
+    return outcome(study, (known or list(study.metrics))[0], factor)
 
 
 def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tuple[str, Any, pd.DataFrame, dict]]:

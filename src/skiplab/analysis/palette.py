@@ -73,12 +73,12 @@ def plain_text(text: str) -> str:
     return f" {shown}" if shown.startswith("_") else shown
 
 
-def panels(num: int, *, columns: int = 3, share_y: bool = False) -> tuple[Figure, list[Axes]]:
+def panels(num: int, *, columns: int = 3, share_y: bool = False, row_inches: float = 2.8) -> tuple[Figure, list[Axes]]:
     """A figure of `num` panels, `columns` a row; it belongs to no global state."""
     columns = min(num, columns)
     rows = math.ceil(num / columns)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(1.2 + 3.6 * columns, 0.9 + 2.8 * rows), layout="constrained")
+        figure = Figure(figsize=(1.2 + 3.6 * columns, 0.9 + row_inches * rows), layout="constrained")
         axes = figure.subplots(rows, columns, sharey=share_y, squeeze=False).ravel().tolist()
     for unused in axes[num:]:
         unused.remove()

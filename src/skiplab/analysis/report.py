@@ -139,7 +139,7 @@ def _figures(study: Study, factor: str) -> list[dict[str, str]]:
             words = f"Every seed, its arm's mean and 95% interval; {study.metrics[metric].direction} is better."
             title = f"{study.metrics[metric].label} against {against}"
             found.append(_figure(title[0].upper() + title[1:], words,
-                lambda metric=metric: figures.outcome_by_depth(study, metric, factor)))  # fmt: skip
+                lambda metric=metric: figures.outcome(study, metric, factor)))  # fmt: skip
     return found
 
 

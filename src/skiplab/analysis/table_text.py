@@ -23,6 +23,8 @@ from skiplab.analysis.text import (
     ratio_interval_text,
 )
 
+_UNBROKEN = 28  # characters of an arm or a level that a narrow terminal must not break
+
 
 def headings(table: pd.DataFrame) -> list[str]:
     """The columns of the table as text; a single treatment is named at the head of its column."""
@@ -153,7 +155,10 @@ def _rich_table(names: Sequence[str], rows: Sequence[Sequence[str]], num_texts: 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for position, name in enumerate(names):
         right = position >= num_texts
-        table.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold")
+        longest = max(len(printable(entries[position])) for entries in [names, *rows])
+        least = None if right else min(longest, _UNBROKEN)
+        justify = "right" if right else "left"
+        table.add_column(Text(printable(name)), justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*(Text(printable(entry)) for entry in row))
     return table

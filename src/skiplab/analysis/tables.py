@@ -32,6 +32,8 @@ from skiplab.metrics import Metric
 DEFAULT_METRICS = (
     "loss_val",
     "skill_train",
+    "accuracy_val",
+    "excess_loss",
     "frechet",
     "update_ratio_first_block",
     "gradient_first_to_last",
@@ -137,13 +139,13 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
     present = in_cell(study, with_arms(study, factor), cell)
     if (present["arm"] == treatment).sum() == 0:
         return None
-    failed = failed_arms(study, factor, cell, FAILED_BELOW)
+    failed = failed_arms(study, factor, (control, treatment), cell, FAILED_BELOW)
     return {
         **_head(name, metric, cell, control, treatment),
         "n": int(paired.advantage.count()),
         "control_mean": _mean(metric, paired.control),
         "treatment_mean": _mean(metric, paired.treatment),
-        **_effect(paired, metric, sized=not {control, treatment} & set(failed) and not paired.on_survivors),
+        **_effect(paired, metric, sized=not failed and not paired.on_survivors),
         "control_diverged": _num_diverged(present, control),
         "treatment_diverged": _num_diverged(present, treatment),
         "control_failed": control in failed,
@@ -158,7 +160,7 @@ def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[s
     present = in_cell(study, with_arms(study, factor), cell)
     values = scaled(present, name, metric)["value"]
     interval = paired_interval(values)
-    failed = failed_arms(study, factor, cell, FAILED_BELOW)
+    failed = failed_arms(study, factor, (arm,), cell, FAILED_BELOW)
     return {
         **_head(name, metric, cell, "", arm),
         "n": interval.n,
@@ -221,7 +223,7 @@ def _mean(metric: Metric, values: pd.Series) -> float:
 def _unscaled(metric: Metric, value: float) -> float:
     if metric.scale != "log":
         return value
-    return math.exp(value) if value < 700 else math.inf
+    return math.inf if value > 700 else math.exp(value)  # nan, of no value at all, stays nan
 
 
 def _chosen_metrics(study: Study, metrics: Sequence[str] | None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from skiplab.analysis.claims import Claim, Claims, Test
-from skiplab.analysis.compare import Cell, Paired, cells, compare, in_cell, scaled, with_arms
+from skiplab.analysis.compare import Cell, Contrast, Paired, cells, compare, in_cell, scaled, with_arms
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import (
     Interval,
@@ -125,7 +125,7 @@ def _cell_verdict(
         p_supported=p_values[0],
         p_contradicted=p_values[1],
         seeds=seeds_that_decide(interval, test.margin, num_tests) if word == "inconclusive" else None,
-        failed=failed_arms(study, test.contrast.factor, paired.cell, claims.failed_below),
+        failed=failed_arms(study, test.contrast.factor, _arms(test.contrast), paired.cell, claims.failed_below),
         notes=notes(paired, interval) + _gain_notes(paired),
     )
 
@@ -176,13 +176,20 @@ def notes(paired: Paired, interval: Interval) -> tuple[str, ...]:
     return tuple(found)
 
 
-def failed_arms(study: Study, factor: str, cell: Cell, failed_below: float | None) -> tuple[str, ...]:
-    """The arms of a cell whose mean skill, on training images if known, is below failed_below."""
+def _arms(contrast: Contrast) -> tuple[str, str]:
+    return contrast.control, contrast.treatment
+
+
+def failed_arms(
+    study: Study, factor: str, arms: Sequence[str], cell: Cell, failed_below: float | None
+) -> tuple[str, ...]:
+    """Which of these arms have a mean skill, on training images if known, below failed_below in a cell."""
     name = next((name for name in ("skill_train", "skill_val") if name in study.metrics), None)
     if name is None or failed_below is None:
         return ()
     trials = in_cell(study, with_arms(study, factor), cell)
-    others = [other for other in study.factors if other not in cell and other != factor and "." not in other]
+    trials = trials[trials["arm"].isin(arms)]
+    others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
     trials = trials.join(scaled(trials, name, study.metrics[name]))
     means = trials.groupby(["arm", *others], observed=True)["value"].mean()
     found = means[means < failed_below].index.to_frame(index=False)
