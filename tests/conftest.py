@@ -1,13 +1,18 @@
 """Composed configurations and finished trials that several tests share."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
+os.environ["SKIPLAB_CACHE_DIR"] = tempfile.mkdtemp(prefix="skiplab-tests-")  # never the user's own
+atexit.register(shutil.rmtree, os.environ["SKIPLAB_CACHE_DIR"], ignore_errors=True)
 
-from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny
+from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny  # noqa: E402 - torch reads the environment
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,7 +67,7 @@ def trained(finished: Trial):
     parts.model.load_state_dict(load_file(finished.record.weights))
     return Trained(
         model=parts.model.eval(),
-        make_untrained=lambda: build_model(config, parts.data),
+        make_untrained=lambda: build_model(config, parts.data, parts.objective),
         objective=parts.objective,
         data=parts.data,
         sampler=maker(config.sampler)(),

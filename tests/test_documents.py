@@ -12,6 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from skiplab import cli
+from skiplab.analysis.claims import read_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,6 +42,12 @@ def test_pictures_and_links_exist():
     targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("claims", sorted(ROOT.glob("experiments/*/claims.yaml")), ids=lambda path: path.parent.name)
+def test_every_experiment_has_claims_that_can_be_read_and_a_preset(claims):
+    assert read_claims(claims).claims
+    assert list((ROOT / "conf" / "experiment").glob(f"{claims.parent.name}_*.yaml"))
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])

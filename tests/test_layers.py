@@ -4,12 +4,12 @@ import torch
 from torch import nn
 
 from skiplab.layers import blocks, weight_layers
-from skiplab.training.build import build_data, build_model
+from tiny_trials import network
 
 
 def test_every_layer_with_a_matrix_is_found_in_the_order_of_the_forward_pass(compose_tiny) -> None:
     config = compose_tiny().config
-    model = build_model(config, build_data(config))
+    model = network(config)
     layers = weight_layers(model, torch.zeros(1, 1, 8, 8), torch.full((1,), 0.5))
     assert [layer.index for layer in layers] == list(range(len(layers)))
     expected = {path for path, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
@@ -25,7 +25,7 @@ def test_every_layer_with_a_matrix_is_found_in_the_order_of_the_forward_pass(com
 
 def test_a_block_has_the_parameters_of_its_joins(compose_tiny) -> None:
     config = compose_tiny("connection=layerscale", "depth=8").config
-    model = build_model(config, build_data(config))
+    model = network(config)
     found = blocks(model)
     assert [block.index for block in found] == list(range(8))
     for index, path in (

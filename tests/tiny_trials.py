@@ -69,3 +69,11 @@ def run_composed(composed: Composed, runs_dir: Path) -> Trial:
 
 def run_tiny(runs_dir: Path, *overrides: str) -> Trial:
     return run_composed(compose_config(*TINY, *overrides), runs_dir)
+
+
+def network(config: DictConfig, data: Any = None) -> Any:
+    """The network that a configuration describes, at its initial weights."""
+    from skiplab.training.build import build_data, build_model, build_objective
+
+    data = data or build_data(config)
+    return build_model(config, data, build_objective(config, data))

@@ -1,5 +1,7 @@
 """The layers and blocks of a network that instruments measure, from input to output."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +28,16 @@ class Block:
     parameters: tuple[nn.Parameter, ...]
 
 
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, so that a pass leaves its buffers alone; afterwards as it was."""
+    training = model.training
+    try:
+        yield model.eval()
+    finally:
+        model.train(training)
+
+
 def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
     """The layers in the order in which one forward pass calls them; generators are left as they were."""
     paths = {
@@ -36,7 +48,7 @@ def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
     called: dict[nn.Module, None] = {}
     handles = [module.register_forward_pre_hook(lambda module, _: called.setdefault(module)) for module in paths]
     try:
-        with torch.no_grad(), torch.random.fork_rng():
+        with evaluating(model), torch.no_grad(), torch.random.fork_rng():
             model(*inputs)
     finally:
         for handle in handles:

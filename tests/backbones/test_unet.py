@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from skiplab.errors import SkiplabError
-from skiplab.training.build import build_data, build_model
+from small_networks import Noise
+from tiny_trials import network
 
 
 @pytest.fixture
 def make(compose_tiny):
-    def made(*overrides: str):
-        config = compose_tiny(*overrides).config
-        return build_model(config, build_data(config)).eval()
+    def made(*overrides: str, sides: tuple[int, int] = (8, 8)):
+        return network(compose_tiny(*overrides).config, Noise(1, *sides)).eval()
 
     return made
 
@@ -21,15 +21,15 @@ LEVEL = torch.tensor([0.1, 0.9])
 
 @pytest.mark.parametrize("sides", [(8, 8), (16, 16), (6, 10), (2, 2)])
 def test_output_has_the_inputs_shape(sides: tuple[int, int], make) -> None:
-    assert make()(torch.zeros(2, 1, *sides), LEVEL).shape == (2, 1, *sides)
+    assert make(sides=sides)(torch.zeros(2, 1, *sides), LEVEL).shape == (2, 1, *sides)
 
 
 @pytest.mark.parametrize("sides", [(7, 8), (8, 9)])
 def test_sides_that_cannot_be_halved_are_refused(sides: tuple[int, int], make) -> None:
     with pytest.raises(SkiplabError, match="needs sides divisible by 2"):
-        make()(torch.zeros(2, 1, *sides), LEVEL)
+        make(sides=sides)
     with pytest.raises(SkiplabError, match="needs sides divisible by 4"):
-        make("backbone.channel_multipliers=[1,1,1]", "depth=6")(torch.zeros(2, 1, 8, 6), LEVEL)
+        make("backbone.channel_multipliers=[1,1,1]", "depth=6", sides=(8, 6))
 
 
 @pytest.mark.parametrize("multipliers", ["[]", "[1,0]", "[-1]"])

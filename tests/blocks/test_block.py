@@ -11,7 +11,7 @@ from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
 from skiplab.blocks.long_skips.concat import Concat
 from skiplab.blocks.recipe import Recipe
-from skiplab.blocks.shortcut import Shortcut
+from skiplab.blocks.shortcuts.zero_pad import ZeroPad
 
 
 class Tripling(Branch):
@@ -32,16 +32,18 @@ def stage_of(connection, branch=Tripling, num_blocks=3, **ports) -> Stage:
     recipe = Recipe(
         depth=num_blocks,
         width=2,
-        channels_in=1,
-        channels_out=1,
+        shape=(1, 4, 4),
+        num_labels=0,
+        num_logits=0,
         connection=connection,
         branch=branch,
+        shortcut=ZeroPad,
         norm=lambda width: nn.Identity(),
         activation=nn.ReLU,
         long_skip=Concat,
     )
     ports = {"width_in": 2, "width_out": 2, **ports}
-    stage = Stage(recipe, num_blocks=num_blocks, cond_width=0, **ports)
+    stage = Stage(recipe, num_blocks=num_blocks, cond_width=0, position_dims=2, **ports)
     connect([stage], recipe)
     return stage
 
@@ -75,9 +77,9 @@ def test_transition_adds_the_update_to_the_shortcut() -> None:
 
 def test_shortcut_keeps_the_first_of_too_many_channels() -> None:
     x = torch.arange(6.0).view(1, 6)
-    assert Shortcut(6, 2, 1)(x).tolist() == [[0.0, 1.0]]
-    assert Shortcut(6, 8, 1)(x).tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0]]
-    assert not list(Shortcut(6, 8, 2).parameters())
+    assert ZeroPad(6, 2, 1)(x).tolist() == [[0.0, 1.0]]
+    assert ZeroPad(6, 8, 1)(x).tolist() == [[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0]]
+    assert not list(ZeroPad(6, 8, 2).parameters())
 
 
 def test_every_join_knows_its_place() -> None:
@@ -90,13 +92,13 @@ class Doubled(Preact):
     """One block of two joins, like a transformer's attention and MLP."""
 
     def parts(self):
-        other = Preact(self.ports, kernel_size=1)
+        other = Preact(self.ports, kernel_size=1, bias=True)
         return [self, other]
 
 
 @pytest.mark.parametrize("connection", [Identity, Plain])
 def test_a_block_of_two_joins_is_one_block(connection) -> None:
-    stage = stage_of(connection, branch=lambda ports: Doubled(ports, kernel_size=3), num_blocks=2)
+    stage = stage_of(connection, branch=lambda ports: Doubled(ports, kernel_size=3, bias=True), num_blocks=2)
     assert [join.block_index for join in stage.joins] == [0, 0, 1, 1]
     assert [join.connection.place.index for join in stage.joins] == [0, 1, 2, 3]
     streams = stage.streams(X, None)

@@ -1,9 +1,8 @@
-"""Each option's configuration, composed once; networks built of any combination without composing it."""
+"""Each option's configuration, composed once."""
 
 from collections.abc import Callable
 
 import pytest
-from omegaconf import DictConfig
 
 from tiny_trials import Composed, compose_config
 
@@ -19,20 +18,6 @@ def flipped() -> Callable[[str, str], Composed]:
         return compose_config(f"{axis}=[{option}]" if axis in MULTI_SELECT else f"{axis}={option}")
 
     return compose_flipped
-
-
-@pytest.fixture(scope="session")
-def combine(flipped) -> Callable[..., DictConfig]:
-    """combine(connection="plain", ...): a small configuration with these options, nodes taken from `flipped`."""
-    small = compose_config("width=8", "depth=4", "norm.num_groups=4").config
-
-    def combined(**options: str) -> DictConfig:
-        config = small.copy()
-        for axis, option in options.items():
-            config[axis] = flipped(axis, option).config[axis]
-        return config
-
-    return combined
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from skiplab.blocks.block import Stage
-from skiplab.training.build import build_model
+from small_networks import small
+from tiny_trials import network
 
 
 def output(config, digits) -> torch.Tensor:
-    model = build_model(config, digits)
+    model = network(config, digits)
     x = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         return model(x, torch.tensor([0.1, 0.5, 0.9]))
@@ -19,22 +20,22 @@ def output(config, digits) -> torch.Tensor:
     ("connection", "setting"),
     [("scaled", {}), ("layerscale", {"initial_scale": 1.0}), ("rezero", {"initial_alpha": 1.0})],
 )
-def test_equals_identity(connection: str, setting: dict, branch: str, combine, digits) -> None:
-    config = combine(connection=connection, branch=branch)
+def test_equals_identity(connection: str, setting: dict, branch: str, digits) -> None:
+    config = small(connection=connection, branch=branch)
     config.connection = {**config.connection, **setting}
-    expected = output(combine(connection="identity", branch=branch), digits)
+    expected = output(small(connection="identity", branch=branch), digits)
     assert torch.equal(output(config, digits), expected)
-    assert not torch.equal(output(combine(connection="plain", branch=branch), digits), expected)
+    assert not torch.equal(output(small(connection="plain", branch=branch), digits), expected)
 
 
-def test_scaled_by_nothing_of_the_stream_equals_plain(combine, digits) -> None:
-    config = combine(connection="scaled")
+def test_scaled_by_nothing_of_the_stream_equals_plain(digits) -> None:
+    config = small(connection="scaled")
     config.connection.stream_factor = 0.0
-    assert torch.equal(output(config, digits), output(combine(connection="plain"), digits))
+    assert torch.equal(output(config, digits), output(small(connection="plain"), digits))
 
 
-def test_rezero_starts_as_its_input(combine, digits) -> None:
-    model = build_model(combine(connection="rezero", backbone="isotropic", long_skip="none"), digits)
+def test_rezero_starts_as_its_input(digits) -> None:
+    model = network(small(connection="rezero", backbone="isotropic", long_skip="none"), digits)
     (stage,) = (module for module in model.modules() if isinstance(module, Stage))
     x = torch.randn(3, 8, 8, 8, generator=torch.Generator().manual_seed(0))
     cond = torch.randn(3, stage.cond_width, generator=torch.Generator().manual_seed(1))

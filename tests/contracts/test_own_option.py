@@ -1,4 +1,4 @@
-"""A connection of one's own: one Python file and one YAML in a folder outside the package."""
+"""A connection and a branch of one's own: a Python file and a YAML each in a folder outside the package."""
 
 import json
 import os
@@ -8,44 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from own_options import CHOSEN, write_own_options
 from skiplab.cli import main
-from skiplab.testing import check_connection
+from skiplab.testing import check_branch, check_connection
 from tiny_trials import TINY
-
-MODULE = '''
-import torch
-from torch import nn
-from skiplab.blocks.connection import Connection
-
-class Leaky(Connection):
-    """x_{l+1} = leak x_l + gain_l f(x_l)."""
-
-    def __init__(self, place, *, leak):
-        super().__init__(place)
-        self.leak = leak
-        self.gain = nn.Parameter(torch.empty(()))
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        nn.init.ones_(self.gain)
-
-    def join(self, stream, update, cond):
-        return self.leak * stream + self.gain * update
-'''
 
 
 @pytest.fixture
 def own_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "mine"
-    (folder / "conf" / "connection").mkdir(parents=True)
-    (folder / "my_connections.py").write_text(MODULE)
-    yaml = "_target_: my_connections.Leaky\nleak: 0.9\n"
-    (folder / "conf" / "connection" / "leaky.yaml").write_text(yaml)
-    return folder
+    return write_own_options(tmp_path / "mine")
 
 
 def arguments(own_folder: Path, runs_dir: Path) -> list[str]:
-    return ["train", "--config-dir", str(own_folder / "conf"), *TINY, f"run.runs_dir={runs_dir}", "connection=leaky"]
+    return ["train", "--config-dir", str(own_folder / "conf"), *TINY, f"run.runs_dir={runs_dir}", *CHOSEN]
 
 
 def only_record(runs_dir: Path) -> dict:
@@ -53,22 +28,25 @@ def only_record(runs_dir: Path) -> dict:
     return json.loads(path.read_text())
 
 
-def test_is_trained_and_named_in_the_record(own_folder, tmp_path, monkeypatch, capsys) -> None:
+def test_are_trained_and_named_in_the_record(own_folder, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.syspath_prepend(own_folder)
     main(arguments(own_folder, tmp_path / "runs"))
     record = only_record(tmp_path / "runs")
     assert record["status"] == "done"
     assert record["choices"]["connection"] == "leaky"
+    assert record["choices"]["branch"] == "pointwise"
     assert record["factors"]["connection.leak"] == 0.9
+    assert record["factors"]["branch.expansion"] == 2
     assert record["parity"]["num_joins"] == 4
     assert "done" in capsys.readouterr().out
 
 
-def test_passes_the_contract(own_folder, monkeypatch) -> None:
+def test_pass_their_contracts(own_folder, monkeypatch) -> None:
     monkeypatch.syspath_prepend(own_folder)
-    from my_connections import Leaky
+    from my_options import Leaky, Pointwise
 
     check_connection(lambda place: Leaky(place, leak=0.9))
+    check_branch(lambda ports: Pointwise(ports, expansion=2))
 
 
 @pytest.mark.slow

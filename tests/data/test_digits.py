@@ -10,11 +10,11 @@ from skiplab.errors import SkiplabError
 
 def test_split_is_a_partition_of_all_images() -> None:
     data, source = Digits(num_val=360, split_seed=0), load_digits()
-    assert (len(data.train.images), len(data.val.images)) == (1437, 360)
+    assert (len(data.train), len(data.val)) == (1437, 360)
     found = sorted(
         (tuple(((image + 1) * 8).flatten().tolist()), int(label))
         for split in (data.train, data.val)
-        for image, label in zip(split.images, split.labels, strict=True)
+        for image, label in zip(*split.at(slice(None)), strict=True)
     )
     assert found == sorted(
         (tuple(image.flatten().tolist()), int(label)) for image, label in zip(source.images, source.target, strict=True)
@@ -22,7 +22,7 @@ def test_split_is_a_partition_of_all_images() -> None:
 
 
 def test_pixels_lie_in_the_declared_range() -> None:
-    images = Digits(num_val=1, split_seed=0).train.images
+    images = Digits(num_val=1, split_seed=0).train.at(slice(None)).images
     assert (images.min().item(), images.max().item()) == (-1.0, 1.0)
     assert images.shape[1:] == (1, 8, 8)
     assert images.dtype == torch.float32
@@ -32,8 +32,8 @@ def test_split_depends_on_its_seed_alone() -> None:
     torch.manual_seed(1)
     one = Digits(num_val=360, split_seed=0)
     torch.manual_seed(2)
-    assert torch.equal(one.val.images, Digits(num_val=360, split_seed=0).val.images)
-    assert not torch.equal(one.val.images, Digits(num_val=360, split_seed=1).val.images)
+    assert torch.equal(one.val.stored, Digits(num_val=360, split_seed=0).val.stored)
+    assert not torch.equal(one.val.stored, Digits(num_val=360, split_seed=1).val.stored)
 
 
 @pytest.mark.parametrize("num_val", [0, -1, 1797])

@@ -16,13 +16,13 @@ from skiplab.training.build import build_objective
 def with_parametrisation(request, trained, compose_tiny):
     config = compose_tiny(f"parametrisation={request.param}").config
     probe = Probe(num_images=200, num_levels=2)
-    return replace(trained, objective=build_objective(config), probe=probe)
+    return replace(trained, objective=build_objective(config, trained.data), probe=probe)
 
 
 def levels(trained):
     """x_t, target, alpha, sigma and the target's coefficients at each level, as float64 arrays."""
     objective = trained.objective
-    for _, _, noised in trained.probe.noised(objective, trained.data.val.images, "val"):
+    for _, _, noised in trained.probe.noised(objective, trained.data.val, "val"):
         alpha, sigma = objective.noise_schedule.alpha_sigma(noised.time[0].double())
         a, b = objective.parametrisation.coefficients(alpha, sigma)
         yield (
@@ -33,7 +33,7 @@ def levels(trained):
 
 
 def test_equals_the_formula_solved_directly(with_parametrisation) -> None:
-    images = with_parametrisation.data.train.images.flatten(1).double().numpy()
+    images = with_parametrisation.data.train.at(slice(None)).images.flatten(1).double().numpy()
     mean, cov = images.mean(axis=0), np.cov(images, rowvar=False)
     losses, zeros = [], []
     for x_t, target, alpha, sigma, a, b in levels(with_parametrisation):
@@ -49,7 +49,7 @@ def test_equals_the_formula_solved_directly(with_parametrisation) -> None:
 
 
 def test_equals_least_squares_on_very_many_noisy_images(with_parametrisation) -> None:
-    images = with_parametrisation.data.train.images.flatten(1).double().numpy()
+    images = with_parametrisation.data.train.at(slice(None)).images.flatten(1).double().numpy()
     generator = np.random.default_rng(0)
     losses = []
     for x_t, target, alpha, sigma, a, b in levels(with_parametrisation):
@@ -64,7 +64,7 @@ def test_equals_least_squares_on_very_many_noisy_images(with_parametrisation) ->
 
 def test_training_a_network_changes_no_baseline(trained) -> None:
     class Nothing(torch.nn.Module):
-        def forward(self, x, level):
+        def forward(self, x, level, labels):
             raise AssertionError("a baseline asks no network")
 
     assert Baselines().evaluate(replace(trained, model=Nothing())) == Baselines().evaluate(trained)

@@ -12,7 +12,7 @@ from skiplab.training.seeding import keyed_generator
 def slow(trained, split: str) -> tuple[float, float, float, list[float]]:
     """Loss, zero predictor's loss and error of x0, image by image (epsilon, uniform weights, cosine schedule)."""
     num_images, num_levels = trained.probe.num_images, trained.probe.num_levels
-    images = trained.split(split).images[:num_images]
+    images = trained.split(split).first(num_images).images
     losses, zeros, x0_errors, by_level = [], [], [], []
     for level in range(num_levels):
         time = 0.01 + (0.99 - 0.01) * (level + 0.5) / num_levels
@@ -47,7 +47,7 @@ def test_skill_of_an_exploded_network_is_zero(trained) -> None:
     from dataclasses import replace
 
     class Exploded(torch.nn.Module):
-        def forward(self, x, level):
+        def forward(self, x, level, labels):
             return 1e3 * x
 
     summary = DenoisingLoss().evaluate(replace(trained, model=Exploded())).summary

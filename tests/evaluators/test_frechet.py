@@ -7,8 +7,10 @@ import pytest
 import scipy.linalg
 import torch
 
+from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.extractor import Extractor
+from skiplab.evaluators.extractors.raw import Raw
 from skiplab.evaluators.frechet import Frechet
 
 
@@ -39,7 +41,7 @@ def by_symmetric_roots(cov_real: np.ndarray, cov_fake: np.ndarray) -> float:
 def features(trained) -> tuple[torch.Tensor, torch.Tensor]:
     """Of all training images and of 300 samples."""
     with torch.no_grad():
-        return trained.extractor(trained.data.train.images), trained.extractor(trained.samples(300))
+        return trained.extractor(trained.data.train.at(slice(None)).images), trained.extractor(trained.samples(300))
 
 
 def test_equals_the_formula_on_all_features(trained, features) -> None:
@@ -52,7 +54,7 @@ def test_equals_the_textbook_formula_on_features_of_full_rank(trained, features)
     firing = torch.stack([group.std(dim=0) for group in features]).amin(dim=0).topk(16).indices
 
     class Firing(Extractor):
-        shape, num_features, sha256 = (1, 8, 8), 16, "none"
+        shape, sha256 = (1, 8, 8), "none"
 
         def forward(self, images):
             return trained.extractor(images)[:, firing]
@@ -61,10 +63,17 @@ def test_equals_the_textbook_formula_on_features_of_full_rank(trained, features)
     assert found == pytest.approx(distance(*(group[:, firing] for group in features), by_sqrtm), rel=1e-6)
 
 
+def training(images: torch.Tensor) -> Dataset:
+    """Data of these training images."""
+    data = Dataset()
+    data.train = Split(images, torch.zeros(len(images), dtype=torch.long))
+    return data
+
+
 class TwoPixels(Extractor):
     """The first two pixels as features, so that Gaussians can be made to order."""
 
-    shape, num_features, sha256 = (1, 8, 8), 2, "none"
+    shape, sha256 = (1, 8, 8), "none"
 
     def forward(self, images):
         return images[:, 0, 0, :2]
@@ -76,18 +85,59 @@ def test_of_two_gaussians_with_known_moments(trained) -> None:
     real, fake = torch.zeros(2000, 1, 8, 8), torch.zeros(2000, 1, 8, 8)
     real[:, 0, 0, :2] = signs * torch.tensor([1.0, 2.0])
     fake[:, 0, 0, :2] = signs * torch.tensor([3.0, 2.0]) + torch.tensor([3.0, 4.0])
-    data = type("Data", (), {"train": type(trained.data.train)(images=real, labels=torch.zeros(2000))})()
-    made = replace(trained, data=data, make_extractor=TwoPixels, _samples={2000: fake})
+    made = replace(trained, data=training(real), make_extractor=TwoPixels, _samples={2000: fake})
     exact = 25 + 4 * 2000 / 1999  # covariances are divided by n - 1
     assert Frechet(num_samples=2000).evaluate(made).summary["frechet"] == pytest.approx(exact, rel=1e-6)
 
 
+def test_of_points_is_the_squared_2_wasserstein_distance_of_their_gaussians(trained) -> None:
+    """Correlated points against the same turned and moved, by the textbook formula."""
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randn(3000, 2, generator=generator) @ torch.tensor([[1.0, 0.5], [0.0, 0.2]])
+    moved = points[:1000].flip(1) + torch.tensor([0.5, -1.0])
+    made = replace(trained, data=training(points), make_extractor=Raw, _samples={1000: moved})
+    found = Frechet(num_samples=1000).evaluate(made).summary["frechet"]
+    assert found == pytest.approx(distance(points, moved, by_sqrtm), rel=1e-5)
+    assert found > 1.25
+
+
+def test_of_bytes_is_that_of_the_images_they_stand_for(trained) -> None:
+    stored = torch.randint(0, 256, (500, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    data = training(stored)
+    fake = torch.randn(300, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    made = replace(trained, data=data, make_extractor=TwoPixels, _samples={300: fake})
+    pixels = stored[:, 0, 0, :2].double() / 127.5 - 1
+    found = Frechet(num_samples=300).evaluate(made).summary["frechet"]
+    assert found == pytest.approx(distance(pixels, fake[:, 0, 0, :2], by_sqrtm), rel=1e-5)
+
+
+def test_never_hands_the_extractor_more_than_a_batch(trained) -> None:
+    seen = []
+
+    class Watching(Raw):
+        def forward(self, images):
+            seen.append(len(images))
+            return super().forward(images)
+
+    Frechet(num_samples=300).evaluate(replace(trained, make_extractor=Watching))
+    assert sum(seen) == len(trained.data.train) + 300
+    assert max(seen) <= 128
+
+
 def test_states_how_it_was_measured(trained) -> None:
     details = Frechet(num_samples=300).evaluate(trained).details
-    assert details["num_samples"] == 300
-    assert details["num_reference"] == len(trained.data.train.images)
-    assert details["extractor_sha256"] == trained.extractor.sha256
-    assert details["sampler_settings"]["num_steps"] == trained.sampler.num_steps
+    assert details == {
+        "num_reference": len(trained.data.train),
+        "num_samples": 300,
+        "extractor": "DigitsClassifier",
+        "extractor_sha256": trained.extractor.sha256,
+        "resize": None,
+        "num_features": 64,
+        "sampler": "Ddim",
+        "sampler_settings": vars(trained.sampler),
+        "num_steps": trained.sampler.num_steps,
+        "weights": "last",
+    }
 
 
 def test_refuses_one_sample() -> None:

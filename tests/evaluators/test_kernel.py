@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.kernel import Kernel
 from skiplab.training.seeding import keyed_seed
@@ -28,7 +29,7 @@ def slow_mmd(real: torch.Tensor, fake: torch.Tensor) -> float:
 def test_equals_a_slow_loop_on_the_same_subsets(trained) -> None:
     result = Kernel(num_samples=40, num_subsets=3, subset_size=15).evaluate(trained)
     with torch.no_grad():
-        real = trained.extractor(trained.data.train.images)
+        real = trained.extractor(trained.data.train.at(slice(None)).images)
         fake = trained.extractor(trained.samples(40))
     values = []
     with torch.random.fork_rng():
@@ -44,11 +45,12 @@ def test_equals_a_slow_loop_on_the_same_subsets(trained) -> None:
 
 def test_one_subset_of_everything_needs_no_luck(trained) -> None:
     """With as many real images as samples as one subset, the order doesn't matter."""
-    split = type(trained.data.train)(images=trained.data.train.images[:20], labels=trained.data.train.labels[:20])
-    few = replace(trained, data=type("Data", (), {"train": split})(), _samples={})
+    data = Dataset()
+    data.train = Split(*trained.data.train.first(20))
+    few = replace(trained, data=data, _samples={})
     result = Kernel(num_samples=20, num_subsets=1, subset_size=20).evaluate(few)
     with torch.no_grad():
-        expected = slow_mmd(few.extractor(split.images), few.extractor(few.samples(20)))
+        expected = slow_mmd(few.extractor(data.train.first(20).images), few.extractor(few.samples(20)))
     assert result.summary["kernel"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -65,3 +67,9 @@ def test_draws_nothing_from_the_global_generator(trained) -> None:
 def test_refuses_impossible_subsets(num_subsets: int, subset_size: int) -> None:
     with pytest.raises(SkiplabError, match=f"subset_size={subset_size}.*valid: subset_size 2 to num_samples=40"):
         Kernel(num_samples=40, num_subsets=num_subsets, subset_size=subset_size)
+
+
+def test_refuses_subsets_larger_than_the_training_split(trained) -> None:
+    kernel_distance = Kernel(num_samples=2000, num_subsets=1, subset_size=1500)
+    with pytest.raises(SkiplabError, match=r"subset_size=1500 is invalid; valid: 2 to the 1437 training images"):
+        kernel_distance.check(trained.objective, trained.data, "kernel")

@@ -25,25 +25,24 @@ def test_are_the_same_for_every_seed_and_arm(baselines) -> None:
 
 
 def test_noise_differs_between_levels_and_splits(trained) -> None:
-    images = trained.data.train.images
-    train = trained.probe.noised(trained.objective, images, "train")
-    val = trained.probe.noised(trained.objective, images, "val")
+    train = trained.probe.noised(trained.objective, trained.data.train, "train")
+    val = trained.probe.noised(trained.objective, trained.data.train, "val")
     assert not torch.equal(train[0][1], train[1][1])
     assert not torch.equal(train[0][1], val[0][1])
-    again = trained.probe.noised(trained.objective, images, "train")
+    again = trained.probe.noised(trained.objective, trained.data.train, "train")
     assert torch.equal(train[0][1], again[0][1])
 
 
 def test_levels_are_the_middles_of_equal_bands(trained) -> None:
     times = [
         float(noised.time[0])
-        for *_, noised in Probe(num_images=2, num_levels=4).noised(trained.objective, trained.data.val.images, "val")
+        for *_, noised in Probe(num_images=2, num_levels=4).noised(trained.objective, trained.data.val, "val")
     ]
     assert times == pytest.approx([0.01 + 0.98 * share for share in (0.125, 0.375, 0.625, 0.875)])
 
 
 def test_outputs_in_batches_equal_outputs_at_once(trained) -> None:
-    (*_, noised), *_ = trained.probe.noised(trained.objective, trained.data.val.images, "val")
+    (*_, noised), *_ = trained.probe.noised(trained.objective, trained.data.val, "val")
     assert torch.allclose(
         outputs(trained.objective, trained.model, noised, batch_size=5),
         outputs(trained.objective, trained.model, noised),

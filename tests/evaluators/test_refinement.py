@@ -9,8 +9,9 @@ from sklearn.linear_model import Ridge
 
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.refinement import Refinement, fit_head, read
-from skiplab.training.build import build_model
+from skiplab.evaluators.refinement import Refinement, fit_head, on_grid, read
+from small_networks import DATA, small
+from tiny_trials import network
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -43,9 +44,9 @@ def deep(trained, compose_tiny):
 
     def made(connection: str):
         config = compose_tiny("depth=8", f"connection={connection}").config
-        untrained = build_model(config, trained.data).eval()
+        untrained = network(config, trained.data).eval()
         config.seed = 1
-        model = build_model(config, trained.data).eval()
+        model = network(config, trained.data).eval()
         return replace(trained, model=model, make_untrained=lambda: untrained)
 
     return made
@@ -78,7 +79,7 @@ def test_errors_before_and_after_a_block_equal_a_regression_by_hand(deep) -> Non
         handle = join.register_forward_hook(keep)
         targets = []
         with torch.no_grad():
-            for *_, noised in refinement().probe.noised(trained.objective, trained.split(split).images, split):
+            for *_, noised in refinement().probe.noised(trained.objective, trained.split(split), split):
                 trained.model(noised.x_t, noised.time)
                 targets.append(noised.target)
         handle.remove()
@@ -116,7 +117,98 @@ def test_measuring_leaves_no_hook_and_no_gradient(deep) -> None:
     trained = deep("plain")
     refinement().evaluate(trained)
     assert not any(module._forward_pre_hooks for module in trained.model.modules())
+    assert not any("memories" in vars(module) for module in trained.model.modules())
     assert all(parameter.grad is None for parameter in trained.model.parameters())
+
+
+# Streams of patches, of tokens behind one of the noise level, of points; coarse streams behind skips of two kinds.
+ELSEWHERE = {
+    "dit": {"branch": "mlp", "long_skip": "none", "depth": 3},
+    "uvit": {"branch": "mlp", "long_skip": "concat", "depth": 5},
+    "mlp": {"branch": "mlp", "long_skip": "none", "depth": 3},
+    "ddpm_unet": {"branch": "preact", "long_skip": "concat", "depth": 8},
+}
+
+
+@pytest.fixture
+def elsewhere(trained):
+    """elsewhere(backbone): a network of two seeds on small data of its kind, with identity connections."""
+
+    def made(backbone: str):
+        data = DATA["points" if backbone == "mlp" else "images"]
+        config = small(backbone=backbone, **ELSEWHERE[backbone])
+        untrained = network(config, data).eval()
+        config.seed = 1
+        model = network(config, data).eval()
+        return replace(trained, data=data, model=model, make_untrained=lambda: untrained, _samples={})
+
+    return made
+
+
+@pytest.mark.parametrize("backbone", ELSEWHERE)
+def test_reads_every_block_of_other_backbones(elsewhere, backbone) -> None:
+    result = Refinement(num_images=20, num_levels=2, ridge=1e-2).evaluate(elsewhere(backbone))
+    errors = result.details["error_before_after"]
+    assert len(errors) == len(result.details["untrained_error_before_after"]) == ELSEWHERE[backbone]["depth"]
+    assert all(np.isfinite(error) and error > 0 for pair in errors for error in pair)
+    assert 0 <= result.summary["refining_share"] <= 1
+
+
+@pytest.mark.parametrize("backbone", ["dit", "uvit", "mlp"])
+def test_errors_of_patches_tokens_and_points_equal_a_regression_by_hand(elsewhere, backbone) -> None:
+    trained, evaluator = elsewhere(backbone), Refinement(num_images=20, num_levels=2, ridge=1e-2)
+    joins = [module for module in trained.model.modules() if isinstance(module, Join)]
+    sets = {}
+    for split in ("train", "val"):
+        streams: list[list] = [[] for _ in joins]
+        handles = [
+            join.register_forward_hook(lambda module, inputs, output, kept=kept: kept.append((inputs[0], output)))
+            for join, kept in zip(joins, streams, strict=True)
+        ]
+        targets = []
+        with torch.no_grad():
+            for *_, noised in evaluator.probe.noised(trained.objective, trained.split(split), split):
+                trained.model(noised.x_t, noised.time)
+                targets.append(noised.target)
+        for handle in handles:
+            handle.remove()
+        target = torch.cat(targets)
+        # 4 by 4 patches of 2 by 2 pixels, or points
+        patches = target if backbone == "mlp" else target.reshape(-1, 4, 2, 4, 2).permute(0, 1, 3, 2, 4)
+        pixels = patches.reshape(-1, 4 if backbone != "mlp" else 2)
+        flat = [[torch.cat(parts) for parts in zip(*kept, strict=True)] for kept in streams]
+        flat = [[part.reshape(*part.shape[:2], -1) for part in pair] for pair in flat]
+        count = pixels.shape[0] // len(target)
+        sets[split] = (
+            [[part[:, :, -count:].transpose(1, 2).flatten(0, 1).double().numpy() for part in pair] for pair in flat],
+            pixels.double().numpy(),
+        )
+    errors = evaluator.read_errors(trained.model, trained)
+    (train, train_pixels), (val, val_pixels) = sets["train"], sets["val"]
+    for index, pair in enumerate(errors):
+        for place, error in enumerate(pair):
+            ridge = Ridge(alpha=1e-2 * len(train[index][place])).fit(train[index][place], train_pixels)
+            expected = ((ridge.predict(val[index][place]) - val_pixels) ** 2).mean() / (val_pixels**2).mean()
+            assert error == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("num_extras", [0, 1, 2])
+def test_drops_the_extra_tokens_in_front(num_extras: int) -> None:
+    images = draw(2, 3, 4, 4)
+    tokens = torch.cat([draw(2, 3, num_extras, seed=1), images.flatten(2)], dim=2)
+    assert torch.equal(on_grid(tokens, draw(2, 1, 8, 8)), images)
+
+
+@pytest.mark.parametrize("positions", [(9,), (3, 3), (8, 3), (2, 2, 2)])
+def test_refuses_streams_that_are_no_grid_of_patches(positions: tuple[int, ...]) -> None:
+    with pytest.raises(SkiplabError, match=r"evaluator=refinement reads a target of \(8, 8\) from streams"):
+        on_grid(draw(2, 3, *positions), draw(2, 1, 8, 8))
+
+
+def test_positions_may_cover_patches_that_are_no_squares() -> None:
+    target = draw(6, 1, 8, 4)
+    stream = torch.stack([target[:, 0, i::4, j::2] for i in range(4) for j in (0, 1)], dim=1)
+    assert torch.allclose(read(fit_head(stream, target, 1e-12), stream, target), target.double(), atol=1e-6)
 
 
 @pytest.mark.parametrize("ridge", [0.0, -1.0, float("nan")])

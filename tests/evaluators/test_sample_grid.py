@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.sample_grid import SampleGrid
+from skiplab.evaluators.scatter import draw_points
 
 
 def test_places_each_image_in_its_cell() -> None:
@@ -32,7 +34,7 @@ def test_two_arms_start_from_the_same_noise(trained) -> None:
     class Silent(torch.nn.Module):
         """Predicts no noise, so that samples are the noise that they start from, scaled and clipped."""
 
-        def forward(self, x, level):
+        def forward(self, x, level, labels):
             return torch.zeros_like(x)
 
     arms = [replace(trained, model=Silent(), _samples={}) for _ in range(2)]
@@ -42,6 +44,43 @@ def test_two_arms_start_from_the_same_noise(trained) -> None:
     assert torch.equal(one, arms[1].samples(5))
     other_seed = replace(trained, model=Silent(), seed=trained.seed + 1, _samples={})
     assert not torch.equal(one, other_seed.samples(5))
+
+
+def has(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Where a picture is close to a colour."""
+    return (np.abs(picture.astype(int) - colour) < 30).all(axis=2)
+
+
+def test_points_are_drawn_in_colour_over_the_training_points_in_grey(trained) -> None:
+    """Training points in the four corners of the unit square, samples in the middle and far outside."""
+    data = Dataset()
+    data.train = Split(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), torch.zeros(4))
+    samples = torch.tensor([[0.5, 0.5]] * 7 + [[9.0, 0.5]])
+    made = replace(trained, data=data, _samples={8: samples})
+    grid = SampleGrid(num_samples=8, rows=1, columns=1, pixel_size=1)
+    grid.check(trained.objective, data, "sample_grid")
+    picture = np.asarray(grid.evaluate(made).pictures["samples"])
+    rows, columns = np.nonzero(has(picture, (0, 114, 178)))
+    grey = np.nonzero(has(picture, (192, 192, 192))[40:-40, 40:-40])
+    assert 3 < len(rows) < 200  # one spot
+    assert abs(rows.mean() - picture.shape[0] / 2) < 40
+    assert abs(columns.mean() - picture.shape[1] / 2) < 40
+    assert len(grey[0]) > 20
+
+
+def test_points_are_framed_alike_whatever_the_samples(trained) -> None:
+    reference = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+    pictures = [np.asarray(draw_points(reference, torch.full((3, 2), where))) for where in (50.0, -50.0, float("nan"))]
+    assert np.array_equal(pictures[0], pictures[1])
+    assert np.array_equal(pictures[0], pictures[2])
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 8, 8), (1, 4, 4, 4)])
+def test_refuses_data_that_it_cannot_show(trained, shape) -> None:
+    data = Dataset()
+    data.train = Split(torch.zeros(4, *shape), torch.zeros(4))
+    with pytest.raises(SkiplabError, match="leave sample_grid out"):
+        SampleGrid(num_samples=4, rows=1, columns=1, pixel_size=1).check(trained.objective, data, "sample_grid")
 
 
 @pytest.mark.parametrize(("rows", "columns", "pixel_size"), [(0, 1, 1), (3, 3, 1), (2, 2, 0)])

@@ -26,11 +26,12 @@ class Step(NamedTuple):
 def step(compose_tiny) -> Step:
     config = compose_tiny("connection=layerscale").config
     data = build_data(config)
-    model = build_model(config, data).double()
-    objective = build_objective(config)
-    images = data.train.images[:16].double()
+    objective = build_objective(config, data)
+    model = build_model(config, data, objective).double()
+    images, labels = data.train.first(16)
+    images = images.double()
     noise = torch.randn(images.shape, generator=keyed_generator(0, "test"), dtype=torch.float64)
-    noised = objective.noised(images, noise, torch.linspace(0.05, 0.95, 16, dtype=torch.float64))
+    noised = objective.noised(images, noise, torch.linspace(0.05, 0.95, 16, dtype=torch.float64), labels)
 
     def loss(network: nn.Module) -> Tensor:
         return (network(noised.x_t, noised.time) - noised.target).square().mean()

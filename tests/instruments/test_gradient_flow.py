@@ -67,10 +67,11 @@ def test_a_trials_readings_are_of_its_own_batch(finished) -> None:
     config = finished.composed.config
     parts = build(config)
     generator = keyed_generator(config.seed, "noise", 0)
-    x0 = parts.data.train.images[Batches(len(parts.data.train.images), config.batch_size, config.seed).indices(0)]
+    split = parts.data.train
+    x0, labels = split.at(Batches(len(split), config.batch_size, config.seed).indices(0))
     time = parts.objective.noise_schedule.draw(len(x0), generator)
     noise = torch.randn(x0.shape, generator=generator)
-    noised = parts.objective.noised(x0.double(), noise.double(), time.double())
+    noised = parts.objective.noised(x0.double(), noise.double(), time.double(), labels)
     model = parts.model.double()
     (model(noised.x_t, noised.time) - noised.target).square().mean().backward()
     readings = pd.read_csv(finished.record.folder / "layers.csv")

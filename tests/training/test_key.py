@@ -54,6 +54,12 @@ def test_the_leaves_above_are_of_both_kinds() -> None:
     assert {"seed", "depth", "num_threads", "optimizer.lr", "trainer.max_steps", "connection._target_"} <= set(LEAVES)
 
 
+def test_where_images_are_kept_makes_no_other_trial_and_which_they_are_does(compose) -> None:
+    key = trial_key(compose("data=cifar10").config)
+    assert trial_key(compose("data=cifar10", "data.cache_dir=/elsewhere", "data.max_resident_bytes=1").config) == key
+    assert trial_key(compose("data=cifar10", "data.path=other").config) != key
+
+
 @pytest.mark.parametrize("overrides", [["instrument=[update_ratio]"], ["evaluator=[frechet]"], ["logger=none"]])
 def test_other_observers_make_no_other_trial(overrides: list[str], compose) -> None:
     assert trial_key(compose(*overrides).config) == trial_key(DEFAULT)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from skiplab.training.parity import parity
+from tiny_trials import network
 
 
 class Tiny(nn.Module):
@@ -19,8 +20,13 @@ class Tiny(nn.Module):
         return self.linear(self.conv(x).mean(dim=(2, 3)))
 
 
+def example(*shape: int):
+    """An image of zeros and its noise level."""
+    return torch.zeros(1, *shape), torch.full((1,), 0.5)
+
+
 def test_counts() -> None:
-    costs = parity(Tiny(), (2, 4, 4), depth=1)
+    costs = parity(Tiny(), example(2, 4, 4), depth=1)
     assert costs["num_parameters"] == 5 * 2 * 9 + 5 * 7 + 7
     assert costs["flops_per_sample"] == 2 * (4 * 4 * 5 * 2 * 9) + 2 * 5 * 7
     assert costs["num_layers"] == 2
@@ -29,7 +35,7 @@ def test_counts() -> None:
 
 
 def test_activation_memory_counts_what_backward_needs_and_no_weights() -> None:
-    costs = parity(Tiny(), (2, 4, 4), depth=1)
+    costs = parity(Tiny(), example(2, 4, 4), depth=1)
     # kept: the convolution's input (2 * 16 floats) and the linear map's (5 floats)
     assert costs["activation_bytes_per_sample"] == 4 * (2 * 16 + 5)
 
@@ -40,16 +46,14 @@ def test_leaves_the_global_generator_alone() -> None:
     model = nn.Sequential()
     model.forward = lambda x, level: nn.functional.dropout(weight * x, 0.5)
     weight = model.weight = nn.Parameter(torch.ones(1))
-    parity(model, (1, 2, 2), depth=1)
+    parity(model, example(1, 2, 2), depth=1)
     assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("depth", [4, 8])
 def test_records_of_a_network_name_its_depth_and_joins(depth: int, compose_tiny) -> None:
-    from skiplab.training.build import build_data, build_model
-
     config = compose_tiny(f"depth={depth}").config
-    costs = parity(build_model(config, build_data(config)), (1, 8, 8), config.depth)
+    costs = parity(network(config), example(1, 8, 8), config.depth)
     assert costs["depth"] == costs["num_joins"] == depth
     # two convolutions and a conditioning map a block; two maps of the embedding, stem, down, up and head
     assert costs["num_layers"] == 3 * depth + 6

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from skiplab.blocks.init import Init
 from skiplab.blocks.inits.default import Default
 from skiplab.training.seeding import initialise, keyed_generator, keyed_seed
 
@@ -45,3 +46,31 @@ def test_a_module_that_cannot_be_initialised_is_named() -> None:
 
     with pytest.raises(TypeError, match="Bare at inner has parameters but no reset_parameters"):
         initialise(nn.ModuleDict({"inner": Bare()}), Default(), seed=0)
+
+
+def test_an_init_sees_the_network_before_it_draws_and_may_add_to_it() -> None:
+    class Adding(Init):
+        calls: list[str]
+
+        def prepare(self, model: nn.Module) -> None:
+            model.add_module("added", nn.Linear(2, 2))
+            torch.rand(3)  # draws of its own change nothing
+            self.calls = ["prepare"]
+
+        def __call__(self, module: nn.Module, path: str) -> None:
+            module.reset_parameters()
+            self.calls.append(path)
+
+    model, init = nn.ModuleDict({"a": nn.Linear(3, 3), "activation": nn.ReLU()}), Adding()
+    before = torch.get_rng_state()
+    initialise(model, init, seed=0)
+    assert init.calls == ["prepare", "a", "added"]
+    assert torch.equal(torch.get_rng_state(), before)
+    plain = nn.ModuleDict({"a": nn.Linear(3, 3)})
+    initialise(plain, Default(), seed=0)
+    assert torch.equal(model["a"].weight, plain["a"].weight)
+
+
+def test_an_init_must_say_how_a_module_starts() -> None:
+    with pytest.raises(NotImplementedError, match="Init must define __call__"):
+        initialise(nn.Linear(2, 2), Init(), seed=0)

@@ -63,7 +63,7 @@ def test_weights_load_back(finished) -> None:
     assert all(torch.equal(value, saved[name]) for name, value in model.state_dict().items())
     assert not model.training
     assert objective.parametrisation.__class__.__name__ == "Epsilon"
-    assert len(data.val.images) == 360
+    assert len(data.val) == 360
     assert costs == finished.record.read()["parity"]
     with pytest.raises(SkiplabError, match=r"has no config\.yaml"):
         skiplab.load(finished.record.runs_dir)

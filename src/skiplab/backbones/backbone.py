@@ -1,10 +1,15 @@
 """The interface of a backbone: how blocks are stacked into a network."""
 
-from jaxtyping import Float
+import re
+
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from skiplab.backbones.embedding import Embedding
 from skiplab.blocks.recipe import Recipe
 from skiplab.errors import SkiplabError
+
+_KINDS = {0: "points", 1: "sequences", 2: "images"}
 
 
 class Backbone(nn.Module):
@@ -12,27 +17,70 @@ class Backbone(nn.Module):
 
     `depth` counts blocks on the longest path from input to output.
 
-    Shapes: forward(x, level): x (batch, channels_in, *positions), level (batch,) in [0, 1] to
-    (batch, channels_out, *positions).
+    Shapes: forward(x, level, labels): x (batch, *recipe.shape), level (batch,) in [0, 1], labels (batch,) or None
+    for unknown, to (batch, *recipe.shape); for a classifier, forward(x) to (batch, num_logits).
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
 
-    @staticmethod
-    def check_depth(depth: int, *, multiple: int, name: str) -> None:
-        """Refuse a depth that the backbone can't have, and name the nearest that it can."""
-        if depth < 1 or depth % multiple:
-            below = max(depth, 0) // multiple * multiple
-            nearest = [n for n in (below, below + multiple) if n > 0]
-            every = "every whole number from 1" if multiple == 1 else f"multiples of {multiple}"
+    @property
+    def option(self) -> str:
+        """Its name as an option."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def check_depth(self, *, multiple: int, least: int | None = None) -> int:
+        """How often `multiple` blocks are repeated above `least` - multiple others.
+
+        Raises:
+            SkiplabError: where the depth isn't `least` plus a multiple of `multiple`; names the nearest that are.
+        """
+        depth, least = self.recipe.depth, multiple if least is None else least
+        repeats, rest = divmod(depth - least, multiple)
+        if repeats < 0 or rest:
+            below = least + multiple * max(repeats, 0)
+            nearest = [below] if depth < least else [below, below + multiple]
+            every = "every whole number from 1" if multiple == 1 else f"{least} and every {multiple} more"
             raise SkiplabError(
-                f"depth={depth} is impossible for backbone={name}; valid: {every}, "
+                f"depth={depth} is impossible for backbone={self.option}; valid: {every}, "
                 f"nearest {' and '.join(map(str, nearest))}"
             )
+        return repeats + 1
+
+    def require(self, *, position_dims: int, bridges: bool, classifies: bool | None) -> None:
+        """Refuse data, long skips and objectives that this backbone has no place for.
+
+        Args:
+            position_dims: position axes of an input that it takes.
+            bridges: whether it has long skips.
+            classifies: what it predicts, classes or an image; None where it can do both.
+        """
+        recipe, found = self.recipe, len(self.recipe.sides)
+        if found != position_dims:
+            others = {0: "mlp", 2: "unet or isotropic"}.get(found, "of your own")
+            raise SkiplabError(
+                f"backbone={self.option} takes {_KINDS[position_dims]}, and the data are {_KINDS[found]} of shape "
+                f"{recipe.shape}; take backbone={others}"
+            )
+        if not bridges and recipe.long_skip(1, 1).bridges:
+            raise SkiplabError(
+                f"backbone={self.option} has no encoder and decoder to bridge; add long_skip=none (or take "
+                "backbone=unet)"
+            )
+        if classifies is not None and classifies != bool(recipe.num_logits):
+            asked, others = ("an image", "unet or isotropic") if classifies else ("classes", "resnet or isotropic")
+            raise SkiplabError(f"backbone={self.option} can't predict {asked}; take backbone={others}")
+
+    def make_embedding(self, width: int, num_features: int) -> Embedding | None:
+        """What conditions every block; None for a classifier, which is told nothing."""
+        recipe = self.recipe
+        return None if recipe.num_logits else Embedding(width, num_features, recipe.num_labels, recipe.activation())
 
     def forward(
-        self, x: Float[Tensor, "batch channels_in *positions"], level: Float[Tensor, " batch"]
-    ) -> Float[Tensor, "batch channels_out *positions"]:
-        raise NotImplementedError(f"{type(self).__name__} must define forward(x, level)")
+        self,
+        x: Float[Tensor, "batch channels *positions"],
+        level: Float[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch *output"]:
+        raise NotImplementedError(f"{type(self).__name__} must define forward(x, level, labels)")

@@ -1,14 +1,14 @@
 from collections.abc import Sequence
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.backbones.backbone import Backbone
-from skiplab.backbones.noise_embedding import NoiseEmbedding
+from skiplab.backbones.head import make_head
+from skiplab.backbones.levels import level_widths
 from skiplab.backbones.resample import Downsample, Upsample
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.recipe import Recipe
-from skiplab.errors import SkiplabError
 
 
 class Unet(Backbone):
@@ -23,8 +23,7 @@ class Unet(Backbone):
     Differs from the source: long skips per stage, not per block; no middle blocks and no attention, so that
         every block stands on a path whose only shortcuts are those under test.
 
-    Shapes: (batch, channels_in, height, width) to (batch, channels_out, height, width); height and width
-        divisible by 2^(num_levels - 1).
+    Shapes: (batch, channels, height, width) to the same; sides divisible by 2^(num_levels - 1).
 
     Args:
         channel_multipliers: width of each level over `width`, one entry a level.
@@ -36,24 +35,24 @@ class Unet(Backbone):
 
     def __init__(self, recipe: Recipe, *, channel_multipliers: Sequence[int], cond_multiplier: int) -> None:
         super().__init__(recipe)
-        if not channel_multipliers or any(m < 1 for m in channel_multipliers):
-            raise SkiplabError(
-                f"backbone.channel_multipliers={list(channel_multipliers)} is invalid; valid: one whole number "
-                "from 1 for each level, such as [1, 2]"
-            )
-        num_levels = len(channel_multipliers)
-        self.check_depth(recipe.depth, multiple=2 * num_levels, name="unet")
-        self.position_multiple = 2 ** (num_levels - 1)
-        num_blocks = recipe.depth // (2 * num_levels)
-        widths = [recipe.width * multiplier for multiplier in channel_multipliers]
+        self.require(position_dims=2, bridges=True, classifies=False)
+        widths = level_widths(recipe, channel_multipliers)
+        num_blocks = self.check_depth(multiple=2 * len(widths))
         cond_width = cond_multiplier * recipe.width
-        self.embedding = NoiseEmbedding(cond_width, recipe.activation())
+        self.embedding = self.make_embedding(cond_width, cond_width)
 
         def stage(width_in: int, width_out: int) -> Stage:
-            return Stage(recipe, width_in=width_in, width_out=width_out, num_blocks=num_blocks, cond_width=cond_width)
+            return Stage(
+                recipe,
+                width_in=width_in,
+                width_out=width_out,
+                num_blocks=num_blocks,
+                cond_width=cond_width,
+                position_dims=2,
+            )
 
         narrower = widths[:-1]
-        self.stem = nn.Conv2d(recipe.channels_in, widths[0], kernel_size=3, padding=1)
+        self.stem = nn.Conv2d(recipe.channels, widths[0], kernel_size=3, padding=1)
         self.encoder = nn.ModuleList(map(stage, [widths[0], *narrower], widths))
         self.down = nn.ModuleList(map(Downsample, narrower))
         self.bottom = stage(widths[-1], widths[-1])
@@ -63,21 +62,15 @@ class Unet(Backbone):
             stage(bridge.width_out, width) for bridge, width in zip(self.long_skips, reversed(narrower), strict=True)
         )
         connect([*self.encoder, self.bottom, *self.decoder], recipe)
-        self.head = nn.Sequential(
-            recipe.norm(widths[0]),
-            recipe.activation(),
-            nn.Conv2d(widths[0], recipe.channels_out, kernel_size=3, padding=1),
-        )
+        self.head = make_head(recipe, widths[0])
 
     def forward(
-        self, x: Float[Tensor, "batch channels_in height width"], level: Float[Tensor, " batch"]
-    ) -> Float[Tensor, "batch channels_out height width"]:
-        if any(side % self.position_multiple for side in x.shape[2:]):
-            raise SkiplabError(
-                f"backbone=unet with {len(self.encoder)} levels needs sides divisible by "
-                f"{self.position_multiple}, got {tuple(x.shape[2:])}; give fewer channel_multipliers"
-            )
-        cond = self.embedding(level)
+        self,
+        x: Float[Tensor, "batch channels height width"],
+        level: Float[Tensor, " batch"] | None = None,
+        labels: Int[Tensor, " batch"] | None = None,
+    ) -> Float[Tensor, "batch channels height width"]:
+        cond = self.embedding(level, labels)
         x = self.stem(x)
         taps = []
         for stage, down in zip(self.encoder, self.down, strict=False):

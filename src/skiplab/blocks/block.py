@@ -1,6 +1,7 @@
 """The only place where a branch meets a connection."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jaxtyping import Float
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.recipe import Place, Ports, Recipe
-from skiplab.blocks.shortcut import Shortcut
+from skiplab.errors import SkiplabError
 
 
 class Join(nn.Module):
@@ -36,9 +37,20 @@ class Stage(nn.Module):
         memory = open(x);  memory = write(memory, branch(read(memory))) for each join;  close(memory)
 
     Where the width or the resolution changes, the first join is a transition:
-    memory = write(open(shortcut(x)), branch(x)), with a parameter-free shortcut.
+    memory = write(open(shortcut(x)), branch(x)).
 
     Shapes: (batch, width_in, *positions) to (batch, width_out, *positions / stride).
+
+    Args:
+        recipe: what the blocks are made of.
+        width_in: channels that the first block reads.
+        width_out: channels of the stream.
+        num_blocks: blocks, from 1.
+        cond_width: features of the conditioning vector, 0 where there is none.
+        position_dims: position axes of the stream.
+        stride: subsampling of the first block.
+        attention: makes the branch of a further join, of attention between positions.
+        attended: numbers of the stage's blocks that have that join.
     """
 
     def __init__(
@@ -49,26 +61,33 @@ class Stage(nn.Module):
         width_out: int,
         num_blocks: int,
         cond_width: int,
+        position_dims: int,
         stride: int = 1,
+        attention: Callable[[Ports], Branch] | None = None,
+        attended: Collection[int] = (),
     ) -> None:
         super().__init__()
         self.width_out, self.cond_width = width_out, cond_width
+        inside = Ports(
+            width_in=width_out,
+            width_out=width_out,
+            stride=1,
+            position_dims=position_dims,
+            cond_width=cond_width,
+            norm=recipe.norm,
+            activation=recipe.activation,
+        )
         blocks = []
         for index in range(num_blocks):
-            first = index == 0
-            ports = Ports(
-                width_in=width_in if first else width_out,
-                width_out=width_out,
-                stride=stride if first else 1,
-                cond_width=cond_width,
-                norm=recipe.norm,
-                activation=recipe.activation,
-            )
-            blocks.append([Join(branch) for branch in recipe.branch(ports).parts()])
+            ports = replace(inside, width_in=width_in, stride=stride) if index == 0 else inside
+            branches = recipe.branch(ports).parts()
+            if attention is not None and index in attended:
+                branches = [*branches, attention(replace(inside, cond_width=0))]
+            blocks.append([Join(branch) for branch in branches])
         self.blocks = blocks  # plain lists: the joins below are what is registered
         self.joins = nn.ModuleList(join for block in blocks for join in block)
         changes = width_in != width_out or stride != 1
-        self.shortcut = Shortcut(width_in, width_out, stride) if changes else None
+        self.shortcut = recipe.shortcut(width_in, width_out, stride) if changes else None
 
     def memories(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> Iterator[Any]:
         """The memory after each join."""
@@ -100,7 +119,11 @@ class Stage(nn.Module):
 
 
 def connect(stages: Sequence[Stage], recipe: Recipe) -> None:
-    """Give every join of a network the connection of its place."""
+    """Give every join of a network the connection of its place.
+
+    Raises:
+        SkiplabError: where a shortcut has parameters that no stream passes through.
+    """
     num_joins = sum(len(stage.joins) for stage in stages)
     index = block_index = 0
     for stage in stages:
@@ -118,3 +141,11 @@ def connect(stages: Sequence[Stage], recipe: Recipe) -> None:
                 join.connection = recipe.connection(place)
                 index += 1
             block_index += 1
+        if stage.shortcut is not None and next(stage.shortcut.parameters(), None) is not None:
+            opening = stage.joins[0].connection
+            if not opening.keeps_stream():
+                raise SkiplabError(
+                    f"shortcut={type(stage.shortcut).__name__.lower()} has parameters, and this connection "
+                    f"({type(opening).__name__}) passes nothing of the stream, so that they would never be trained; "
+                    "use shortcut=zero_pad, in every arm"
+                )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -54,3 +55,13 @@ class Connection(nn.Module):
 
     def close(self, memory: Any) -> Stream:
         return memory
+
+    @torch.no_grad()
+    def keeps_stream(self) -> bool:
+        """Whether anything of the stream passes where the update is zero; a plain connection keeps nothing."""
+        place = self.place
+        stream = torch.linspace(1, 2, place.width)[None]
+        cond = torch.zeros(1, place.cond_width) if place.cond_width else None
+        with torch.random.fork_rng(devices=[]):
+            kept = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
+        return bool(kept.any())

@@ -31,6 +31,7 @@ class Ports:
     width_in: channels that it reads.
     width_out: channels of its update.
     stride: its spatial subsampling.
+    position_dims: position axes of the stream: 0 for points, 1 for tokens, 2 for images.
     cond_width: features of the conditioning vector, 0 where there is none.
     norm: makes a normalisation for a number of channels.
     activation: makes an activation.
@@ -39,6 +40,7 @@ class Ports:
     width_in: int
     width_out: int
     stride: int
+    position_dims: int
     cond_width: int
     norm: Callable[[int], nn.Module]
     activation: Callable[[], nn.Module]
@@ -46,14 +48,31 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every backbone is built from: its size and the makers of its parts, one per axis."""
+    """What every backbone is built from: its size, what goes in and out, and the makers of its parts, one per axis.
+
+    shape: of one input, (channels, *sides).
+    num_labels: labels that the network is told, 0 where it is told none.
+    num_logits: classes that its output tells apart; 0 for a denoiser, whose output has its input's shape.
+    """
 
     depth: int
     width: int
-    channels_in: int
-    channels_out: int
+    shape: tuple[int, ...]
+    num_labels: int
+    num_logits: int
     connection: Callable[[Place], nn.Module]
     branch: Callable[[Ports], nn.Module]
+    shortcut: Callable[[int, int, int], nn.Module]
     norm: Callable[[int], nn.Module]
     activation: Callable[[], nn.Module]
     long_skip: Callable[[int, int], nn.Module]
+
+    @property
+    def channels(self) -> int:
+        """Channels of an input."""
+        return self.shape[0]
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Positions along each axis of an input: two for images, none for points."""
+        return self.shape[1:]

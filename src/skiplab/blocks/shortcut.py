@@ -1,27 +1,22 @@
-"""The parameter-free shortcut across a change of width or resolution."""
+"""The interface of a shortcut: how the stream crosses a change of width or resolution."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Shortcut(nn.Module):
-    """Subsamples positions by `stride`; pads new channels with zeros, or keeps the first of too many.
+    """Takes the stream from one stage to the first join of the next.
 
-    Without parameters, plain and residual networks have equal parameter counts.
-
-    Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, section 3.3, option A.
-    Differs from the source: where the width shrinks (a decoder block that reads stream and long skip
-        concatenated) the first `width_out` channels, which are the stream's, are kept; the source only widens.
+    Shapes: (batch, width_in, *positions) to (batch, width_out, *positions / stride).
     """
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
         super().__init__()
         self.width_in, self.width_out, self.stride = width_in, width_out, stride
 
+    def subsample(self, x: Float[Tensor, "batch width_in *positions"]) -> Float[Tensor, "batch width_in *outputs"]:
+        """Every `stride`-th position."""
+        return x[(..., *([slice(None, None, self.stride)] * (x.ndim - 2)))] if self.stride > 1 else x
+
     def forward(self, x: Float[Tensor, "batch width_in *positions"]) -> Float[Tensor, "batch width_out *outputs"]:
-        x = x[(..., *([slice(None, None, self.stride)] * (x.ndim - 2)))] if self.stride > 1 else x
-        if self.width_out > self.width_in:
-            padding = [0, 0] * (x.ndim - 2) + [0, self.width_out - self.width_in]
-            return F.pad(x, padding)
-        return x[:, : self.width_out]
+        raise NotImplementedError(f"{type(self).__name__} must define forward(x)")

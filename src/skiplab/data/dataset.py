@@ -1,33 +1,85 @@
-"""What a data option provides: resident images, split once and for all."""
+"""What a data option provides: arrays, split once and for all."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
+import torch
 from jaxtyping import Float, Int
-from torch import Tensor, device
+from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Images in [-1, 1] and their class labels."""
+class Batch(NamedTuple):
+    """Images in [-1, 1] (points of the plane are images of two channels without positions), and their labels."""
 
-    images: Float[Tensor, "sample channel height width"]
+    images: Float[Tensor, "sample channel *positions"]
     labels: Int[Tensor, " sample"]
 
-    def to(self, target: device) -> "Split":
-        return Split(images=self.images.to(target), labels=self.labels.to(target))
+
+class Split:
+    """Labelled images as they are stored: floating point in [-1, 1], or bytes of 0 to 255, x = byte / 127.5 - 1.
+
+    Bytes may be mapped from a file that is larger than memory; `at` is what turns them into images.
+
+    Args:
+        stored: images (sample, channel, *positions), float32 or uint8.
+        labels: their classes (sample,).
+        mapped: whether `stored` lies on disk, where it stays whatever the device.
+        device: where images and labels are given; None for where `stored` lies.
+    """
+
+    def __init__(
+        self,
+        stored: Float[Tensor, "sample channel *positions"] | Int[Tensor, "sample channel *positions"],
+        labels: Int[Tensor, " sample"],
+        *,
+        mapped: bool = False,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.stored, self.labels, self.mapped = stored, labels, mapped
+        self.device = stored.device if device is None else torch.device(device)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image, (channel, *positions)."""
+        return tuple(self.stored.shape[1:])
+
+    def at(self, which: Tensor | slice) -> Batch:
+        """The images and labels of some indices, on the split's device."""
+        which = which.to(self.stored.device) if isinstance(which, Tensor) else which
+        stored, labels = self.stored[which].to(self.device), self.labels[which].to(self.device)
+        return Batch(stored.float() / 127.5 - 1 if stored.dtype == torch.uint8 else stored, labels)
+
+    def first(self, count: int) -> Batch:
+        return self.at(slice(count))
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Everything, in order."""
+        return (self.at(slice(start, start + size)) for start in range(0, len(self), size))
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same split on a device; what is mapped from a file stays there, and its batches go to the device."""
+        if self.mapped:
+            return Split(self.stored, self.labels, mapped=True, device=device)
+        return Split(self.stored.to(device), self.labels.to(device))
 
 
 class Dataset:
-    """A fixed training and validation split, held in memory.
+    """A fixed training and validation split.
 
     num_classes: how many labels there are.
+    exact_denoiser: E[x0 | x_t] in closed form where it is known, (x_t, alpha, sigma) to x0, all
+        (batch, channel, *positions) or broadcast to it; None elsewhere.
     """
 
     num_classes: int
     train: Split
     val: Split
+    exact_denoiser: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
-    def to(self, target: device) -> "Dataset":
+    def to(self, device: torch.device | str) -> "Dataset":
         """Move both splits to a device."""
-        self.train, self.val = self.train.to(target), self.val.to(target)
+        self.train, self.val = self.train.to(device), self.val.to(device)
         return self

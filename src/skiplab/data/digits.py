@@ -35,5 +35,5 @@ class Digits(Dataset):
         labels = torch.from_numpy(digits.target).long()
         order = torch.randperm(total, generator=torch.Generator().manual_seed(split_seed))
         val, train = order[:num_val], order[num_val:]
-        self.train = Split(images=images[train], labels=labels[train])
-        self.val = Split(images=images[val], labels=labels[val])
+        self.train = Split(images[train], labels[train])
+        self.val = Split(images[val], labels[val])

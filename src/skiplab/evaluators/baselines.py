@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 
@@ -29,11 +31,10 @@ class Baselines(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, probe = trained.objective, trained.probe
-        train = trained.data.train.images.flatten(1).double().cpu()
-        mean = train.mean(dim=0)
-        values, vectors = torch.linalg.eigh(torch.cov(train.T).reshape(len(mean), len(mean)))
+        mean, covariance = moments(trained.data.train)
+        values, vectors = torch.linalg.eigh(covariance)
         losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
-        for _, _, noised in probe.noised(objective, trained.data.val.images, "val"):
+        for _, _, noised in probe.noised(objective, trained.data.val, "val"):
             alpha, sigma = objective.noise_schedule.alpha_sigma(noised.time[:1].double().cpu())
             a, b = objective.parametrisation.coefficients(alpha, sigma)
             gains = (a * alpha * values + b * sigma) / (alpha**2 * values + sigma**2)
@@ -43,3 +44,13 @@ class Baselines(Evaluator):
             losses["zero"].append(target.square().mean())
         weights = probe.weights(objective)
         return Result({f"loss_{name}": float((weights * torch.stack(found)).mean()) for name, found in losses.items()})
+
+
+def moments(split: Split) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of all images, flattened, in float64; two passes over batches, so that none is too large."""
+
+    def rows() -> Iterator[Tensor]:
+        return (batch.images.flatten(1).double().cpu() for batch in split.batches(4096))
+
+    mean = sum(part.sum(dim=0) for part in rows()) / len(split)
+    return mean, sum((part - mean).T @ (part - mean) for part in rows()) / (len(split) - 1)

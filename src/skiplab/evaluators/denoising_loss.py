@@ -31,7 +31,7 @@ class DenoisingLoss(Evaluator):
         summary: dict[str, float] = {}
         for split in ("train", "val"):
             losses, zeros, x0_errors = [], [], []
-            for x0, _, noised in probe.noised(objective, trained.split(split).images, split):
+            for x0, _, noised in probe.noised(objective, trained.split(split), split):
                 output = outputs(objective, trained.model, noised)
                 losses.append(objective.errors(output, noised.target).double().mean().item())
                 zeros.append(noised.target.double().square().mean().item())

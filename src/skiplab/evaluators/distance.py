@@ -1,26 +1,52 @@
-"""What distances between real and generated images share: the two sets, and the facts stated beside a score."""
+"""What distances between real and generated images share: features of both, and the facts stated beside a score."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from torch import Tensor
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
 
-
-def reference_and_samples(trained: Trained, num_samples: int) -> tuple[Tensor, Tensor]:
-    """All training images, and samples of the model."""
-    return trained.data.train.images, trained.samples(num_samples)
+# Images an extractor's pass: of 299 pixels, as Inception sees them, more would need gigabytes.
+_BATCH = 128
 
 
-def describe(trained: Trained, num_samples: int) -> dict[str, Any]:
+class Given(nn.Identity):
+    """Stands where torchmetrics expects an extractor, so that it is handed features instead of images."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+
+def reference_features(trained: Trained) -> Iterator[Float[Tensor, "batch feature"]]:
+    """Of all training images, a batch at a time: the images of a large split don't fit into memory at once."""
+    return _features(trained, (batch.images for batch in trained.data.train.batches(_BATCH)))
+
+
+def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:
+    """Of samples of the model."""
+    return torch.cat(list(_features(trained, trained.samples(num_samples).split(_BATCH))))
+
+
+@torch.no_grad()
+def _features(trained: Trained, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+    for images in batches:
+        yield trained.extractor(images.to(trained.device))
+
+
+def describe(trained: Trained, samples: Float[Tensor, "sample feature"]) -> dict[str, Any]:
     """How a distance was measured; a score without these can't be compared with another."""
+    num_samples, num_features = samples.shape
     return {
-        "num_reference": len(trained.data.train.images),
+        "num_reference": len(trained.data.train),
         "num_samples": num_samples,
-        "extractor": type(trained.extractor).__name__,
-        "extractor_sha256": trained.extractor.sha256,
-        "resize": None,
+        **trained.extractor.facts(),
+        "num_features": num_features,
         "sampler": type(trained.sampler).__name__,
         "sampler_settings": dict(vars(trained.sampler)),
+        "num_steps": trained.sampler.num_steps,
         "weights": "last",
     }

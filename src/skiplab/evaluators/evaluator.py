@@ -10,12 +10,16 @@ from PIL import Image
 from torch import Tensor, nn
 
 from skiplab.data.dataset import Dataset, Split
+from skiplab.errors import SkiplabError
 from skiplab.evaluators.extractor import Extractor
 from skiplab.evaluators.probe import Probe
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
+from skiplab.objectives.objective import Objective
 from skiplab.samplers.sampler import Sampler
 from skiplab.training.seeding import keyed_generator
+
+_BATCH = 1024  # samples drawn at once
 
 
 @dataclass
@@ -29,7 +33,7 @@ class Trained:
 
     model: nn.Module
     make_untrained: Callable[[], nn.Module]
-    objective: Denoising
+    objective: Objective
     data: Dataset
     sampler: Sampler
     make_extractor: Callable[[], Extractor]
@@ -50,11 +54,20 @@ class Trained:
         return {"train": self.data.train, "val": self.data.val}[name]
 
     def samples(self, count: int) -> Tensor:
-        """Images drawn by the trial's sampler; the noise that they start from is the same in every arm."""
+        """Images drawn by the trial's sampler; noise and labels that they start from are the same in every arm.
+
+        Labels are drawn from the training split, and used where the network is told them.
+        """
         if count not in self._samples:
-            shape = (count, *self.data.train.images.shape[1:])
+            draw = keyed_generator(self.seed, "sample labels")
+            chosen = torch.randint(len(self.data.train), (count,), generator=draw)
+            labels = self.data.train.labels.cpu()[chosen].to(self.device)
             generator = keyed_generator(self.seed, "samples", device=self.device)
-            self._samples[count] = self.sampler.draw(self.model, self.objective, shape, generator)
+            drawn = [
+                self.sampler.draw(self.model, self.objective, (len(part), *self.data.train.shape), part, generator)
+                for part in labels.split(_BATCH)
+            ]
+            self._samples[count] = torch.cat(drawn)
         return self._samples[count]
 
 
@@ -73,11 +86,27 @@ class Evaluator:
     It draws from generators of its own.
 
     metrics: declares the summary values.
+    measures: the kind of objective whose networks it measures.
     needs_extractor: whether it measures in the feature extractor's features.
     """
 
     metrics: ClassVar[dict[str, Metric]]
+    measures: ClassVar[type[Objective]] = Denoising
     needs_extractor: ClassVar[bool] = False
+
+    def check(self, objective: Objective, data: Dataset, name: str) -> None:
+        """Refuse, before training, what this evaluator (its option is `name`) can't measure.
+
+        Raises:
+            SkiplabError: where the objective is of another kind.
+        """
+        if not isinstance(objective, self.measures):
+            asked = type(objective).__name__
+            others = {"CrossEntropy": "evaluator=[classification]", "Denoising": "evaluator=[denoising_loss]"}
+            raise SkiplabError(
+                f"evaluator={name} measures {self.measures.__name__} networks, and the objective is {asked}; "
+                f"take {others.get(asked, 'evaluators of your own')}"
+            )
 
     def evaluate(self, trained: Trained) -> Result:
         raise NotImplementedError(f"{type(self).__name__} must define evaluate(trained)")

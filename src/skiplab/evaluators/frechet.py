@@ -3,8 +3,9 @@ from typing import ClassVar
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, reference_and_samples
+from skiplab.evaluators.distance import Given, describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.reference_moments import reference_moments
 from skiplab.metrics import Metric
 
 
@@ -13,8 +14,10 @@ class Frechet(Evaluator):
 
         |m_r - m_s|^2 + tr(S_r + S_s - 2 (S_r S_s)^(1/2))
 
+    With feature_extractor=raw the features are the data: the squared 2-Wasserstein distance of the two Gaussians.
+
     Source: Heusel et al. 2017, arXiv:1706.08500, eq. 6, as torchmetrics computes it.
-    Differs from the source: the extractor is an option; Inception's score alone is 'FID'.
+    Differs from the source: the extractor is an option; the score of feature_extractor=inception alone is 'FID'.
 
     Args:
         num_samples: samples drawn, from 2; too few make the distance larger.
@@ -32,8 +35,10 @@ class Frechet(Evaluator):
         self.num_samples = num_samples
 
     def evaluate(self, trained: Trained) -> Result:
-        metric = FrechetInceptionDistance(feature=trained.extractor, normalize=True).to(trained.device)
-        reference, samples = reference_and_samples(trained, self.num_samples)
-        metric.update(reference, real=True)
+        reference, samples = reference_moments(trained), sample_features(trained, self.num_samples)
+        metric = FrechetInceptionDistance(feature=Given(samples.shape[1]), normalize=True).to(trained.device)
+        metric.real_features_num_samples = reference.count
+        metric.real_features_sum = reference.total
+        metric.real_features_cov_sum = reference.outer
         metric.update(samples, real=False)
-        return Result({"frechet": float(metric.compute())}, describe(trained, self.num_samples))
+        return Result({"frechet": float(metric.compute())}, describe(trained, samples))

@@ -3,10 +3,12 @@ from typing import ClassVar
 import torch
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, reference_and_samples
+from skiplab.evaluators.distance import Given, describe, reference_features, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
+from skiplab.objectives.objective import Objective
 from skiplab.training.seeding import keyed_seed
 
 
@@ -16,7 +18,7 @@ class Kernel(Evaluator):
     Mean over random subsets of features of training images and of samples.
 
     Source: Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401, section 4, as torchmetrics computes it.
-    Differs from the source: the extractor is an option; Inception's score alone is 'KID'.
+    Differs from the source: the extractor is an option; the score of feature_extractor=inception alone is 'KID'.
 
     Args:
         num_samples: samples drawn.
@@ -38,17 +40,26 @@ class Kernel(Evaluator):
             )
         self.num_samples, self.num_subsets, self.subset_size = num_samples, num_subsets, subset_size
 
+    def check(self, objective: Objective, data: Dataset, name: str) -> None:
+        super().check(objective, data, name)
+        if self.subset_size > len(data.train):
+            raise SkiplabError(
+                f"evaluator.kernel.subset_size={self.subset_size} is invalid; valid: 2 to the {len(data.train)} "
+                "training images"
+            )
+
     def evaluate(self, trained: Trained) -> Result:
+        samples = sample_features(trained, self.num_samples)
         metric = KernelInceptionDistance(
-            feature=trained.extractor, subsets=self.num_subsets, subset_size=self.subset_size, normalize=True
+            feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=self.subset_size, normalize=True
         ).to(trained.device)
-        reference, samples = reference_and_samples(trained, self.num_samples)
-        metric.update(reference, real=True)
+        for features in reference_features(trained):
+            metric.update(features, real=True)
         metric.update(samples, real=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(keyed_seed(0, "kernel/subsets"))
             mean, spread = metric.compute()
-        details = describe(trained, self.num_samples) | {
+        details = describe(trained, samples) | {
             "num_subsets": self.num_subsets,
             "subset_size": self.subset_size,
             "spread_over_subsets": float(spread),

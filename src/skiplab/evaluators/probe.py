@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.training.seeding import keyed_generator
@@ -30,24 +31,24 @@ class Probe:
             )
         self.num_images, self.num_levels = num_images, num_levels
 
-    def noised(self, objective: Denoising, images: Tensor, split: str) -> list[tuple[Tensor, Tensor, Noised]]:
+    def noised(self, objective: Denoising, split: Split, name: str) -> list[tuple[Tensor, Tensor, Noised]]:
         """For each level, from clean to noisy: the clean images, the noise and what the network reads."""
-        x0 = images[: self.num_images]
+        x0, labels = split.first(self.num_images)
         probes = []
         for index, time in enumerate(objective.noise_schedule.levels(self.num_levels)):
-            generator = keyed_generator(0, f"probe/{split}", index)
+            generator = keyed_generator(0, f"probe/{name}", index)
             noise = torch.randn(x0.shape, generator=generator).to(x0.device)
-            probes.append((x0, noise, objective.noised(x0, noise, time.to(x0.device).expand(len(x0)))))
+            probes.append((x0, noise, objective.noised(x0, noise, time.to(x0.device).expand(len(x0)), labels)))
         return probes
 
     def weights(self, objective: Denoising) -> Float[Tensor, " level"]:
         """The training loss's weight of each level."""
         times = objective.noise_schedule.levels(self.num_levels)
-        return objective.loss_weighting(*objective.noise_schedule.alpha_sigma(times)).double()
+        return objective.weight(times).double()
 
 
 @torch.no_grad()
 def outputs(objective: Denoising, model: nn.Module, noised: Noised, batch_size: int = 256) -> Tensor:
     """The network's output on a probe, in batches."""
-    parts = zip(noised.x_t.split(batch_size), noised.time.split(batch_size), strict=True)
-    return torch.cat([objective.predict(model, x_t, time) for x_t, time in parts])
+    parts = zip(*(part.split(batch_size) for part in (noised.x_t, noised.time, noised.labels)), strict=True)
+    return torch.cat([objective.predict(model, *part) for part in parts])

@@ -1,5 +1,8 @@
 import itertools
-from typing import ClassVar
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -75,37 +78,77 @@ class Refinement(Evaluator):
             errors.append(tuple(pair))
         return errors
 
+    @torch.no_grad()
     def _streams(self, model: nn.Module, trained: Trained, split: str) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """The stream before and after each block, and the target, on the split's probes."""
-        stages = [module for module in model.modules() if isinstance(module, Stage)]
-        inputs: dict[Stage, list] = {stage: [] for stage in stages}
-        handles = [
-            stage.register_forward_pre_hook(lambda stage, arguments: inputs[stage].append(arguments))
-            for stage in stages
-        ]
-        try:
-            probes = self.probe.noised(trained.objective, trained.split(split).images, split)
+        """The stream before and after each block, and the target, all on a grid, on the split's probes."""
+        probes = self.probe.noised(trained.objective, trained.split(split), split)
+        with ExitStack() as watching:
+            stages = [module for module in model.modules() if isinstance(module, Stage)]
+            calls = {stage: watching.enter_context(_closed_streams(stage)) for stage in stages}
             for *_, noised in probes:
                 outputs(trained.objective, model, noised)
-        finally:
-            for handle in handles:
-                handle.remove()
+        target = torch.cat([noised.target for *_, noised in probes])
+        target = target.view(*target.shape, 1, 1) if target.ndim == 2 else target
         pairs = []
-        with torch.no_grad():
-            for stage in sorted(stages, key=lambda stage: stage.joins[0].block_index):
-                calls = [[x, *stage.streams(x, cond)] for x, cond in inputs[stage]]
-                streams = [torch.cat(parts) for parts in zip(*calls, strict=True)]
-                pairs += itertools.pairwise(streams)
-        return pairs, torch.cat([noised.target for *_, noised in probes])
+        for stage in sorted(stages, key=lambda stage: stage.joins[0].block_index):
+            streams = [on_grid(torch.cat(parts), target) for parts in zip(*calls[stage], strict=True)]
+            pairs += itertools.pairwise(streams)
+        return pairs, target
+
+
+@contextmanager
+def _closed_streams(stage: Stage) -> Iterator[list[list[Tensor]]]:
+    """For each pass through a stage, its input and the closed stream after each block.
+
+    A stage is passed by its forward or by its streams, which no hook sees both; both walk its memories.
+    """
+    walk, calls = stage.memories, []
+    ends = {block[-1] for block in stage.blocks}
+
+    def watched(x: Tensor, cond: Tensor | None) -> Iterator[Any]:
+        calls.append([x])
+        for join, memory in zip(stage.joins, walk(x, cond), strict=True):
+            if join in ends:
+                calls[-1].append(join.connection.close(memory))
+            yield memory
+
+    stage.memories = watched
+    try:
+        yield calls
+    finally:
+        del stage.memories
+
+
+def on_grid(
+    stream: Float[Tensor, "sample channel *positions"], target: Float[Tensor, "sample channel_out height width"]
+) -> Float[Tensor, "sample channel rows columns"]:
+    """A stream of images, of tokens (a square of patches behind extra tokens) or of points (one position).
+
+    Raises:
+        SkiplabError: where the positions are no grid of patches of the target.
+    """
+    if stream.ndim == 2:
+        return stream[:, :, None, None]
+    found = tuple(stream.shape[2:])
+    if len(found) == 1:
+        side = math.isqrt(found[0])
+        stream = stream[:, :, found[0] - side**2 :].unflatten(2, (side, side))
+    sides = tuple(target.shape[2:])
+    if stream.ndim != 4 or any(whole % part for whole, part in zip(sides, stream.shape[2:], strict=True)):
+        raise SkiplabError(
+            f"evaluator=refinement reads a target of {sides} from streams whose positions are a grid of its patches, "
+            f"and here they are {found}; leave refinement out of evaluator=[...]"
+        )
+    return stream
 
 
 def fit_head(
-    stream: Float[Tensor, "sample channel height width"],
-    target: Float[Tensor, "sample channel_out big_height big_width"],
+    stream: Float[Tensor, "sample channel rows columns"],
+    target: Float[Tensor, "sample channel_out height width"],
     ridge: float,
 ) -> Float[Tensor, "channel_plus_one patch"]:
     """Closed-form ridge regression from a position's channels to the pixels of the patch that it covers."""
-    features, patches = _positions(stream), _patches(target, stream.shape[2])
+    features, patches = _positions(stream), _patches(target, *stream.shape[2:])
     gram = features.T @ features / len(features)
     penalty = ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     penalty[-1, -1] = 0  # the constant isn't shrunk
@@ -125,8 +168,7 @@ def _positions(stream: Tensor) -> Tensor:
     return torch.cat([flat, torch.ones_like(flat[:, :1])], dim=1)
 
 
-def _patches(target: Tensor, rows: int) -> Tensor:
-    side = target.shape[2] // rows
+def _patches(target: Tensor, rows: int, columns: int) -> Tensor:
     batch, channels, height, width = target.shape
-    split = target.view(batch, channels, height // side, side, width // side, side)
-    return split.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels * side * side).double()
+    split = target.view(batch, channels, rows, height // rows, columns, width // columns)
+    return split.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).flatten(1).double()

@@ -3,25 +3,29 @@ from typing import ClassVar
 import torch
 from PIL import Image
 
+from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
+from skiplab.objectives.objective import Objective
 
 
 class SampleGrid(Evaluator):
-    """A picture of samples, `samples.png`; two arms of one seed start from the same noise.
+    """A picture of samples, `samples.png`: images in a grid, points of the plane over the training points.
+
+    Two arms of one seed start from the same noise.
 
     Source: none.
     Differs from the source: none.
 
     Args:
-        num_samples: samples drawn; the first rows * columns are shown.
+        num_samples: samples drawn; the first rows * columns images, or all points, are shown.
         rows: rows of the grid, from 1.
         columns: columns of the grid, from 1.
         pixel_size: side of an image's pixel in the picture, in pixels.
 
     Raises:
-        SkiplabError: where the grid holds more than num_samples, or is empty.
+        SkiplabError: where the grid holds more than num_samples or is empty, or the data can't be shown.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {}
@@ -34,9 +38,24 @@ class SampleGrid(Evaluator):
             )
         self.num_samples, self.rows, self.columns, self.pixel_size = num_samples, rows, columns, pixel_size
 
+    def check(self, objective: Objective, data: Dataset, name: str) -> None:
+        super().check(objective, data, name)
+        shape = data.train.shape
+        if shape != (2,) and (len(shape) != 3 or shape[0] not in (1, 3)):
+            raise SkiplabError(
+                f"evaluator={name} shows images of 1 or 3 channels and points of the plane, and the data have shape "
+                f"{shape}; leave {name} out of evaluator=[...]"
+            )
+
     def evaluate(self, trained: Trained) -> Result:
-        samples = trained.samples(self.num_samples)[: self.rows * self.columns]
-        return Result({}, pictures={"samples": self.draw(samples)})
+        samples = trained.samples(self.num_samples)
+        if samples.ndim == 2:
+            from skiplab.evaluators.scatter import draw_points  # matplotlib takes a second, which images needn't pay
+
+            picture = draw_points(trained.data.train.at(slice(None)).images, samples)
+        else:
+            picture = self.draw(samples[: self.rows * self.columns])
+        return Result({}, pictures={"samples": picture})
 
     def draw(self, images: torch.Tensor) -> Image.Image:
         """Images of [-1, 1], one or three channels, side by side with a one-pixel border."""

@@ -40,5 +40,14 @@ class NoiseSchedule:
         return self.time_min + (self.time_max - self.time_min) * middles
 
     def path(self, num_steps: int) -> Float[Tensor, " steps"]:
-        """num_steps + 1 times from time_max to time_min, along which a sampler walks."""
-        return torch.linspace(self.time_max, self.time_min, num_steps + 1)
+        """num_steps times from time_max to time_min, at which a sampler asks the network; in float64."""
+        return torch.linspace(self.time_max, self.time_min, num_steps, dtype=torch.float64)
+
+    def rates(self, time: Float[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:
+        """d alpha / dt and d sigma / dt."""
+        with torch.enable_grad():
+            time = time.detach().requires_grad_()
+            alpha, sigma = self.alpha_sigma(time)
+            (alpha_rate,) = torch.autograd.grad(alpha.sum(), time, retain_graph=True)
+            (sigma_rate,) = torch.autograd.grad(sigma.sum(), time)
+        return alpha_rate, sigma_rate

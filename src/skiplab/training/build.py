@@ -14,6 +14,7 @@ from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.probe import Probe
 from skiplab.objectives.denoising import Denoising
+from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
 from skiplab.training.parity import parity
 from skiplab.training.record import study_folder
@@ -36,7 +37,7 @@ class Parts(NamedTuple):
     """What a trial is made of, and what its network costs (see `parity`)."""
 
     data: Dataset
-    objective: Denoising
+    objective: Objective
     model: Backbone
     costs: dict[str, Any]
 
@@ -54,30 +55,35 @@ def build_data(config: DictConfig) -> Dataset:
     return maker(config.data)()
 
 
-def build_objective(config: DictConfig) -> Denoising:
-    return Denoising(
-        parametrisation=maker(config.parametrisation)(),
-        loss_weighting=maker(config.loss_weighting)(),
-        noise_schedule=maker(config.noise_schedule)(),
-    )
+def build_objective(config: DictConfig, data: Dataset) -> Objective:
+    make = maker(config.objective)
+    parts = {axis: maker(config[axis])() for axis in get_object(config.objective._target_).axes}
+    return make(data.num_classes, **parts)
 
 
-def build_model(config: DictConfig, data: Dataset) -> Backbone:
-    """The network at its initial weights, which depend on (seed, path) alone."""
-    channels = data.train.images.shape[1]
+def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: int, num_logits: int) -> Backbone:
+    """The network for inputs of a shape, told `num_labels` labels, telling apart `num_logits`; not yet initialised."""
     recipe = Recipe(
         depth=config.depth,
         width=config.width,
-        channels_in=channels,
-        channels_out=channels,
+        shape=shape,
+        num_labels=num_labels,
+        num_logits=num_logits,
         connection=maker(config.connection),
         branch=maker(config.branch),
+        shortcut=maker(config.shortcut),
         norm=maker(config.norm),
         activation=maker(config.activation),
         long_skip=maker(config.long_skip),
     )
+    return maker(config.backbone)(recipe)
+
+
+def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:
+    """The network at its initial weights, which depend on (seed, path) alone."""
+    labels = {"num_labels": objective.num_labels, "num_logits": objective.num_logits}
     with torch.random.fork_rng(devices=[]):
-        model = maker(config.backbone)(recipe)
+        model = build_backbone(config, data.train.shape, **labels)
     initialise(model, maker(config.init)(), config.seed)
     return model
 
@@ -94,23 +100,29 @@ def build(config: DictConfig) -> Parts:
     study_folder(Path(config.run.runs_dir), config.run.study)
     _check_device(config)
     data = build_data(config)
-    Batches(len(data.train.images), config.batch_size, config.seed)
+    objective = build_objective(config, data)
+    Batches(len(data.train), config.batch_size, config.seed)
     Probe(**config.probe)
-    maker(config.sampler)()
+    maker(config.augmentation)().check(data.train.shape)
+    sampler = maker(config.sampler)()
+    if isinstance(objective, Denoising):
+        sampler.check(objective)
     for node in config.instrument.values():
         maker(node)()
-    evaluators = [maker(node)() for node in config.evaluator.values()]
-    if any(evaluator.needs_extractor for evaluator in evaluators):
-        _check_extractor(config, data)
-    model = build_model(config, data)
+    evaluators = {name: maker(node)() for name, node in config.evaluator.items()}
+    for name, evaluator in evaluators.items():
+        evaluator.check(objective, data, name)
+    if any(evaluator.needs_extractor for evaluator in evaluators.values()):
+        maker(config.feature_extractor)().check(data.train.shape)
+    model = build_model(config, data, objective)
     try:
         optimizer = maker(config.optimizer)(model.parameters())
     except (ValueError, TypeError) as error:
         settings = ", ".join(f"optimizer.{name}={value}" for name, value in config.optimizer.items() if name[0] != "_")
         raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
     maker(config.scheduler)(optimizer, config.trainer.max_steps)
-    costs = parity(model, tuple(data.train.images.shape[1:]), config.depth)
-    return Parts(data=data, objective=build_objective(config), model=model, costs=costs)
+    costs = parity(model, objective.example(data.train.shape), config.depth)
+    return Parts(data=data, objective=objective, model=model, costs=costs)
 
 
 def _check_whole(name: str, value: Any, *, least: int) -> None:
@@ -126,12 +138,3 @@ def _check_device(config: DictConfig) -> None:
         raise SkiplabError(f"trainer.accelerator={accelerator} is invalid; valid: cpu, gpu")
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise SkiplabError("trainer.accelerator=gpu, but this machine has no GPU that torch can use; take trainer=cpu")
-
-
-def _check_extractor(config: DictConfig, data: Dataset) -> None:
-    extractor, shape = maker(config.feature_extractor)(), tuple(data.train.images.shape[1:])
-    if extractor.shape != shape:
-        raise SkiplabError(
-            f"feature_extractor {type(extractor).__name__} takes images of shape {extractor.shape}, the data has "
-            f"{shape}; choose another feature_extractor, or evaluators that need none"
-        )

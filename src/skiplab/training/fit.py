@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from safetensors.torch import save
 
-from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.layers import blocks, weight_layers
@@ -17,6 +15,9 @@ from skiplab.training.build import Parts, maker
 from skiplab.training.module import AblationModule
 from skiplab.training.record import Record, write_atomically
 from skiplab.training.recorder import Recorder
+from skiplab.training.seeding import keyed_generator
+
+_NUM_ZERO = 256  # images from which the loss of a network that has learnt nothing is estimated
 
 
 def latest_checkpoint(record: Record) -> Path | None:
@@ -40,9 +41,8 @@ def fit(
     Raises:
         RuntimeError: where the trainer stopped early without divergence.
     """
-    images = parts.data.train.images
-    probes = Probe(**config.probe).noised(parts.objective, images, "train")
-    zero_loss = torch.stack([noised.target.square().mean() for *_, noised in probes]).mean().item()
+    split = parts.data.train
+    zero_loss = parts.objective.zero_loss(*split.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
     earlier = _losses_so_far(record)
     history = record.table("history", ("step", "metric", "value"))
     readings = record.table("layers", ("step", "index", "path", "quantity", "value"))
@@ -53,14 +53,15 @@ def fit(
     )
     observer = Observer(
         list(instruments.values()),
-        layers=weight_layers(parts.model, images[:1], torch.full((1,), 0.5)),
+        layers=weight_layers(parts.model, *parts.objective.example(split.shape)),
         blocks=blocks(parts.model),
         table=readings,
     )
     module = AblationModule(
         parts.model,
         parts.objective,
-        images,
+        split,
+        augmentation=maker(config.augmentation)(),
         batch_size=config.batch_size,
         seed=config.seed,
         optimizer=maker(config.optimizer),

@@ -8,11 +8,14 @@ from omegaconf import DictConfig, OmegaConf
 
 # Nodes that observe a trial, name it or say where it lies; every other node counts.
 OBSERVERS = frozenset({"logger", "instrument", "evaluator", "feature_extractor", "probe", "num_samples", "run"})
+# Settings of data that say how images are kept, not what they are.
+_KEEPING = frozenset({"cache_dir", "max_resident_bytes"})
 
 
 def outcome_config(config: DictConfig) -> dict[str, Any]:
     """The resolved part of the configuration that can change the outcome."""
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    resolved["data"] = {name: value for name, value in resolved["data"].items() if name not in _KEEPING}
     return {name: node for name, node in resolved.items() if name not in OBSERVERS}
 
 

@@ -1,12 +1,13 @@
 """From a record on disk back to the objects of its trial."""
 
+import json
 from pathlib import Path
 
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from skiplab.errors import SkiplabError
-from skiplab.training.build import Parts, build
+from skiplab.training.build import Parts, build_data, build_model, build_objective
 
 
 def load(folder: str | Path) -> Parts:
@@ -16,10 +17,13 @@ def load(folder: str | Path) -> Parts:
         SkiplabError: where the folder holds no record with weights.
     """
     folder = Path(folder)
-    for name in ("config.yaml", "weights.safetensors"):
+    for name in ("config.yaml", "record.json", "weights.safetensors"):
         if not (folder / name).exists():
             raise SkiplabError(f"{folder} has no {name}; give the folder of a finished trial, runs/KEY")
-    parts = build(OmegaConf.load(folder / "config.yaml"))
-    parts.model.load_state_dict(load_file(folder / "weights.safetensors"))
-    parts.model.eval()
-    return parts
+    config = OmegaConf.load(folder / "config.yaml")
+    data = build_data(config)
+    objective = build_objective(config, data)
+    model = build_model(config, data, objective)
+    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    costs = json.loads((folder / "record.json").read_text())["parity"]
+    return Parts(data=data, objective=objective, model=model.eval(), costs=costs)

@@ -21,7 +21,7 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
     device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
     trained = Trained(
         model=parts.model.to(device).eval(),
-        make_untrained=lambda: build_model(config, parts.data),
+        make_untrained=lambda: build_model(config, parts.data, parts.objective),
         objective=parts.objective,
         data=parts.data.to(device),
         sampler=maker(config.sampler)(),

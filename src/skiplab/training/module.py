@@ -6,7 +6,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from skiplab.objectives.denoising import Denoising
+from skiplab.data.augmentation import Augmentation
+from skiplab.data.dataset import Split
+from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
 from skiplab.training.seeding import keyed_generator, keyed_seed
 
@@ -21,7 +23,8 @@ class AblationModule(pl.LightningModule):
     Args:
         model: the network.
         objective: gives each sample's loss.
-        images: the training split, held on the trainer's device.
+        split: the training split, moved to the trainer's device unless it lies in a file.
+        augmentation: changes each training batch.
         batch_size: images a step.
         seed: the trial's seed.
         optimizer: makes an optimizer for parameters.
@@ -31,9 +34,10 @@ class AblationModule(pl.LightningModule):
     def __init__(
         self,
         model: nn.Module,
-        objective: Denoising,
-        images: Tensor,
+        objective: Objective,
+        split: Split,
         *,
+        augmentation: Augmentation,
         batch_size: int,
         seed: int,
         optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
@@ -41,8 +45,8 @@ class AblationModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.objective = model, objective
-        self.register_buffer("images", images, persistent=False)
-        self.batches = Batches(len(images), batch_size, seed)
+        self.split, self.augmentation = split, augmentation
+        self.batches = Batches(len(split), batch_size, seed)
         self.seed = seed
         self._optimizer, self._scheduler = optimizer, scheduler
 
@@ -50,12 +54,16 @@ class AblationModule(pl.LightningModule):
         """Step numbers, which stand in for batches: `training_step` finds its images by `global_step`."""
         return range(self.trainer.max_steps)
 
+    def on_fit_start(self) -> None:
+        self.split = self.split.to(self.device)
+
     def training_step(self, batch: int, batch_index: int) -> Tensor:
         step = self.global_step
-        x0 = self.images[self.batches.indices(step).to(self.device)]
+        images, labels = self.split.at(self.batches.indices(step))
+        augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
         torch.manual_seed(keyed_seed(self.seed, "model", step))
         generator = keyed_generator(self.seed, "noise", step, device=self.device)
-        return self.objective.loss(self.model, x0, generator).mean()
+        return self.objective.loss(self.model, self.augmentation(images, augment), labels, generator).mean()
 
     def configure_optimizers(self):
         optimizer = self._optimizer(self.model.parameters())

@@ -7,11 +7,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from skiplab.blocks.block import Join
-from skiplab.layers import weight_layers
+from skiplab.layers import evaluating, weight_layers
 
 
-def parity(model: nn.Module, shape: tuple[int, ...], depth: int) -> dict[str, Any]:
-    """Cost of one sample's forward pass; running it also proves that the model runs at all.
+def parity(model: nn.Module, example: tuple[Any, ...], depth: int) -> dict[str, Any]:
+    """Cost of one sample's forward pass on `example`, its arguments; running it also proves that the model runs.
 
     num_parameters: trained scalars.  flops_per_sample: multiplications and additions of convolutions and
     matrix products.  activation_bytes_per_sample: bytes kept for the backward pass, parameters not counted.
@@ -27,19 +27,18 @@ def parity(model: nn.Module, shape: tuple[int, ...], depth: int) -> dict[str, An
         return tensor
 
     saved: list[torch.Tensor] = []
-    device = next(model.parameters()).device
-    x, level = torch.zeros(1, *shape, device=device), torch.full((1,), 0.5, device=device)
     with (
+        evaluating(model),
         torch.random.fork_rng(devices=[]),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         FlopCounterMode(display=False) as counter,
     ):
-        model(x, level)
+        model(*example)
     return {
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "flops_per_sample": counter.get_total_flops(),
         "activation_bytes_per_sample": sum(kept.values()),
         "depth": depth,
-        "num_layers": len(weight_layers(model, x, level)),
+        "num_layers": len(weight_layers(model, *example)),
         "num_joins": sum(isinstance(module, Join) for module in model.modules()),
     }

@@ -5,6 +5,8 @@ import hashlib
 import torch
 from torch import nn
 
+from skiplab.blocks.init import Init
+
 
 def keyed_seed(seed: int, purpose: str, step: int = 0) -> int:
     """A 63-bit seed that depends on nothing but its arguments."""
@@ -17,15 +19,17 @@ def keyed_generator(seed: int, purpose: str, step: int = 0, device: torch.device
     return torch.Generator(device=device).manual_seed(keyed_seed(seed, purpose, step))
 
 
-def initialise(model: nn.Module, init, seed: int) -> None:
+def initialise(model: nn.Module, init: Init, seed: int) -> None:
     """Initialise every module's own parameters from (seed, its path), so that shared parameters are bit-equal.
 
     The global generators are left as they were.
 
     Raises:
+        SkiplabError: where the initialisation refuses the network.
         TypeError: where a module with parameters of its own has no `reset_parameters`.
     """
     with torch.random.fork_rng(devices=[]):
+        init.prepare(model)
         for path, module in model.named_modules():
             if next(module.parameters(recurse=False), None) is None:
                 continue

@@ -9,6 +9,7 @@ from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.long_skips.concat import Concat
 from skiplab.blocks.recipe import Place, Recipe
+from skiplab.blocks.shortcuts.zero_pad import ZeroPad
 from skiplab.errors import SkiplabError
 from tiny_trials import compose_config
 
@@ -20,17 +21,20 @@ def make_stage(option: str, num_joins: int, width_in: int, **settings) -> Stage:
     recipe = Recipe(
         depth=num_joins,
         width=WIDTH,
-        channels_in=1,
-        channels_out=1,
+        shape=(1, 3, 3),
+        num_labels=0,
+        num_logits=0,
         connection=instantiate(node, _partial_=True),
-        branch=lambda ports: Preact(ports, kernel_size=1),
+        branch=lambda ports: Preact(ports, kernel_size=1, bias=True),
+        shortcut=ZeroPad,
         norm=lambda width: torch.nn.GroupNorm(1, width),
         activation=torch.nn.SiLU,
         long_skip=Concat,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        stage = Stage(recipe, width_in=width_in, width_out=WIDTH, num_blocks=num_joins, cond_width=COND_WIDTH)
+        ports = {"width_in": width_in, "width_out": WIDTH, "cond_width": COND_WIDTH, "position_dims": 2}
+        stage = Stage(recipe, num_blocks=num_joins, **ports)
         connect([stage], recipe)
     return stage.double().eval()
 

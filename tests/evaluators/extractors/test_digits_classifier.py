@@ -27,16 +27,17 @@ def test_hash_is_the_one_on_record() -> None:
 
 def test_accuracy_is_the_one_on_record(data) -> None:
     model = DigitsClassifier()
-    named = [int(model.classify(model(image[None])).argmax()) for image in data.val.images]
-    right = sum(name == int(label) for name, label in zip(named, data.val.labels, strict=True))
+    images, labels = data.val.at(slice(None))
+    named = [int(model.classify(model(image[None])).argmax()) for image in images]
+    right = sum(name == int(label) for name, label in zip(named, labels, strict=True))
     assert round(right / len(named), 4) == FACTS["held_out_accuracy"] == round(accuracy(model, data), 4)
     assert FACTS["held_out_accuracy"] > 0.97
 
 
 def test_features_have_the_declared_shape(data) -> None:
     model = DigitsClassifier()
-    assert tuple(data.val.images.shape[1:]) == model.shape
-    assert model(data.val.images[:5]).shape == (5, model.num_features)
+    assert data.val.shape == model.shape
+    assert model(data.val.first(5).images).shape == (5, model.num_features)
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 

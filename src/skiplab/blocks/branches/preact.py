@@ -1,11 +1,11 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skiplab.blocks.branch import Branch
 from skiplab.blocks.recipe import Ports
+from skiplab.blocks.two_convolutions import TwoConvolutions
 
 
-class Preact(Branch):
+class Preact(TwoConvolutions):
     """Two convolutions, each after its norm and activation, f(x) = conv(act(norm(conv(act(norm(x))) + W act(c)))).
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4e 'full pre-activation'; the
@@ -14,25 +14,24 @@ class Preact(Branch):
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.
+        bias: whether both convolutions have biases.
     """
 
-    def __init__(self, ports: Ports, *, kernel_size: int) -> None:
-        super().__init__(ports)
-        padding = kernel_size // 2
+    def __init__(self, ports: Ports, *, kernel_size: int, bias: bool) -> None:
+        super().__init__(ports, kernel_size=kernel_size, bias=bias)
         self.norm1 = ports.norm(ports.width_in)
-        self.conv1 = nn.Conv2d(ports.width_in, ports.width_out, kernel_size, ports.stride, padding)
         self.norm2 = ports.norm(ports.width_out)
-        self.conv2 = nn.Conv2d(ports.width_out, ports.width_out, kernel_size, 1, padding)
-        self.activation = ports.activation()
-        if ports.cond_width:
-            self.cond = nn.Linear(ports.cond_width, ports.width_out)
+        self.activation1 = ports.activation()
+        self.activation2 = ports.activation()
+
+    @property
+    def last(self) -> nn.Module:
+        return self.conv2
 
     def forward(
         self,
         x: Float[Tensor, "batch width_in height width"],
         cond: Float[Tensor, "batch cond"] | None,
     ) -> Float[Tensor, "batch width_out out_height out_width"]:
-        hidden = self.conv1(self.activation(self.norm1(x)))
-        if cond is not None:
-            hidden = hidden + self.cond(self.activation(cond))[:, :, None, None]
-        return self.conv2(self.activation(self.norm2(hidden)))
+        hidden = self.condition(self.conv1(self.activation1(self.norm1(x))), cond)
+        return self.conv2(self.activation2(self.norm2(hidden)))

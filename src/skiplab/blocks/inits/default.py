@@ -1,7 +1,9 @@
 from torch import nn
 
+from skiplab.blocks.init import Init
 
-class Default:
+
+class Default(Init):
     """PyTorch's own initialisation of each module: uniform on +-1/sqrt(fan_in) for convolutions and linear maps.
 
     Source: torch.nn, `reset_parameters` of each module.

@@ -13,16 +13,17 @@ class Group(nn.GroupNorm):
         width: channels (runtime).
         num_groups: groups; must divide the width.
         eps: added to the variance.
+        affine: whether there is the trained affine map, a gain and a bias per channel.
 
     Raises:
         SkiplabError: where num_groups doesn't divide the width.
     """
 
-    def __init__(self, width: int, *, num_groups: int, eps: float) -> None:
+    def __init__(self, width: int, *, num_groups: int, eps: float, affine: bool) -> None:
         if num_groups < 1 or width % num_groups:
             divisors = [n for n in range(1, width + 1) if width % n == 0]
             raise SkiplabError(
                 f"norm.num_groups={num_groups} doesn't divide the {width} channels of a layer; "
                 f"valid: {', '.join(map(str, divisors))} (or another width)"
             )
-        super().__init__(num_groups, width, eps)
+        super().__init__(num_groups, width, eps, affine)

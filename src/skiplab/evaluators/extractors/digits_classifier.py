@@ -58,9 +58,9 @@ def train(data: Dataset, *, num_steps: int, batch_size: int, lr: float, seed: in
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         for step in range(num_steps):
             generator = keyed_generator(seed, "digits classifier", step)
-            chosen = torch.randint(len(data.train.images), (batch_size,), generator=generator)
+            chosen = torch.randint(len(data.train), (batch_size,), generator=generator)
             shift = torch.randint(-1, 2, (2,), generator=generator).tolist()
-            padded = F.pad(data.train.images[chosen], (1, 1, 1, 1), value=-1.0)
+            padded = F.pad(data.train.at(chosen).images, (1, 1, 1, 1), value=-1.0)
             images = padded[:, :, 1 + shift[0] : 9 + shift[0], 1 + shift[1] : 9 + shift[1]]
             features = F.dropout(model(images), 0.25)
             loss = F.cross_entropy(model.classify(features), data.train.labels[chosen])
@@ -72,7 +72,8 @@ def train(data: Dataset, *, num_steps: int, batch_size: int, lr: float, seed: in
 
 def accuracy(model: DigitsClassifier, data: Dataset) -> float:
     """Share of validation images that the classifier names rightly."""
-    return float((model.classify(model(data.val.images)).argmax(dim=1) == data.val.labels).float().mean())
+    images, labels = data.val.at(slice(None))
+    return float((model.classify(model(images)).argmax(dim=1) == labels).float().mean())
 
 
 def main() -> None:
@@ -85,7 +86,7 @@ def main() -> None:
     data = Digits(**split)
     model = train(data, **settings)
     save_file(model.state_dict(), _WEIGHTS)
-    facts = {"data": "digits", **split, **settings, "num_train": len(data.train.images), "torch": torch.__version__}
+    facts = {"data": "digits", **split, **settings, "num_train": len(data.train), "torch": torch.__version__}
     facts["held_out_accuracy"] = round(accuracy(model, data), 4)
     facts["sha256"] = hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()
     _WEIGHTS.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -3,13 +3,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from skiplab.errors import SkiplabError
+from skiplab.objectives.loss_weighting import LossWeighting
 
 
-class MinSnr:
-    """Nearly clean levels weigh no more than gamma, w = min(SNR, gamma) / SNR with SNR = alpha^2 / sigma^2.
+class MinSnr(LossWeighting):
+    """Nearly clean levels weigh no more than gamma, w = min(SNR, gamma) of the x0 error, SNR = alpha^2 / sigma^2.
 
-    Source: Hang et al. 2023, Min-SNR Weighting, arXiv:2303.09556, eq. 8 (of the noise's error).
-    Differs from the source: none with the epsilon parametrisation, for which this is the weight.
+    Of the noise's error that is min(SNR, gamma) / SNR, and of the velocity's min(SNR, gamma) / (SNR + 1).
+
+    Source: Hang et al. 2023, Min-SNR Weighting, arXiv:2303.09556, section 3 (of the x0 error).
+    Differs from the source: none.
 
     Args:
         gamma: the bound of the signal-to-noise ratio, above 0.
@@ -23,5 +26,5 @@ class MinSnr:
             raise SkiplabError(f"loss_weighting.gamma={gamma} is invalid; valid: a number above 0")
         self.gamma = gamma
 
-    def __call__(self, alpha: Tensor, sigma: Tensor) -> Float[Tensor, " batch"]:
-        return torch.clamp(self.gamma * (sigma / alpha).square(), max=1.0)
+    def of_x0(self, alpha: Tensor, sigma: Tensor) -> Float[Tensor, "*batch"]:
+        return torch.clamp((alpha / sigma).square(), max=self.gamma)

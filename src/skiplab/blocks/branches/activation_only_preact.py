@@ -1,0 +1,37 @@
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skiplab.blocks.recipe import Ports
+from skiplab.blocks.two_convolutions import TwoConvolutions
+
+
+class ActivationOnlyPreact(TwoConvolutions):
+    """Activations before the convolutions, norms behind them, f(x) = norm(conv(act(norm(conv(act(x))) + W act(c)))).
+
+    Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4d and table 2, 'ReLU-only pre-activation';
+        the conditioning c, added per channel before the inner activation: Ho et al. 2020, arXiv:2006.11239.
+    Differs from the source: norm and activation are axes of their own; the source has BatchNorm and ReLU.
+
+    Args:
+        kernel_size: side of both convolutions, odd, in pixels.
+        bias: whether both convolutions have biases.
+    """
+
+    def __init__(self, ports: Ports, *, kernel_size: int, bias: bool) -> None:
+        super().__init__(ports, kernel_size=kernel_size, bias=bias)
+        self.norm1 = ports.norm(ports.width_out)
+        self.norm2 = ports.norm(ports.width_out)
+        self.activation1 = ports.activation()
+        self.activation2 = ports.activation()
+
+    @property
+    def last(self) -> nn.Module:
+        return self.last_of(self.norm2, self.conv2)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch width_in height width"],
+        cond: Float[Tensor, "batch cond"] | None,
+    ) -> Float[Tensor, "batch width_out out_height out_width"]:
+        hidden = self.activation2(self.condition(self.norm1(self.conv1(self.activation1(x))), cond))
+        return self.norm2(self.conv2(hidden))

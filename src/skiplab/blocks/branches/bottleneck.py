@@ -1,0 +1,58 @@
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skiplab.blocks.branch import Branch
+from skiplab.blocks.convolution import convolution
+from skiplab.blocks.recipe import Ports
+from skiplab.blocks.shift import Shift
+from skiplab.errors import SkiplabError
+
+
+class Bottleneck(Branch):
+    """Three pre-activated convolutions, 1x1 to fewer channels, kxk among these, 1x1 back to the width.
+
+    f(x) = conv3(act(norm(conv2(act(norm(conv1(act(norm(x)))) + W act(c))))))
+
+    Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, figure 5 (right); pre-activated: He et al. 2016,
+        Identity Mappings, arXiv:1603.05027, figure 4e, in its ResNet-164 and 1001.
+    Differs from the source: norm and activation are axes of their own; the kxk convolution has the stride, not the
+        first, which would leave positions unread; the backbone gives the width, which it doesn't multiply by
+        `reduction`. The conditioning c is added behind a norm, since one over few channels would take it out again.
+
+    Args:
+        kernel_size: side of the middle convolution, odd, in pixels.
+        reduction: width of the update over the inner channels, whose number is rounded up; a whole number from 1.
+        bias: whether the convolutions have biases.
+
+    Raises:
+        SkiplabError: where kernel_size or reduction is out of range.
+    """
+
+    def __init__(self, ports: Ports, *, kernel_size: int, reduction: int, bias: bool) -> None:
+        super().__init__(ports)
+        if not isinstance(reduction, int) or reduction < 1:
+            raise SkiplabError(f"branch.reduction={reduction} is invalid; valid: a whole number from 1")
+        inner = -(-ports.width_out // reduction)
+        self.norm1 = ports.norm(ports.width_in)
+        self.conv1 = convolution(ports.width_in, inner, 1, bias=bias)
+        self.norm2 = ports.norm(inner)
+        self.conv2 = convolution(inner, inner, kernel_size, stride=ports.stride, bias=bias)
+        self.norm3 = ports.norm(inner)
+        self.conv3 = convolution(inner, ports.width_out, 1, bias=bias)
+        self.activation1, self.activation2, self.activation3 = (ports.activation() for _ in range(3))
+        self.cond = Shift(inner, ports.cond_width, ports.activation()) if ports.cond_width else None
+
+    @property
+    def last(self) -> nn.Module:
+        return self.conv3
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch width_in height width"],
+        cond: Float[Tensor, "batch cond"] | None,
+    ) -> Float[Tensor, "batch width_out out_height out_width"]:
+        hidden = self.norm2(self.conv1(self.activation1(self.norm1(x))))
+        if self.cond is not None:
+            hidden = self.cond(hidden, cond)
+        hidden = self.conv2(self.activation2(hidden))
+        return self.conv3(self.activation3(self.norm3(hidden)))

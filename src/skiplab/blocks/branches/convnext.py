@@ -1,0 +1,55 @@
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skiplab.blocks.branch import Branch
+from skiplab.blocks.channel_linear import ChannelLinear
+from skiplab.blocks.convolution import convolution
+from skiplab.blocks.modulation import Modulation
+from skiplab.blocks.recipe import Ports
+from skiplab.errors import SkiplabError
+
+
+class Convnext(Branch):
+    """A kxk convolution of each channel, then an MLP at each position, f(x) = W2 act(W1 norm(depthwise(x))).
+
+    Conditioning scales and shifts the norm (adaLN).
+
+    Source: Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545, figure 4 (with norm=layer, activation=gelu);
+        the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Differs from the source: norm and activation are axes of their own; LayerScale is connection=layerscale; where a
+        backbone changes the resolution within a block, the depthwise convolution has the stride, and a change of
+        width is left to the MLP (the source has layers of their own between its stages).
+
+    Args:
+        kernel_size: side of the depthwise convolution, odd, in pixels.
+        expansion: hidden channels of the MLP over the width, a whole number from 1.
+
+    Raises:
+        SkiplabError: where kernel_size or expansion is out of range.
+    """
+
+    def __init__(self, ports: Ports, *, kernel_size: int, expansion: int) -> None:
+        super().__init__(ports)
+        if not isinstance(expansion, int) or expansion < 1:
+            raise SkiplabError(f"branch.expansion={expansion} is invalid; valid: a whole number from 1")
+        width_in, hidden = ports.width_in, expansion * ports.width_out
+        self.conv = convolution(width_in, width_in, kernel_size, stride=ports.stride, groups=width_in)
+        self.norm = ports.norm(width_in)
+        self.modulation = Modulation(width_in, ports.cond_width, ports.activation()) if ports.cond_width else None
+        self.linear1 = ChannelLinear(width_in, hidden)
+        self.activation = ports.activation()
+        self.linear2 = ChannelLinear(hidden, ports.width_out)
+
+    @property
+    def last(self) -> nn.Module:
+        return self.linear2
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch width_in height width"],
+        cond: Float[Tensor, "batch cond"] | None,
+    ) -> Float[Tensor, "batch width_out out_height out_width"]:
+        hidden = self.norm(self.conv(x))
+        if self.modulation is not None:
+            hidden = self.modulation(hidden, cond)
+        return self.linear2(self.activation(self.linear1(hidden)))

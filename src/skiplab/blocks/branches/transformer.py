@@ -1,0 +1,36 @@
+from typing import ClassVar
+
+from skiplab.blocks.branch import Branch
+from skiplab.blocks.branches.mlp import Mlp
+from skiplab.blocks.recipe import Ports
+from skiplab.blocks.self_attention import SelfAttention
+
+
+class Transformer(Branch):
+    """A block of two joins: attention between positions, then an MLP at each, both behind a norm.
+
+    Each of the two has a connection of its own; conditioning scales and shifts both norms (adaLN).
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, figure 1 (encoder); norm first: Xiong et al. 2020,
+        arXiv:2002.04745, figure 1b; the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Differs from the source: norm and activation are axes of their own; no dropout.
+
+    Args:
+        num_heads: heads of the attention, a divisor of the width.
+        qkv_bias: whether queries, keys and values have biases.
+        expansion: hidden channels of the MLP over the width, from 1.
+
+    Raises:
+        SkiplabError: where an argument is out of range, or the block changes width or resolution.
+    """
+
+    position_dims: ClassVar[tuple[int, ...]] = (1, 2)
+
+    def __init__(self, ports: Ports, *, num_heads: int, qkv_bias: bool, expansion: int) -> None:
+        super().__init__(ports)
+        self.require_constant_width()
+        self.attention = SelfAttention(ports, num_heads=num_heads, qkv_bias=qkv_bias)
+        self.mlp = Mlp(ports, expansion=expansion)
+
+    def parts(self) -> list[Branch]:
+        return [self.attention, self.mlp]

@@ -1,0 +1,131 @@
+"""Images decoded once: a folder of arrays beside a note of what they are, mapped from it where they are many."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from skiplab.data.dataset import Split
+from skiplab.errors import SkiplabError
+
+_BLOCK = 1 << 24
+
+
+class Decoding(NamedTuple):
+    """Images still to be decoded: how many, and batches of their bytes (n, channel, height, width) and labels (n,)."""
+
+    count: int
+    batches: Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+class DecodedCache:
+    """Keeps decoded images below a folder, one entry for each set of facts that they depend on.
+
+    An entry is written beside its place and renamed into it, so a reader never sees half of one. What is found
+    damaged is decoded again: sizes are always checked, contents by checksum where they are read into memory.
+
+    Args:
+        folder: where entries lie; made when needed; `~` is the home folder.
+        max_resident_bytes: images of more bytes than this are mapped from the file instead of read, from 0.
+
+    Raises:
+        SkiplabError: where max_resident_bytes is negative, or an entry can't be written.
+    """
+
+    def __init__(self, folder: str, *, max_resident_bytes: int) -> None:
+        if max_resident_bytes < 0:
+            raise SkiplabError(f"data.max_resident_bytes={max_resident_bytes} is invalid; valid: from 0")
+        self.folder = Path(folder).expanduser()
+        self.max_resident_bytes = max_resident_bytes
+
+    def split(self, facts: Mapping[str, Any], shape: tuple[int, ...], decode: Callable[[], Decoding]) -> Split:
+        """The images of an entry, of `shape` each; `decode` is called where there is no sound entry."""
+        facts = {**facts, "shape": list(shape)}
+        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        entry = self.folder / f"{facts['option']}-{digest}"
+        found = self._read(entry, shape)
+        if found is None:
+            decoding = decode()
+            try:
+                self._write(entry, facts, shape, decoding)
+            except OSError as error:
+                raise SkiplabError(
+                    f"data.cache_dir={self.folder} can't be written to ({error}); give a folder with room for "
+                    f"{decoding.count * int(np.prod(shape)) / 1e6:.0f} MB"
+                ) from error
+            found = self._read(entry, shape)
+        if found is None:
+            raise SkiplabError(f"data.cache_dir: {entry} reads otherwise than it was written; give another folder")
+        return found
+
+    def _read(self, entry: Path, shape: tuple[int, ...]) -> Split | None:
+        """The entry's images, or None where it is missing or damaged."""
+        try:
+            note = json.loads((entry / "entry.json").read_text())
+            images = np.load(entry / "images.npy", mmap_mode="c")
+            labels = np.load(entry / "labels.npy")
+            sound = labels.shape == (note["count"],) and images.shape == (note["count"], *shape)
+            mapped = images.nbytes > self.max_resident_bytes
+            if not mapped:
+                images = np.array(images)
+                sound = sound and checksum(images) == note["images_crc32"]
+            sound = sound and checksum(labels) == note["labels_crc32"]
+        except (OSError, EOFError, ValueError, KeyError):
+            return None
+        return Split(torch.from_numpy(images), torch.from_numpy(labels), mapped=mapped) if sound else None
+
+    def _write(self, entry: Path, facts: Mapping[str, Any], shape: tuple[int, ...], decoding: Decoding) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=self.folder))
+        try:
+            images = np.lib.format.open_memmap(
+                partial / "images.npy", mode="w+", dtype=np.uint8, shape=(decoding.count, *shape)
+            )
+            labels = np.zeros(decoding.count, dtype=np.int64)
+            start = 0
+            for pixels, classes in decoding.batches:
+                images[start : start + len(pixels)] = pixels
+                labels[start : start + len(pixels)] = classes
+                start += len(pixels)
+            images.flush()
+            np.save(partial / "labels.npy", labels)
+            note = {
+                "facts": facts,
+                "count": decoding.count,
+                "images_crc32": checksum(images),
+                "labels_crc32": checksum(labels),
+            }
+            (partial / "entry.json").write_text(json.dumps(note, indent=1))
+            _put_in_place(partial, entry)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def checksum(array: np.ndarray) -> int:
+    """CRC-32 of an array's bytes, a block at a time, so that one mapped from a file needn't fit into memory."""
+    flat = array.reshape(-1).view(np.uint8)
+    crc = 0
+    for start in range(0, len(flat), _BLOCK):
+        crc = zlib.crc32(flat[start : start + _BLOCK], crc)
+    return crc
+
+
+def _put_in_place(partial: Path, entry: Path) -> None:
+    """Rename a finished entry into its place; what lies there is damaged, or another process' equal work."""
+    if entry.exists():
+        damaged = Path(tempfile.mkdtemp(prefix="partial-", dir=entry.parent))
+        os.replace(entry, damaged / entry.name)
+        shutil.rmtree(damaged, ignore_errors=True)
+    try:
+        os.replace(partial, entry)
+    except OSError:
+        if not entry.exists():
+            raise

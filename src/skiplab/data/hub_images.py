@@ -1,0 +1,147 @@
+"""What image data of the Hugging Face hub share: finding the files, decoding them once, and saying what is missing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow.parquet as pq
+from jaxtyping import Int64, UInt8
+from PIL import Image
+
+from skiplab.data.dataset import Dataset, Split
+from skiplab.data.decoded_cache import DecodedCache, Decoding
+from skiplab.data.pixels import to_pixels
+from skiplab.errors import SkiplabError
+
+_BATCH = 256  # images decoded at once
+_TIMEOUT_SECONDS = 10
+
+
+class HubImages(Dataset):
+    """Labelled images of the hub, or of a local folder that holds the same parquet files, at any depth.
+
+    A split's files are named SPLIT-*.parquet or lie in a folder SPLIT. Images are decoded once, to bytes below
+    cache_dir, and loaded from there ever after: a name of the hub is then neither asked for nor compared with what
+    the hub holds by now, a local folder is decoded again where a file's name, size or time of change differs.
+
+    option: the name on the axis.
+    home: the name on the hub.
+    splits: the published names of the training and the validation split.
+    image_column: holds the images.
+    exact_size: whether an image of another size than asked for is refused, not cropped and resized.
+
+    Args:
+        path: name on the hub, or local folder.
+        cache_dir: where decoded images are kept.
+        max_resident_bytes: a split of more bytes than this is mapped from its file, not read into memory.
+        label_column: holds the labels (runtime).
+        shape: of an image, (channel, size, size) (runtime).
+
+    Raises:
+        SkiplabError: where the files can't be had, or don't hold what the option says.
+    """
+
+    option: ClassVar[str]
+    home: ClassVar[str]
+    splits: ClassVar[tuple[str, str]] = ("train", "test")
+    image_column: ClassVar[str] = "image"
+    exact_size: ClassVar[bool] = True
+
+    def __init__(
+        self, label_column: str, shape: tuple[int, int, int], *, path: str, cache_dir: str, max_resident_bytes: int
+    ) -> None:
+        self.path, self.shape, self.label_column = path, shape, label_column
+        self._folder = Path(path).expanduser()
+        self._cache = DecodedCache(cache_dir, max_resident_bytes=max_resident_bytes)
+        self.train, self.val = (self._split(name) for name in self.splits)
+
+    def _split(self, name: str) -> Split:
+        facts: dict[str, Any] = {"option": self.option, "split": name, "label": self.label_column}
+        if not self._folder.is_dir():
+            facts |= {"path": self.path}
+            return self._cache.split(facts, self.shape, lambda: self._decoding(self._from_hub(name), name))
+        files = sorted(
+            file
+            for file in self._folder.rglob("*.parquet")
+            if file.name.startswith(f"{name}-") or file.parent.name == name
+        )
+        if not files:
+            raise self._missing(f"it has no {name}-*.parquet and no {name}/*.parquet")
+        stats = [(str(file.relative_to(self._folder)), file.stat()) for file in files]
+        facts |= {"files": [[relative, stat.st_size, stat.st_mtime_ns] for relative, stat in stats]}
+        return self._cache.split(facts, self.shape, lambda: self._decoding(self._from_files(files), name))
+
+    def _from_files(self, files: list[Path]) -> tuple[Any, int]:
+        """The rows of parquet files, read as they are asked for, and how many there are."""
+        import datasets  # takes most of a second, which no other option should pay
+
+        try:
+            count = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
+            rows = datasets.load_dataset(
+                "parquet", data_files=[str(file) for file in files], split="train", streaming=True
+            )
+        except Exception as error:
+            raise self._missing(f"its parquet files can't be read ({error})") from error
+        return rows, count
+
+    def _from_hub(self, name: str) -> tuple[Any, int]:
+        """The rows of a split of the hub, downloaded to the hub's own cache, and how many there are."""
+        import datasets
+        import huggingface_hub
+
+        try:
+            if not huggingface_hub.constants.HF_HUB_OFFLINE:  # load_dataset would retry for half a minute
+                huggingface_hub.HfApi().dataset_info(self.path, timeout=_TIMEOUT_SECONDS)
+            shown = not datasets.are_progress_bars_disabled()
+            datasets.disable_progress_bars()
+            try:
+                rows = datasets.load_dataset(self.path, split=name)
+            finally:
+                if shown:
+                    datasets.enable_progress_bars()
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise self._missing(
+                f"there is no such folder, and the hub gave {type(error).__name__}: {reason}"
+            ) from error
+        return rows, len(rows)
+
+    def _decoding(self, source: tuple[Any, int], name: str) -> Decoding:
+        import datasets
+
+        rows, count = source
+        columns = (self.image_column, self.label_column)
+        if missing := [column for column in columns if column not in rows.column_names]:
+            raise self._wrong(f"has no column {', '.join(missing)} in {name}; it has {', '.join(rows.column_names)}")
+        rows = rows.select_columns(list(columns)).cast_column(self.image_column, datasets.Image())
+        return Decoding(count, self._batches(rows, name))
+
+    def _batches(self, rows: Any, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        try:
+            for batch in rows.iter(batch_size=_BATCH):
+                yield self._decoded(batch[self.image_column], name), self._checked(batch[self.label_column], name)
+        except (OSError, SyntaxError) as error:  # what Pillow raises
+            raise self._wrong(f"has an image in {name} that can't be read ({error})") from error
+
+    def _decoded(self, pictures: list[Image.Image], name: str) -> UInt8[np.ndarray, "image channel size size"]:
+        size = self.shape[1:]
+        if self.exact_size and (others := sorted({picture.size for picture in pictures} - {size})):
+            raise self._wrong(f"has images of {others[0]} pixels in {name}, not {size}")
+        return np.stack([to_pixels(picture, self.shape) for picture in pictures])
+
+    def _checked(self, labels: list[int], name: str) -> Int64[np.ndarray, " image"]:
+        whole = np.asarray(labels, dtype=np.int64)
+        if whole.min() < 0 or whole.max() >= self.num_classes:
+            raise self._wrong(f"has labels {whole.min()} to {whole.max()} in {name}, not 0 to {self.num_classes - 1}")
+        return whole
+
+    def _missing(self, reason: str) -> SkiplabError:
+        return SkiplabError(
+            f"data.path={self.path} can't be loaded: {reason}. Fetch the parquet files from "
+            f"https://huggingface.co/datasets/{self.home}/tree/main on a machine with a network and give their folder, "
+            f"data={self.option} data.path=FOLDER; HF_HUB_OFFLINE=1 uses what the hub's own cache holds"
+        )
+
+    def _wrong(self, what: str) -> SkiplabError:
+        return SkiplabError(f"data.path={self.path} {what}; data={self.option} reads the layout of {self.home}")

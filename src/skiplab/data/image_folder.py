@@ -1,0 +1,119 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from skiplab.data.dataset import Dataset, Split
+from skiplab.data.decoded_cache import DecodedCache, Decoding
+from skiplab.data.pixels import to_pixels
+from skiplab.errors import SkiplabError
+
+_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_BATCH = 256  # images decoded at once
+
+
+class ImageFolder(Dataset):
+    """Image files of a folder: the largest central square, resized (bicubic), x = byte / 127.5 - 1.
+
+    Where the folder has subfolders, each is a class, in the order of their names, with all images at any depth
+    below it; otherwise all images are of one class. Split at random once. Of an animation, the first picture counts.
+
+    Source: none.
+    Differs from the source: none.
+
+    Shapes: images (sample, channels, size, size), labels (sample,); `class_names` are the names of the subfolders.
+
+    Args:
+        path: the folder.
+        size: side of an image in pixels, from 1.
+        channels: 1 (grey) or 3 (RGB).
+        num_val: validation images, from 1 to one less than there are.
+        split_seed: seed of the split; the same for every trial of a study.
+        cache_dir: where decoded images are kept.
+        max_resident_bytes: where all images have more bytes than this, they are mapped from their file.
+
+    Raises:
+        SkiplabError: where an argument is out of range, there are no images, or one can't be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        size: int,
+        channels: int,
+        num_val: int,
+        split_seed: int,
+        cache_dir: str,
+        max_resident_bytes: int,
+    ) -> None:
+        if size < 1 or channels not in (1, 3):
+            raise SkiplabError(
+                f"data.size={size}, data.channels={channels} is invalid; valid: size from 1, channels 1 or 3"
+            )
+        folder = Path(path).expanduser()
+        self.class_names, files, labels = _listed(folder)
+        self.num_classes = len(self.class_names)
+        if not 1 <= num_val < len(files):
+            raise SkiplabError(
+                f"data.num_val={num_val} is invalid; valid: 1 to {len(files) - 1}, the images of data.path less one"
+            )
+        # shuffled before they are decoded: each split is then a stretch of one file that can be mapped
+        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(split_seed)).tolist()
+        files, labels = [files[index] for index in order], [labels[index] for index in order]
+        stats = [(str(file.relative_to(folder)), file.stat()) for file in files]
+        facts = {
+            "option": "image_folder",
+            "files": [[relative, stat.st_size, stat.st_mtime_ns] for relative, stat in stats],
+        }
+        shape = (channels, size, size)
+        cache = DecodedCache(cache_dir, max_resident_bytes=max_resident_bytes)
+        whole = cache.split(facts, shape, lambda: Decoding(len(files), _batches(files, labels, shape)))
+        self.val, self.train = (
+            Split(whole.stored[part], whole.labels[part], mapped=whole.mapped)
+            for part in (slice(num_val), slice(num_val, None))
+        )
+
+
+def _listed(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
+    """The classes, the image files and the class of each."""
+    if not folder.is_dir():
+        raise SkiplabError(
+            f"data.path={folder} is no folder; give one that holds images, or a subfolder of images for each class"
+        )
+    loose = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _ENDINGS]
+    within = {
+        place.name: [path for path in sorted(place.rglob("*")) if path.suffix.lower() in _ENDINGS]
+        for place in sorted(folder.iterdir())
+        if place.is_dir()
+    }
+    within = {name: files for name, files in within.items() if files}
+    if loose and within:
+        raise SkiplabError(
+            f"data.path={folder} has images both beside and in subfolders ({loose[0].name} beside "
+            f"{next(iter(within))}/), so their classes are unclear; move them"
+        )
+    classes = within or {folder.name: loose}
+    files = [file for found in classes.values() for file in found]
+    if not files:
+        raise SkiplabError(f"data.path={folder} holds no images; valid endings: {' '.join(_ENDINGS)}")
+    labels = [label for label, found in enumerate(classes.values()) for _ in found]
+    return tuple(classes), files, labels
+
+
+def _batches(
+    files: list[Path], labels: list[int], shape: tuple[int, int, int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(files), _BATCH):
+        part = slice(start, start + _BATCH)
+        yield np.stack([_read(file, shape) for file in files[part]]), np.asarray(labels[part])
+
+
+def _read(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
+    try:
+        with Image.open(file) as picture:
+            return to_pixels(picture, shape)
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise SkiplabError(f"data.path: {file} can't be read as an image ({error}); mend or remove it") from error

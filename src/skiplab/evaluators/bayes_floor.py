@@ -1,0 +1,88 @@
+from typing import ClassVar
+
+from torch import Tensor
+
+from skiplab.data.dataset import Dataset
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.probe import outputs
+from skiplab.metrics import Metric
+from skiplab.objectives.denoising import Denoising, Noised
+from skiplab.objectives.objective import Objective
+
+
+class BayesFloor(Evaluator):
+    """The loss that no denoiser can beat, at the same images and noise, and how far the network is above it.
+
+    With D(x_t) = E[x0 | x_t] known for the data, the best output is the target that it stands for,
+
+        F*(x_t) = a D + b (x_t - alpha D) / sigma,  loss_floor = mean over levels of w(t) |F* - target|^2 / dimensions,
+        excess_loss = loss_val - loss_floor,  distance_to_exact = mean over levels of w(t) |F - F*|^2 / dimensions.
+
+    In expectation the last two are equal; on the probe's finite noise the excess may be negative, the distance not.
+
+    Source: the minimum mean square error estimator; Kay 1993, Fundamentals of Statistical Signal Processing,
+        chapter 11; the ideal denoiser: Karras et al. 2022, EDM, arXiv:2206.00364, appendix B.3.
+    Differs from the source: for data of known density, not for the training images as point masses.
+    """
+
+    metrics: ClassVar[dict[str, Metric]] = {
+        "loss_floor": Metric(label="loss of the exact denoiser, validation images", direction="lower"),
+        "excess_loss": Metric(label="loss above the exact denoiser's, validation images", direction="lower"),
+        "distance_to_exact": Metric(
+            label="squared distance to the exact denoiser's output", direction="lower", scale="log"
+        ),
+    }
+
+    def check(self, objective: Objective, data: Dataset, name: str) -> None:
+        """Refuse, before training, data and networks for which the floor isn't known.
+
+        Raises:
+            SkiplabError: where the data have no exact denoiser, or the network is told labels.
+        """
+        super().check(objective, data, name)
+        if data.exact_denoiser is None:
+            raise SkiplabError(
+                f"evaluator={name} needs data whose exact denoiser is known, and {type(data).__name__} has none; "
+                "take data=gaussian_mixture or data=gaussian_mixture_images"
+            )
+        if objective.num_labels:
+            raise SkiplabError(
+                f"evaluator={name} knows the floor of networks that aren't told labels, and this one is told "
+                f"{objective.num_labels}; take conditioning=none"
+            )
+
+    def evaluate(self, trained: Trained) -> Result:
+        objective, probe = trained.objective, trained.probe
+        floors, losses, distances = [], [], []
+        for *_, noised in probe.noised(objective, trained.data.val, "val"):
+            exact = best_output(objective, trained.data, noised)
+            output = outputs(objective, trained.model, noised).double()
+            floors.append(objective.errors(exact, noised.target.double()).mean().item())
+            losses.append(objective.errors(output, noised.target.double()).mean().item())
+            distances.append(objective.errors(output, exact).mean().item())
+        weights = probe.weights(objective).tolist()
+
+        def weighted_mean(values: list[float]) -> float:
+            return sum(weight * value for weight, value in zip(weights, values, strict=True)) / len(values)
+
+        floor = weighted_mean(floors)
+        summary = {
+            "loss_floor": floor,
+            "excess_loss": weighted_mean(losses) - floor,
+            "distance_to_exact": weighted_mean(distances),
+        }
+        by_level = {
+            "time": objective.noise_schedule.levels(probe.num_levels).tolist(),
+            "loss_floor": [weight * value for weight, value in zip(weights, floors, strict=True)],
+            "distance_to_exact": [weight * value for weight, value in zip(weights, distances, strict=True)],
+        }
+        return Result(summary, {"num_images": probe.num_images, "by_noise_level": by_level})
+
+
+def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:
+    """E[target | x_t] in float64: the target is linear in the clean image and the noise, so their means suffice."""
+    x_t = noised.x_t.double()
+    alpha, sigma = objective.alpha_sigma(noised.time.double(), x_t)
+    x0 = data.exact_denoiser(x_t, alpha, sigma)
+    return objective.parametrisation.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma)

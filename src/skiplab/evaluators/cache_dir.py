@@ -1,0 +1,8 @@
+"""Where files lie that are fetched or computed once: SKIPLAB_CACHE_DIR, or else ~/.cache/skiplab."""
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    return Path(os.environ.get("SKIPLAB_CACHE_DIR") or "~/.cache/skiplab").expanduser()

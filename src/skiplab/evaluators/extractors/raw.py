@@ -1,0 +1,21 @@
+import hashlib
+
+from jaxtyping import Float
+from torch import Tensor
+
+from skiplab.evaluators.extractor import Extractor
+
+
+class Raw(Extractor):
+    """The data themselves, flattened, as features; for data of few dimensions, points of the plane above all.
+
+    Source: none.
+    Differs from the source: none.
+
+    Shapes: (batch, channel, *positions) to (batch, channel * positions).
+    """
+
+    sha256 = hashlib.sha256(b"raw").hexdigest()  # it has no weights: the hash of its name
+
+    def forward(self, images: Float[Tensor, "batch channel *positions"]) -> Float[Tensor, "batch feature"]:
+        return images.flatten(1)

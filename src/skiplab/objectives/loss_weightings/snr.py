@@ -1,0 +1,16 @@
+from jaxtyping import Float
+from torch import Tensor
+
+from skiplab.objectives.loss_weighting import LossWeighting
+
+
+class Snr(LossWeighting):
+    """The noise's error weighs the same at every level, w = alpha^2 / sigma^2 of the x0 error.
+
+    Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; as a weight of the x0 error: Salimans and Ho 2022,
+        Progressive Distillation, arXiv:2202.00512, section 4.
+    Differs from the source: none.
+    """
+
+    def of_x0(self, alpha: Tensor, sigma: Tensor) -> Float[Tensor, "*batch"]:
+        return (alpha / sigma).square()

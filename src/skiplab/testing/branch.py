@@ -1,0 +1,147 @@
+"""The contract of a branch."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from skiplab.blocks.branch import Branch
+from skiplab.blocks.inits.default import Default
+from skiplab.blocks.recipe import Ports
+from skiplab.errors import SkiplabError
+from skiplab.testing.rules import (
+    BATCH,
+    check_initialisation,
+    draw,
+    named,
+    randomise_zeros,
+    reached,
+    require,
+    shape_of,
+)
+from skiplab.training.seeding import initialise
+
+_COND_WIDTH = 4
+_POSITIONS = {2: (8, 8), 1: (9,), 0: ()}
+# width_in, width_out, stride: inside a stage, where the width changes, where the resolution changes too
+_PORTS = ((16, 16, 1), (16, 24, 1), (24, 16, 1), (16, 24, 2))
+
+
+def check_branch(make: Callable[[Ports], Branch]) -> None:
+    """Hold a branch to its contract, on streams of images, tokens and points as its `position_dims` says.
+
+    Every branch of the block gives an update of `width_out` channels at 1 / stride of the resolution, finite and
+    deterministic in evaluation mode; it never adds its input; with the parameters of `last` at zero its update is
+    zero; it uses the conditioning that it is given; gradients reach its input and every parameter; its initial
+    weights depend on (seed, path) alone. Streams that `position_dims` leaves out are refused with a SkiplabError,
+    and ports other than those inside a stage may be.
+
+    Args:
+        make: builds the branch for its ports, such as `lambda ports: Basic(ports, kernel_size=3, bias=True)`.
+
+    Raises:
+        AssertionError: with a sentence that says which rule is broken.
+    """
+    worked_on = {dims for dims in _POSITIONS if _refusal(make, _ports(dims, *_PORTS[0], _COND_WIDTH)) is None}
+    if not worked_on:
+        reason = _refusal(make, _ports(2, *_PORTS[0], _COND_WIDTH))
+        raise AssertionError(f"refuses the ports of a block inside a stage, of images, tokens and points: {reason}")
+    named_dims = set(make(_ports(max(worked_on), *_PORTS[0], _COND_WIDTH)).position_dims)
+    same = f"takes streams of {sorted(worked_on)} position axes, and position_dims names {sorted(named_dims)}"
+    require(worked_on == named_dims, same)
+    for dims in worked_on:
+        for width_in, width_out, stride in _PORTS:
+            for cond_width in (_COND_WIDTH, 0):
+                ports = _ports(dims, width_in, width_out, stride, cond_width)
+                where = (
+                    f"with position_dims={dims}, width_in={width_in}, width_out={width_out}, stride={stride}, "
+                    f"cond_width={cond_width}"
+                )
+                with named(where):
+                    if (width_in, stride) != (width_out, 1) and _refusal(make, ports):
+                        continue
+                    _check_parts(make(ports).parts(), ports)
+                    check_initialisation(lambda ports=ports: nn.ModuleList(make(ports).parts()))
+
+
+def _ports(position_dims: int, width_in: int, width_out: int, stride: int, cond_width: int) -> Ports:
+    return Ports(
+        width_in=width_in,
+        width_out=width_out,
+        stride=stride,
+        position_dims=position_dims,
+        cond_width=cond_width,
+        norm=lambda width: nn.GroupNorm(2, width),
+        activation=nn.SiLU,
+    )
+
+
+def _refusal(make: Callable[[Ports], Branch], ports: Ports) -> str | None:
+    """Why the ports are refused; None where they aren't."""
+    try:
+        make(ports).parts()
+    except SkiplabError as error:
+        return str(error)
+    return None
+
+
+def _check_parts(parts: Sequence[Branch], ports: Ports) -> None:
+    require(len(parts) > 0, "parts() is empty; a block has at least one branch")
+    for part in parts:
+        require(isinstance(part, Branch), f"{type(part).__name__} is no subclass of Branch")
+        after = part.activation_after_join
+        require(isinstance(after, nn.Module), "activation_after_join is no module; nn.Identity() stands for none")
+    initialise(nn.ModuleList(parts), Default(), seed=0)
+    randomise_zeros(parts)
+    cond = draw("cond", BATCH, ports.cond_width).requires_grad_() if ports.cond_width else None
+    positions = _POSITIONS[ports.position_dims]
+    x = draw("input", BATCH, ports.width_in, *positions).requires_grad_()
+    kept = x.detach().clone()
+    expected = str((BATCH, ports.width_out, *(side // ports.stride for side in positions)))
+    stream = x
+    for index, part in enumerate(parts):
+        update = part(stream, cond)
+        require(shape_of(update) == expected, f"part {index} gives {shape_of(update)}, not {expected}")
+        require(bool(update.isfinite().all()), f"part {index}'s update isn't finite")
+        same = torch.equal(update, part(stream, cond))
+        require(same, f"part {index} gives another update for the same input in evaluation mode")
+        _check_adds_nothing(part, stream.detach(), cond, index)
+        _check_last(part, stream.detach(), cond, index)
+        stream = part.activation_after_join(update)
+    require(torch.equal(x.detach(), kept), "the input is overwritten")
+    (stream * draw("weights", *stream.shape)).sum().backward()
+    require(reached(x.grad), "no gradient reaches the input")
+    require(cond is None or reached(cond.grad), "no gradient reaches the conditioning")
+    for index, part in enumerate(parts):
+        for name, parameter in part.named_parameters():
+            require(reached(parameter.grad), f"no gradient reaches parameter {name} of part {index}")
+
+
+@torch.no_grad()
+def _check_adds_nothing(part: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
+    """A branch with all parameters at zero knows nothing of its input, unless it adds it."""
+    blank = deepcopy(part)
+    parameters = list(blank.parameters())
+    for parameter in parameters:
+        parameter.zero_()
+    other = draw("other", *stream.shape)
+    adds = bool(parameters) and not torch.equal(blank(stream, cond), blank(other, cond))
+    require(not adds, f"part {index}'s update follows its input with every parameter at zero; a branch never adds")
+
+
+@torch.no_grad()
+def _check_last(part: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
+    part = deepcopy(part)
+    if not list(part.parameters()):
+        return
+    try:
+        last = part.last
+    except NotImplementedError as error:
+        raise AssertionError(f"{error}, the module whose parameters at zero make the update zero") from error
+    own = list(last.parameters(recurse=False)) if last in set(part.modules()) else []
+    require(bool(own), f"last of part {index} is no module of the branch with parameters of its own")
+    for parameter in own:
+        parameter.zero_()
+    zero = not part(stream, cond).any()
+    require(zero, f"part {index}'s update isn't zero with the parameters of last ({type(last).__name__}) at zero")

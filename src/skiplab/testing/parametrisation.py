@@ -1,0 +1,48 @@
+"""The contract of a parametrisation."""
+
+from collections.abc import Callable
+
+import torch
+
+from skiplab.objectives.parametrisation import Parametrisation
+from skiplab.testing.rules import draw, global_generator_untouched, named, require
+
+# alpha and sigma of both usual kinds of schedule, from nearly clean to nearly noise
+_TIMES = torch.tensor([0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99], dtype=torch.float64)
+_LEVELS = {
+    "alpha^2 + sigma^2 = 1": ((_TIMES * torch.pi / 2).cos(), (_TIMES * torch.pi / 2).sin()),
+    "alpha + sigma = 1": (1 - _TIMES, _TIMES),
+}
+
+
+def check_parametrisation(make: Callable[[], Parametrisation]) -> None:
+    """Hold a parametrisation to its contract, from nearly clean to nearly pure noise.
+
+    `coefficients` and `input_scale` are finite and of alpha's shape, the scale positive; `solve` finds clean input
+    and noise again in `target`, to 1e-6 in float64; no global random state is read.
+
+    Args:
+        make: builds the parametrisation, such as the class.
+
+    Raises:
+        AssertionError: with a sentence that says which rule is broken.
+    """
+    parametrisation = make()
+    require(
+        isinstance(parametrisation, Parametrisation),
+        f"{type(parametrisation).__name__} is no subclass of Parametrisation",
+    )
+    for kind, levels in _LEVELS.items():
+        with named(f"where {kind}"), global_generator_untouched("it"):
+            alpha, sigma = (part.view(-1, 1, 1, 1) for part in levels)
+            for name, value in zip("ab", parametrisation.coefficients(alpha, sigma), strict=True):
+                same = value.shape == alpha.shape and bool(value.isfinite().all())
+                require(same, f"coefficient {name} isn't finite and of alpha's shape")
+            scale = parametrisation.input_scale(alpha, sigma)
+            positive = scale.shape == alpha.shape and bool((scale.isfinite() & (scale > 0)).all())
+            require(positive, "input_scale isn't positive and of alpha's shape")
+            x0, noise = (draw(name, len(_TIMES), 2, 3, 3).double() for name in ("x0", "noise"))
+            target = parametrisation.target(x0, noise, alpha, sigma)
+            found = parametrisation.solve(target, alpha * x0 + sigma * noise, alpha, sigma)
+            for name, part, true in (("x0", found.x0, x0), ("noise", found.noise, noise)):
+                require(torch.allclose(part, true, atol=1e-6), f"solve doesn't find {name} again in its own target")

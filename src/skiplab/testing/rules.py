@@ -1,0 +1,101 @@
+"""What all checks share: how a broken rule is said, and rules that hold for every module."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skiplab.blocks.inits.default import Default
+from skiplab.training.seeding import initialise, keyed_generator
+
+BATCH = 3
+POSITIONS = {"images": (4, 4), "tokens": (5,), "points": ()}
+
+
+def require(holds: bool, broken: str) -> None:
+    if not holds:
+        raise AssertionError(broken)
+
+
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """Say where a rule is broken; whatever else is raised there breaks one too."""
+    try:
+        yield
+    except AssertionError as error:
+        raise AssertionError(f"{error} ({where})") from None
+    except Exception as error:
+        raise AssertionError(f"{type(error).__name__}: {error} ({where})") from error
+
+
+@contextmanager
+def global_generator_untouched(what: str) -> Iterator[None]:
+    """The rule that all randomness comes from generators that are handed over."""
+    before = torch.get_rng_state()
+    yield
+    require(torch.equal(torch.get_rng_state(), before), f"{what} draws from the global generator")
+
+
+def draw(name: str, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=keyed_generator(0, f"testing/{name}"))
+
+
+def shape_of(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else type(value).__name__
+
+
+def reached(gradient: Tensor | None) -> bool:
+    return gradient is not None and bool(gradient.isfinite().all()) and bool(gradient.any())
+
+
+def randomise_zeros(modules: Sequence[nn.Module]) -> None:
+    """Give what starts at zero a value, so that a gradient can pass it; leaves modules in evaluation mode."""
+    with torch.no_grad():
+        for number, module in enumerate(modules):
+            module.eval()
+            for name, parameter in module.named_parameters():
+                if not parameter.all():
+                    parameter.copy_(draw(f"zeros/{number}/{name}", *parameter.shape))
+
+
+def check_initialisation(make: Callable[[], nn.Module]) -> None:
+    states = []
+    for state in (1, 2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(state)
+            module = make()
+            try:
+                initialise(module, Default(), seed=0)
+            except TypeError as error:  # no reset_parameters()
+                raise AssertionError(str(error)) from error
+            states.append(module.state_dict())
+    changed = ", ".join(name for name, value in states[0].items() if not torch.equal(value, states[1][name]))
+    require(not changed, f"initial {changed} depends on the global random state; draw it in reset_parameters()")
+
+
+def check_passes(
+    module: nn.Module, inputs: Sequence[Tensor], others: Sequence[Any] = (), *, expected: tuple[int, ...]
+) -> Tensor:
+    """Hold a module to what every module keeps, and give what it answers.
+
+    The answer has the expected shape, is finite and the same each time; inputs aren't overwritten; gradients reach
+    every input and every parameter (those that start at zero are randomised first).
+    """
+    initialise(module, Default(), seed=0)
+    randomise_zeros([module])
+    kept = [tensor.clone() for tensor in inputs]
+    leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+    answer = module(*leaves, *others)
+    require(shape_of(answer) == str(expected), f"gives {shape_of(answer)}, not {expected}")
+    require(bool(answer.isfinite().all()), "what it gives isn't finite")
+    require(torch.equal(answer, module(*leaves, *others)), "gives something else each time in evaluation mode")
+    intact = all(torch.equal(leaf.detach(), tensor) for leaf, tensor in zip(leaves, kept, strict=True))
+    require(intact, "the input is overwritten")
+    (answer * draw("weights", *answer.shape)).sum().backward()
+    for number, leaf in enumerate(leaves):
+        require(reached(leaf.grad), f"no gradient reaches input {number}")
+    for name, parameter in module.named_parameters():
+        require(reached(parameter.grad), f"no gradient reaches parameter {name}")
+    return answer.detach()

@@ -1,0 +1,36 @@
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from skiplab.errors import SkiplabError
+
+
+class Cosine(LambdaLR):
+    """Half a cosine down to zero after a linear warm-up, lr_t = lr (1 + cos(pi (t - w) / (T - w))) / 2 from step w on.
+
+    Source: Loshchilov and Hutter 2017, SGDR, arXiv:1608.03983, eq. 5, without restarts.
+    Differs from the source: a warm-up of w steps, lr_t = lr (t + 1) / (w + 1).
+
+    Args:
+        optimizer: whose learning rates are scaled (runtime).
+        num_steps: T, the trial's length in steps (runtime).
+        warmup_steps: w, from 0, below T.
+
+    Raises:
+        SkiplabError: where warmup_steps is out of range.
+    """
+
+    def __init__(self, optimizer: Optimizer, num_steps: int, *, warmup_steps: int) -> None:
+        if not 0 <= warmup_steps < num_steps:
+            raise SkiplabError(
+                f"scheduler.warmup_steps={warmup_steps} is invalid; valid: a whole number from 0, below "
+                f"trainer.max_steps={num_steps}"
+            )
+
+        def factor(step: int) -> float:
+            if step < warmup_steps:
+                return (step + 1) / (warmup_steps + 1)
+            return (1 + math.cos(math.pi * (step - warmup_steps) / (num_steps - warmup_steps))) / 2
+
+        super().__init__(optimizer, factor)

@@ -1,0 +1,83 @@
+"""Every option of an axis that has a check for options of one's own passes it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import skiplab.testing
+from option_files import options
+from skiplab.training.build import maker
+from tiny_trials import compose_config
+
+# Held to their checks in tests/blocks.
+ELSEWHERE = {"check_connection", "check_branch"}
+
+
+def make(axis: str, option: str, **settings: int) -> Callable:
+    """What makes an option, at the defaults of its YAML but for some settings, where it has them."""
+    node = compose_config(f"{axis}={option}").config[axis]
+    for name, value in settings.items():
+        if name in node:
+            node[name] = value
+    return maker(node)
+
+
+def bundled() -> list[str]:
+    """Data that lie in no file of the user's."""
+    return [option for option in options("data") if "path" not in compose_config(f"data={option}").config.data]
+
+
+@pytest.mark.parametrize("option", options("shortcut"))
+def test_every_shortcut_passes_its_check(option: str) -> None:
+    skiplab.testing.check_shortcut(make("shortcut", option))
+
+
+@pytest.mark.parametrize("option", options("long_skip"))
+def test_every_long_skip_passes_its_check(option: str) -> None:
+    skiplab.testing.check_long_skip(make("long_skip", option))
+
+
+@pytest.mark.parametrize("option", options("norm"))
+def test_every_norm_passes_its_check(option: str) -> None:
+    skiplab.testing.check_norm(make("norm", option))
+
+
+@pytest.mark.parametrize("option", options("backbone"))
+def test_every_backbone_passes_its_check(option: str) -> None:
+    skiplab.testing.check_backbone(make("backbone", option))
+
+
+@pytest.mark.parametrize("option", options("parametrisation"))
+def test_every_parametrisation_passes_its_check(option: str) -> None:
+    skiplab.testing.check_parametrisation(make("parametrisation", option))
+
+
+@pytest.mark.parametrize("option", options("noise_schedule"))
+def test_every_noise_schedule_passes_its_check(option: str) -> None:
+    skiplab.testing.check_noise_schedule(make("noise_schedule", option))
+
+
+@pytest.mark.parametrize("option", options("sampler"))
+def test_every_sampler_passes_its_check(option: str) -> None:
+    skiplab.testing.check_sampler(make("sampler", option))
+
+
+@pytest.mark.parametrize("option", bundled())
+def test_all_bundled_data_pass_their_check(option: str) -> None:
+    skiplab.testing.check_dataset(make("data", option, num_train=600, num_val=100))
+
+
+@pytest.mark.parametrize("option", options("evaluator"))
+def test_every_evaluator_passes_its_check(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path))
+    node = compose_config(f"evaluator=[{option}]", "num_samples=64").config.evaluator[option]
+    if option == "kernel":
+        node.subset_size = 32
+    skiplab.testing.check_evaluator(maker(node))
+
+
+def test_every_check_is_used_on_the_projects_own_options() -> None:
+    source = Path(__file__).read_text()
+    unused = {name for name in skiplab.testing.__all__ if f"skiplab.testing.{name}(" not in source}
+    assert unused == ELSEWHERE

@@ -1,0 +1,145 @@
+"""A folder of image files: subfolders are classes, files of all kinds are read, each lies in one split."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from published import pictures
+
+from skiplab.data.image_folder import ImageFolder
+from skiplab.errors import SkiplabError
+
+
+def image_folder(root: Path, **changed) -> ImageFolder:
+    settings = {
+        "path": str(root / "images"),
+        "size": 8,
+        "channels": 3,
+        "num_val": 2,
+        "split_seed": 0,
+        "cache_dir": str(root / "cache"),
+        "max_resident_bytes": 10**9,
+    }
+    return ImageFolder(**settings | changed)
+
+
+def write(path: Path, picture: np.ndarray, mode: str | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(picture)
+    (image.convert(mode) if mode else image).save(path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Nine pictures in three classes, told apart by their upper left pixel."""
+    for index, picture in enumerate(pictures(9, (8, 8, 3))):
+        picture[0, 0] = index
+        write(tmp_path / "images" / ("ant", "bee", "cat")[index % 3] / "more" / f"{index}.png", picture)
+    (tmp_path / "images" / "notes").mkdir()
+    (tmp_path / "images" / "notes" / "read_me.txt").write_text("no image")
+    return tmp_path
+
+
+def marks(split) -> list[int]:
+    """The upper left pixel of each image."""
+    return split.stored[:, 0, 0, 0].tolist()
+
+
+def test_names_of_subfolders_give_the_labels(root: Path) -> None:
+    data = image_folder(root)
+    assert (data.class_names, data.num_classes) == (("ant", "bee", "cat"), 3)
+    for split in (data.train, data.val):
+        assert [mark % 3 for mark in marks(split)] == split.labels.tolist()
+
+
+@pytest.mark.parametrize("resident", [0, 10**9])
+def test_each_file_lies_in_one_split(root: Path, resident: int) -> None:
+    data = image_folder(root, max_resident_bytes=resident)
+    assert (len(data.train), len(data.val), data.val.mapped) == (7, 2, resident == 0)
+    assert sorted(marks(data.train) + marks(data.val)) == list(range(9))
+
+
+def test_the_split_depends_on_its_seed_alone(root: Path) -> None:
+    def val(seed: int, cache: str) -> list[int]:
+        return marks(image_folder(root, split_seed=seed, cache_dir=str(root / cache)).val)
+
+    assert val(0, "one") == val(0, "two")
+    assert len({tuple(val(seed, "one")) for seed in range(5)}) > 1
+
+
+def test_another_num_val_decodes_nothing_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image_folder(root)
+    monkeypatch.setattr("skiplab.data.image_folder.to_pixels", None)
+    assert len(image_folder(root, num_val=4).val) == 4
+
+
+def test_a_changed_file_is_decoded_again(root: Path) -> None:
+    image_folder(root)
+    write(root / "images/ant/more/0.png", np.full((8, 8, 3), 77, dtype=np.uint8))
+    data = image_folder(root)
+    assert 77 in marks(data.train) + marks(data.val)
+
+
+def test_images_without_subfolders_are_one_class(tmp_path: Path) -> None:
+    for index, picture in enumerate(pictures(3, (8, 8, 3))):
+        write(tmp_path / "images" / f"{index}.png", picture)
+    data = image_folder(tmp_path, num_val=1)
+    assert (data.class_names, data.train.labels.tolist()) == (("images",), [0, 0])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_grey_colour_palette_and_transparent_files_become_one_shape(tmp_path: Path, channels: int) -> None:
+    (picture,) = pictures(1, (20, 14, 3))
+    for name, mode in (
+        ("a.png", "L"),
+        ("b.png", "RGB"),
+        ("c.gif", "P"),
+        ("d.png", "RGBA"),
+        ("e.JPG", "RGB"),
+        ("f.png", "1"),
+    ):
+        write(tmp_path / "images" / name, picture, mode)
+    data = image_folder(tmp_path, channels=channels, num_val=1)
+    assert data.train.stored.shape == (5, channels, 8, 8)
+
+
+def test_refuses_a_file_that_is_no_image(root: Path) -> None:
+    (root / "images/bee/broken.png").write_bytes(b"a page that says 404")
+    with pytest.raises(SkiplabError, match=r"bee/broken.png can't be read as an image"):
+        image_folder(root)
+
+
+def test_refuses_a_file_that_was_cut_off(root: Path) -> None:
+    path = root / "images/bee/more/1.png"
+    path.write_bytes(path.read_bytes()[:-60])
+    with pytest.raises(SkiplabError, match=r"bee/more/1.png can't be read as an image"):
+        image_folder(root)
+
+
+def test_refuses_images_beside_subfolders(root: Path) -> None:
+    write(root / "images/loose.png", pictures(1, (8, 8))[0])
+    with pytest.raises(SkiplabError, match=r"loose.png beside ant/"):
+        image_folder(root)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"num_val": 0}, "num_val=0 is invalid; valid: 1 to 8"),
+        ({"num_val": 9}, "num_val=9 is invalid; valid: 1 to 8"),
+        ({"size": 0}, "data.size=0, data.channels=3 is invalid"),
+        ({"channels": 4}, "data.channels=4 is invalid"),
+    ],
+)
+def test_refuses_settings_out_of_range(root: Path, changed: dict, message: str) -> None:
+    with pytest.raises(SkiplabError, match=message):
+        image_folder(root, **changed)
+
+
+def test_refuses_a_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(SkiplabError, match=r"images is no folder; give one that holds images"):
+        image_folder(tmp_path)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(SkiplabError, match="holds no images"):
+        image_folder(tmp_path)

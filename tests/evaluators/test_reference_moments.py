@@ -1,0 +1,132 @@
+"""Moments of the training images' features are computed once, and again where anything that they depend on differs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from skiplab.data.dataset import Dataset, Split
+from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.frechet import Frechet
+from skiplab.evaluators.reference_moments import content_hash, moments_key, reference_moments
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+@pytest.fixture
+def made(trained) -> Callable:
+    """made(stored, extractor): what evaluators get, with these training images."""
+
+    def make(stored: torch.Tensor, extractor=Raw, *, mapped: bool = False):
+        data = Dataset()
+        data.train = Split(stored, torch.zeros(len(stored), dtype=torch.long), mapped=mapped)
+        return replace(trained, data=data, make_extractor=extractor, _samples={})
+
+    return make
+
+
+@pytest.fixture
+def counted() -> tuple[type[Raw], list[int]]:
+    """An extractor, and the sizes of the batches that it was given."""
+    seen: list[int] = []
+
+    class Counted(Raw):
+        def forward(self, images):
+            seen.append(len(images))
+            return super().forward(images)
+
+    return Counted, seen
+
+
+def entries(cache_folder: Path) -> list[Path]:
+    return [path for path in cache_folder.rglob("*") if path.is_file()]
+
+
+def test_mean_and_covariance_are_the_sets(made) -> None:
+    stored = drawn(300, 3, 4, 4)
+    count, total, outer = reference_moments(made(stored))
+    images = (stored.float() / 127.5 - 1).flatten(1).double()
+    assert count == 300
+    assert torch.allclose(total / 300, images.mean(dim=0), atol=1e-12)
+    covariance = (outer - total[:, None] * total / 300) / 299
+    assert torch.allclose(covariance, torch.cov(images.T), atol=1e-12)
+
+
+def test_second_time_runs_no_extractor_and_gives_the_same_bits(made, counted, cache_folder) -> None:
+    extractor, seen = counted
+    first = reference_moments(made(drawn(200, 1, 4, 4), extractor))
+    assert seen == [128, 72]
+    second = reference_moments(made(drawn(200, 1, 4, 4), extractor))
+    assert seen == [128, 72]
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert len(entries(cache_folder)) == 1
+
+
+def test_score_is_the_same_with_and_without_the_cache(trained, cache_folder) -> None:
+    frechet = Frechet(num_samples=100)
+    first = frechet.evaluate(replace(trained)).summary
+    assert entries(cache_folder)
+    assert frechet.evaluate(replace(trained)).summary == first
+
+
+def test_key_depends_on_each_thing_that_matters(made) -> None:
+    class Other(Raw):
+        sha256 = "other"
+
+    class Resized(Raw):
+        resize = 299
+
+    stored = drawn(20, 1, 4, 4)
+    changed = stored.clone()
+    changed[-1, 0, 3, 3] ^= 1
+    variants = [
+        made(stored),
+        made(changed),
+        made(stored[:-1]),
+        made(stored.view(20, 1, 2, 8)),
+        made(stored.float()),
+        made(stored, Other),
+        made(stored, Resized),
+    ]
+    assert len({moments_key(variant) for variant in variants}) == len(variants)
+
+
+def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) -> None:
+    stored = drawn(20, 1, 4, 4)
+    path = tmp_path / "images.bin"
+    path.write_bytes(stored.numpy().tobytes())
+    mapped = torch.from_file(str(path), shared=False, size=stored.numel(), dtype=torch.uint8).view(stored.shape)
+    relabelled = made(mapped, mapped=True)
+    relabelled.data.train.labels += 3
+    assert moments_key(relabelled) == moments_key(made(stored))
+
+
+def test_content_is_hashed_the_same_in_blocks(monkeypatch) -> None:
+    split = Split(drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long))
+    whole = content_hash(split)
+    monkeypatch.setattr("skiplab.evaluators.reference_moments._BLOCK", 7)
+    assert content_hash(split) == whole
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "another"])
+def test_a_damaged_entry_is_computed_anew(made, counted, cache_folder, damage) -> None:
+    extractor, seen = counted
+    first = reference_moments(made(drawn(20, 1, 4, 4), extractor))
+    (path,) = entries(cache_folder)
+    sound = path.read_bytes()
+    flipped = sound[:-1] + bytes([sound[-1] ^ 1])
+    path.write_bytes({"cut": sound[:-9], "flipped": flipped, "emptied": b"", "another": b"{}" * 40}[damage])
+    again = reference_moments(made(drawn(20, 1, 4, 4), extractor))
+    assert seen == [20, 20]
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert path.read_bytes() == sound
+
+
+def test_a_folder_that_cannot_be_written_costs_the_cache_alone(made, cache_folder) -> None:
+    cache_folder.write_text("a file where the folder should be")
+    assert reference_moments(made(drawn(20, 1, 4, 4))).count == 20
+    assert cache_folder.read_text() == "a file where the folder should be"

@@ -1,0 +1,108 @@
+"""The check of an evaluator fails on what is broken in one way, with a sentence that says how."""
+
+import pytest
+import torch
+
+from skiplab.evaluators.baselines import Baselines
+from skiplab.evaluators.evaluator import Evaluator, Result
+from skiplab.metrics import Metric
+from skiplab.testing import check_evaluator
+
+
+class Sound(Evaluator):
+    metrics = {"weight": Metric(label="weight", direction="lower")}  # noqa: RUF012 - as short as a user's
+
+    def evaluate(self, trained):
+        first = next(trained.model.parameters())
+        return Result({"weight": float(first.detach().abs().mean())})
+
+
+class Undeclared(Sound):
+    metrics = {}  # noqa: RUF012
+
+
+class NotFinite(Sound):
+    def evaluate(self, trained):
+        return Result({"weight": float("nan")})
+
+
+class Overwriting(Sound):
+    def evaluate(self, trained):
+        result = super().evaluate(trained)
+        with torch.no_grad():
+            next(trained.model.parameters()).add_(1)
+        return result
+
+
+class LeavesTrainingMode(Sound):
+    def evaluate(self, trained):
+        trained.model.train()
+        return super().evaluate(trained)
+
+
+class LeavesGradients(Sound):
+    def evaluate(self, trained):
+        next(trained.model.parameters()).sum().backward()
+        return super().evaluate(trained)
+
+
+class LeavesHooks(Sound):
+    def evaluate(self, trained):
+        trained.model.register_forward_hook(print)
+        return super().evaluate(trained)
+
+
+class Global(Sound):
+    def evaluate(self, trained):
+        torch.rand(1)
+        return super().evaluate(trained)
+
+
+class Counting(Sound):
+    number = 0
+
+    def evaluate(self, trained):
+        Counting.number += 1
+        return Result({"weight": float(self.number)})
+
+
+class UnwritableDetails(Sound):
+    def evaluate(self, trained):
+        return Result(super().evaluate(trained).summary, {"model": trained.model})
+
+
+class NoPicture(Sound):
+    def evaluate(self, trained):
+        return Result(super().evaluate(trained).summary, pictures={"weights": torch.zeros(2, 2)})
+
+
+class NumberAlone(Sound):
+    def evaluate(self, trained):
+        return 3.0
+
+
+BROKEN = {
+    Undeclared: r"metrics declares \[\], and the summary holds \['weight'\]",
+    NotFinite: "weight=nan is no finite number",
+    Overwriting: "measuring changes embedding",
+    LeavesTrainingMode: "in training mode",
+    LeavesGradients: "leaves gradients behind",
+    LeavesHooks: "leaves hooks behind",
+    Global: "evaluate draws from the global generator",
+    Counting: "the summary differs the second time",
+    UnwritableDetails: "details can't be written to a record",
+    NoPicture: "something else than PIL images",
+    NumberAlone: "evaluate gives float, not Result",
+    object: "object is no subclass of Evaluator",
+}
+
+
+def test_sound_evaluators_pass() -> None:
+    check_evaluator(Sound)
+    check_evaluator(Baselines)
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+def test_a_broken_evaluator_fails_with_a_sentence_that_says_how(broken) -> None:
+    with pytest.raises(AssertionError, match=BROKEN[broken]):
+        check_evaluator(broken)
