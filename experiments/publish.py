@@ -2,8 +2,9 @@
 
     python experiments/publish.py residual_in_diffusion quick    # after the study has run
 
-The figure goes to experiments/NAME/figure.svg; the study's table goes between the `results` marks of README.md and of
-experiments/NAME/README.md; the options on disk go between the `axes` marks of README.md.
+The figure goes to experiments/NAME/figure.svg; verdicts and tables go between the `results` marks of
+experiments/NAME/README.md and, in short, of README.md where it has them; the options on disk go between the `axes`
+marks of README.md.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from rich.console import Console
 from skiplab.analysis.claims import read_claims
 from skiplab.analysis.figures import headline_figure
 from skiplab.analysis.palette import to_svg
+from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.table_text import write_tables
 from skiplab.analysis.tables import comparison_table
@@ -61,10 +63,10 @@ def in_full(verdicts: Sequence[Verdict]) -> str:
     return "```text\n" + "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n```\n\n"
 
 
-def table(study: Study, metrics: Sequence[str]) -> str:
+def table(study: Study, metrics: Sequence[str], control: str | None) -> str:
     """The comparison table, with paragraphs in place of the file's headings."""
     with tempfile.TemporaryDirectory() as folder:
-        write_tables(comparison_table(study, metrics=metrics), Path(folder))
+        write_tables(comparison_table(study, metrics=metrics, control=control), Path(folder))
         lines = (Path(folder) / "table.md").read_text().splitlines()
     kept = [line for line in lines if not line.startswith("#")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n\n"
@@ -80,10 +82,22 @@ def cost(study: Study) -> str:
     return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on one thread each ({' and '.join(sorted(machines))}).\n"
 
 
+def costs(study: Study, control: str) -> str:
+    """What each arm costs over the control, a row each."""
+    frame = parity_table(study).set_index("arm")
+    names = ["num_parameters", "flops_per_sample", "activation_bytes_per_sample"]
+    rows = [f"| arm | {' | '.join(COSTS[name] for name in names)} |", f"| --- |{' --- |' * len(names)}"]
+    for arm, own in frame.iterrows():
+        ratios = [f"{own[name] / frame.at[control, name]:.3g}" for name in names]
+        rows.append(f"| {arm} | {' | '.join(ratios)} |")
+    return f"cost over {control}'s\n\n" + "\n".join(rows) + "\n\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("experiment")
     parser.add_argument("profile")
+    parser.add_argument("--control", help="the arm that tables compare with (default: plain)")
     parser.add_argument("--runs-dir", type=Path, default=ROOT / "runs")
     chosen = parser.parse_args()
     study = read_study(f"{chosen.experiment}_{chosen.profile}", chosen.runs_dir)
@@ -91,8 +105,14 @@ def main() -> None:
     (folder / "figure.svg").write_text(to_svg(headline_figure(study)))
     verdicts = judge(study, read_claims(folder / "claims.yaml"))
     mark = f"results: {chosen.experiment} {chosen.profile}"
-    between(ROOT / "README.md", mark, in_short(verdicts) + table(study, ["skill_train"]) + cost(study))
-    between(folder / "README.md", mark, in_full(verdicts) + table(study, DETAILED) + cost(study))
+    full = in_full(verdicts) + table(study, DETAILED, chosen.control)
+    if chosen.control:
+        full += costs(study, chosen.control)
+    full += cost(study)
+    between(folder / "README.md", mark, full)
+    if f"<!-- {mark} -->" in (ROOT / "README.md").read_text():
+        short = in_short(verdicts) + table(study, ["skill_train"], chosen.control) + cost(study)
+        between(ROOT / "README.md", mark, short)
     between(ROOT / "README.md", "axes", axes())
 
 
