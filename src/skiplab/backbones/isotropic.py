@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -23,26 +25,32 @@ class Isotropic(Backbone):
         SkiplabError: where depth is below 1, the data aren't images, or a long skip is asked for.
     """
 
+    position_dims: ClassVar[int] = 2
+
     def __init__(self, recipe: Recipe, *, cond_multiplier: int) -> None:
         super().__init__(recipe)
-        self.require(position_dims=2, bridges=False, classifies=None)
+        self.require(position_dims=self.position_dims, bridges=False, classifies=None)
         depth, width = self.check_depth(multiple=1), recipe.width
         self.embedding = self.make_embedding(cond_multiplier * width, cond_multiplier * width)
-        self.stem = nn.Conv2d(recipe.channels, width, kernel_size=3, padding=1)
+        self.stem = self.make_stem()
         self.stage = Stage(
             recipe,
             width_in=width,
             width_out=width,
             num_blocks=depth,
             cond_width=self.embedding.width if self.embedding else 0,
-            position_dims=2,
+            position_dims=self.position_dims,
         )
         connect([self.stage], recipe)
         self.head = make_head(recipe, width)
 
+    def make_stem(self) -> nn.Module:
+        """From an input to the stream."""
+        return nn.Conv2d(self.recipe.channels, self.recipe.width, kernel_size=3, padding=1)
+
     def forward(
         self,
-        x: Float[Tensor, "batch channels height width"],
+        x: Float[Tensor, "batch channels *positions"],
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch *output"]:
