@@ -111,6 +111,26 @@ def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
     report(study, runs_dir, str(claims))
 
 
+def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> None:
+    """Measure a saved record with other evaluators.
+
+    Raises:
+        SkiplabError: where there is no finished record, or an override can't be applied to it.
+    """
+    from hydra.errors import HydraException
+
+    from skiplab.training.evaluate_record import evaluate_record
+    from skiplab.training.quiet import quiet
+
+    quiet()
+    try:
+        outcome = evaluate_record(Path(folder), overrides, Path(config_dir) if config_dir else None)
+    except HydraException as error:
+        raise SkiplabError(_explain_hydra(error)) from error
+    print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
+    _print_summary(Path(folder))
+
+
 def table(study: str, runs_dir: str, factor: str, control: str | None, metrics: Sequence[str] | None) -> None:
     """Print and write a study's comparison table."""
     from skiplab.analysis.tables import table_command
@@ -133,6 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "train", help="one trial, or a sweep with -m: Hydra overrides such as connection=plain,identity", add_help=False
     )
+
+    command = commands.add_parser("evaluate", help="measure a saved record with other evaluators")
+    command.add_argument("folder", metavar="RUN", help="the record's folder, runs/KEY")
+    command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet] num_samples=5000")
+    command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir))
 
     command = commands.add_parser("table", help="compare the arms of a study, per cell and paired by seed")
     command.add_argument("study", help="the name given by run.study=NAME")
@@ -162,6 +188,8 @@ def _explain(run: Callable[[], None]) -> None:
         run()
     except SkiplabError as error:
         _stop(error)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(error: SkiplabError) -> NoReturn:
