@@ -156,7 +156,9 @@ def study_folder(runs_dir: Path, study: str) -> Path:
         SkiplabError: where the study's name isn't a plain folder name.
     """
     if not isinstance(study, str) or not study or study != Path(study).name or study.startswith("."):
-        raise SkiplabError(f"run.study={study!r} is no valid name; valid: one folder name that reads as text, such as my_study")
+        raise SkiplabError(
+            f"run.study={study!r} is no valid name; valid: one folder name that reads as text, such as my_study"
+        )
     return runs_dir / "studies" / study
 
 
