@@ -1,6 +1,8 @@
-"""What the default instruments cost: whole trials with and without them, in turns, in one process.
+"""What instruments cost at their default schedules: whole trials with and without them, in turns, in one process.
 
-    python benchmarks/instruments.py [ROUNDS]
+    python benchmarks/instruments.py ROUNDS INSTRUMENTS
+
+INSTRUMENTS is a list such as gradient_flow,update_ratio, or 'all'.
 
 Prints the ratio of the medians and the spread of the rounds' own ratios; nothing else should run meanwhile.
 """
@@ -20,35 +22,38 @@ from skiplab.paths import project_dir
 from skiplab.training.quiet import quiet
 from skiplab.training.trial import run_trial
 
-ARMS = {"without": "instrument=[]", "with": "instrument=[gradient_flow,update_ratio]"}
-TRIAL = ("depth=8", "width=16", "batch_size=64", "trainer.max_steps=100", "evaluator=[]", "logger=none")
+TRIAL = ("depth=8", "width=16", "batch_size=64", "trainer.max_steps=200", "evaluator=[]", "logger=none")
 
 
-def seconds(override: str, seed: int) -> float:
+def seconds(instruments: str, seed: int) -> float:
     """Wall time of one trial in a running process."""
     with tempfile.TemporaryDirectory() as runs_dir, initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
-        config = compose("train", [*TRIAL, override, f"seed={seed}", f"run.runs_dir={Path(runs_dir) / 'runs'}"])
+        measured = (f"instrument=[{instruments}]", f"seed={seed}", f"run.runs_dir={Path(runs_dir) / 'runs'}")
+        config = compose("train", [*TRIAL, *measured])
         config = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
         started = time.perf_counter()
         run_trial(config, {}, progress=False)
         return time.perf_counter() - started
 
 
-def main(rounds: int) -> None:
+def main(rounds: int, instruments: str) -> None:
     quiet()
-    for override in ARMS.values():
-        seconds(override, seed=0)  # the first trial of a process pays for imports and allocations
-    taken = {arm: [] for arm in ARMS}
+    if instruments == "all":
+        instruments = ",".join(sorted(path.stem for path in (project_dir("conf") / "instrument").glob("*.yaml")))
+    arms = {"without": "", "with": instruments}
+    for chosen in arms.values():
+        seconds(chosen, seed=0)  # the first trial of a process pays for imports and allocations
+    taken = {arm: [] for arm in arms}
     for seed in range(1, rounds + 1):
-        for arm, override in ARMS.items():
-            taken[arm].append(seconds(override, seed))
+        for arm, chosen in arms.items():
+            taken[arm].append(seconds(chosen, seed))
     ratios = [a / b for a, b in zip(taken["with"], taken["without"], strict=True)]
     middle = {arm: statistics.median(values) for arm, values in taken.items()}
-    print(f"{' '.join(TRIAL)}; {rounds} rounds, one thread")
+    print(f"{instruments}: {' '.join(TRIAL)}; {rounds} rounds, one thread")
     print(f"{platform.machine()}, Python {platform.python_version()}, torch {torch.__version__}")
     print(f"without {middle['without']:.2f} s, with {middle['with']:.2f} s a trial (medians)")
     print(f"ratio {middle['with'] / middle['without']:.3f}; rounds from {min(ratios):.3f} to {max(ratios):.3f}")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 7)
+    main(int(sys.argv[1]), sys.argv[2])

@@ -2,7 +2,7 @@
 
     python experiments/publish.py residual_in_diffusion quick    # after the study has run
 
-The figure goes to experiments/NAME/figure.svg; verdicts and tables go between the `results` marks of
+The figure goes to experiments/NAME/PROFILE.svg; verdicts and tables go between the `results` marks of
 experiments/NAME/README.md and, in short, of README.md where it has them; the options on disk go between the `axes`
 marks of README.md.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from skiplab.analysis.claims import read_claims
+from skiplab.analysis.claims import Claims, read_claims
 from skiplab.analysis.figures import headline_figure
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table
@@ -27,7 +27,6 @@ from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 
 ROOT = Path(__file__).resolve().parents[1]
-DETAILED = ("skill_train", "loss_val", "frechet", "update_ratio_first_block", "refining_share")
 
 
 def between(path: Path, mark: str, text: str) -> None:
@@ -82,6 +81,13 @@ def cost(study: Study) -> str:
     return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on one thread each ({' and '.join(sorted(machines))}).\n"
 
 
+def asked_metrics(study: Study, claims: Claims) -> list[str]:
+    """Skill and loss, then every metric that the claims ask for, in their order, of those that were measured."""
+    tests = [test for claim in claims.claims for test in (claim.primary, *claim.evidence)]
+    names = dict.fromkeys(["skill_train", "loss_val", *(test.contrast.metric for test in tests)])
+    return [name for name in names if name in study.metrics]
+
+
 def costs(study: Study, control: str) -> str:
     """What each arm costs over the control, a row each."""
     frame = parity_table(study).set_index("arm")
@@ -102,10 +108,11 @@ def main() -> None:
     chosen = parser.parse_args()
     study = read_study(f"{chosen.experiment}_{chosen.profile}", chosen.runs_dir)
     folder = ROOT / "experiments" / chosen.experiment
-    (folder / "figure.svg").write_text(to_svg(headline_figure(study)))
-    verdicts = judge(study, read_claims(folder / "claims.yaml"))
+    (folder / f"{chosen.profile}.svg").write_text(to_svg(headline_figure(study)))
+    claims = read_claims(folder / "claims.yaml")
+    verdicts = judge(study, claims)
     mark = f"results: {chosen.experiment} {chosen.profile}"
-    full = in_full(verdicts) + table(study, DETAILED, chosen.control)
+    full = in_full(verdicts) + table(study, asked_metrics(study, claims), chosen.control)
     if chosen.control:
         full += costs(study, chosen.control)
     full += cost(study)

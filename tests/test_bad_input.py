@@ -10,6 +10,7 @@ from tiny_trials import TINY
 # overrides, and what the message must hold
 MISTAKES = {
     "unknown option": (["connection=identiy"], ["identiy", "identity", "plain", "rezero"]),
+    "unknown option in a list": (["instrument=[signl]"], ["instrument/signl", "valid: gradient_", "'signal'?"]),
     "misspelt override": (["dpeth=4"], ["dpeth", "depth"]),
     "misspelt leaf": (["optimizer.lrr=1"], ["lrr", "lr", "weight_decay"]),
     "impossible depth": (["depth=6"], ["depth=6", "4 and 8"]),
@@ -27,6 +28,7 @@ MISTAKES = {
     "threads in words": (["num_threads=two"], ["num_threads=two", "whole number from 1"]),
     "long skip without decoder": (["backbone=isotropic"], ["isotropic", "long_skip=none"]),
     "unknown precision": (["trainer.precision=12-true"], ["precision=12-true", "32-true"]),
+    "frozen to the last block": (["frozen_share=1"], ["frozen_share=1 of 4 blocks", "0.25 to 0.75"]),
     "no probe": (["probe.num_levels=0"], ["num_levels=0", "from 1"]),
     "instrument that never measures": (["instrument.gradient_flow.every_n_steps=0"], ["every_n_steps=0", "from 1"]),
     "bad study name": (["run.study=a/b"], ["a/b", "one folder name"]),

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from skiplab.training.wandb_logger import cell_name
@@ -102,6 +103,15 @@ def test_picture_and_chart_are_there(runs) -> None:
         assert (record.folder / "samples.png").exists()
         chart = "_wandb.visualize.gradient_norm_by_layer"
         assert any(chart in config["update"] for config in of_type(lines, "config"))
+
+
+def test_what_charts_draw_is_there_as_tables(runs) -> None:
+    for record, lines in runs:
+        rows = pd.read_csv(record.folder / "measurements.csv")
+        (folder,) = record.folder.glob("wandb/offline-run-*")
+        for evaluator, own in rows.groupby("evaluator"):
+            table = json.loads((folder / "files" / summary(lines)[f"measurements/{evaluator}.path"]).read_text())
+            assert [row[table["columns"].index("value")] for row in table["data"]] == pytest.approx(list(own["value"]))
 
 
 def test_a_group_is_a_cell(compose_tiny) -> None:

@@ -206,6 +206,10 @@ def _explain_hydra(error: Exception) -> str:
     if parent is not None and key is not None:
         names = sorted(map(str, parent.keys()))
         lines.append(f"valid: {', '.join(names)}")
+    elif listed := re.search(r"Could not load '([^'/]+)/([^']+)'", message):  # one of a list of options
+        axis, key = listed.groups()
+        names = sorted(path.stem for path in (project_dir("conf") / axis).glob("*.yaml"))
+        lines.append(f"valid: {', '.join(names)}")
     else:
         missing = re.search(r"Could not find '[^']*?([^'/]+)'", message)
         key, names = missing and missing.group(1), [line.strip() for line in lines if line.startswith("\t")]

@@ -1,6 +1,6 @@
-"""The layers and blocks of a network that instruments measure, from input to output."""
+"""The layers, blocks and joins of a network, which instruments measure, from input to output."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -26,6 +26,30 @@ class Block:
     index: int
     path: str
     parameters: tuple[nn.Parameter, ...]
+
+
+@dataclass(frozen=True)
+class JoinPlace:
+    """A join, counted in the order in which the network passes them."""
+
+    index: int
+    path: str
+    module: Join
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network and its places, each kind from input to output."""
+
+    model: nn.Module
+    layers: Sequence[Layer]
+    blocks: Sequence[Block]
+    joins: Sequence[JoinPlace]
+
+
+def places(model: nn.Module, *inputs: Tensor) -> Network:
+    """A network's places; `inputs` are the arguments of one forward pass."""
+    return Network(model, weight_layers(model, *inputs), blocks(model), joins(model))
 
 
 @contextmanager
@@ -63,3 +87,10 @@ def blocks(model: nn.Module) -> list[Block]:
         if isinstance(module, Join):
             parameters.setdefault(module.block_index, []).extend(module.parameters())
     return [Block(index, f"block.{index}", tuple(found)) for index, found in sorted(parameters.items())]
+
+
+def joins(model: nn.Module) -> list[JoinPlace]:
+    """The network's joins; those of a stage are registered in their order, and blocks are numbered from the input."""
+    found = [(path, module) for path, module in model.named_modules() if isinstance(module, Join)]
+    found.sort(key=lambda named: named[1].block_index)
+    return [JoinPlace(index, path, module) for index, (path, module) in enumerate(found)]

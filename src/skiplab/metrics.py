@@ -17,11 +17,15 @@ class Metric:
     scale: how differences are formed: 'linear' a - b, 'log' log a - log b (reported as the ratio a / b),
         'bounded' a - b of a value that lies in [0, 1] (its intervals are clipped to [-1, 1]).
     floor: values at or below it are censored and shown as 'at or below floor'; None where there is none.
-    if_diverged: the value that a diverged trial counts with; None where no value can stand for it.
+    if_diverged: the value that a diverged trial counts with; 'measured' where its own record holds one; None where no
+        value can stand for it.
+    reached: the name of a metric that is 1 where the value was reached in training and 0 where it was not, so that the
+        value is only a lower bound (right-censored); None where every value is what it says.
     """
 
     label: str
     direction: Literal["higher", "lower"] | None
     scale: Literal["linear", "log", "bounded"] = "linear"
     floor: float | None = None
-    if_diverged: float | None = None
+    if_diverged: float | Literal["measured"] | None = None
+    reached: str | None = None

@@ -1,7 +1,7 @@
 """Synthetic records: what training would leave on disk, with effects that the tests plant."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from example_charts import CHARTS
 from example_claims import CLAIMS
 
 from skiplab.metrics import Metric
@@ -18,6 +19,10 @@ METRICS = {
     "skill_train": Metric(label="skill", direction="higher", scale="bounded", if_diverged=0.0),
     "frechet": Metric(label="Frechet distance", direction="lower", scale="log"),
     "update_ratio_first_block": Metric(label="update ratio", direction="higher", scale="log", floor=1e-12),
+    "steps_to_threshold": Metric(
+        label="steps", direction="lower", scale="log", if_diverged="measured", reached="threshold_reached"
+    ),
+    "threshold_reached": Metric(label="reached", direction="higher", scale="bounded", if_diverged="measured"),
     "loss_zero": Metric(label="zero predictor", direction="lower"),
     "loss_affine": Metric(label="affine predictor", direction="lower"),
 }
@@ -55,6 +60,7 @@ class Runs:
             "error": "Traceback\nValueError: no good" if status == "failed" else None,
             "summary": summary,
             "metrics": {name: asdict(METRICS[name]) for name in summary if name in METRICS},
+            "charts": {},
             "details": {},
             "parity": {"num_parameters": 100, "flops_per_sample": 1e6, "activation_bytes_per_sample": 1e4},
             "provenance": {"versions": {"torch": "2.0"}, "hardware": {"cores": 2}, "wall_seconds": 1.5},
@@ -70,6 +76,11 @@ class Runs:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
             file.write(f"{line}\n")
+
+    def measurements(self, key: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Write an evaluator's rows of chart, line, x, y, value."""
+        lines = [",".join(["e", *("" if entry is None else str(entry) for entry in row)]) for row in rows]
+        self.write(key, "measurements.csv", "\n".join(["evaluator,chart,line,x,y,value", *lines]) + "\n")
 
     def write(self, key: str, name: str, text: str) -> None:
         """Write a file of a trial as it stands."""
@@ -107,6 +118,7 @@ def fill(runs: Runs) -> Callable[..., Runs]:
                                 "loss_zero": 1.0,
                                 "loss_affine": 0.3,
                             },
+                            charts=CHARTS if series else {},
                         )
                         if series:
                             write_series(runs, key, depth, generator)
@@ -116,16 +128,24 @@ def fill(runs: Runs) -> Callable[..., Runs]:
 
 
 def write_series(runs: Runs, key: str, depth: int, generator: np.random.Generator) -> None:
-    """A history that falls and a gradient norm for each of `depth` layers."""
+    """A history that falls, readings of `depth` layers and blocks, and values for each kind of chart."""
     losses = 1 / (1 + np.arange(30)) * np.exp(0.1 * generator.standard_normal(30))
     history = [f"{step},loss,{loss}" for step, loss in enumerate(losses)]
     runs.write(key, "history.csv", "\n".join(["step,metric,value", *history]) + "\n")
     layers = [
-        f"{step},{index},stages.0.joins.{index}.branch.conv,weight_gradient_norm,{0.1 * (index + 1)}"
+        f"{step},{index},{path},{quantity},{0.1 * (index + 1) * np.exp(0.1 * generator.standard_normal())}"
         for step in (0, 10)
         for index in range(depth)
+        for path, quantity in (
+            (f"stages.0.joins.{index}.branch.conv", "weight_gradient_norm"),
+            (f"block.{index}", "block_update_ratio"),
+        )
     ]
     runs.write(key, "layers.csv", "\n".join(["step,index,path,quantity,value", *layers]) + "\n")
+    lines = [("error_by_noise", line, x, None, x + generator.random()) for line in ("fine", "coarse") for x in (0.1, 1)]
+    bars = [("share_of_scales", "", x, None, generator.random()) for x in range(3)]
+    surface = [("landscape", "", x, y, 1 + x**2 + y**2) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0)]
+    runs.measurements(key, [*lines, *bars, *surface])
 
 
 @pytest.fixture

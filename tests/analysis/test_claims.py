@@ -32,6 +32,11 @@ def test_evidence_inherits_the_contrast(claims_file):
         ("smallest_effect: 0.02", "smallest_effect: -1", r"smallest_effect is '-1'; valid: a number from 0"),
         ("smallest_effect: 0.02", "smallest_efect: 0.02", r"'smallest_efect'.*did you mean 'smallest_effect'"),
         ("    over: depth\n", "", r"a interaction needs `over`|an interaction needs `over`"),
+        (
+            "contrast: interaction\n    over: depth\n",
+            "contrast: change\n",
+            r"a change needs `over`, a number such as depth",
+        ),
         ("    metric: skill_train\n", "", r"claim 1 lacks metric"),
         ("control: plain", "control: identity", r"both 'identity'"),
         ("tuned: false", "tuned: perhaps", r"tuned is 'perhaps'; valid: true, false"),

@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from skiplab.analysis.compare import Contrast, cells, compare, with_arms
+from skiplab.analysis.arms import cells
+from skiplab.analysis.compare import Contrast, compare
 from skiplab.analysis.runs import read_study
-from skiplab.errors import SkiplabError
 
 ARMS = {"factor": "connection", "control": "plain", "treatment": "identity"}
 
@@ -59,6 +59,79 @@ def test_a_seed_that_lacks_a_depth_has_no_slope(runs):
     assert not paired.on_survivors
 
 
+def frozen(runs, losses, levels=(0.0, 0.25, 0.75)):
+    """A study of two seeds in which an arm's loss depends on how much of it is frozen."""
+    for arm, by_seed in losses.items():
+        for seed, values in enumerate(by_seed):
+            for level, loss in zip(levels, values, strict=True):
+                factors = {"frozen_share": level}
+                choices = {"connection": arm}
+                runs.trial(seed=seed, choices=choices, factors=factors, summary={"loss_val": loss, "frechet": loss})
+    return read_study("s", runs.folder)
+
+
+def test_a_change_is_from_the_lowest_level_to_the_highest(runs):
+    losses = {"plain": [(0.5, 9.0, 0.8), (0.4, 9.0, 0.9)], "identity": [(0.2, 0.0, 0.3), (0.4, 0.0, 0.4)]}
+    study = frozen(runs, losses)
+    contrast = Contrast(metric="loss_val", kind="change", over="frozen_share", direction="lower", **ARMS)
+    paired = compare(study, contrast, {})
+    assert paired.levels == (0.0, 0.75)
+    assert paired.control.to_dict() == pytest.approx({0: 0.3, 1: 0.5})
+    assert paired.treatment.to_dict() == pytest.approx({0: 0.1, 1: 0.0})
+    assert paired.advantage.to_dict() == pytest.approx({0: 0.2, 1: 0.5})
+    assert paired.states["plain"] == {"measured": 4}  # two seeds at two levels
+
+
+def test_a_change_of_a_log_metric_is_a_ratio_of_ratios(runs):
+    study = frozen(runs, {"plain": [(1.0, 1.0, 8.0)], "identity": [(3.0, 1.0, 6.0)]})
+    contrast = Contrast(metric="frechet", kind="change", over="frozen_share", direction="lower", **ARMS)
+    assert compare(study, contrast, {}).advantage[0] == pytest.approx(math.log(8 / 2))
+
+
+def test_a_change_needs_both_ends_in_both_arms(runs):
+    frozen(runs, {"plain": [(0.5, 0.5, 0.5)]})
+    study = frozen(runs, {"identity": [(0.5, 0.5)]}, levels=(0.0, 0.25))
+    contrast = Contrast(metric="loss_val", kind="change", over="frozen_share", **ARMS)
+    assert compare(study, contrast, {}).missing == (
+        "a change needs the lowest and the highest level of frozen_share in each arm"
+    )
+
+
+def late(runs, steps, arm, seed, *, reached=True, status="done"):
+    add(runs, arm, seed, status=status, steps_to_threshold=steps, threshold_reached=float(reached))
+
+
+STEPS = {"metric": "steps_to_threshold", "kind": "difference"}
+
+
+def test_a_value_that_was_not_reached_is_a_lower_bound(runs):
+    late(runs, 100.0, "plain", 0, reached=False)
+    late(runs, 50.0, "plain", 1)
+    late(runs, 100.0, "plain", 2, reached=False, status="diverged")
+    late(runs, 40.0, "plain", 3, status="diverged")
+    for seed in range(4):
+        late(runs, 25.0, "identity", seed)
+    study = read_study("s", runs.folder)
+    lower = compare(study, Contrast(direction="lower", **STEPS, **ARMS), {})
+    expected = {0: math.log(4), 1: math.log(2), 2: math.log(4), 3: math.log(1.6)}
+    assert lower.advantage.to_dict() == pytest.approx(expected)
+    assert lower.states["plain"] == {"not reached": 2, "measured": 1, "diverged": 1}
+    assert not lower.on_survivors
+    assert (lower.may_be_smaller, lower.may_be_greater) == (False, True)
+    higher = compare(study, Contrast(direction="higher", **STEPS, **ARMS), {})
+    assert (higher.may_be_smaller, higher.may_be_greater) == (True, False)
+
+
+def test_a_diverged_trial_that_measured_nothing_is_missing(runs):
+    add(runs, "plain", 0, status="diverged")
+    late(runs, 25.0, "plain", 1)
+    for seed in (0, 1):
+        late(runs, 25.0, "identity", seed)
+    paired = compare(read_study("s", runs.folder), Contrast(**STEPS, **ARMS), {})
+    assert paired.advantage.isna().to_dict() == {0: True, 1: False}
+    assert paired.on_survivors
+
+
 def test_a_diverged_trial_counts_with_its_declared_value(runs):
     add(runs, "plain", 0, status="diverged")
     add(runs, "plain", 1, skill_train=0.5, loss_val=0.5)
@@ -83,19 +156,6 @@ def test_values_at_the_floor_are_censored(runs):
     assert paired.states["plain"]["censored"] == 1
 
 
-def test_settings_below_the_factor_make_arms_not_cells(runs):
-    runs.trial(choices={"connection": "plain"})
-    for strength in (0.5, 1.0):
-        runs.trial(choices={"connection": "scaled"}, factors={"connection.update_factor": strength})
-    study = read_study("s", runs.folder)
-    assert list(with_arms(study, "connection")["arm"].cat.categories) == [
-        "plain",
-        "scaled, update_factor 0.5",
-        "scaled, update_factor 1",
-    ]
-    assert cells(study, "connection") == [{}]
-
-
 def test_wanted_cells_are_listed_even_without_trials(runs):
     for arm in ("plain", "identity"):
         runs.trial(choices={"connection": arm, "long_skip": "concat"}, summary={"skill_train": 0.5})
@@ -104,9 +164,3 @@ def test_wanted_cells_are_listed_even_without_trials(runs):
     assert found == [{"long_skip": "none"}, {"long_skip": "concat"}]
     contrast = Contrast(metric="skill_train", kind="difference", **ARMS)
     assert [compare(study, contrast, cell).missing for cell in found] == ["no trials of plain, identity", ""]
-
-
-def test_an_unknown_factor_names_those_that_vary(fill):
-    study = read_study("s", fill(effect=0.1, num_seeds=1).folder)
-    with pytest.raises(SkiplabError, match=r"unknown factor 'dept'.*long_skip, depth|unknown factor 'dept'.*depth"):
-        cells(study, "connection", wanted={"dept": ["4"]})

@@ -1,8 +1,10 @@
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from example_charts import CHARTS
 from example_claims import CLAIMS
 from PIL import Image
 from rich.console import Console
@@ -62,7 +64,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(fill, claims_file):
     page = Page(html)
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
     assert "script" not in page.tags
-    assert len(page.alts) == 4 + 2 * 3 * 2  # figures, and a grid for each arm of each cell
+    assert len(page.alts) == 1 + len(CHARTS) + 2 * 3 * 2  # the loss, the charts, a grid for each arm of each cell
     assert all(page.alts)
     text = " ".join(page.words)
     for words in (
@@ -72,6 +74,23 @@ def test_the_page_holds_everything_and_asks_for_nothing(fill, claims_file):
     ):
         assert words in text
     assert len(html) < 3_000_000
+
+
+def test_figures_are_grouped_by_who_measured_them_instruments_first(fill):
+    html = page_of(fill(effect=0.1, num_seeds=1, series=True))
+    groups = ["Training", "Gradient flow", "Update ratio", "Denoising loss", "Noise levels", "Scales", "Landscape"]
+    assert re.findall(r"<summary><h3>(.*?)</h3>", html) == groups
+    page = Page(html)
+    assert page.addresses.count("#figures-6") == 1
+    assert "measured after training by evaluator=noise_levels" in " ".join(page.words)
+
+
+def test_a_chart_without_values_is_left_out(fill):
+    runs = fill(effect=0.1, num_seeds=1)
+    for key in read_study("s", runs.folder).trials["key"]:
+        record = json.loads((runs.folder / key / "record.json").read_text()) | {"charts": CHARTS}
+        (runs.folder / key / "record.json").write_text(json.dumps(record))
+    assert re.findall(r"<summary><h3>(.*?)</h3>", page_of(runs)) == ["Denoising loss"]
 
 
 def test_what_went_wrong_is_on_the_page(fill):
@@ -172,7 +191,7 @@ def test_arms_keep_their_colours():
     assert len(set(colours.values())) == 4
 
 
-@pytest.mark.parametrize("draw", [figures.loss_curves, figures.gradient_profile, figures.headline_figure])
+@pytest.mark.parametrize("draw", [figures.loss_curves, figures.headline_figure])
 def test_figures_draw_each_arm_in_each_panel(fill, draw, tmp_path):
     figure = draw(read_study("s", fill(effect=0.1, num_seeds=1, series=True).folder))
     svg = to_svg(figure)
@@ -205,6 +224,19 @@ def test_without_depths_arms_are_rows_from_the_best_down(runs):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["plain", "dense", "identity"]  # upwards
     dots = [line for line in ax.get_lines() if line.get_marker() == "." and len(line.get_xdata())]
     assert sorted(value for line in dots for value in line.get_xdata()) == [0.1, 0.3, 0.5, 0.5, 0.7, 0.9]
+
+
+def test_lower_bounds_and_diverged_trials_have_marks_of_their_own(runs):
+    states = [("done", 1.0), ("done", 0.0), ("diverged", 1.0)]
+    for depth in (4, 8):
+        for seed, (status, reached) in enumerate(states):
+            summary = {"steps_to_threshold": 10.0 + seed, "threshold_reached": reached}
+            runs.trial("by_depth", seed=seed, factors={"depth": depth}, summary=summary, status=status)
+            runs.trial(f"only_{depth}", seed=seed, factors={"depth": depth}, summary=summary, status=status)
+    for study, marks in (("by_depth", [".", "^", "x"]), ("only_4", [".", ">", "x"])):
+        (ax,) = figures.outcome(read_study(study, runs.folder), "steps_to_threshold").axes
+        found = [line.get_marker() for line in ax.get_lines() if line.get_marker() in ".^>x" and len(line.get_xdata())]
+        assert sorted(found) == sorted(marks)
 
 
 def test_a_loss_curve_is_the_geometric_mean(runs):

@@ -3,6 +3,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from example_charts import declared
 
 from skiplab.analysis.runs import read_study
 from skiplab.errors import SkiplabError
@@ -117,3 +118,62 @@ def test_a_foreign_table_is_a_problem(runs):
     study = read_study("s", runs.folder)
     assert study.layers.empty
     assert "header" in study.series_problems[0].reason
+
+
+def test_measurements_are_read_with_what_names_their_lines(runs):
+    key = runs.trial()
+    runs.measurements(key, [("curve", "None", 0.5, None, 2.0), ("map", "", -1, 0.25, "nan")])
+    found = read_study("s", runs.folder).measurements
+    assert list(found.columns) == ["key", "evaluator", "chart", "line", "x", "y", "value"]
+    assert found["line"].tolist() == ["None", ""]
+    assert found[["x", "y", "value"]].fillna(-9).to_numpy().tolist() == [[0.5, -9, 2.0], [-1.0, 0.25, -9]]
+
+
+def test_bad_measurements_are_counted_and_left_out(runs):
+    key = runs.trial()
+    runs.measurements(key, [("curve", "", 0.5, None, 2.0), ("curve", "", "x", None, 1.0), ("curve", "", 1.5, "", 3)])
+    study = read_study("s", runs.folder)
+    assert study.measurements["x"].tolist() == [0.5, 1.5]
+    assert "1 rows" in study.series_problems[0].reason
+
+
+def test_charts_come_in_the_order_in_which_they_are_declared(runs):
+    runs.trial(seed=0, charts={"b": declared("evaluator one", "lines", "value")})
+    runs.trial(seed=1, charts={name: declared("instrument two", "heat") for name in ("c", "a")})
+    study = read_study("s", runs.folder)
+    assert list(study.charts) == ["b", "c", "a"]
+    assert study.charts["b"].log == ("value",)
+    assert study.measured_by == {"b": "evaluator one", "c": "instrument two", "a": "instrument two"}
+    assert study.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"kind": "pie"}, "kind 'pie'"),
+        ({"log": ["z"]}, "log"),
+        ({"log": 3}, "not iterable"),
+        ({"words": None}, "no texts"),
+    ],
+)
+def test_a_chart_that_is_no_chart_is_a_problem(runs, changed, reason):
+    runs.trial(charts={"bad": declared("evaluator one", "lines") | changed, "good": declared("evaluator one", "bars")})
+    study = read_study("s", runs.folder)
+    assert list(study.charts) == ["good"]
+    (problem,) = study.problems
+    assert problem.where.startswith("chart bad of ")
+    assert reason in problem.reason
+
+
+def test_a_chart_that_is_drawn_otherwise_later_is_a_problem(runs):
+    for seed, kind in enumerate(("lines", "bars")):
+        runs.trial(seed=seed, charts={"one": declared("evaluator one", kind)})
+    study = read_study("s", runs.folder)
+    assert study.charts["one"].kind == "lines"
+    assert "declared it differently" in study.problems[0].reason
+
+
+def test_words_may_be_mended_between_two_trials(runs):
+    for seed, words in enumerate(("Bad words.", "Good words.")):
+        runs.trial(seed=seed, charts={"one": declared("evaluator one", "lines") | {"words": words}})
+    assert read_study("s", runs.folder).problems == ()

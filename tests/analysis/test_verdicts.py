@@ -150,6 +150,57 @@ def test_survivors_show_no_equality_either(runs, claims_file):
     assert judged(runs, claims_file(difference(metric="loss_val")))[0].word == "inconclusive"
 
 
+def reached(runs, plain, identity):
+    """A study of one cell: for each arm a pair a seed, the steps to a threshold and whether it was reached."""
+    for arm, trials in (("plain", plain), ("identity", identity)):
+        for seed, (steps, was_reached) in enumerate(trials):
+            summary = {"steps_to_threshold": steps, "threshold_reached": float(was_reached)}
+            runs.trial(seed=seed, choices={"connection": arm}, summary=summary)
+
+
+def test_a_verdict_stands_on_lower_bounds_that_can_only_help_it(runs, claims_file):
+    reached(runs, [(900.0, False), (1000.0, False), (950.0, True)], [(100.0, True), (110.0, True), (104.0, True)])
+    (fewer,) = judged(runs, claims_file(difference("lower", metric="steps_to_threshold")))
+    assert fewer.word == "supported"
+    text = printed([fewer], 200)
+    assert "plain: 2 not reached in training, counted with a lower bound" in text
+    assert "the true effect may be greater than shown" in text
+    (more,) = judged(runs, claims_file(difference("higher", metric="steps_to_threshold")))
+    assert more.word == "contradicted"
+
+
+def test_no_verdict_rests_on_lower_bounds_that_could_overturn_it(runs, claims_file):
+    reached(runs, [(900.0, True), (1000.0, True), (950.0, True)], [(100.0, False), (110.0, True), (104.0, True)])
+    for direction in ("lower", "higher"):
+        (verdict,) = judged(runs, claims_file(difference(direction, metric="steps_to_threshold")))
+        assert verdict.word == "inconclusive"
+
+
+def test_arms_that_both_ended_before_are_not_equal(runs, claims_file):
+    trials = [(100.0, False), (100.0, False), (100.0, False)]
+    reached(runs, trials, [(100.0, True)] * 3)
+    (verdict,) = judged(runs, claims_file(difference(metric="steps_to_threshold")))
+    assert verdict.word == "inconclusive"
+    reached(runs, [(steps, True) for steps, _ in trials], [(100.0, True)] * 3)
+    (verdict,) = judged(runs, claims_file(difference(metric="steps_to_threshold")))
+    assert verdict.word == "no meaningful difference"
+
+
+def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
+    for seed, cost in enumerate((0.30, 0.32, 0.31, 0.33)):
+        for arm, losses in (("plain", (0.4, 0.4 + cost)), ("identity", (0.3, 0.35))):
+            for share, loss in zip((0.0, 1 / 3), losses, strict=True):
+                factors = {"frozen_share": round(share, 4)}
+                runs.trial(seed=seed, choices={"connection": arm}, factors=factors, summary={"loss_val": loss})
+    text = difference("lower", "0.1", "loss_val").replace("difference", "change\n    over: frozen_share")
+    (verdict,) = judged(runs, claims_file(text))
+    assert verdict.word == "supported"
+    assert verdict.cells[0].interval.mean == pytest.approx(0.265)  # the mean cost, 0.315, less 0.05
+    shown = printed([verdict], 200)
+    assert "identity over plain, change from frozen_share 0 to 0.3333; claimed lower" in shown
+    assert "plain +0.315, identity +0.0500 from frozen_share 0 to 0.3333" in shown
+
+
 def test_equal_differences_are_flagged(runs, claims_file):
     pairs(runs, [0.25, 0.25, 0.25], base=0.5)
     (verdict,) = judged(runs, claims_file(difference()))

@@ -77,6 +77,14 @@ def test_every_evaluator_passes_its_check(option: str, tmp_path: Path, monkeypat
     skiplab.testing.check_evaluator(maker(node))
 
 
+@pytest.mark.parametrize("option", options("instrument"))
+def test_every_instrument_passes_its_check(option: str) -> None:
+    node = compose_config(f"instrument=[{option}]").config.instrument[option]
+    if "every_n_steps" in node:
+        node.every_n_steps = 2
+    skiplab.testing.check_instrument(maker(node))
+
+
 def test_every_check_is_used_on_the_projects_own_options() -> None:
     source = Path(__file__).read_text()
     unused = {name for name in skiplab.testing.__all__ if f"skiplab.testing.{name}(" not in source}

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from drawn import drawn
 
 from option_files import options
 from skiplab.evaluators.baselines import Baselines
@@ -42,7 +43,9 @@ def test_equals_the_formula_solved_directly(with_parametrisation) -> None:
         predicted = a * mean + np.linalg.solve(own, cross.T).T.dot((x_t - alpha * mean).T).T
         losses.append(((predicted - target) ** 2).mean())
         zeros.append((target**2).mean())
-    summary = Baselines().evaluate(with_parametrisation).summary
+    result = Baselines().evaluate(with_parametrisation)
+    summary = result.summary
+    assert list(drawn(result, "loss_by_predictor", "affine predictor").values()) == pytest.approx(losses, rel=1e-6)
     assert summary["loss_affine"] == pytest.approx(np.mean(losses), rel=1e-6)
     assert summary["loss_zero"] == pytest.approx(np.mean(zeros), rel=1e-6)
     assert summary["loss_affine"] < summary["loss_zero"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from drawn import drawn
 from scipy.stats import multivariate_normal
 
 from option_files import options
@@ -128,10 +129,11 @@ def test_floor_and_excess_add_up_to_the_loss_that_is_reported(on_images) -> None
 
 def test_levels_add_up_to_the_summary(on_images) -> None:
     result = BayesFloor().evaluate(on_images)
-    by_level = result.details["by_noise_level"]
-    for name in ("loss_floor", "distance_to_exact"):
-        assert np.mean(by_level[name]) == pytest.approx(result.summary[name])
-    assert len(by_level["time"]) == 3
+    floor, loss = (drawn(result, "loss_and_floor", line) for line in ("exact denoiser", "network"))
+    assert len(floor) == 3
+    assert np.mean(list(floor.values())) == pytest.approx(result.summary["loss_floor"])
+    excess = np.mean([loss[time] - floor[time] for time in floor])
+    assert excess == pytest.approx(result.summary["excess_loss"])
 
 
 def test_a_networks_floor_doesnt_depend_on_the_network(on_images) -> None:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from drawn import drawn
 
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.training.seeding import keyed_generator
@@ -40,7 +41,7 @@ def test_equals_a_slow_loop(trained) -> None:
         assert result.summary[f"loss_{split}"] == pytest.approx(loss, rel=1e-5)
         assert result.summary[f"skill_{split}"] == pytest.approx(max(0, 1 - loss / zero), rel=1e-4, abs=1e-6)
     assert result.summary["x0_error_val"] == pytest.approx(x0_error, rel=1e-4)
-    assert result.details["by_noise_level"]["loss_val"] == pytest.approx(by_level, rel=1e-5)
+    assert list(drawn(result, "loss_by_noise").values()) == pytest.approx(by_level, rel=1e-5)
 
 
 def test_skill_of_an_exploded_network_is_zero(trained) -> None:

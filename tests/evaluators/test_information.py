@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from drawn import drawn
+from sklearn.linear_model import RidgeCV
 
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.information import BANDS, Information, bands, read
@@ -66,7 +68,7 @@ def leave_one_out(features: np.ndarray, target: np.ndarray, others: np.ndarray) 
     return fitted(features, target, PENALTIES[int(np.argmin(errors))])(others)
 
 
-PENALTIES = np.logspace(-4, 4, 17) * 24
+PENALTIES = np.logspace(-4, 4, 9) * 24
 
 
 def test_reading_equals_leaving_each_image_out_by_hand() -> None:
@@ -76,9 +78,24 @@ def test_reading_equals_leaving_each_image_out_by_hand() -> None:
     scale = stream.numpy().std()
     found = read(stream[:, :, None, None], target, unseen[:, :, None, None])
     for column in range(3):
-        # scikit-learn's leaving out keeps the mean of all; with 24 samples the chosen penalty is the same
         expected = leave_one_out(stream.numpy() / scale, target[:, column].numpy(), unseen.numpy() / scale)
         assert found[:, column].numpy() == pytest.approx(expected, abs=1e-8)
+
+
+def test_reading_equals_scikit_learns_where_features_outnumber_samples() -> None:
+    target = draw(24, 4).double()
+    mix = draw(4, 60, seed=1).double()
+    stream, unseen = (target @ mix + 2.0 * draw(24, 60, seed=2).double()), draw(5, 60, seed=3).double()
+    scale = stream.numpy().std()
+    by_hand = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(stream.numpy() / scale, target.numpy())
+    assert len(set(by_hand.alpha_)) > 1
+    assert read(stream, target, unseen).numpy() == pytest.approx(by_hand.predict(unseen.numpy() / scale), abs=1e-8)
+
+
+def test_a_stream_that_says_nothing_is_read_as_the_mean() -> None:
+    target = draw(24, 2).double()
+    found = read(torch.ones(24, 3), target, torch.ones(5, 3))
+    torch.testing.assert_close(found, target.mean(dim=0).expand(5, 2))
 
 
 def test_shares_are_of_what_each_block_and_the_input_hold(trained) -> None:
@@ -101,11 +118,16 @@ def test_shares_are_of_what_each_block_and_the_input_hold(trained) -> None:
 
 def test_summary_is_of_the_high_band(trained) -> None:
     result = information().evaluate(trained)
-    blocks = np.array(result.details["share_by_block_level_band"])
+    blocks, from_input = (shares.numpy() for shares in information().shares(trained.model, trained))
     assert result.summary["detail_worst_block"] == pytest.approx(blocks[:, :, 2].mean(axis=1).min())
     assert result.summary["detail_last_block"] == pytest.approx(blocks[-1, :, 2].mean())
-    assert np.array(result.details["untrained_share_by_block_level_band"]).shape == blocks.shape
-    assert not np.array_equal(result.details["untrained_share_by_block_level_band"], blocks)
+    for band, name in enumerate(("low", "middle", "high")):
+        lines = [drawn(result, "detail_by_block", f"{who}, {name}") for who in ("trained", "untrained")]
+        here = [from_input[:, band].mean(), *blocks[:, :, band].mean(axis=1)]
+        assert list(lines[0].values()) == pytest.approx(here[1:] + here[:1])
+        assert lines[0] != lines[1]
+    assert list(drawn(result, "detail_by_noise", "noisy input").values()) == pytest.approx(from_input[:, 2])
+    assert list(drawn(result, "detail_by_noise", "worst block").values()) == pytest.approx(blocks[:, :, 2].min(axis=0))
 
 
 def test_a_clean_input_is_read_whole(trained) -> None:

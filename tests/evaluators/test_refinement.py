@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from drawn import drawn
 from sklearn.linear_model import Ridge
 
 from skiplab.blocks.block import Join
@@ -101,10 +102,14 @@ def test_errors_before_and_after_a_block_equal_a_regression_by_hand(deep) -> Non
 
 
 def test_share_counts_blocks_that_beat_the_untrained_network(deep) -> None:
-    result = refinement().evaluate(deep("identity"))
-    pairs = zip(result.details["error_before_after"], result.details["untrained_error_before_after"], strict=True)
-    refining = [b - a > max(0, ub - ua) for (b, a), (ub, ua) in pairs]
+    trained = deep("identity")
+    result = refinement().evaluate(trained)
+    errors, untrained = (refinement().read_errors(model, trained) for model in (trained.model, trained.untrained))
+    refining = [b - a > max(0, ub - ua) for (b, a), (ub, ua) in zip(errors, untrained, strict=True)]
     assert result.summary["refining_share"] == sum(refining) / 8
+    assert list(drawn(result, "error_by_block", "trained").values()) == [after for _, after in errors]
+    assert list(drawn(result, "error_by_block", "untrained").values()) == [after for _, after in untrained]
+    assert list(drawn(result, "gain_by_block").values()) == [before - after for before, after in errors]
 
 
 def test_blocks_that_pass_their_input_on_refine_nothing(deep) -> None:
@@ -149,9 +154,10 @@ def elsewhere(trained):
 @pytest.mark.parametrize("backbone", ELSEWHERE)
 def test_reads_every_block_of_other_backbones(elsewhere, backbone) -> None:
     result = Refinement(num_images=20, num_levels=2, ridge=1e-2).evaluate(elsewhere(backbone))
-    errors = result.details["error_before_after"]
-    assert len(errors) == len(result.details["untrained_error_before_after"]) == ELSEWHERE[backbone]["depth"]
-    assert all(np.isfinite(error) and error > 0 for pair in errors for error in pair)
+    for line in ("trained", "untrained"):
+        errors = drawn(result, "error_by_block", line)
+        assert list(errors) == list(range(1, ELSEWHERE[backbone]["depth"] + 1))
+        assert all(np.isfinite(error) and error > 0 for error in errors.values())
     assert 0 <= result.summary["refining_share"] <= 1
 
 

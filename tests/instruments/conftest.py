@@ -4,22 +4,24 @@ import copy
 from collections.abc import Callable
 from typing import NamedTuple
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
 
-from skiplab.layers import Block, Layer, blocks, weight_layers
+from skiplab.instruments.instrument import TrainingLog
+from skiplab.layers import Network, places
 from skiplab.training.build import build_data, build_model, build_objective
 from skiplab.training.seeding import keyed_generator
 
 
 class Step(NamedTuple):
-    """A model before its step, its layers and blocks, and the loss of its batch."""
+    """A model before its step, its places, its batch's times, and the loss of its batch or of some of its samples."""
 
     model: nn.Module
-    layers: list[Layer]
-    blocks: list[Block]
-    loss: Callable[[nn.Module], Tensor]
+    network: Network
+    time: Tensor
+    loss: Callable[..., Tensor]
 
 
 @pytest.fixture
@@ -33,11 +35,11 @@ def step(compose_tiny) -> Step:
     noise = torch.randn(images.shape, generator=keyed_generator(0, "test"), dtype=torch.float64)
     noised = objective.noised(images, noise, torch.linspace(0.05, 0.95, 16, dtype=torch.float64), labels)
 
-    def loss(network: nn.Module) -> Tensor:
-        return (network(noised.x_t, noised.time) - noised.target).square().mean()
+    def loss(network: nn.Module, samples: Tensor | slice = slice(None)) -> Tensor:
+        errors = (network(noised.x_t, noised.time) - noised.target).square().flatten(1).mean(dim=1)
+        return errors[samples].sum() / len(errors)
 
-    layers = weight_layers(model, noised.x_t[:1], noised.time[:1])
-    return Step(model, layers, blocks(model), loss)
+    return Step(model, places(model, noised.x_t[:1], noised.time[:1]), noised.time, loss)
 
 
 @pytest.fixture
@@ -47,9 +49,9 @@ def measured(step):
     def measure(instrument):
         before = copy.deepcopy(step.model)
         optimizer = torch.optim.Adam(step.model.parameters(), lr=1e-2)
-        instrument.begin(step.layers, step.blocks)
+        instrument.begin(step.network, 0)
         step.loss(step.model).backward()
-        instrument.before_update()
+        instrument.before_update(loss_scale=1.0)
         optimizer.step()
         readings = {
             reading.quantity: {
@@ -57,7 +59,25 @@ def measured(step):
             }
             for reading in instrument.after_update()
         }
-        assert not any(module._forward_hooks for module in step.model.modules()), "a hook was left behind"
+        modules = list(step.model.modules())
+        assert not any(each._forward_hooks or each._forward_pre_hooks for each in modules), "a hook was left behind"
         return readings, before, step.model
 
     return measure
+
+
+@pytest.fixture
+def log():
+    """log(rows, losses): what a trial wrote down, of rows (step, index, path, quantity, value) and a loss a step."""
+
+    def make(rows=(), losses=(), *, max_steps: int | None = None, zero_loss: float = 1.0, num_skipped: int = 0):
+        return TrainingLog(
+            readings=pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"]),
+            losses=pd.Series(losses, dtype=float),
+            num_skipped=num_skipped,
+            zero_loss=zero_loss,
+            max_steps=len(losses) if max_steps is None else max_steps,
+            batch_size=16,
+        )
+
+    return make

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_flow import GradientFlow
-from skiplab.layers import weight_layers
+from skiplab.layers import places
 from skiplab.training.batches import Batches
 from skiplab.training.build import build
 from skiplab.training.seeding import keyed_generator
@@ -19,9 +20,9 @@ def slow_norm(tensors) -> float:
 
 
 def test_weight_gradients(step, measured) -> None:
-    readings, before, _ = measured(GradientFlow(every_n_steps=1))
+    readings, before, _ = measured(GradientFlow(every_n_steps=1, floor=1e-8))
     step.loss(before).backward()
-    assert readings["weight_gradient_norm"].keys() == {layer.path for layer in step.layers}
+    assert readings["weight_gradient_norm"].keys() == {layer.path for layer in step.network.layers}
     for path, norm in readings["weight_gradient_norm"].items():
         own = before.get_submodule(path).parameters(recurse=False)
         assert norm == pytest.approx(slow_norm(parameter.grad for parameter in own), rel=1e-9), path
@@ -29,7 +30,7 @@ def test_weight_gradients(step, measured) -> None:
 
 def test_gradients_of_output_activations(step, measured) -> None:
     """The gradient for a layer's output is the gradient for a zero that is added to it."""
-    readings, before, _ = measured(GradientFlow(every_n_steps=1))
+    readings, before, _ = measured(GradientFlow(every_n_steps=1, floor=1e-8))
     zeros: dict[str, torch.Tensor] = {}
 
     def add_zero(path: str):
@@ -53,11 +54,11 @@ def test_a_layer_that_is_called_twice_counts_all_its_outputs() -> None:
     with torch.no_grad():
         layer.weight.fill_(3.0)
     x = torch.ones(1, 1, dtype=torch.float64)
-    instrument = GradientFlow(every_n_steps=1)
-    instrument.begin(weight_layers(model, x), [])
+    instrument = GradientFlow(every_n_steps=1, floor=1e-8)
+    instrument.begin(places(model, x), 0)
     model(x).sum().backward()  # y = w (w x): dy/d(first output) = w = 3, dy/d(second output) = 1, dy/dw = 2 w = 6
-    instrument.before_update()
-    weights, activations = instrument.after_update()
+    instrument.before_update(loss_scale=1.0)
+    weights, activations, _ = instrument.after_update()
     assert [float(value) for value in weights.values] == [6.0]
     assert [float(value) for value in activations.values] == pytest.approx([math.sqrt(3**2 + 1)])
 
@@ -91,17 +92,65 @@ def test_gradients_are_read_before_clipping(finished, run, tmp_path) -> None:
     assert bound["value"].max() > 1e-2
 
 
-def test_summary_is_the_ratio_of_the_blocks_geometric_means() -> None:
-    def rows(index: int, path: str, *values: float):
-        return [(step, index, path, "weight_gradient_norm", value) for step, value in enumerate(values)]
+def test_of_each_block(step, measured) -> None:
+    readings, before, _ = measured(GradientFlow(every_n_steps=1, floor=1e-8))
+    step.loss(before).backward()
+    stages = ["encoder.0", "encoder.1", "bottom", "decoder.0"]
+    for index, stage in enumerate(stages):
+        own = before.get_submodule(f"{stage}.joins.0").parameters()
+        norm = slow_norm(parameter.grad for parameter in own)
+        assert readings["block_gradient_norm"][f"block.{index}"] == pytest.approx(norm, rel=1e-9)
 
-    readings = pd.DataFrame(
-        rows(0, "stem", 100.0, 100.0)
-        + rows(1, "a.branch.conv1", 1.0, 4.0)
-        + rows(2, "b.branch.conv2", 8.0, 8.0)
-        + rows(3, "head", 1e-9, 1e-9),
-        columns=["step", "index", "path", "quantity", "value"],
+
+def test_the_factor_of_mixed_precision_is_taken_out_of_activations(step) -> None:
+    found = []
+    for loss_scale in (1.0, 1024.0):
+        instrument = GradientFlow(every_n_steps=1, floor=0.0)
+        instrument.begin(step.network, 0)
+        step.model.zero_grad()
+        (loss_scale * step.loss(step.model)).backward()
+        instrument.before_update(loss_scale)
+        found.append(torch.stack(list(instrument.after_update()[1].values)))
+    torch.testing.assert_close(*found, rtol=1e-9, atol=0)
+
+
+def blocks_read(*by_step: list[float]):
+    return [
+        (step, index, f"block.{index}", "block_gradient_norm", value)
+        for step, values in enumerate(by_step)
+        for index, value in enumerate(values)
+    ]
+
+
+def test_summary_of_blocks_whose_gradient_halves_from_each_to_the_one_before(log) -> None:
+    rows = blocks_read([1.0, 2.0, 4.0, 8.0], [4.0, 8.0, 16.0, 32.0])
+    summary = GradientFlow(every_n_steps=1, floor=0.0).summarise(log(rows))
+    assert summary == {
+        "gradient_first_to_last": pytest.approx(1 / 8),
+        "gradient_decay_per_block": pytest.approx(2.0),
+    }
+
+
+def test_decay_is_the_least_squares_slope(log) -> None:
+    values = [1.0, 5.0, 2.0, 9.0]
+    summary = GradientFlow(every_n_steps=1, floor=0.0).summarise(log(blocks_read(values)))
+    logs = [math.log(value) for value in values]
+    slope = sum((index - 1.5) * value for index, value in enumerate(logs)) / sum(
+        (index - 1.5) ** 2 for index in range(4)
     )
-    summary = GradientFlow(every_n_steps=1).summarise(readings)
-    assert summary == {"gradient_first_to_last": pytest.approx(2.0 / 8.0)}
-    assert GradientFlow(every_n_steps=1).summarise(readings[readings["path"] == "stem"]) == {}
+    assert summary["gradient_decay_per_block"] == pytest.approx(math.exp(slope))
+
+
+def test_share_of_layers_without_gradient(log) -> None:
+    rows = [(0, index, str(index), "weight_gradient_norm", value) for index, value in enumerate([0.0, 1e-9, 1e-8, 1.0])]
+    summary = GradientFlow(every_n_steps=1, floor=1e-8).summarise(log(rows))
+    assert summary == {"gradient_below_floor": 0.75}
+
+
+def test_a_block_without_gradient_has_no_ratio(log) -> None:
+    assert GradientFlow(every_n_steps=1, floor=0.0).summarise(log(blocks_read([0.0, 1.0]))) == {}
+
+
+def test_refuses_a_floor_below_zero() -> None:
+    with pytest.raises(SkiplabError, match=r"floor=-1\.0.*from 0"):
+        GradientFlow(every_n_steps=1, floor=-1.0)

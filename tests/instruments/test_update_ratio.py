@@ -20,7 +20,7 @@ def slow_ratio(before, after) -> float:
 
 def test_of_each_layer(step, measured) -> None:
     readings, before, after = measured(UpdateRatio(every_n_steps=1))
-    assert readings["update_ratio"].keys() == {layer.path for layer in step.layers}
+    assert readings["update_ratio"].keys() == {layer.path for layer in step.network.layers}
     for path, ratio in readings["update_ratio"].items():
         own = (model.get_submodule(path).parameters(recurse=False) for model in (before, after))
         assert ratio == pytest.approx(slow_ratio(*own), rel=1e-9), path
@@ -36,21 +36,19 @@ def test_of_each_block(step, measured) -> None:
         assert ratio == pytest.approx(slow_ratio(*own), rel=1e-9), stage
 
 
-def test_summary_is_the_first_blocks_geometric_mean() -> None:
+def test_summary_is_the_first_blocks_geometric_mean(log) -> None:
     rows = [
         (0, 0, "block.0", "block_update_ratio", 0.01),
         (10, 0, "block.0", "block_update_ratio", 0.04),
         (0, 1, "block.1", "block_update_ratio", 5.0),
         (0, 0, "stem", "update_ratio", 7.0),
     ]
-    readings = pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"])
-    assert UpdateRatio(every_n_steps=10).summarise(readings) == {"update_ratio_first_block": pytest.approx(0.02)}
+    assert UpdateRatio(every_n_steps=10).summarise(log(rows)) == {"update_ratio_first_block": pytest.approx(0.02)}
 
 
-def test_a_first_block_that_never_moves_has_ratio_zero() -> None:
+def test_a_first_block_that_never_moves_has_ratio_zero(log) -> None:
     rows = [(step, 0, "block.0", "block_update_ratio", 0.0) for step in range(2)]
-    readings = pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"])
-    assert UpdateRatio(every_n_steps=1).summarise(readings) == {"update_ratio_first_block": 0.0}
+    assert UpdateRatio(every_n_steps=1).summarise(log(rows)) == {"update_ratio_first_block": 0.0}
 
 
 @pytest.mark.parametrize("every_n_steps", [0, -3])

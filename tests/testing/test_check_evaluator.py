@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.baselines import Baselines
 from skiplab.evaluators.evaluator import Evaluator, Result
 from skiplab.metrics import Metric
@@ -11,6 +12,7 @@ from skiplab.testing import check_evaluator
 
 class Sound(Evaluator):
     metrics = {"weight": Metric(label="weight", direction="lower")}  # noqa: RUF012 - as short as a user's
+    charts = {"weight": Chart(title="Weight", words="The weight.", kind="outcome")}  # noqa: RUF012
 
     def evaluate(self, trained):
         first = next(trained.model.parameters())
@@ -68,7 +70,29 @@ class Counting(Sound):
 
 class UnwritableDetails(Sound):
     def evaluate(self, trained):
-        return Result(super().evaluate(trained).summary, {"model": trained.model})
+        return Result(super().evaluate(trained).summary, details={"model": trained.model})
+
+
+class NoChart(Sound):
+    charts = {}  # noqa: RUF012
+
+
+class NothingDrawn(Sound):
+    charts = {"curve": Chart(title="Curve", words="A curve.", kind="lines", x="x", value="y")}  # noqa: RUF012
+
+
+class NotDrawable(NothingDrawn):
+    def evaluate(self, trained):
+        return Result(super().evaluate(trained).summary, measurements=[Measurement("curve", 0.0, float("inf"))])
+
+
+class OneAxisTooMany(NothingDrawn):
+    def evaluate(self, trained):
+        return Result(super().evaluate(trained).summary, measurements=[Measurement("curve", 0.0, 1.0, y=2.0)])
+
+
+class NoSuchMetric(Sound):
+    charts = {"height": Sound.charts["weight"]}  # noqa: RUF012
 
 
 class NoPicture(Sound):
@@ -91,6 +115,11 @@ BROKEN = {
     Global: "evaluate draws from the global generator",
     Counting: "the summary differs the second time",
     UnwritableDetails: "details can't be written to a record",
+    NoChart: "declares no chart and gives no picture",
+    NothingDrawn: r"charts declares \['curve'\] to draw, and the measurements are of \[\]",
+    NotDrawable: "value that is no finite number",
+    OneAxisTooMany: "has y where its chart has no y",
+    NoSuchMetric: "the chart height is an outcome, and no metric is named so",
     NoPicture: "something else than PIL images",
     NumberAlone: "evaluate gives float, not Result",
     object: "object is no subclass of Evaluator",

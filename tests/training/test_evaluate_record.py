@@ -1,12 +1,16 @@
 """A saved record is measured with what it wasn't measured with; nothing is trained, and the trial can't be changed."""
 
+import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from skiplab.errors import SkiplabError
 from skiplab.training.evaluate_record import evaluate_record
+from skiplab.training.measure import read_measurements
+from skiplab.training.record import Record
 
 
 @pytest.fixture
@@ -16,9 +20,11 @@ def folder(finished, tmp_path: Path) -> Path:
 
 
 def summary(folder: Path) -> dict:
-    import json
-
     return json.loads((folder / "record.json").read_text())["summary"]
+
+
+def drawn(folder: Path) -> pd.DataFrame:
+    return read_measurements(Record(folder.parent, folder.name))
 
 
 def test_a_missing_evaluator_is_added_to_the_record(folder, run, tmp_path) -> None:
@@ -34,6 +40,22 @@ def test_a_missing_evaluator_is_added_to_the_record(folder, run, tmp_path) -> No
     assert from_start.record.key == folder.name
     assert from_start.record.read()["summary"] == after
     assert evaluate_record(folder, ["evaluator=[baselines]"], None).action == "already done"
+
+
+def test_what_is_drawn_is_replaced_and_the_rest_is_kept(folder) -> None:
+    before = drawn(folder)
+    assert set(before["evaluator"]) == {"denoising_loss"}
+    evaluate_record(folder, ["evaluator=[baselines]"], None)
+    both = drawn(folder)
+    pd.testing.assert_frame_equal(both[both["evaluator"] == "denoising_loss"], before)
+    assert (both["evaluator"] == "baselines").sum() == 4  # two predictors at two levels
+    charts = json.loads((folder / "record.json").read_text())["charts"]
+    assert charts["loss_by_noise"]["measured_by"] == "evaluator denoising_loss"
+    assert charts["loss_by_predictor"]["kind"] == "lines"
+    evaluate_record(folder, ["evaluator=[denoising_loss]", "probe.num_levels=3"], None)
+    anew = drawn(folder)
+    assert (anew["chart"] == "loss_by_noise").sum() == 3
+    assert (anew["evaluator"] == "baselines").sum() == 4
 
 
 def test_another_probe_measures_anew(folder) -> None:

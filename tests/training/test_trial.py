@@ -153,7 +153,7 @@ def test_divergence_counts_from_the_declared_factor(run, tmp_path) -> None:
 
 
 def test_a_failing_trial_keeps_its_traceback_and_is_tried_again(run, tmp_path, monkeypatch, capsys) -> None:
-    def breaking(self):
+    def breaking(self, loss_scale):
         raise ZeroDivisionError("no such luck")
 
     with monkeypatch.context() as patched:
@@ -235,7 +235,7 @@ def test_a_trial_held_by_another_process_is_left_to_it(run, tmp_path) -> None:
 
 
 def test_the_clock_runs_on_over_broken_attempts(run, tmp_path, monkeypatch, capsys) -> None:
-    def slow(self):
+    def slow(self, loss_scale):
         time.sleep(0.3)
         raise RuntimeError("late")
 

@@ -14,7 +14,7 @@ from skiplab.analysis.compare import Contrast
 from skiplab.analysis.text import level_text, printable
 from skiplab.errors import SkiplabError
 
-_KINDS = ("difference", "slope", "interaction")
+_KINDS = ("difference", "slope", "interaction", "change")
 _DIRECTIONS = ("higher", "lower")
 _FILE_KEYS = ("question", "factor", "control", "treatment", "tuned", "failed_below", "claims")
 _CLAIM_KEYS = (

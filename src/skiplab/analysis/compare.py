@@ -1,6 +1,5 @@
 """Contrasts, a number a seed: the advantage of the treatment over the control in the claimed direction."""
 
-import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +8,16 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from skiplab.analysis.arms import Cell, constant, in_cell, with_arms
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import level_text, printable
-from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 
-Cell = dict[str, Any]
+_SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
+_NEEDED = {
+    "slope": _SLOPE_NEEDS,
+    "interaction": _SLOPE_NEEDS,
+    "change": "a change needs the lowest and the highest level of {over} in each arm",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +25,14 @@ class Contrast:
     """What to compute of a metric, per seed.
 
     kind: 'difference', treatment minus control within a cell; 'slope', of the treatment, per doubling of
-        `over`; 'interaction', the treatment's slope minus the control's.
+        `over`, whose levels are numbers above 0; 'interaction', the treatment's slope minus the control's;
+        'change', by how much more the metric changes in the treatment than in the control from the lowest to
+        the highest level of `over` in the study, which may be any numbers.
     direction: which of treatment and control (for a slope, of late and early) is claimed to be greater.
     """
 
     metric: str
-    kind: Literal["difference", "slope", "interaction"]
+    kind: Literal["difference", "slope", "interaction", "change"]
     factor: str
     control: str
     treatment: str
@@ -40,10 +45,11 @@ class Paired:
     """A contrast in one cell.
 
     advantage: one value a seed, positive in the claimed direction, nan where it is missing.
-    control, treatment: the arms' values (or slopes) a seed, on the metric's scale.
-    states: for each arm, how many trials are 'measured', 'diverged', 'censored', 'failed', 'running', ...
+    control, treatment: the arms' values (or slopes, or changes) a seed, on the metric's scale.
+    states: for each arm, how many trials are 'measured', 'diverged', 'censored' (at or below the floor), 'not
+        reached' (a lower bound), 'failed', 'running', ...
     on_survivors: a diverged trial has no value of this metric, so its seed is missing.
-    levels: the levels of `over` that the slopes rest on.
+    levels: the levels of `over` that the slopes or changes rest on.
     missing: why there is nothing to compute, '' where there is.
     """
 
@@ -58,101 +64,49 @@ class Paired:
     levels: tuple[Any, ...] = ()
     missing: str = ""
 
+    @property
+    def may_be_smaller(self) -> bool:
+        """Whether values that were not reached, which are lower bounds, leave room for a smaller advantage."""
+        return self._has_bound(claimed_greater=False)
+
+    @property
+    def may_be_greater(self) -> bool:
+        """Whether they leave room for a greater advantage."""
+        return self._has_bound(claimed_greater=True)
+
+    def _has_bound(self, *, claimed_greater: bool) -> bool:
+        bounds = {arm for arm, states in self.states.items() if states["not reached"]}
+        if self.contrast.kind != "difference":
+            return bool(bounds)  # of a slope or a change, a bound may lie at either end
+        favours_treatment = claimed_greater == (self.contrast.direction == "higher")
+        return (self.contrast.treatment if favours_treatment else self.contrast.control) in bounds
+
     def count(self, state: str) -> int:
         """Trials of both arms in this state."""
         return sum(states[state] for states in self.states.values())
 
 
-def with_arms(study: Study, factor: str) -> pd.DataFrame:
-    """The study's trials with their arm: the factor's level, and the settings below it that vary.
-
-    Raises:
-        SkiplabError: where nothing of that name is known.
-    """
-    trials = study.trials.copy()
-    if factor not in study.factors:
-        value = constant(study, factor)
-        trials["arm"] = pd.Categorical([level_text(value)] * len(trials), ordered=True)
-        return trials
-    own = [name for name in study.factors if name.startswith(f"{factor}.")]
-    names = [
-        ", ".join(
-            [
-                level_text(row[factor]),
-                *(f"{n.split('.', 1)[1]} {level_text(row[n])}" for n in own if pd.notna(row[n])),
-            ]
-        )
-        for row in trials[[factor, *own]].astype(object).to_dict("records")
-    ]
-    order = trials.assign(arm=names).sort_values([factor, *own], kind="stable")["arm"]
-    trials["arm"] = pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True)
-    return trials
-
-
-def constant(study: Study, name: str) -> Any:
-    """The value that all trials share of a choice or setting that doesn't vary; None where there is no trial.
-
-    Raises:
-        SkiplabError: where no such thing is known.
-    """
-    if name in study.constants or not study.records:
-        return study.constants.get(name)
-    raise SkiplabError(
-        f"unknown factor {printable(name)!r}; in study {printable(study.name)!r} these vary: "
-        f"{printable(', '.join(study.factors)) or 'none'}"
-    )
-
-
-def cell_factors(study: Study, factor: str, over: str | None = None) -> list[str]:
-    """The factors that make up a cell: all but the one under test, its own settings and `over`."""
-    return [name for name in study.factors if name not in (factor, over) and not name.startswith(f"{factor}.")]
-
-
-def cells(
-    study: Study, factor: str, *, over: str | None = None, wanted: Mapping[str, Sequence[Any]] | None = None
-) -> list[Cell]:
-    """The cells to compare in: the product of the wanted levels, times what else varies in the study.
-
-    A wanted cell without trials is listed too.
-
-    Raises:
-        SkiplabError: where a wanted factor is unknown.
-    """
-    wanted = dict(wanted or {})
-    for name in wanted:
-        if name not in study.factors:
-            constant(study, name)
-    others = [name for name in cell_factors(study, factor, over) if name not in wanted]
-    found = study.trials[others].drop_duplicates().sort_values(others).to_dict("records") if others else [{}]
-    named = [dict(zip(wanted, levels, strict=True)) for levels in itertools.product(*wanted.values())]
-    return [{**chosen, **rest} for chosen in named for rest in found]
-
-
-def in_cell(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    """The trials of a cell; levels are compared as they are written."""
-    chosen = pd.Series(True, index=trials.index)
-    for name, level in cell.items():
-        if name in study.factors:
-            chosen &= trials[name].astype(object).map(level_text) == level_text(level)
-        else:
-            chosen &= level_text(constant(study, name)) == level_text(level)
-    return trials[chosen]
-
-
 def scaled(trials: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
     """The metric of each trial on its declared scale: `value`, and the `state` that explains it."""
-    rows = [_scaled(status, raw, metric) for status, raw in zip(trials["status"], trials[name], strict=True)]
+    reached = trials[metric.reached] if metric.reached in trials else pd.Series(np.nan, index=trials.index)
+    rows = [_scaled(*row, metric) for row in zip(trials["status"], trials[name], reached, strict=True)]
     return pd.DataFrame(rows, columns=["value", "state"], index=trials.index).astype({"value": float})
 
 
-def _scaled(status: str, raw: float, metric: Metric) -> tuple[float, str]:
+def _scaled(status: str, raw: float, reached: float, metric: Metric) -> tuple[float, str]:
     state = "measured"
     if status == "diverged":
-        raw, state = np.nan if metric.if_diverged is None else metric.if_diverged, "diverged"
+        state = "diverged"
+        if metric.if_diverged != "measured":
+            raw = np.nan if metric.if_diverged is None else metric.if_diverged
+        elif reached == 0:
+            state = "not reached"
     elif status != "done":
         return np.nan, status
     elif not np.isfinite(raw):
         return np.nan, "without a value"
+    elif reached == 0:
+        state = "not reached"
     elif metric.floor is not None and raw <= metric.floor:
         raw, state = metric.floor, "censored"
     if metric.scale != "log":
@@ -178,12 +132,12 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
         return _nothing(contrast, cell, f"no trials of {', '.join(empty)}")
     levels: tuple[Any, ...] = ()
     if contrast.kind != "difference":
-        levels = _shared_levels(study, contrast.over, arms)
+        levels = _levels(study, contrast, arms)
         if len(levels) < 2:
-            return _nothing(contrast, cell, f"a slope needs two levels of {contrast.over} above 0 in each arm")
+            return _nothing(contrast, cell, _NEEDED[contrast.kind].format(over=contrast.over))
         arms = {name: rows[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
     arms = {name: rows.join(scaled(rows, contrast.metric, metric)) for name, rows in arms.items()}
-    per_seed = {name: slopes(rows, contrast.over, levels) if levels else _by_seed(rows) for name, rows in arms.items()}
+    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in arms.items()}
     treatment = per_seed[contrast.treatment]
     control = per_seed[contrast.control] if contrast.control in per_seed else treatment * 0.0
     treatment, control = treatment.align(control, join="outer")
@@ -200,14 +154,21 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     )
 
 
-def _shared_levels(study: Study, over: str, arms: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
-    """The numbers above 0 among the levels of `over` that every arm has; none where it doesn't vary."""
+def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
+    """The levels of `over` that a contrast rests on, as far as every arm has them; none where it doesn't vary.
+
+    Of a change, the study's lowest and highest; of a slope, all numbers above 0.
+    """
+    over = contrast.over
     if over not in study.factors:
         constant(study, over)
         return ()
     if not pd.api.types.is_numeric_dtype(study.trials[over]):
         return ()
     shared = set.intersection(*(set(rows[over]) for rows in arms.values()))
+    if contrast.kind == "change":
+        shared &= {study.trials[over].min(), study.trials[over].max()}
+        return tuple(sorted(shared))
     return tuple(sorted(level for level in shared if level > 0))
 
 
@@ -219,8 +180,15 @@ def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float]) -> pd.Series:
     return pd.Series(table.to_numpy() @ centred / (centred @ centred), index=table.index)
 
 
-def _by_seed(rows: pd.DataFrame) -> pd.Series:
-    return rows.set_index("seed")["value"].sort_index()
+def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) -> pd.Series:
+    """An arm's number a seed."""
+    if contrast.kind == "difference":
+        return rows.set_index("seed")["value"].sort_index()
+    if contrast.kind == "change":
+        lowest, highest = levels
+        table = rows.pivot(index="seed", columns=contrast.over, values="value")
+        return table[highest] - table[lowest]
+    return slopes(rows, contrast.over, levels)
 
 
 def _nothing(contrast: Contrast, cell: Cell, missing: str) -> Paired:

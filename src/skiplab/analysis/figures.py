@@ -8,14 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skiplab.analysis.compare import Cell, cells, in_cell, scaled, with_arms
-from skiplab.analysis.palette import arm_colours, level_styles, log_ticks, panels, plain_text, share_legend
+from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
+from skiplab.analysis.chart_values import step_windows
+from skiplab.analysis.compare import scaled
+from skiplab.analysis.palette import arm_colours, frame, level_styles, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import paired_interval
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.metrics import Metric
 
-_MOST_POINTS = 60  # of a loss curve: steps are averaged over windows, so that a page stays small
 _BASELINES = {
     "loss_val": (("loss_zero", "zero predictor", ":"), ("loss_affine", "best affine predictor", "--")),
 }
@@ -48,39 +49,6 @@ def loss_curves(study: Study, factor: str = "connection") -> Figure:
     return figure
 
 
-def gradient_profile(study: Study, factor: str = "connection", quantity: str = "weight_gradient_norm") -> Figure:
-    """A quantity of each layer against its relative position, 0 the input and 1 the output.
-
-    Dots: layers, as geometric means over measured steps and seeds. Lines: blocks, sqrt of the sum of the
-    squares of their layers, since layers of different kinds differ within a block. A panel for each cell.
-    """
-    layers = study.layers[study.layers["quantity"] == quantity]
-    layers = layers[(layers["value"] > 0) & np.isfinite(layers["value"])]  # what a log axis can show
-    found = cells(study, factor)
-    depths = study.trials[depth].nunique() if (depth := depth_factor(study)) else 1
-    figure, axes = panels(len(found), columns=min(depths, 4) if depths > 1 else 3, share_y=True)
-    for ax, cell in zip(axes, found, strict=True):
-        chosen = in_cell(study, with_arms(study, factor), cell)
-        for arm, colour in arm_colours(list(chosen["arm"].cat.categories)).items():
-            own = layers[layers["key"].isin(chosen.loc[chosen["arm"] == arm, "key"])]
-            if not own.empty:
-                _draw_profile(ax, own, colour, plain_text(arm))
-        _frame(ax, cell, "relative position of the layer", quantity.replace("_", " "))
-    for ax in axes:
-        log_ticks(ax, "y")
-    share_legend(figure, axes)
-    return figure
-
-
-def _draw_profile(ax: Axes, layers: pd.DataFrame, colour: str, label: str) -> None:
-    by_layer = np.exp(np.log(layers["value"]).groupby([layers["index"], layers["path"]]).mean()).reset_index()
-    last = max(1, by_layer["index"].max())
-    ax.plot(by_layer["index"] / last, by_layer["value"], ".", color=colour, alpha=0.35, markersize=4)
-    block = by_layer["path"].str.split(".branch.", regex=False).str[0]
-    blocks = by_layer.assign(square=by_layer["value"] ** 2).groupby(block, sort=False)
-    ax.plot(blocks["index"].mean() / last, np.sqrt(blocks["square"].sum()), color=colour, label=label)
-
-
 def outcome(study: Study, metric: str, factor: str = "connection") -> Figure:
     """A metric against depth, or of each arm where depth doesn't vary."""
     return (outcome_by_depth if depth_factor(study) else outcome_by_arm)(study, metric, factor)
@@ -89,7 +57,8 @@ def outcome(study: Study, metric: str, factor: str = "connection") -> Figure:
 def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Figure:
     """A metric of each arm, a row each, from the highest mean to the lowest of the first cell that shows it.
 
-    Each seed is a dot (a cross where it diverged), the mean has its 95% interval, baselines are broken lines.
+    Each seed is a dot (a cross where it diverged, a triangle where its value is a lower bound), the mean has its
+    95% interval, baselines are broken lines.
     """
     declared, found = study.metrics[metric], cells(study, factor)
     trials = with_arms(study, factor)
@@ -103,9 +72,9 @@ def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Fig
         chosen = in_cell(study, trials, cell)
         for arm, position in rows.items():
             own = points.loc[chosen.index[chosen["arm"] == arm]]
-            for diverged, marker in ((True, "x"), (False, ".")):
-                drawn = own[(own["state"] == "diverged") == diverged]["value"].dropna()
-                ax.plot(unscale(drawn), [position] * len(drawn), marker, color=colours[arm], alpha=0.55)
+            for state, values in own["value"].dropna().groupby(own["state"]):
+                marker = {"diverged": "x", "not reached": ">"}.get(state, ".")
+                ax.plot(unscale(values), [position] * len(values), marker, color=colours[arm], alpha=0.55)
             interval = paired_interval(own["value"])
             if interval.n:
                 middle, low, high = (float(unscale(v)) for v in (interval.mean, interval.low, interval.high))
@@ -127,15 +96,16 @@ def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Fig
 def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> Figure:
     """A metric against depth: each seed as a dot, the mean with its 95% interval, baselines as broken lines.
 
-    A diverged trial that counts with a value is drawn as a cross.
+    A diverged trial that counts with a value is drawn as a cross, one with only a lower bound as a triangle.
     """
     over, declared = "depth", study.metrics[metric]
-    found = cells(study, factor, over=over)
+    found, trials = cells(study, factor, over=over), with_arms(study, factor)
+    arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
+    colours = arm_colours(arms)
+    margin = 0.1 + 0.04 * len(arms) + 0.04 * np.log2(depths[-1] / depths[0])
     figure, axes = panels(len(found), share_y=True)
     for ax, cell in zip(axes, found, strict=True):
-        chosen = in_cell(study, with_arms(study, factor), cell)
-        arms = list(chosen["arm"].cat.categories)
-        colours = arm_colours(arms)
+        chosen = in_cell(study, trials, cell)
         for position, arm in enumerate(arms):
             rows = chosen[chosen["arm"] == arm]
             offset = (position - (len(arms) - 1) / 2) * 0.06
@@ -144,8 +114,8 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
             if name in study.metrics and chosen[name].notna().any():
                 ax.axhline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
         ax.set_xscale("log", base=2)
-        depths = sorted(set(study.trials[over]))
         ax.set_xticks(depths, [level_text(depth) for depth in depths])
+        ax.set_xlim(depths[0] * 2**-margin, depths[-1] * 2**margin)  # a study half run has the same axis
         ax.minorticks_off()
         if declared.scale == "log":
             log_ticks(ax, "y")
@@ -180,9 +150,7 @@ def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str
     curves = curves[np.isfinite(curves["value"]) & (curves["value"] > 0)]
     if curves.empty:
         return
-    window = max(1, int(np.ceil((curves["step"].max() + 1) / _MOST_POINTS)))
-    middle = curves["step"] // window * window + (window - 1) / 2
-    per_seed = np.log(curves["value"]).groupby([middle, curves["key"]]).mean().unstack()
+    per_seed = np.log(curves["value"]).groupby([step_windows(curves["step"]), curves["key"]]).mean().unstack()
     mean = np.exp(per_seed.mean(axis=1))
     ax.plot(mean.index, mean, label=label, **look)
     if per_seed.shape[1] > 1:
@@ -195,9 +163,9 @@ def _draw_outcome(
 ) -> None:
     found = scaled(rows, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
-    for state, marker in (("diverged", "x"), (None, ".")):
-        drawn = found["value"].notna() & ((found["state"] == "diverged") == (state == "diverged"))
-        ax.plot(x[drawn], unscale(found["value"][drawn]), marker, color=colour, alpha=0.55, markersize=6)
+    for state, values in found["value"].dropna().groupby(found["state"]):
+        marker = {"diverged": "x", "not reached": "^"}.get(state, ".")
+        ax.plot(x[values.index], unscale(values), marker, color=colour, alpha=0.55, markersize=6)
     points = []
     for position, values in found["value"].groupby(x):
         interval = paired_interval(values)
@@ -217,7 +185,4 @@ def _label(arm: str, over: str | None, level: Any) -> str:
 
 
 def _frame(ax: Axes, cell: Cell, x: str, y: str) -> None:
-    if cell:
-        ax.set_title(plain_text(cell_text(cell)), fontsize=10)
-    ax.set_xlabel(plain_text(x))
-    ax.set_ylabel(plain_text(y))
+    frame(ax, cell_text(cell) if cell else "", x, y)

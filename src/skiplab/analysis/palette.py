@@ -3,11 +3,13 @@
 import io
 import math
 import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -16,10 +18,16 @@ from skiplab.analysis.text import printable
 # Okabe and Ito 2008, Color Universal Design; black and yellow left out: one vanishes on dark, one on light.
 _FIXED = {"plain": "#D55E00", "identity": "#0072B2"}
 _OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0072B2", "#D55E00")
-_LINES = ("-", "--", "-.", ":")
+# Of middle lightness, for studies of more arms than that; not all readers tell these apart.
+_MORE = ("#999933", "#AA4499", "#44AA99", "#CC6677", "#8C6D31", "#7B68EE", "#6B8E23", "#B0785A")
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
+COLOUR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read on light and dark pages
 _LONGEST = 44  # characters of a label
+_LEGEND_ROWS, _ROW_INCHES = 2, 0.19  # for which a figure has room, and the height of a further one
+_SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _MUTED = "#808080"
+_RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
 _STYLE = {
     "axes.edgecolor": _MUTED,
     "axes.grid": True,
@@ -46,7 +54,7 @@ _STYLE = {
 
 def arm_colours(arms: Sequence[str]) -> dict[str, str]:
     """One colour an arm: plain and identity have their own, the others follow in order."""
-    free = [colour for colour in _OTHERS if colour not in {_FIXED[arm] for arm in arms if arm in _FIXED}]
+    free = [colour for colour in (*_OTHERS, *_MORE) if colour not in {_FIXED[arm] for arm in arms if arm in _FIXED}]
     others = [arm for arm in arms if arm not in _FIXED]
     return {arm: _FIXED[arm] for arm in arms if arm in _FIXED} | {
         arm: free[position % len(free)] for position, arm in enumerate(others)
@@ -89,33 +97,61 @@ def log_ticks(ax: Axes, axis: str) -> None:
     """A log axis whose ticks read 0.02, 0.5, 1e-05."""
     getattr(ax, f"set_{axis}scale")("log")
     ticks = getattr(ax, f"{axis}axis")
-    low, high = getattr(ax, f"get_{axis}lim")()
-    decades = math.log10(high / low)
-    subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 3.0, 5.0, 7.0)
-    ticks.set_major_locator(LogLocator(subs=subs, numticks=12))
-    ticks.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ticks.set_major_locator(_log_locator(*getattr(ax, f"get_{axis}lim")()))
+    ticks.set_major_formatter(_SHORT_NUMBER)
     ticks.set_minor_formatter(NullFormatter())
 
 
+def _log_locator(low: float, high: float) -> LogLocator:
+    decades = math.log10(high / low)
+    subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    return LogLocator(subs=subs, numticks=12)
+
+
 def share_legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """One legend below all panels, each label once, in as many columns as fit."""
+    """One legend below all panels, each label once, in as many columns as fit; the figure grows with its rows."""
     entries: dict[str, Any] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if entries:
         width_inches = 0.6 + 0.075 * max(map(len, entries))
-        columns = int(figure.get_figwidth() / width_inches)
+        columns = max(1, min(int(figure.get_figwidth() / width_inches), len(entries), 4))
+        more_rows = math.ceil(len(entries) / columns) - _LEGEND_ROWS
+        figure.set_figheight(figure.get_figheight() + _ROW_INCHES * max(0, more_rows))
         with matplotlib.rc_context(_STYLE):
-            place = {"loc": "outside lower center", "ncols": max(1, min(columns, len(entries), 4))}
-            figure.legend(list(entries.values()), list(entries), **place)
+            figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+
+
+def colour_bar(figure: Figure, axes: Sequence[Axes], mappable: ScalarMappable, label: str, *, log: bool) -> None:
+    """One scale of colours for all panels, beside them."""
+    ticks = {"ticks": _log_locator(*mappable.get_clim()), "format": _SHORT_NUMBER} if log else {}
+    with matplotlib.rc_context(_STYLE):
+        bar = figure.colorbar(mappable, ax=list(axes), label=_in_lines(label), pad=0.02, **ticks)
+    bar.outline.set_visible(False)
+    bar.ax.grid(visible=False)
+    bar.minorticks_off()
+    bar.solids.set_rasterized(True)
+
+
+def frame(ax: Axes, title: str, x: str, y: str) -> None:
+    """What a panel and its axes are called; a long name takes two lines."""
+    if title:
+        ax.set_title(_in_lines(title), fontsize=10)
+    ax.set_xlabel(_in_lines(x))
+    ax.set_ylabel(_in_lines(y))
+
+
+def _in_lines(text: str) -> str:
+    first, *others = textwrap.wrap(text, _LONGEST) or [""]
+    return "\n".join(plain_text(line) for line in (first, " ".join(others)) if line)
 
 
 def to_svg(figure: Figure) -> str:
     """The figure as an SVG document of its own; its text turns light where the reader's screen is dark."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     style = "<style>svg{color:#1c1c1c}@media (prefers-color-scheme:dark){svg{color:#e4e4e4}}</style>"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from skiplab.analysis.compare import cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.arms import cell_factors, cells, in_cell, with_arms
 from skiplab.analysis.runs import Study
 from skiplab.analysis.text import cell_text, level_text
 

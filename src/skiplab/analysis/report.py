@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 
 from skiplab.analysis import figures, terminal
+from skiplab.analysis.arms import cells, in_cell, with_arms
+from skiplab.analysis.chart_figures import draw_chart
 from skiplab.analysis.claims import Claims, read_claims
-from skiplab.analysis.compare import cells, in_cell, with_arms
 from skiplab.analysis.origin import origin
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table, unequal_arms
@@ -26,6 +27,7 @@ from skiplab.analysis.verdict_text import asked, cell_line, headline, render_ver
 from skiplab.analysis.verdicts import Verdict, judge
 
 _TEMPLATE = "report.html.jinja"
+_PIXELS_PER_INCH = 96  # of a page
 _LARGEST_SIDE = 640  # of a sample grid, in pixels; larger ones are scaled down
 
 
@@ -123,29 +125,40 @@ def _tables(study: Study, factor: str, control: str, arms: Sequence[str]) -> lis
     ]
 
 
-def _figures(study: Study, factor: str) -> list[dict[str, str]]:
-    over = figures.depth_factor(study)
-    against = "depth" if over else "arm"
-    found = []
-    if not study.history.empty:
-        found.append(_figure("Training loss", "Geometric mean over seeds; the band runs from the lowest to the "
-            "highest seed, a cross marks a diverged trial.", lambda: figures.loss_curves(study, factor)))  # fmt: skip
-    if (study.layers["quantity"] == "weight_gradient_norm").any():
-        found.append(_figure("Gradient norm by layer", "Norm of the loss's gradient for the weights, from input to "
-            "output: dots are layers, lines blocks. Geometric means over measured steps and seeds.",
-            lambda: figures.gradient_profile(study, factor)))  # fmt: skip
-    for metric in ("loss_val", "frechet"):
-        if metric in study.metrics:
-            words = f"Every seed, its arm's mean and 95% interval; {study.metrics[metric].direction} is better."
-            title = f"{study.metrics[metric].label} against {against}"
-            found.append(_figure(title[0].upper() + title[1:], words,
-                lambda metric=metric: figures.outcome(study, metric, factor)))  # fmt: skip
-    return found
+def _figures(study: Study, factor: str) -> list[dict[str, Any]]:
+    """The figures in groups: the training loss, then every chart by who measured it, instruments first."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    if (study.history["metric"] == "loss").any():
+        words = "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged"
+        curves = _figure("Training loss", f"{words} trial.", figures.loss_curves(study, factor))
+        groups[""] = [curves]
+    for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
+        drawn = draw_chart(study, name, factor)
+        if drawn:
+            figure = _figure(study.charts[name].title, drawn.words, drawn.figure)
+            groups.setdefault(study.measured_by[name], []).append(figure)
+    return [
+        {"id": f"figures-{position}", **_heading(measured_by), "figures": found}
+        for position, (measured_by, found) in enumerate(groups.items())
+    ]
 
 
-def _figure(title: str, words: str, draw: Callable[[], Figure]) -> dict[str, str]:
-    encoded = base64.b64encode(to_svg(draw()).encode()).decode("ascii")
-    return {"title": title, "words": words, "source": Markup(f"data:image/svg+xml;base64,{encoded}")}
+def _heading(measured_by: str) -> dict[str, str]:
+    """What a group of figures is called, and the option that measures it."""
+    kind, _, name = measured_by.partition(" ")
+    words = name.replace("_", " ") or kind or "training"
+    when = {"instrument": "measured during training by", "evaluator": "measured after training by"}.get(kind, "")
+    return {"heading": words[0].upper() + words[1:], "words": f"{when} {kind}={name}" if when else ""}
+
+
+def _figure(title: str, words: str, figure: Figure) -> dict[str, Any]:
+    encoded = base64.b64encode(to_svg(figure).encode()).decode("ascii")
+    return {
+        "title": title,
+        "words": words,
+        "source": Markup(f"data:image/svg+xml;base64,{encoded}"),
+        "width": round(_PIXELS_PER_INCH * figure.get_figwidth()),
+    }
 
 
 def _samples(study: Study, factor: str, arms: Sequence[str]) -> tuple[list[dict[str, Any]], list[Problem]]:

@@ -4,16 +4,18 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from skiplab.analysis.declarations import read_charts, read_metrics
 from skiplab.analysis.factors import Factors, find_factors
 from skiplab.analysis.series import read_series
 from skiplab.analysis.text import printable
+from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 
@@ -38,6 +40,8 @@ class Study:
     factors: the names of the factors that vary, axes first; seed is none of them.
     constants: the value of every choice and setting that all trials share.
     metrics: the declaration of every summary metric.
+    charts: the declaration of every chart, in the order in which they are declared.
+    measured_by: who measured each chart, such as 'evaluator information'.
     records: the content of record.json by key.
     problems: what of the study's list and records could not be read.
     """
@@ -49,6 +53,8 @@ class Study:
     factors: tuple[str, ...]
     constants: Mapping[str, Any]
     metrics: Mapping[str, Metric]
+    charts: Mapping[str, Chart]
+    measured_by: Mapping[str, str]
     records: Mapping[str, Mapping[str, Any]]
     problems: tuple[Problem, ...]
 
@@ -63,9 +69,15 @@ class Study:
         return self._layers[0]
 
     @property
+    def measurements(self) -> pd.DataFrame:
+        """What the evaluators' charts show: key, evaluator, chart, line, x, y, value; y is nan where there is none."""
+        return self._measurements[0]
+
+    @property
     def series_problems(self) -> tuple[Problem, ...]:
-        """What of the histories and layer readings could not be read; reads them all."""
-        return tuple(Problem(*found) for found in (*self._history[1], *self._layers[1]))
+        """What of the histories, layer readings and measurements could not be read; reads them all."""
+        found = (*self._history[1], *self._layers[1], *self._measurements[1])
+        return tuple(Problem(*each) for each in found)
 
     @cached_property
     def _history(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -74,6 +86,10 @@ class Study:
     @cached_property
     def _layers(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
         return read_series(self.runs_dir, list(self.records), "layers.csv")
+
+    @cached_property
+    def _measurements(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+        return read_series(self.runs_dir, list(self.records), "measurements.csv")
 
 
 def read_study(name: str, runs_dir: Path) -> Study:
@@ -94,7 +110,9 @@ def read_study(name: str, runs_dir: Path) -> Study:
             problems.append(Problem(f"trial {key}", f"{reason}; train it again, or it was never begun"))
         except (ValueError, OSError) as error:
             problems.append(Problem(str(path), printable(error)))
-    metrics = _metrics(records, problems)
+    metrics, bad_metrics = read_metrics(records)
+    charts, bad_charts = read_charts(records)
+    problems += [Problem(*each) for each in (*bad_metrics, *bad_charts)]
     found = find_factors(records)
     return Study(
         name=name,
@@ -104,6 +122,8 @@ def read_study(name: str, runs_dir: Path) -> Study:
         factors=tuple(found.varying.columns),
         constants=found.constants,
         metrics=metrics,
+        charts=charts.declared,
+        measured_by=charts.measured_by,
         records=records,
         problems=tuple(problems),
     )
@@ -149,39 +169,13 @@ def _read_record(path: Path, key: str) -> Mapping[str, Any]:
         raise ValueError(f"it is the record of {content.get('key')!r}, not of this trial")
     if content.get("status") not in _STATUSES:
         raise ValueError(f"its status is {content.get('status')!r}; valid: {', '.join(_STATUSES)}")
-    for part in ("choices", "factors", "summary", "metrics", "details", "parity", "provenance"):
+    for part in ("choices", "factors", "summary", "metrics", "charts", "details", "parity", "provenance"):
         content[part] = content.get(part) or {}
         if not isinstance(content[part], dict):
             raise ValueError(f"its {part} are no mapping")
     if not _is_number(content["factors"].get("seed")):
         raise ValueError("its factors hold no seed")
     return content
-
-
-def _metrics(records: Mapping[str, Mapping[str, Any]], problems: list[Problem]) -> dict[str, Metric]:
-    """The declarations of all records' summary metrics; the first one counts where they differ."""
-    known = {field.name for field in fields(Metric)}
-    metrics: dict[str, Metric] = {}
-    for key, record in records.items():
-        for name in record["summary"]:
-            declared = record["metrics"].get(name, {"label": name, "direction": None})
-            try:
-                metric = Metric(**{field: value for field, value in declared.items() if field in known})
-                if metric.direction not in ("higher", "lower", None):
-                    raise ValueError(f"direction {metric.direction!r}")
-                if metric.scale not in ("linear", "log", "bounded"):
-                    raise ValueError(f"scale {metric.scale!r}")
-            except (TypeError, ValueError, AttributeError) as error:
-                problems.append(Problem(f"metric {printable(name)} of {key}", f"not declared: {error}"))
-                metric = Metric(label=name, direction=None)
-            if metrics.setdefault(name, metric) != metric:
-                problems.append(
-                    Problem(
-                        f"metric {printable(name)} of {key}",
-                        "an earlier trial declared it differently",
-                    )
-                )
-    return metrics
 
 
 def _trials(records: Mapping[str, Mapping[str, Any]], found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:

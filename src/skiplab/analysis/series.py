@@ -1,4 +1,4 @@
-"""The append-only tables of a record: a torn last line is left out, of repeated rows the last one counts."""
+"""The tables of a record; of append-only ones a torn last line is left out and of repeated rows the last one counts."""
 
 import io
 from collections.abc import Sequence
@@ -9,16 +9,28 @@ import pandas as pd
 _COLUMNS = {
     "history.csv": ("step", "metric", "value"),
     "layers.csv": ("step", "index", "path", "quantity", "value"),
+    "measurements.csv": ("evaluator", "chart", "line", "x", "y", "value"),
 }
-_IDENTITY = {"history.csv": ["step", "metric"], "layers.csv": ["step", "path", "quantity"]}
+_IDENTITY = {
+    "history.csv": ["step", "metric"],
+    "layers.csv": ["step", "path", "quantity"],
+    "measurements.csv": ["evaluator", "chart", "line", "x", "y"],
+}
 _TYPES = {
     "step": "int64",
     "index": "int64",
+    "x": "float64",
+    "y": "float64",
     "value": "float64",
     "metric": "str",
     "path": "str",
     "quantity": "str",
+    "evaluator": "str",
+    "chart": "str",
+    "line": "str",
 }
+_MAY_LACK = ("y", "value")  # numbers that a row may be without
+_NO_NUMBER = ["", "nan", "NaN"]
 
 
 def read_series(runs_dir: Path, keys: Sequence[str], name: str) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
@@ -39,7 +51,9 @@ def read_series(runs_dir: Path, keys: Sequence[str], name: str) -> tuple[pd.Data
             continue
         if num_bad:
             problems.append((str(path), f"{num_bad} rows can't be read and are left out"))
-        frame = frame.drop_duplicates(_IDENTITY[name], keep="last").sort_values("step", kind="stable")
+        frame = frame.drop_duplicates(_IDENTITY[name], keep="last")
+        if "step" in columns:
+            frame = frame.sort_values("step", kind="stable")
         frames.append(frame.assign(key=key))
     if not frames:
         empty = {column: pd.Series(dtype=_TYPES.get(column, "str")) for column in ("key", *columns)}
@@ -59,8 +73,10 @@ def _read(content: bytes, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
     header = complete.split("\n", 1)[0].strip()
     if header != ",".join(columns):
         raise ValueError(f"its header is {header[:80]!r}; valid: {','.join(columns)}")
+    types = {name: _TYPES[name] for name in columns}
+    missing = {name: _NO_NUMBER for name, kind in types.items() if kind == "float64"}  # a line may be named 'None'
     try:
-        return pd.read_csv(io.StringIO(complete), dtype={name: _TYPES[name] for name in columns}), 0
+        return pd.read_csv(io.StringIO(complete), dtype=types, keep_default_na=False, na_values=missing), 0
     except ValueError:
         return _read_what_can_be(complete, columns)
 
@@ -74,10 +90,10 @@ def _read_what_can_be(text: str, columns: Sequence[str]) -> tuple[pd.DataFrame, 
     for name in columns:
         if _TYPES[name] != "str":
             numbers = pd.to_numeric(raw[name], errors="coerce")
-            if name == "value":
+            if name in _MAY_LACK:
                 good &= numbers.notna() | raw[name].str.lower().isin(("nan", ""))
             else:
-                good &= numbers.notna() & (numbers % 1 == 0)
+                good &= numbers.notna() & ((numbers % 1 == 0) | (_TYPES[name] != "int64"))
             raw[name] = numbers
     frame = raw[good].astype({name: _TYPES[name] for name in columns})
     return frame, num_rows - len(frame)

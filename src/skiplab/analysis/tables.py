@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,22 +11,14 @@ import pandas as pd
 from rich.console import Console
 
 from skiplab.analysis import terminal
-from skiplab.analysis.compare import (
-    Cell,
-    Contrast,
-    Paired,
-    cell_factors,
-    cells,
-    compare,
-    in_cell,
-    scaled,
-    with_arms,
-)
+from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.compare import Contrast, Paired, compare, scaled
+from skiplab.analysis.notes import notes, state_notes
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
 from skiplab.analysis.table_text import print_table, write_tables
 from skiplab.analysis.text import printable
-from skiplab.analysis.verdicts import advantage_interval, failed_arms, notes
+from skiplab.analysis.verdicts import advantage_interval, failed_arms
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 
@@ -158,7 +151,8 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
 def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[str, Any]:
     metric = study.metrics[name]
     present = in_cell(study, with_arms(study, factor), cell)
-    values = scaled(present, name, metric)["value"]
+    found = scaled(present[present["arm"] == arm], name, metric)
+    values = found["value"]
     interval = paired_interval(values)
     failed = failed_arms(study, factor, (arm,), cell, FAILED_BELOW)
     return {
@@ -170,7 +164,7 @@ def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[s
         "treatment_diverged": _num_diverged(present, arm),
         "treatment_failed": arm in failed,
         **_baselines(study, present),
-        "notes": "; ".join(_failure(failed)),
+        "notes": "; ".join([*state_notes(arm, Counter(found["state"]), metric), *_failure(failed)]),
     }
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis.statistics import MOST_SEEDS, Interval, paired_interval
-from skiplab.analysis.text import cell_text, interval_text, number, printable, ratio, ratio_interval_text
+from skiplab.analysis.text import cell_text, interval_text, level_text, number, printable, ratio, ratio_interval_text
 from skiplab.analysis.verdicts import ALPHA, CellVerdict, Verdict
 from skiplab.metrics import Metric
 
@@ -55,6 +55,7 @@ def asked(test_of: CellVerdict) -> str:
         "difference": arms,
         "slope": f"{contrast.treatment}, change per doubling of {contrast.over}",
         "interaction": f"{arms}, change per doubling of {contrast.over}",
+        "change": f"{arms}, change {_from_to(test_of)}",
     }[contrast.kind]
     margin = test_of.test.margin
     least = f"×{_exp(margin):.4g}" if metric.scale == "log" else f"{margin:.4g}"
@@ -64,8 +65,8 @@ def asked(test_of: CellVerdict) -> str:
 def cell_line(cell: CellVerdict) -> CellLine:
     """One cell as text."""
     notes = list(cell.notes)
-    if cell.paired.contrast.kind == "interaction" and not cell.paired.missing:
-        notes.insert(0, _own_slopes(cell))
+    if cell.paired.contrast.kind in ("interaction", "change") and not cell.paired.missing:
+        notes.insert(0, _own_changes(cell))
     if cell.failed:
         notes.append(f"failed: {', '.join(cell.failed)}")
     if cell.word == "inconclusive":
@@ -178,16 +179,24 @@ def _holm_text(cell: CellVerdict) -> str:
     return "" if p is None or cell.paired.on_survivors else f"Holm-adjusted one-sided p {p:.2g} is above {ALPHA:g}"
 
 
-def _own_slopes(cell: CellVerdict) -> str:
-    """Each arm's own change per doubling."""
+def _own_changes(cell: CellVerdict) -> str:
+    """Each arm's own change, per doubling or from the lowest level to the highest."""
     found = []
-    for arm, slope in (
+    for arm, change in (
         (cell.test.contrast.control, cell.paired.control),
         (cell.test.contrast.treatment, cell.paired.treatment),
     ):
-        interval = paired_interval(slope)
-        found.append(f"{arm} {effect_text(cell.paired.metric, interval)}")
-    return f"{', '.join(found)} per doubling"
+        found.append(f"{arm} {effect_text(cell.paired.metric, paired_interval(change))}")
+    return f"{', '.join(found)} {_from_to(cell) if cell.test.contrast.kind == 'change' else 'per doubling'}"
+
+
+def _from_to(cell: CellVerdict) -> str:
+    """The levels between which a change lies, 'from frozen_share 0 to 0.5'."""
+    over = cell.test.contrast.over
+    if len(cell.paired.levels) != 2:
+        return f"from the lowest {over} to the highest"
+    lowest, highest = (level_text(float(level)) for level in cell.paired.levels)
+    return f"from {over} {lowest} to {highest}"
 
 
 def _exp(value: float) -> float:

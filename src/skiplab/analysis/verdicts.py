@@ -6,8 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.claims import Claim, Claims, Test
-from skiplab.analysis.compare import Cell, Contrast, Paired, cells, compare, in_cell, scaled, with_arms
+from skiplab.analysis.compare import Contrast, Paired, compare, scaled
+from skiplab.analysis.notes import notes
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import (
     Interval,
@@ -73,14 +75,15 @@ def judge(study: Study, claims: Claims) -> list[Verdict]:
     With d the advantage in the claimed direction and δ the smallest effect worth caring about, a cell is
     'supported' when the lower end of the 95% interval of d exceeds δ and its one-sided p, Holm-adjusted over
     all primary tests of the file, is at most .025; 'contradicted' likewise below -δ; 'no meaningful
-    difference' when the 90% interval lies within ±δ; else 'inconclusive'. None rests on survivors alone.
+    difference' when the 90% interval lies within ±δ; else 'inconclusive'. None rests on survivors alone, nor on
+    values that were not reached where the true ones could overturn it.
 
     Raises:
         SkiplabError: where a claim names a factor that the study doesn't know.
     """
     pairs = [(claim, paired) for claim in claims.claims for paired in _in_cells(study, claim, claim.primary)]
-    supported = holm([_p(paired, claim.primary, p_above) for claim, paired in pairs])
-    contradicted = holm([_p(paired, claim.primary, lambda d, m: p_below(d, -m)) for claim, paired in pairs])
+    supported = holm([_p_supported(paired, claim.primary) for claim, paired in pairs])
+    contradicted = holm([_p_contradicted(paired, claim.primary) for claim, paired in pairs])
     judged: dict[str, list[CellVerdict]] = {claim.name: [] for claim in claims.claims}
     for (claim, paired), p_yes, p_no in zip(pairs, supported, contradicted, strict=True):
         judged[claim.name].append(
@@ -96,11 +99,17 @@ def _in_cells(study: Study, claim: Claim, test: Test) -> list[Paired]:
     return [compare(study, contrast, cell) for cell in found]
 
 
-def _p(paired: Paired, test: Test, p_value) -> float:
-    """The test's p; 1 where it can't be decided, so that a study half run is no easier than a whole one."""
-    if paired.missing or paired.on_survivors or paired.advantage.count() < 2:
-        return 1.0
-    return p_value(paired.advantage, test.margin)
+def _p_supported(paired: Paired, test: Test) -> float:
+    return 1.0 if _undecidable(paired) or paired.may_be_smaller else p_above(paired.advantage, test.margin)
+
+
+def _p_contradicted(paired: Paired, test: Test) -> float:
+    return 1.0 if _undecidable(paired) or paired.may_be_greater else p_below(paired.advantage, -test.margin)
+
+
+def _undecidable(paired: Paired) -> bool:
+    """Whether p is 1, so that a study half run is no easier than a whole one."""
+    return bool(paired.missing) or paired.on_survivors or paired.advantage.count() < 2
 
 
 def _cell_verdict(
@@ -137,11 +146,12 @@ def _word(paired: Paired, test: Test, interval: Interval, p_values: tuple[float,
         return "inconclusive"
     if interval.n < FEWEST_SEEDS:
         return "too few seeds"
-    if interval.low > test.margin and p_values[0] <= ALPHA:
+    if interval.low > test.margin and p_values[0] <= ALPHA and not paired.may_be_smaller:
         return "supported"
-    if interval.high < -test.margin and p_values[1] <= ALPHA:
+    if interval.high < -test.margin and p_values[1] <= ALPHA and not paired.may_be_greater:
         return "contradicted"
-    if within_margin(paired.advantage, test.margin):
+    bounded = paired.may_be_smaller or paired.may_be_greater
+    if within_margin(paired.advantage, test.margin) and not bounded:
         return "no meaningful difference"
     return "inconclusive"
 
@@ -152,28 +162,6 @@ def advantage_interval(paired: Paired) -> Interval:
     if paired.metric.scale == "bounded" and paired.contrast.kind == "difference" and interval.n > 1:
         return interval._replace(low=max(-1.0, interval.low), high=min(1.0, interval.high))
     return interval
-
-
-def notes(paired: Paired, interval: Interval) -> tuple[str, ...]:
-    """What a reader has to know of the trials behind an interval."""
-    if paired.missing:
-        return (paired.missing,)
-    found = []
-    for arm, states in paired.states.items():
-        for state in ("diverged", "failed", "running", "without a value", "not positive"):
-            if states[state]:
-                counted = state == "diverged" and paired.metric.if_diverged is not None
-                value = f", counted as {paired.metric.if_diverged:g}" if counted else ""
-                found.append(f"{arm}: {states[state]} {state}{value}")
-        if states["censored"]:
-            found.append(f"{arm}: {states['censored']} at or below floor {paired.metric.floor:g}")
-    if paired.on_survivors:
-        found.append("diverged trials have no value of this metric: no verdict on survivors alone")
-    if lacking := int(paired.advantage.isna().sum()):
-        found.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
-    if interval.constant:
-        found.append("all seeds are equal: the interval is that point")
-    return tuple(found)
 
 
 def _arms(contrast: Contrast) -> tuple[str, str]:

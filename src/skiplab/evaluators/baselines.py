@@ -4,6 +4,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
@@ -29,6 +30,18 @@ class Baselines(Evaluator):
         "loss_affine": Metric(label="loss of the best affine predictor, validation images", direction="lower"),
     }
 
+    charts: ClassVar[dict[str, Chart]] = {
+        "loss_by_predictor": Chart(
+            title="Predictors that learn nothing, by noise level",
+            words="Loss on validation images at each time, from clean (0) to noise (1), of the zero predictor and of "
+            "the best affine predictor: what a network has to beat.",
+            kind="lines",
+            x="time",
+            value="loss, validation images",
+            log=("value",),
+        ),
+    }
+
     def evaluate(self, trained: Trained) -> Result:
         objective, probe = trained.objective, trained.probe
         mean, covariance = moments(trained.data.train)
@@ -42,8 +55,16 @@ class Baselines(Evaluator):
             predicted = a * mean + (x_t - alpha * mean) @ (vectors * gains) @ vectors.T
             losses["affine"].append((predicted - target).square().mean())
             losses["zero"].append(target.square().mean())
-        weights = probe.weights(objective)
-        return Result({f"loss_{name}": float((weights * torch.stack(found)).mean()) for name, found in losses.items()})
+        weighted = {name: probe.weights(objective) * torch.stack(found) for name, found in losses.items()}
+        times = objective.noise_schedule.levels(probe.num_levels).tolist()
+        measurements = [
+            Measurement("loss_by_predictor", time, float(loss), f"{name} predictor")
+            for name, by_level in weighted.items()
+            for time, loss in zip(times, by_level, strict=True)
+        ]
+        return Result(
+            {f"loss_{name}": float(by_level.mean()) for name, by_level in weighted.items()}, measurements=measurements
+        )
 
 
 def moments(split: Split) -> tuple[Tensor, Tensor]:

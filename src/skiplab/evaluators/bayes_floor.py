@@ -2,6 +2,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
@@ -31,6 +32,23 @@ class BayesFloor(Evaluator):
         "excess_loss": Metric(label="loss above the exact denoiser's, validation images", direction="lower"),
         "distance_to_exact": Metric(
             label="squared distance to the exact denoiser's output", direction="lower", scale="log"
+        ),
+    }
+
+    charts: ClassVar[dict[str, Chart]] = {
+        "loss_and_floor": Chart(
+            title="Loss and its floor by noise level",
+            words="Loss on validation images at each time, from clean (0) to noise (1), of the network and of the "
+            "exact denoiser, which nothing can beat but by chance; mean and range over seeds.",
+            kind="lines",
+            x="time",
+            value="loss, validation images",
+            log=("value",),
+        ),
+        "excess_loss": Chart(
+            title="Loss above the floor",
+            words="Loss above the exact denoiser's; every seed, its arm's mean and 95% interval. Lower is better.",
+            kind="outcome",
         ),
     }
 
@@ -72,12 +90,14 @@ class BayesFloor(Evaluator):
             "excess_loss": weighted_mean(losses) - floor,
             "distance_to_exact": weighted_mean(distances),
         }
-        by_level = {
-            "time": objective.noise_schedule.levels(probe.num_levels).tolist(),
-            "loss_floor": [weight * value for weight, value in zip(weights, floors, strict=True)],
-            "distance_to_exact": [weight * value for weight, value in zip(weights, distances, strict=True)],
-        }
-        return Result(summary, {"num_images": probe.num_images, "by_noise_level": by_level})
+        times = objective.noise_schedule.levels(probe.num_levels).tolist()
+        values = {"network": losses, "exact denoiser": floors}
+        measurements = [
+            Measurement("loss_and_floor", time, weight * value, line)
+            for line, by_level in values.items()
+            for time, weight, value in zip(times, weights, by_level, strict=True)
+        ]
+        return Result(summary, measurements=measurements, details={"num_images": probe.num_images})
 
 
 def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:

@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.probe import outputs
 from skiplab.metrics import Metric
@@ -25,6 +26,31 @@ class DenoisingLoss(Evaluator):
         "x0_error_val": Metric(label="squared error of the clean image", direction="lower", scale="log"),
     }
 
+    charts: ClassVar[dict[str, Chart]] = {
+        "loss_val": Chart(
+            title="Loss on validation images",
+            words="Loss at fixed images and noise; every seed, its arm's mean and 95% interval. Lower is better.",
+            kind="outcome",
+        ),
+        "loss_by_noise": Chart(
+            title="Loss by noise level",
+            words="Loss on validation images at each time, from clean (0) to noise (1); mean and range over seeds.",
+            kind="lines",
+            x="time",
+            value="loss, validation images",
+            log=("value",),
+        ),
+        "x0_error_by_noise": Chart(
+            title="Error of the clean image by noise level",
+            words="Squared error of the clean image that the output stands for, at each time, from clean (0) to noise "
+            "(1); mean and range over seeds. Comparable across what networks predict.",
+            kind="lines",
+            x="time",
+            value="squared error of the clean image",
+            log=("value",),
+        ),
+    }
+
     def evaluate(self, trained: Trained) -> Result:
         objective, probe = trained.objective, trained.probe
         weights = probe.weights(objective)
@@ -44,9 +70,10 @@ class DenoisingLoss(Evaluator):
             summary[f"skill_{split}"] = max(0.0, 1 - loss / zero)
         summary["x0_error_val"] = sum(x0_errors) / len(x0_errors)
         times = objective.noise_schedule.levels(probe.num_levels).tolist()
-        by_level = {
-            "time": times,
-            "loss_val": weighted,
-            "x0_error_val": x0_errors,
-        }
-        return Result(summary, {"num_images": probe.num_images, "by_noise_level": by_level})
+        values = {"loss_by_noise": weighted, "x0_error_by_noise": x0_errors}
+        measurements = [
+            Measurement(chart, time, value)
+            for chart, by_level in values.items()
+            for time, value in zip(times, by_level, strict=True)
+        ]
+        return Result(summary, measurements=measurements, details={"num_images": probe.num_images})

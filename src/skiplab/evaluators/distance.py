@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
+from skiplab.training.seeding import keyed_generator
 
 # Images an extractor's pass: of 299 pixels, as Inception sees them, more would need gigabytes.
 _BATCH = 128
@@ -24,6 +25,15 @@ class Given(nn.Identity):
 def reference_features(trained: Trained) -> Iterator[Float[Tensor, "batch feature"]]:
     """Of all training images, a batch at a time: the images of a large split don't fit into memory at once."""
     return _features(trained, (batch.images for batch in trained.data.train.batches(_BATCH)))
+
+
+def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "image feature"]:
+    """Of a random subset of the training images, the same for every arm and seed; of all where there are no more."""
+    train = trained.data.train
+    order = torch.randperm(len(train), generator=keyed_generator(0, "distance/reference"))
+    # sorted, since a split that is mapped from a file is read fastest in order
+    parts = order[:count].sort().values.split(_BATCH)
+    return torch.cat(list(_features(trained, (train.at(part).images for part in parts))))
 
 
 def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:

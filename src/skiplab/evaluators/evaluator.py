@@ -1,7 +1,7 @@
 """The interface of an evaluator: what it measures of a trained model."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.extractor import Extractor
@@ -73,9 +74,11 @@ class Trained:
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluator found: summary values, the facts to state beside them, and pictures by file stem."""
+    """What an evaluator found: summary values, values of its charts, facts to state beside them, pictures by stem."""
 
     summary: dict[str, float]
+    _: KW_ONLY
+    measurements: Sequence[Measurement] = ()
     details: dict[str, Any] = field(default_factory=dict)
     pictures: dict[str, Image.Image] = field(default_factory=dict)
 
@@ -86,11 +89,13 @@ class Evaluator:
     It draws from generators of its own.
 
     metrics: declares the summary values.
+    charts: declares the figures, by the names that measurements and, for an 'outcome', metrics bear.
     measures: the kind of objective whose networks it measures.
     needs_extractor: whether it measures in the feature extractor's features.
     """
 
     metrics: ClassVar[dict[str, Metric]]
+    charts: ClassVar[dict[str, Chart]] = {}
     measures: ClassVar[type[Objective]] = Denoising
     needs_extractor: ClassVar[bool] = False
 

@@ -1,11 +1,14 @@
 from typing import ClassVar
 
+from jaxtyping import Float
+from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
+from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.distance import Given, describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.reference_moments import reference_moments
+from skiplab.evaluators.reference_moments import ReferenceMoments, reference_moments
 from skiplab.metrics import Metric
 
 
@@ -28,6 +31,14 @@ class Frechet(Evaluator):
 
     needs_extractor: ClassVar[bool] = True
     metrics: ClassVar[dict[str, Metric]] = {"frechet": Metric(label="Frechet distance", direction="lower", scale="log")}
+    charts: ClassVar[dict[str, Chart]] = {
+        "frechet": Chart(
+            title="Frechet distance of samples",
+            words="Distance between Gaussians fitted to features of training images and of samples; every seed, its "
+            "arm's mean and 95% interval. Lower is better.",
+            kind="outcome",
+        ),
+    }
 
     def __init__(self, *, num_samples: int) -> None:
         if num_samples < 2:
@@ -35,10 +46,16 @@ class Frechet(Evaluator):
         self.num_samples = num_samples
 
     def evaluate(self, trained: Trained) -> Result:
-        reference, samples = reference_moments(trained), sample_features(trained, self.num_samples)
-        metric = FrechetInceptionDistance(feature=Given(samples.shape[1]), normalize=True).to(trained.device)
-        metric.real_features_num_samples = reference.count
-        metric.real_features_sum = reference.total
-        metric.real_features_cov_sum = reference.outer
-        metric.update(samples, real=False)
-        return Result({"frechet": float(metric.compute())}, describe(trained, samples))
+        samples = sample_features(trained, self.num_samples)
+        distance = frechet_distance(reference_moments(trained), samples)
+        return Result({"frechet": distance}, details=describe(trained, samples))
+
+
+def frechet_distance(reference: ReferenceMoments, samples: Float[Tensor, "sample feature"]) -> float:
+    """Between the Gaussians of the reference and of these samples."""
+    metric = FrechetInceptionDistance(feature=Given(samples.shape[1]), normalize=True).to(samples.device)
+    metric.real_features_num_samples = reference.count
+    metric.real_features_sum = reference.total
+    metric.real_features_cov_sum = reference.outer
+    metric.update(samples, real=False)
+    return float(metric.compute())

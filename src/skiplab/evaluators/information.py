@@ -1,11 +1,10 @@
 from typing import ClassVar
 
-import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
+from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
@@ -16,7 +15,7 @@ from skiplab.objectives.denoising import Noised
 from skiplab.objectives.objective import Objective
 
 BANDS = ("low", "middle", "high")
-_PENALTIES = np.logspace(-4, 4, 17)  # over the number of images, on features of standard deviation 1
+_PENALTIES = [10.0**power for power in range(-4, 5)]  # over the number of images, features of standard deviation 1
 
 
 class Information(Evaluator):
@@ -34,7 +33,7 @@ class Information(Evaluator):
     nothing passes it by; with long skips something does.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
-        the penalty: Golub et al. 1979, Technometrics 21, as scikit-learn's RidgeCV chooses it.
+        the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out).
     Differs from the source: closed-form regression to the clean image, by noise level and frequency band.
 
     Args:
@@ -65,6 +64,25 @@ class Information(Evaluator):
         ),
     }
 
+    charts: ClassVar[dict[str, Chart]] = {
+        "detail_by_block": Chart(
+            title="How much of the clean image each block lets through",
+            words="Share of a frequency band of the clean image that is read back linearly after each block, before "
+            "training too; block 0 is the noisy input. Means over noise levels; mean and range over seeds.",
+            kind="lines",
+            x="block, from input to output",
+            value="share read back",
+        ),
+        "detail_by_noise": Chart(
+            title="Fine detail by noise level",
+            words="Share of the high band of the clean image that is read back linearly after the worst block and from "
+            "the noisy input, at each time, from clean (0) to noise (1); mean and range over seeds.",
+            kind="lines",
+            x="time",
+            value="share of the high band read back",
+        ),
+    }
+
     def __init__(self, *, num_images: int, num_levels: int) -> None:
         if num_images < 2:
             raise SkiplabError(
@@ -89,14 +107,24 @@ class Information(Evaluator):
             "detail_last_block": float(high[-1]),
             "detail_input": float(from_input[:, -1].mean()),
         }
-        details = {
-            "bands": list(BANDS),
-            "time": trained.objective.noise_schedule.levels(self.probe.num_levels).tolist(),
-            "share_by_block_level_band": blocks.tolist(),
-            "untrained_share_by_block_level_band": untrained.tolist(),
-            "input_share_by_level_band": from_input.tolist(),
-        }
-        return Result(summary, details)
+        measurements = [
+            Measurement("detail_by_block", block, float(share), f"{who}, {band}")
+            for who, shares in (("trained", blocks), ("untrained", untrained))
+            for block, by_band in enumerate(shares.mean(dim=1), start=1)
+            for band, share in zip(BANDS, by_band, strict=True)
+        ]
+        measurements += [
+            Measurement("detail_by_block", 0, float(share), f"trained, {band}")
+            for band, share in zip(BANDS, from_input.mean(dim=0), strict=True)
+        ]
+        times = trained.objective.noise_schedule.levels(self.probe.num_levels).tolist()
+        by_noise = {"worst block": blocks[:, :, -1].min(dim=0).values, "noisy input": from_input[:, -1]}
+        measurements += [
+            Measurement("detail_by_noise", time, float(share), line)
+            for line, shares in by_noise.items()
+            for time, share in zip(times, shares, strict=True)
+        ]
+        return Result(summary, measurements=measurements, details={"num_images": self.probe.num_images})
 
     def shares(
         self, model: nn.Module, trained: Trained
@@ -106,10 +134,10 @@ class Information(Evaluator):
         by_level = []
         for (x0, _, noised), (val_x0, _, val_noised) in zip(train, val, strict=True):
             target, val_target = bands(x0).cpu(), bands(val_x0).cpu()
-            energies = _squares(val_target - target.mean(dim=0))
+            energies = band_energies(val_target - target.mean(dim=0))
             places = ([probe.x_t, *_after_blocks(trained, model, probe)] for probe in (noised, val_noised))
             errors = [
-                _squares(read(stream, target, unseen) - val_target) for stream, unseen in zip(*places, strict=True)
+                band_energies(read(stream, target, unseen) - val_target) for stream, unseen in zip(*places, strict=True)
             ]
             by_level.append((1 - torch.stack(errors) / energies).clamp(min=0))
         whole = torch.stack(by_level, dim=1)
@@ -121,12 +149,27 @@ def read(
     target: Float[Tensor, "sample *shape"],
     unseen: Float[Tensor, "others channel *positions"],
 ) -> Float[Tensor, "others *shape"]:
-    """What ridge regression from streams to targets says of other streams; channels are scaled as they come."""
-    features, others = (part.flatten(1).double().cpu().numpy() for part in (stream, unseen))
-    scale = features.std() or 1.0
-    regression = RidgeCV(alphas=_PENALTIES * len(features), alpha_per_target=True)
-    regression.fit(features / scale, target.flatten(1).numpy())
-    return torch.from_numpy(regression.predict(others / scale)).view(len(others), *target.shape[1:])
+    """What ridge regression from streams to targets says of other streams; channels are scaled as they come.
+
+    There are more features than samples, so all is done with the samples' inner products K, in their eigenvectors:
+    with c = (K + a)^-1 y, the error at a sample that is left out is a c_i / (a [(K + a)^-1]_ii - 1 / n).
+    """
+    features, others = (part.flatten(1).double().cpu() for part in (stream, unseen))
+    scale = features.std(correction=0)
+    scale = scale if scale > 0 else torch.ones(())
+    centre, mean = features.mean(dim=0), target.flatten(1).mean(dim=0)
+    features, others, wanted = (features - centre) / scale, (others - centre) / scale, target.flatten(1) - mean
+    values, vectors = torch.linalg.eigh(features @ features.T)
+    rotated = vectors.T @ wanted
+    least, chosen = torch.full_like(mean, torch.inf), torch.zeros_like(wanted)
+    for penalty in (share * len(features) for share in _PENALTIES):
+        shrunk = 1 / (values.clamp(min=0) + penalty)
+        coefficients = vectors @ (shrunk[:, None] * rotated)
+        left_out = penalty * vectors.square() @ shrunk - 1 / len(features)
+        error = (penalty * coefficients / left_out[:, None]).square().mean(dim=0)
+        better = error < least
+        least, chosen = torch.where(better, error, least), torch.where(better, coefficients, chosen)
+    return (others @ features.T @ chosen + mean).view(len(others), *target.shape[1:])
 
 
 def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[Tensor]:
@@ -143,6 +186,6 @@ def bands(images: Float[Tensor, "sample channel height width"]) -> Float[Tensor,
     return torch.cat([torch.fft.ifft2(spectrum * (band == index)).real for index in range(len(BANDS))], dim=1)
 
 
-def _squares(parts: Float[Tensor, "sample band_channel height width"]) -> Float[Tensor, " band"]:
+def band_energies(parts: Float[Tensor, "sample band_channel height width"]) -> Float[Tensor, " band"]:
     """The sum of squares in each band."""
     return parts.unflatten(1, (len(BANDS), -1)).square().sum(dim=(0, 2, 3, 4))

@@ -3,6 +3,7 @@ from typing import ClassVar
 import torch
 from torchmetrics.image.kid import KernelInceptionDistance
 
+from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.distance import Given, describe, reference_features, sample_features
@@ -31,6 +32,14 @@ class Kernel(Evaluator):
 
     needs_extractor: ClassVar[bool] = True
     metrics: ClassVar[dict[str, Metric]] = {"kernel": Metric(label="kernel distance", direction="lower")}
+    charts: ClassVar[dict[str, Chart]] = {
+        "kernel": Chart(
+            title="Kernel distance of samples",
+            words="Squared maximum mean discrepancy between features of training images and of samples; every seed, "
+            "its arm's mean and 95% interval. Lower is better, and 0 is the least in expectation.",
+            kind="outcome",
+        ),
+    }
 
     def __init__(self, *, num_samples: int, num_subsets: int, subset_size: int) -> None:
         if not 2 <= subset_size <= num_samples or num_subsets < 1:
@@ -64,4 +73,4 @@ class Kernel(Evaluator):
             "subset_size": self.subset_size,
             "spread_over_subsets": float(spread),
         }
-        return Result({"kernel": float(mean)}, details)
+        return Result({"kernel": float(mean)}, details=details)

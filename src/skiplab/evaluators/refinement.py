@@ -4,6 +4,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.linear_head import as_image, fit_head, on_grid, read
@@ -43,6 +44,25 @@ class Refinement(Evaluator):
         )
     }
 
+    charts: ClassVar[dict[str, Chart]] = {
+        "error_by_block": Chart(
+            title="How much of the answer each block knows",
+            words="Error of a linear head that reads the target after each block, over the zero predictor's, before "
+            "training too; mean and range over seeds. Where every block refines, the line falls all the way.",
+            kind="lines",
+            x="block, from input to output",
+            value="error of the head",
+        ),
+        "gain_by_block": Chart(
+            title="What each block adds to the answer",
+            words="Error of a linear head before the block less after it; mean over seeds. Above 0 the block refines, "
+            "below 0 it takes away what was known.",
+            kind="bars",
+            x="block, from input to output",
+            value="fall of the head's error",
+        ),
+    }
+
     def __init__(self, *, num_images: int, num_levels: int, ridge: float) -> None:
         if not ridge > 0:
             raise SkiplabError(f"evaluator.refinement.ridge={ridge} is invalid; valid: above 0")
@@ -56,10 +76,15 @@ class Refinement(Evaluator):
             before - after > max(0.0, start_before - start_after)
             for (before, after), (start_before, start_after) in zip(errors, untrained, strict=True)
         ]
-        return Result(
-            {"refining_share": sum(refining) / len(refining)},
-            {"error_before_after": errors, "untrained_error_before_after": untrained},
-        )
+        measurements = [
+            Measurement("error_by_block", block + 1, after, line)
+            for line, pairs in (("trained", errors), ("untrained", untrained))
+            for block, (_, after) in enumerate(pairs)
+        ]
+        measurements += [
+            Measurement("gain_by_block", block + 1, before - after) for block, (before, after) in enumerate(errors)
+        ]
+        return Result({"refining_share": sum(refining) / len(refining)}, measurements=measurements)
 
     def read_errors(self, model: nn.Module, trained: Trained) -> list[tuple[float, float]]:
         """The head's error before and after each block."""

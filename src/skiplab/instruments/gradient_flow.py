@@ -2,21 +2,24 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from skiplab.instruments.instrument import Instrument, Reading
-from skiplab.layers import Block, Layer
+from skiplab.charts import Chart
+from skiplab.errors import SkiplabError
+from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.layers import Network
 from skiplab.metrics import Metric
 
 
 class GradientFlow(Instrument):
-    """Gradient norms of each layer, |dL/dW_l| of its weights and |dL/dy_l| of its output activation.
+    """Gradient norms, |dL/dW_l| of each layer's and each block's weights and |dL/dy_l| of each layer's output.
 
-    L is the batch's mean loss; weights are all the layer's own parameters together; norms are Euclidean and
+    L is the batch's mean loss; weights are all the place's own parameters together; norms are Euclidean and
     accumulate in float64. Gradients are read unscaled and before clipping. A layer that is called several times
-    in a step counts all its outputs.
+    in a step counts all its outputs. Of the blocks' norms g_b, geometric means over the measured steps,
+
+        first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
     Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks,
         section 4.2, figures 7 and 9.
@@ -24,20 +27,66 @@ class GradientFlow(Instrument):
 
     Args:
         every_n_steps: steps between two measurements, from 1.
+        floor: the weight gradient norm at or below which a layer counts as without gradient, from 0.
+
+    Raises:
+        SkiplabError: where an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
         "gradient_first_to_last": Metric(
-            label="weight gradient norm, first over last layer of the blocks", direction=None, scale="log"
-        )
+            label="weight gradient norm, first over last block", direction=None, scale="log"
+        ),
+        "gradient_decay_per_block": Metric(
+            label="factor by which the weight gradient norm grows from block to block", direction=None, scale="log"
+        ),
+        "gradient_below_floor": Metric(
+            label="share of layers whose gradient is below the floor", direction="lower", scale="bounded"
+        ),
+    }
+    charts: ClassVar[dict[str, Chart]] = {
+        "weight_gradient_norm": Chart(
+            title="Gradient norm by layer",
+            words="Norm of the loss's gradient for the weights, from input (0) to output (1); geometric means over "
+            "measured steps and seeds.",
+            kind="lines",
+            x="relative position of the layer",
+            value="weight gradient norm",
+            log=("value",),
+        ),
+        "activation_gradient_norm": Chart(
+            title="Gradient norm at each layer's output",
+            words="Norm of the loss's gradient for what a layer puts out, from input (0) to output (1); geometric "
+            "means over measured steps and seeds.",
+            kind="lines",
+            x="relative position of the layer",
+            value="activation gradient norm",
+            log=("value",),
+        ),
+        "block_gradient_norm": Chart(
+            title="Gradient norm of the blocks over training",
+            words="Norm of the loss's gradient for all weights of a block, at each measured step; input below, output "
+            "above.",
+            kind="heat",
+            x="step",
+            y="relative position of the block",
+            value="gradient norm",
+            log=("value",),
+        ),
     }
 
-    def begin(self, layers: Sequence[Layer], blocks: Sequence[Block]) -> None:
-        self._layers = layers
-        self._outputs: list[list[Tensor]] = [[] for _ in layers]
+    def __init__(self, *, every_n_steps: int, floor: float) -> None:
+        super().__init__(every_n_steps=every_n_steps)
+        if not floor >= 0:
+            raise SkiplabError(f"instrument.gradient_flow.floor={floor} is invalid; valid: a number from 0")
+        self.floor = floor
+
+    def begin(self, network: Network, step: int) -> None:
+        self._network = network
+        self._outputs: list[list[Tensor]] = [[] for _ in network.layers]
         self._handles = [
             layer.module.register_forward_hook(self._watch(gradients))
-            for layer, gradients in zip(layers, self._outputs, strict=True)
+            for layer, gradients in zip(network.layers, self._outputs, strict=True)
         ]
 
     @staticmethod
@@ -51,43 +100,47 @@ class GradientFlow(Instrument):
 
         return after_forward
 
-    def before_update(self) -> None:
+    def before_update(self, loss_scale: float) -> None:
         for handle in self._handles:
             handle.remove()
-        self._weight_norms = [_norm(_gradients(layer), layer) for layer in self._layers]
+        layers, blocks = self._network.layers, self._network.blocks
+        places = [list(layer.module.parameters(recurse=False)) for layer in layers]
+        places += [block.parameters for block in blocks]
+        trained = list(dict.fromkeys(p for place in places for p in place if p.grad is not None))
+        squares = dict(zip(trained, _squares([p.grad for p in trained]), strict=True))
+        none = torch.zeros((), dtype=torch.float64, device=next(self._network.model.parameters()).device)
+        norms = [sum((squares[p] for p in place if p in squares), start=none).sqrt() for place in places]
+        self._layer_norms, self._block_norms = norms[: len(layers)], norms[len(layers) :]
         self._activation_norms = [
-            _norm(gradients, layer) for gradients, layer in zip(self._outputs, self._layers, strict=True)
+            sum(_squares(gradients), start=none).sqrt() / loss_scale for gradients in self._outputs
         ]
         self._outputs = []
 
     def after_update(self) -> list[Reading]:
         return [
-            Reading("weight_gradient_norm", self._layers, self._weight_norms),
-            Reading("activation_gradient_norm", self._layers, self._activation_norms),
+            Reading("weight_gradient_norm", self._network.layers, self._layer_norms),
+            Reading("activation_gradient_norm", self._network.layers, self._activation_norms),
+            Reading("block_gradient_norm", self._network.blocks, self._block_norms),
         ]
 
-    def summarise(self, readings: pd.DataFrame) -> dict[str, float]:
-        inside = readings[
-            (readings["quantity"] == "weight_gradient_norm") & readings["path"].str.contains(".branch.", regex=False)
-        ]
-        norms = inside.groupby("index")["value"].apply(_geometric_mean)
-        if len(norms) < 2 or norms.iloc[-1] == 0:
-            return {}
-        return {"gradient_first_to_last": float(norms.iloc[0] / norms.iloc[-1])}
+    def summarise(self, log: TrainingLog) -> dict[str, float]:
+        readings = log.readings
+        layers = readings[readings["quantity"] == "weight_gradient_norm"]["value"]
+        summary = {} if layers.empty else {"gradient_below_floor": float((layers <= self.floor).mean())}
+        blocks = readings[readings["quantity"] == "block_gradient_norm"]
+        with np.errstate(divide="ignore"):
+            logs = blocks.assign(value=np.log(blocks["value"])).groupby("index")["value"].mean()
+        if len(logs) < 2 or not np.isfinite(logs).all():
+            return summary
+        slope = np.polyfit(logs.index, logs, deg=1)[0]
+        return summary | {
+            "gradient_first_to_last": float(np.exp(logs.iloc[0] - logs.iloc[-1])),
+            "gradient_decay_per_block": float(np.exp(slope)),
+        }
 
 
-def _gradients(layer: Layer) -> list[Tensor]:
-    return [p.grad for p in layer.module.parameters(recurse=False) if p.grad is not None]
-
-
-def _norm(tensors: Sequence[Tensor], layer: Layer) -> Tensor:
-    """The norm of all entries together; 0, on the layer's device, where there are none."""
+def _squares(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The sum of each tensor's squares, in float64."""
     if not tensors:
-        return torch.zeros((), dtype=torch.float64, device=next(layer.module.parameters()).device)
-    norms = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
-    return torch.linalg.vector_norm(torch.stack(norms))
-
-
-def _geometric_mean(values: pd.Series) -> float:
-    with np.errstate(divide="ignore"):
-        return float(np.exp(np.log(values).mean()))
+        return []
+    return list(torch._foreach_pow(torch._foreach_norm(list(tensors), 2, dtype=torch.float64), 2))

@@ -7,8 +7,9 @@ from typing import ClassVar
 import pandas as pd
 from torch import Tensor
 
+from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.layers import Block, Layer
+from skiplab.layers import Block, JoinPlace, Layer, Network
 from skiplab.metrics import Metric
 
 
@@ -16,12 +17,33 @@ from skiplab.metrics import Metric
 class Reading:
     """One quantity of several places of the network at one step.
 
+    quantity: its name; `quantity.line` for one of several lines of the chart `quantity`.
     values: float64 scalars, a place each, still on the training device.
     """
 
     quantity: str
-    places: Sequence[Layer | Block]
+    places: Sequence[Layer | Block | JoinPlace]
     values: Sequence[Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """All that was written down while a trial trained.
+
+    readings: what the instruments read, columns step, index, path, quantity, value.
+    losses: the loss of each step, by step.
+    num_skipped: steps whose update was left out, since a scaled gradient overflowed in mixed precision.
+    zero_loss: the loss of the network that answers zero.
+    max_steps: steps that the training was to have.
+    batch_size: samples a step.
+    """
+
+    readings: pd.DataFrame
+    losses: pd.Series
+    num_skipped: int
+    zero_loss: float
+    max_steps: int
+    batch_size: int
 
 
 class Instrument:
@@ -31,7 +53,8 @@ class Instrument:
     (unscaled, not clipped), `after_update` when the optimizer has moved the weights. It draws nothing from the
     global generators and leaves parameters, buffers and gradients as they were.
 
-    metrics: the summary values that `summarise` gives.
+    metrics: the summary values that `summarise` may give.
+    charts: declares the figures, by the names that quantities and, for an 'outcome', metrics bear.
 
     Args:
         every_n_steps: steps between two measurements, from 1; the first step is measured.
@@ -41,6 +64,7 @@ class Instrument:
     """
 
     metrics: ClassVar[dict[str, Metric]] = {}
+    charts: ClassVar[dict[str, Chart]] = {}
 
     def __init__(self, *, every_n_steps: int) -> None:
         if every_n_steps < 1:
@@ -48,13 +72,18 @@ class Instrument:
             raise SkiplabError(f"every_n_steps={every_n_steps} of {name} is invalid; valid: a whole number from 1")
         self.every_n_steps = every_n_steps
 
-    def begin(self, layers: Sequence[Layer], blocks: Sequence[Block]) -> None: ...
+    def is_due(self, step: int) -> bool:
+        """Whether a step is measured."""
+        return step % self.every_n_steps == 0
 
-    def before_update(self) -> None: ...
+    def begin(self, network: Network, step: int) -> None: ...
+
+    def before_update(self, loss_scale: float) -> None:
+        """`loss_scale`: the factor by which mixed precision has multiplied the gradients of activations."""
 
     def after_update(self) -> list[Reading]:
         raise NotImplementedError(f"{type(self).__name__} must define after_update()")
 
-    def summarise(self, readings: pd.DataFrame) -> dict[str, float]:
-        """Summary values from all readings of a trial (columns step, index, path, quantity, value)."""
+    def summarise(self, log: TrainingLog) -> dict[str, float]:
+        """Summary values from all that was written down in a trial."""
         return {}

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from skiplab.instruments.instrument import Instrument
-from skiplab.layers import Block, Layer
+from skiplab.layers import Network
 from skiplab.training.record import AppendedTable
 
 
@@ -15,31 +15,27 @@ class Observer(pl.Callback):
 
     Args:
         instruments: what measures.
-        layers: the network's layers.
-        blocks: the network's blocks.
+        network: what is measured.
         table: the record's table of (step, index, path, quantity, value).
     """
 
-    def __init__(
-        self,
-        instruments: Sequence[Instrument],
-        *,
-        layers: Sequence[Layer],
-        blocks: Sequence[Block],
-        table: AppendedTable,
-    ) -> None:
-        self.instruments, self.layers, self.blocks, self.table = instruments, layers, blocks, table
+    def __init__(self, instruments: Sequence[Instrument], *, network: Network, table: AppendedTable) -> None:
+        self.instruments, self.network, self.table = instruments, network, table
         self._step, self._due = 0, []
 
     def on_train_batch_start(self, trainer, module, batch, batch_index) -> None:
         self._step = trainer.global_step
-        self._due = [each for each in self.instruments if self._step % each.every_n_steps == 0]
+        self._due = [each for each in self.instruments if each.is_due(self._step)]
         for instrument in self._due:
-            instrument.begin(self.layers, self.blocks)
+            instrument.begin(self.network, self._step)
 
     def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
+        if not self._due:
+            return
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        loss_scale = 1.0 if scaler is None else scaler.get_scale()
         for instrument in self._due:
-            instrument.before_update()
+            instrument.before_update(loss_scale)
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
         readings = [reading for instrument in self._due for reading in instrument.after_update()]

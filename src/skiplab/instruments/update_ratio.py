@@ -2,12 +2,12 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from skiplab.instruments.instrument import Instrument, Reading
-from skiplab.layers import Block, Layer
+from skiplab.charts import Chart
+from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.layers import Network
 from skiplab.metrics import Metric
 
 
@@ -30,11 +30,29 @@ class UpdateRatio(Instrument):
             label="update ratio of the first block", direction="higher", scale="log", floor=1e-12
         )
     }
+    charts: ClassVar[dict[str, Chart]] = {
+        "block_update_ratio": Chart(
+            title="Update ratio of the blocks over training",
+            words="Size of a step over size of the weights, of all weights of a block, at each measured step; input "
+            "below, output above.",
+            kind="heat",
+            x="step",
+            y="relative position of the block",
+            value="update ratio",
+            log=("value",),
+        ),
+        "update_ratio_first_block": Chart(
+            title="Update ratio of the first block",
+            words="Size of a step over size of the weights, geometric mean over measured steps; every seed, its arm's "
+            "mean and 95% interval. Higher means that the first block moves more.",
+            kind="outcome",
+        ),
+    }
 
-    def begin(self, layers: Sequence[Layer], blocks: Sequence[Block]) -> None:
-        self._layers, self._blocks = layers, blocks
+    def begin(self, network: Network, step: int) -> None:
+        self._layers, self._blocks = network.layers, network.blocks
 
-    def before_update(self) -> None:
+    def before_update(self, loss_scale: float) -> None:
         places = [list(layer.module.parameters(recurse=False)) for layer in self._layers]
         places += [list(block.parameters) for block in self._blocks]
         self._places = places
@@ -57,7 +75,8 @@ class UpdateRatio(Instrument):
         norms = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
         return dict(zip(self._parameters, torch._foreach_pow(list(norms), 2), strict=True))
 
-    def summarise(self, readings: pd.DataFrame) -> dict[str, float]:
+    def summarise(self, log: TrainingLog) -> dict[str, float]:
+        readings = log.readings
         first = readings[(readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)]["value"]
         if first.empty:
             return {}

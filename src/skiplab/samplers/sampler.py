@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.errors import SkiplabError
@@ -67,16 +67,28 @@ class Sampler:
         generator: torch.Generator,
     ) -> Tensor:
         """Samples of a shape, (batch, channel, *positions), of these labels where the network is told any."""
+        path = objective.noise_schedule.path(self.num_steps).to(generator.device)
+        alpha, sigma = objective.noise_schedule.alpha_sigma(path[0])
+        noise = torch.randn(shape, generator=generator, device=generator.device)
+        x = (alpha.square() + sigma.square()).sqrt() * noise
+        return self.denoise_along(path, x, model, objective, labels, generator)
+
+    @torch.no_grad()
+    def denoise_along(
+        self,
+        path: Float[Tensor, " steps"],
+        x: Float[Tensor, "batch channel *positions"],
+        model: nn.Module,
+        objective: Denoising,
+        labels: Int[Tensor, " batch"] | None,
+        generator: torch.Generator,
+    ) -> Float[Tensor, "batch channel *positions"]:
+        """The samples that x at path[0] leads to, along times of one's own, from noisy to clean."""
 
         def denoise(x: Tensor, time: Tensor) -> Estimate:
             return self._denoise(model, objective, labels, x, time.expand(len(x)))
 
-        schedule = objective.noise_schedule
-        path = schedule.path(self.num_steps).to(generator.device)
-        alpha, sigma = schedule.alpha_sigma(path[0])
-        noise = torch.randn(shape, generator=generator, device=generator.device)
-        x = self.walk((alpha.square() + sigma.square()).sqrt() * noise, path, schedule, denoise, generator)
-        return denoise(x, path[-1]).x0
+        return denoise(self.walk(x, path, objective.noise_schedule, denoise, generator), path[-1]).x0
 
     def walk(
         self, x: Tensor, path: Tensor, schedule: NoiseSchedule, denoise: Denoise, generator: torch.Generator

@@ -13,6 +13,7 @@ from skiplab.testing.branch import check_branch
 from skiplab.testing.connection import check_connection
 from skiplab.testing.dataset import check_dataset
 from skiplab.testing.evaluator import check_evaluator
+from skiplab.testing.instrument import check_instrument
 from skiplab.testing.long_skip import check_long_skip
 from skiplab.testing.noise_schedule import check_noise_schedule
 from skiplab.testing.norm import check_norm
@@ -26,6 +27,7 @@ __all__ = [
     "check_connection",
     "check_dataset",
     "check_evaluator",
+    "check_instrument",
     "check_long_skip",
     "check_noise_schedule",
     "check_norm",

@@ -13,9 +13,11 @@ from skiplab.blocks.recipe import Recipe
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.probe import Probe
+from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
+from skiplab.training.freezing import num_frozen
 from skiplab.training.parity import parity
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise
@@ -115,6 +117,7 @@ def build(config: DictConfig) -> Parts:
     if any(evaluator.needs_extractor for evaluator in evaluators.values()):
         maker(config.feature_extractor)().check(data.train.shape)
     model = build_model(config, data, objective)
+    num_frozen(len(blocks(model)), config.frozen_share)
     try:
         optimizer = maker(config.optimizer)(model.parameters())
     except (ValueError, TypeError) as error:

@@ -10,14 +10,20 @@ from safetensors.torch import save
 
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
-from skiplab.layers import blocks, weight_layers
+from skiplab.layers import places
 from skiplab.training.build import Parts, maker
+from skiplab.training.freezing import frozen
 from skiplab.training.module import AblationModule
 from skiplab.training.record import Record, write_atomically
 from skiplab.training.recorder import Recorder
 from skiplab.training.seeding import keyed_generator
 
 _NUM_ZERO = 256  # images from which the loss of a network that has learnt nothing is estimated
+
+
+def zero_loss(parts: Parts) -> float:
+    """The training loss of the network that answers zero."""
+    return parts.objective.zero_loss(*parts.data.train.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
 
 
 def latest_checkpoint(record: Record) -> Path | None:
@@ -42,19 +48,17 @@ def fit(
         RuntimeError: where the trainer stopped early without divergence.
     """
     split = parts.data.train
-    zero_loss = parts.objective.zero_loss(*split.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
     earlier = _losses_so_far(record)
     history = record.table("history", ("step", "metric", "value"))
     readings = record.table("layers", ("step", "index", "path", "quantity", "value"))
     recorder = Recorder(
         history,
         log_every_steps=config.run.log_every_steps,
-        diverged_above=config.divergence_factor * zero_loss,
+        diverged_above=config.divergence_factor * zero_loss(parts),
     )
     observer = Observer(
         list(instruments.values()),
-        layers=weight_layers(parts.model, *parts.objective.example(split.shape)),
-        blocks=blocks(parts.model),
+        network=places(parts.model, *parts.objective.example(split.shape)),
         table=readings,
     )
     module = AblationModule(
@@ -74,7 +78,8 @@ def fit(
         trainer = maker(config.trainer)(
             [recorder, observer], logger, record.checkpoints, config.run.checkpoint_every_steps, progress
         )
-        trainer.fit(module, ckpt_path=latest_checkpoint(record), weights_only=True)
+        with frozen(parts.model, config.frozen_share):
+            trainer.fit(module, ckpt_path=latest_checkpoint(record), weights_only=True)
     parts.model.eval()
     if recorder.diverged_step is None:
         if trainer.global_step != trainer.max_steps:

@@ -8,16 +8,19 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
+from skiplab.charts import Measurement
 from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.probe import Probe
-from skiplab.instruments.instrument import Instrument
+from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.training.build import Parts, build_model, maker
 from skiplab.training.plan import asked_evaluators
-from skiplab.training.record import Record
+from skiplab.training.record import Record, write_atomically
+
+_COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
 
 
 def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[str]) -> dict[str, Image.Image]:
-    """Run the named evaluators; write summary, details, declarations and pictures to the record."""
+    """Run the named evaluators; write all that they find and declare to the record."""
     device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
     trained = Trained(
         model=parts.model.to(device).eval(),
@@ -31,7 +34,8 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         device=device,
     )
     content = record.read()
-    found: dict[str, dict[str, Any]] = {name: content[name] for name in ("summary", "details", "metrics")}
+    found: dict[str, dict[str, Any]] = {name: content[name] for name in ("summary", "details", "metrics", "charts")}
+    measurements = read_measurements(record)
     pictures: dict[str, Image.Image] = {}
     for name in names:
         evaluator: Evaluator = maker(config.evaluator[name])()
@@ -39,12 +43,32 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         found["summary"] |= result.summary
         pictures |= result.pictures
         found["details"][name] = result.details
-        found["metrics"] |= {metric: vars(declared) for metric, declared in evaluator.metrics.items()}
+        found |= _declarations(found, evaluator, f"evaluator {name}")
+        own = pd.DataFrame(result.measurements, columns=Measurement._fields).assign(evaluator=name)
+        measurements = pd.concat([measurements[measurements["evaluator"] != name], own[list(_COLUMNS)]])
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
     asked = asked_evaluators(config)
+    write_atomically(record.folder / "measurements.csv", measurements.to_csv(index=False).encode())
     record.update(**found, evaluators=content["evaluators"] | {name: asked[name] for name in names})
     return pictures
+
+
+def _declarations(
+    found: Mapping[str, Any], measures: Evaluator | Instrument, measured_by: str
+) -> dict[str, dict[str, Any]]:
+    """The record's declarations of metrics and charts, with those of an evaluator or instrument."""
+    metrics = {name: vars(metric) for name, metric in measures.metrics.items()}
+    charts = {name: vars(chart) | {"measured_by": measured_by} for name, chart in measures.charts.items()}
+    return {"metrics": found["metrics"] | metrics, "charts": found["charts"] | charts}
+
+
+def read_measurements(record: Record) -> pd.DataFrame:
+    """All values of the evaluators' charts."""
+    path = record.folder / "measurements.csv"
+    if not path.exists():
+        return pd.DataFrame(columns=list(_COLUMNS))
+    return pd.read_csv(path, keep_default_na=False, na_values={"y": [""]})
 
 
 def read_readings(record: Record) -> pd.DataFrame:
@@ -53,11 +77,31 @@ def read_readings(record: Record) -> pd.DataFrame:
     return readings.drop_duplicates(["step", "path", "quantity"], keep="last")
 
 
-def summarise(instruments: Mapping[str, Instrument], readings: pd.DataFrame, record: Record) -> None:
-    """Write the instruments' summary values to the record."""
+def read_log(config: DictConfig, record: Record, zero_loss: float) -> TrainingLog:
+    """All that was written down while a trial trained."""
+    history = pd.read_csv(record.folder / "history.csv").drop_duplicates(["step", "metric"], keep="last")
+    return TrainingLog(
+        readings=read_readings(record),
+        losses=history[history["metric"] == "loss"].set_index("step")["value"],
+        num_skipped=int((history["metric"] == "skipped_update").sum()),
+        zero_loss=zero_loss,
+        max_steps=config.trainer.max_steps,
+        batch_size=config.batch_size,
+    )
+
+
+def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: Record, *, diverged: bool) -> None:
+    """Write the instruments' summary values and declarations to the record.
+
+    Of a diverged trial, only metrics that count with what it measured.
+    """
     content = record.read()
-    summary, metrics = content["summary"], content["metrics"]
-    for instrument in instruments.values():
-        summary |= instrument.summarise(readings)
-        metrics |= {metric: vars(declared) for metric, declared in instrument.metrics.items()}
-    record.update(summary=summary, metrics=metrics)
+    found = {name: content[name] for name in ("summary", "metrics", "charts")}
+    for name, instrument in instruments.items():
+        summary = instrument.summarise(log)
+        if diverged:
+            counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
+            summary = {metric: value for metric, value in summary.items() if metric in counted}
+        found["summary"] |= summary
+        found |= _declarations(found, instrument, f"instrument {name}")
+    record.update(**found)

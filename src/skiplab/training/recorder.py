@@ -14,7 +14,8 @@ class Recorder(pl.Callback):
     """Appends every step's loss to the history, fetched together every few steps.
 
     A loss that isn't finite, or exceeds `divergence_factor` times the zero predictor's, ends the trial as
-    diverged; `diverged_step` is the first such step.
+    diverged; `diverged_step` is the first such step. A step whose update was left out, since a scaled gradient
+    overflowed in mixed precision, is noted as `skipped_update`.
 
     Args:
         history: the record's table of (step, metric, value).
@@ -28,9 +29,21 @@ class Recorder(pl.Callback):
         self.diverged_above = diverged_above
         self.diverged_step: int | None = None
         self._pending: list[tuple[int, Tensor]] = []
+        self._updated = False
+
+    def on_train_start(self, trainer, module) -> None:
+        for optimizer in trainer.optimizers:
+            optimizer.register_step_post_hook(self._note_update)
+
+    def _note_update(self, *_) -> None:
+        self._updated = True
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
-        self._pending.append((trainer.global_step - 1, outputs["loss"].detach()))
+        step = trainer.global_step - 1
+        self._pending.append((step, outputs["loss"].detach()))
+        if not self._updated:
+            self.history.append([(step, "skipped_update", 1.0)])
+        self._updated = False
         if trainer.global_step % self.log_every_steps == 0 or trainer.global_step == trainer.max_steps:
             self._flush(trainer)
 

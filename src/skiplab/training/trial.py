@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from skiplab.errors import SkiplabError
 from skiplab.training.build import Parts, build, maker
-from skiplab.training.fit import fit
+from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
-from skiplab.training.measure import evaluate, read_readings, summarise
+from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
@@ -79,6 +79,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
         error=None,
         summary={},
         metrics={},
+        charts={},
         details={},
         parity=parts.costs,
         instruments=asked_instruments(config),
@@ -105,7 +106,7 @@ def _complete(config: DictConfig, parts: Parts, record: Record, progress: bool) 
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
-        log_outcome(logger, record.read()["summary"], pictures, read_readings(record))
+        log_outcome(logger, record.read()["summary"], pictures, read_measurements(record), read_readings(record))
         record.update(status=status)
     return status
 
@@ -118,12 +119,10 @@ def _train(config: DictConfig, parts: Parts, record: Record, logger: WandbLogger
         parts.model.load_state_dict(load_file(record.weights))
         record.update(step=config.trainer.max_steps)
     else:
-        fields = fit(config, parts, record, instruments, logger, progress=progress)
-        record.update(**fields)
-        if fields["diverged_step"] is not None:
-            return "diverged"
-    summarise(instruments, read_readings(record), record)
-    return "done"
+        record.update(**fit(config, parts, record, instruments, logger, progress=progress))
+    diverged = record.read()["diverged_step"] is not None
+    summarise(instruments, read_log(config, record, zero_loss(parts)), record, diverged=diverged)
+    return "diverged" if diverged else "done"
 
 
 @contextmanager

@@ -53,14 +53,19 @@ def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:
 
 
 def log_outcome(
-    logger: WandbLogger | None, summary: dict[str, float], pictures: dict[str, Image.Image], readings: pd.DataFrame
+    logger: WandbLogger | None,
+    summary: dict[str, float],
+    pictures: dict[str, Image.Image],
+    measurements: pd.DataFrame,
+    readings: pd.DataFrame,
 ) -> None:
-    """Add the summary, the pictures and a chart of gradient norm by layer to the trial's run."""
+    """Add the summary, the pictures, the charts' values and a chart of gradient norm by layer to the trial's run."""
     if logger is None:
         return
     run = logger.experiment
     run.summary.update(summary)
     run.log({stem: wandb.Image(picture) for stem, picture in pictures.items()})
+    run.log({f"measurements/{name}": wandb.Table(dataframe=rows) for name, rows in measurements.groupby("evaluator")})
     norms = readings[readings["quantity"] == "weight_gradient_norm"]
     if norms.empty:
         return

@@ -1,0 +1,89 @@
+"""Arms and cells: what a study compares, and where."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from skiplab.analysis.runs import Study
+from skiplab.analysis.text import level_text, printable
+from skiplab.errors import SkiplabError
+
+Cell = dict[str, Any]
+
+
+def with_arms(study: Study, factor: str) -> pd.DataFrame:
+    """The study's trials with their arm: the factor's level, and the settings below it that vary.
+
+    Raises:
+        SkiplabError: where nothing of that name is known.
+    """
+    trials = study.trials.copy()
+    if factor not in study.factors:
+        value = constant(study, factor)
+        trials["arm"] = pd.Categorical([level_text(value)] * len(trials), ordered=True)
+        return trials
+    own = [name for name in study.factors if name.startswith(f"{factor}.")]
+    names = [
+        ", ".join(
+            [
+                level_text(row[factor]),
+                *(f"{n.split('.', 1)[1]} {level_text(row[n])}" for n in own if pd.notna(row[n])),
+            ]
+        )
+        for row in trials[[factor, *own]].astype(object).to_dict("records")
+    ]
+    order = trials.assign(arm=names).sort_values([factor, *own], kind="stable")["arm"]
+    trials["arm"] = pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True)
+    return trials
+
+
+def constant(study: Study, name: str) -> Any:
+    """The value that all trials share of a choice or setting that doesn't vary; None where there is no trial.
+
+    Raises:
+        SkiplabError: where no such thing is known.
+    """
+    if name in study.constants or not study.records:
+        return study.constants.get(name)
+    raise SkiplabError(
+        f"unknown factor {printable(name)!r}; in study {printable(study.name)!r} these vary: "
+        f"{printable(', '.join(study.factors)) or 'none'}"
+    )
+
+
+def cell_factors(study: Study, factor: str, over: str | None = None) -> list[str]:
+    """The factors that make up a cell: all but the one under test, its own settings and `over`."""
+    return [name for name in study.factors if name not in (factor, over) and not name.startswith(f"{factor}.")]
+
+
+def cells(
+    study: Study, factor: str, *, over: str | None = None, wanted: Mapping[str, Sequence[Any]] | None = None
+) -> list[Cell]:
+    """The cells to compare in: the product of the wanted levels, times what else varies in the study.
+
+    A wanted cell without trials is listed too.
+
+    Raises:
+        SkiplabError: where a wanted factor is unknown.
+    """
+    wanted = dict(wanted or {})
+    for name in wanted:
+        if name not in study.factors:
+            constant(study, name)
+    others = [name for name in cell_factors(study, factor, over) if name not in wanted]
+    found = study.trials[others].drop_duplicates().sort_values(others).to_dict("records") if others else [{}]
+    named = [dict(zip(wanted, levels, strict=True)) for levels in itertools.product(*wanted.values())]
+    return [{**chosen, **rest} for chosen in named for rest in found]
+
+
+def in_cell(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
+    """The trials of a cell; levels are compared as they are written."""
+    chosen = pd.Series(True, index=trials.index)
+    for name, level in cell.items():
+        if name in study.factors:
+            chosen &= trials[name].astype(object).map(level_text) == level_text(level)
+        else:
+            chosen &= level_text(constant(study, name)) == level_text(level)
+    return trials[chosen]

@@ -1,0 +1,40 @@
+"""What a reader has to know of the trials behind a number."""
+
+from collections.abc import Mapping
+
+from skiplab.analysis.compare import Paired
+from skiplab.analysis.statistics import Interval
+from skiplab.metrics import Metric
+
+
+def notes(paired: Paired, interval: Interval) -> tuple[str, ...]:
+    """What a reader has to know of the trials behind an interval."""
+    if paired.missing:
+        return (paired.missing,)
+    found = [note for arm, states in paired.states.items() for note in state_notes(arm, states, paired.metric)]
+    if open_sides := [side for side in ("smaller", "greater") if getattr(paired, f"may_be_{side}")]:
+        found.append(f"the true effect may be {' or '.join(open_sides)} than shown")
+    if paired.on_survivors:
+        found.append("diverged trials have no value of this metric: no verdict on survivors alone")
+    if lacking := int(paired.advantage.isna().sum()):
+        found.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
+    if interval.constant:
+        found.append("all seeds are equal: the interval is that point")
+    return tuple(found)
+
+
+def state_notes(arm: str, states: Mapping[str, int], metric: Metric) -> list[str]:
+    """How many of an arm's trials have no value, or one that needs a word."""
+    counted = {
+        "censored": "" if metric.floor is None else f" at or below floor {metric.floor:g}",
+        "diverged": f" diverged{_counted_as(metric)}",
+        "not reached": " not reached in training, counted with a lower bound",
+    }
+    order = ("diverged", "failed", "running", "without a value", "not positive", "censored", "not reached")
+    return [f"{arm}: {states[state]}{counted.get(state, f' {state}')}" for state in order if states[state]]
+
+
+def _counted_as(metric: Metric) -> str:
+    if metric.if_diverged is None:
+        return ""
+    return f", counted as {metric.if_diverged if metric.if_diverged == 'measured' else f'{metric.if_diverged:g}'}"

@@ -1,0 +1,111 @@
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from skiplab.charts import Chart
+from skiplab.instruments.instrument import Instrument, Reading
+from skiplab.layers import Network
+
+_BANDS = ("low noise", "middle noise", "high noise")
+
+
+class GradientByNoise(Instrument):
+    """Gradient norms of each layer's weights and output, from the samples of one noise band at a time.
+
+    Bands are thirds of the noise level t in [0, 1] that the network is told. With L = sum_i l_i / batch_size,
+
+        |sum over samples i of the band of dl_i/dW| / batch_size,   likewise for the layer's output,
+
+    so that over the bands the gradients themselves add up to dL/dW. Each layer's share is computed anew from what it
+    read and from the gradient for what it put out; norms accumulate in float64. A batch norm mixes samples, and what
+    then comes back to a sample counts for its band. Left out are embeddings, layers that are called more than once or
+    whose batch isn't the network's, and networks that aren't told a level.
+
+    Source: the gradient of each noise level as a task of its own: Hang et al. 2023, Min-SNR, arXiv:2303.09556,
+        section 3.
+    Differs from the source: norms by layer and band, not conflicts between levels.
+
+    Args:
+        every_n_steps: steps between two measurements, from 1.
+    """
+
+    charts: ClassVar[dict[str, Chart]] = {
+        "weight_gradient_norm_by_noise": Chart(
+            title="Gradient norm by layer and noise band",
+            words="Norm of the weight gradient from the samples of one third of the noise levels, from input (0) to "
+            "output (1); geometric means over measured steps and seeds.",
+            kind="lines",
+            x="relative position of the layer",
+            value="weight gradient norm",
+            log=("value",),
+        ),
+        "activation_gradient_norm_by_noise": Chart(
+            title="Gradient norm at each layer's output, by noise band",
+            words="Norm of the gradient for what a layer puts out, from the samples of one third of the noise levels; "
+            "geometric means over measured steps and seeds.",
+            kind="lines",
+            x="relative position of the layer",
+            value="activation gradient norm",
+            log=("value",),
+        ),
+    }
+
+    def begin(self, network: Network, step: int) -> None:
+        self._network = network
+        self._levels: list[Tensor] = []
+        self._inputs: list[list[tuple[Tensor, ...]]] = [[] for _ in network.layers]
+        self._gradients: list[list[Tensor]] = [[] for _ in network.layers]
+        self._handles = [network.model.register_forward_pre_hook(self._see_level)]
+        for layer, inputs, gradients in zip(network.layers, self._inputs, self._gradients, strict=True):
+            self._handles.append(layer.module.register_forward_hook(_watch(inputs, gradients)))
+
+    def _see_level(self, model: nn.Module, arguments: tuple[Any, ...]) -> None:
+        if len(arguments) > 1:
+            self._levels.append(arguments[1].detach())
+
+    def before_update(self, loss_scale: float) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._readings: list[Reading] = []
+        if len(self._levels) != 1:
+            return
+        band = (self._levels[0] * len(_BANDS)).long().clamp(max=len(_BANDS) - 1)
+        places = [
+            (layer, inputs[0], gradients[0] / loss_scale)
+            for layer, inputs, gradients in zip(self._network.layers, self._inputs, self._gradients, strict=True)
+            if len(gradients) == 1 and len(gradients[0]) == len(band)
+        ]
+        self._inputs, self._gradients = [], []
+        layers = [layer for layer, *_ in places]
+        for index, name in enumerate(_BANDS):
+            chosen = band == index
+            weights = [_weight_norm(layer.module, inputs, out, chosen) for layer, inputs, out in places]
+            outputs = [torch.linalg.vector_norm(out[chosen], dtype=torch.float64) for *_, out in places]
+            self._readings.append(Reading(f"weight_gradient_norm_by_noise.{name}", layers, weights))
+            self._readings.append(Reading(f"activation_gradient_norm_by_noise.{name}", layers, outputs))
+
+    def after_update(self) -> list[Reading]:
+        return self._readings
+
+
+def _watch(inputs: list[tuple[Tensor, ...]], gradients: list[Tensor]):
+    def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
+        # an embedding reads numbers of labels
+        if output.requires_grad and all(argument.is_floating_point() for argument in arguments):
+            inputs.append(tuple(argument.detach() for argument in arguments))
+            output.register_hook(lambda gradient: gradients.append(gradient.detach()))
+
+    return after_forward
+
+
+def _weight_norm(module: nn.Module, inputs: tuple[Tensor, ...], gradient: Tensor, chosen: Tensor) -> Tensor:
+    """The norm of the gradient for a layer's own parameters from the chosen samples; no hook of it is called."""
+    own = [parameter for parameter in module.parameters(recurse=False) if parameter.requires_grad]
+    if not own or not chosen.any():
+        return torch.zeros((), dtype=torch.float64, device=gradient.device)
+    with torch.enable_grad(), torch.autocast(gradient.device.type, enabled=False):
+        output = module.forward(*(part[chosen].to(own[0].dtype) for part in inputs))
+    found = torch.autograd.grad(output, own, gradient[chosen].to(output.dtype), allow_unused=True)
+    norms = torch._foreach_norm([part for part in found if part is not None], 2, dtype=torch.float64)
+    return torch.linalg.vector_norm(torch.stack(norms))

@@ -1,0 +1,119 @@
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+
+from skiplab.charts import Chart
+from skiplab.errors import SkiplabError
+from skiplab.instruments.instrument import Instrument, TrainingLog
+from skiplab.metrics import Metric
+
+
+class Stability(Instrument):
+    """How smoothly and how fast the loss falls, from the loss of every step, in units of the zero predictor's.
+
+    With l_t the loss of step t over the zero predictor's:
+    - a spike is a step whose loss isn't finite or exceeds `spike_factor` times the median of the `window` losses before
+      it; steps that follow one another are one spike;
+    - the threshold is reached at the first step at which the mean of the last `window` losses is at most `threshold`;
+    - the loss area is the mean over all steps of min(l_t, 1), where steps that a diverged trial never made count 1;
+    - a lost step has a loss that isn't finite, or an update that mixed precision left out.
+
+    Source: spikes against a running median: Chowdhery et al. 2022, PaLM, arXiv:2204.02311, section 5.1 (loss spikes);
+        steps to a fixed threshold: Dahl et al. 2023, Benchmarking Neural Network Training Algorithms, arXiv:2306.07179.
+    Differs from the source: the losses are those of training batches.
+
+    Args:
+        window: steps of the running median and mean, from 1.
+        spike_factor: loss over the running median above which a step is a spike, above 1.
+        threshold: the share of the zero predictor's loss to be reached, above 0 and below 1.
+
+    Raises:
+        SkiplabError: where an argument is out of range.
+    """
+
+    metrics: ClassVar[dict[str, Metric]] = {
+        "spikes_per_1000_steps": Metric(label="loss spikes in 1,000 steps", direction="lower", if_diverged="measured"),
+        "steps_to_threshold": Metric(
+            label="steps until the loss is below the threshold",
+            direction="lower",
+            scale="log",
+            if_diverged="measured",
+            reached="threshold_reached",
+        ),
+        "threshold_reached": Metric(
+            label="share of trials whose loss fell below the threshold",
+            direction="higher",
+            scale="bounded",
+            if_diverged="measured",
+        ),
+        "loss_area": Metric(
+            label="loss over the zero predictor's, mean over training",
+            direction="lower",
+            scale="bounded",
+            if_diverged="measured",
+        ),
+        "lost_step_share": Metric(
+            label="share of steps without a finite loss or without an update",
+            direction="lower",
+            scale="bounded",
+            if_diverged="measured",
+        ),
+    }
+    charts: ClassVar[dict[str, Chart]] = {
+        "steps_to_threshold": Chart(
+            title="Steps until the loss is below the threshold",
+            words="Every seed, its arm's mean and 95% interval; a trial that never gets there counts with its last "
+            "step. Lower is better.",
+            kind="outcome",
+        ),
+        "spikes_per_1000_steps": Chart(
+            title="Loss spikes",
+            words="Steps whose loss jumps above a multiple of the running median, in 1,000 steps; every seed, its "
+            "arm's mean and 95% interval. Lower is better.",
+            kind="outcome",
+        ),
+        "loss_area": Chart(
+            title="Area under the loss curve",
+            words="Loss over the zero predictor's, mean over all steps; every seed, its arm's mean and 95% interval. "
+            "Lower is faster.",
+            kind="outcome",
+        ),
+    }
+
+    def __init__(self, *, window: int, spike_factor: float, threshold: float) -> None:
+        if window < 1:
+            raise SkiplabError(f"instrument.stability.window={window} is invalid; valid: a whole number from 1")
+        if not spike_factor > 1:
+            raise SkiplabError(f"instrument.stability.spike_factor={spike_factor} is invalid; valid: above 1")
+        if not 0 < threshold < 1:
+            raise SkiplabError(f"instrument.stability.threshold={threshold} is invalid; valid: above 0 and below 1")
+        self.window, self.spike_factor, self.threshold = window, spike_factor, threshold
+
+    def is_due(self, step: int) -> bool:
+        return False  # every step's loss is written down anyway
+
+    def summarise(self, log: TrainingLog) -> dict[str, float]:
+        losses = log.losses.sort_index() / log.zero_loss
+        if losses.empty:
+            return {}
+        finite = np.isfinite(losses)
+        reached = self.reached(losses)
+        never_made = log.max_steps - len(losses)
+        return {
+            "spikes_per_1000_steps": 1000 * self.num_spikes(losses) / len(losses),
+            "steps_to_threshold": float(log.max_steps if reached is None else reached),
+            "threshold_reached": float(reached is not None),
+            "loss_area": float((losses.where(finite, 1.0).clip(upper=1.0).sum() + never_made) / log.max_steps),
+            "lost_step_share": float(((~finite).sum() + log.num_skipped) / len(losses)),
+        }
+
+    def num_spikes(self, losses: pd.Series) -> int:
+        median = losses.where(np.isfinite(losses)).shift(1).rolling(self.window, min_periods=self.window).median()
+        high = (~np.isfinite(losses)) | (losses > self.spike_factor * median)
+        return int((high & ~high.shift(1, fill_value=False)).sum())
+
+    def reached(self, losses: pd.Series) -> int | None:
+        """The number of steps after which the mean of the last ones is at the threshold; None where it never is."""
+        below = losses.rolling(self.window).mean() <= self.threshold
+        return int(below.to_numpy().argmax()) + 1 if below.any() else None

@@ -1,0 +1,103 @@
+"""The contract of an instrument."""
+
+import math
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.layers import places
+from skiplab.objectives.denoising import Denoising
+from skiplab.testing.rules import global_generator_untouched, require
+from skiplab.testing.small_trial import small_trained
+from skiplab.training.seeding import keyed_generator
+
+_NUM_STEPS = 4
+
+
+def check_instrument(make: Callable[[], Instrument]) -> None:
+    """Hold an instrument to its contract, in four steps of a small denoiser of 8x8 images.
+
+    The steps give bit-equal weights with it and without it; hooks, gradients and the global generator are left as they
+    were. Its readings are scalars in float64, one a place; its summary holds finite values of metrics that it declares,
+    and none where nothing was written down; each of its charts draws a quantity that it reads, or one of its metrics.
+
+    Args:
+        make: builds the instrument, such as `lambda: UpdateRatio(every_n_steps=1)`; it must measure one of the first
+            four steps, or none at all.
+
+    Raises:
+        AssertionError: with a sentence that says which rule is broken.
+    """
+    instrument = make()
+    require(isinstance(instrument, Instrument), f"{type(instrument).__name__} is no subclass of Instrument")
+    unmeasured, _, losses = _train(None)
+    without = unmeasured.state_dict()
+    with global_generator_untouched("measuring"):
+        measured, readings, _ = _train(instrument)
+    changed = [name for name, value in measured.state_dict().items() if not torch.equal(value, without[name])]
+    require(not changed, f"measuring changes {', '.join(changed)}")
+    hooks = any(module._forward_hooks or module._forward_pre_hooks for module in measured.modules())
+    require(not hooks, "measuring leaves hooks behind")
+    rows = [row for step, found in enumerate(readings) for reading in found for row in _rows(step, reading)]
+    nothing = instrument.summarise(_log([], []))
+    require(nothing == {}, f"the summary holds {sorted(nothing)} where nothing was written down")
+    summary = instrument.summarise(_log(rows, losses))
+    undeclared = sorted(set(summary) - set(instrument.metrics))
+    require(not undeclared, f"the summary holds {', '.join(undeclared)}, which metrics doesn't declare")
+    for name, value in summary.items():
+        finite = isinstance(value, int | float) and math.isfinite(value)
+        require(finite, f"summary value {name}={value} is no finite number")
+    drawn = {row[3].split(".")[0] for row in rows}
+    for name, chart in instrument.charts.items():
+        known = name in (instrument.metrics if chart.kind == "outcome" else drawn)
+        require(known, f"the chart {name} draws no {'metric' if chart.kind == 'outcome' else 'quantity that is read'}")
+    require(bool(instrument.charts), "it declares no chart")
+
+
+def _train(instrument: Instrument | None) -> tuple[nn.Module, list[list[Reading]], list[float]]:
+    """Some steps, measured where they are due."""
+    trained = small_trained(Denoising)
+    model = trained.model.train()
+    network = places(model, *trained.objective.example(trained.data.train.shape))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    images, labels = trained.data.train.first(16)
+    readings, losses = [], []
+    for step in range(_NUM_STEPS):
+        due = instrument is not None and instrument.is_due(step)
+        if due:
+            instrument.begin(network, step)
+        optimizer.zero_grad()
+        loss = trained.objective.loss(model, images, labels, keyed_generator(0, "testing/instrument", step)).mean()
+        loss.backward()
+        if due:
+            instrument.before_update(loss_scale=1.0)
+        optimizer.step()
+        readings.append(instrument.after_update() if due else [])
+        losses.append(loss.item())
+    return model, readings, losses
+
+
+def _rows(step: int, reading: Reading) -> list[tuple[int, int, str, str, float]]:
+    name = reading.quantity
+    equal = len(reading.places) == len(reading.values)
+    require(equal, f"{name} has {len(reading.values)} values for {len(reading.places)} places")
+    for value in reading.values:
+        scalar = isinstance(value, Tensor) and value.shape == () and value.dtype == torch.float64
+        require(scalar, f"a value of {name} is no scalar tensor in float64")
+        require(not value.requires_grad, f"a value of {name} still hangs on the graph")
+    pairs = zip(reading.places, reading.values, strict=True)
+    return [(step, place.index, place.path, name, float(value)) for place, value in pairs]
+
+
+def _log(rows: list[tuple[int, int, str, str, float]], losses: list[float]) -> TrainingLog:
+    return TrainingLog(
+        readings=pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"]),
+        losses=pd.Series(losses, dtype=float),
+        num_skipped=0,
+        zero_loss=1.0,
+        max_steps=_NUM_STEPS,
+        batch_size=16,
+    )

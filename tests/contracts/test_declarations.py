@@ -1,0 +1,64 @@
+"""What measurements declare: names that are theirs alone, a figure each, and metrics that exist."""
+
+from collections import Counter
+
+import pytest
+
+from option_files import options
+from skiplab.training.build import maker
+from tiny_trials import compose_config
+
+# Evaluators that measure different kinds of networks may share a metric's name, since no trial has both.
+SHARED = {"loss_train", "loss_val", "skill_train", "skill_val"}
+KINDS = ("instrument", "evaluator")
+
+
+def measures(kind: str, option: str):
+    return maker(compose_config(f"{kind}=[{option}]").config[kind][option])()
+
+
+@pytest.fixture(scope="module")
+def everything() -> dict[str, object]:
+    """Every instrument and evaluator by name."""
+    return {f"{kind} {option}": measures(kind, option) for kind in KINDS for option in options(kind)}
+
+
+def test_no_two_declare_the_same_metric_or_chart(everything) -> None:
+    for declared in ("metrics", "charts"):
+        counts = Counter(name for each in everything.values() for name in getattr(each, declared))
+        assert {name for name, count in counts.items() if count > 1} <= SHARED, declared
+
+
+def test_every_instrument_has_a_figure_of_its_own(everything) -> None:
+    for name, each in everything.items():
+        assert each.charts or name == "evaluator sample_grid", name
+
+
+def test_outcomes_and_lower_bounds_name_metrics_of_the_same_file(everything) -> None:
+    for name, each in everything.items():
+        for chart, declared in each.charts.items():
+            assert declared.kind != "outcome" or chart in each.metrics, f"{name}: {chart}"
+        for metric, declared in each.metrics.items():
+            assert declared.reached is None or declared.reached in each.metrics, f"{name}: {metric}"
+
+
+def test_axes_of_every_chart_are_named(everything) -> None:
+    for name, each in everything.items():
+        for chart, declared in each.charts.items():
+            needed = {"lines": "x value", "bars": "x value", "heat": "x y value", "contour": "x y value", "outcome": ""}
+            assert all(getattr(declared, axis) for axis in needed[declared.kind].split()), f"{name}: {chart}"
+            assert declared.title, f"{name}: {chart}"
+            assert declared.words.endswith("."), f"{name}: {chart}"
+
+
+@pytest.mark.parametrize("option", options("instrument"))
+def test_an_instruments_charts_draw_what_it_reads(option: str, run, tmp_path) -> None:
+    """Each chart but outcomes is a quantity that a real trial reads, and each metric that sums it up is declared."""
+    trial = run(tmp_path, f"instrument=[{option}]", "evaluator=[]", "depth=8")
+    content = trial.record.read()
+    each = measures("instrument", option)
+    rows = (trial.record.folder / "layers.csv").read_text().splitlines()[1:]
+    read = {row.split(",")[3].split(".")[0] for row in rows}
+    assert {name for name, chart in each.charts.items() if chart.kind != "outcome"} <= read
+    assert set(content["summary"]) <= set(each.metrics)
+    assert set(content["charts"]) == set(each.charts)
