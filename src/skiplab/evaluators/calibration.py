@@ -1,0 +1,111 @@
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from skiplab.charts import Chart, Measurement
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.classification import predictions
+from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.metrics import Metric
+from skiplab.objectives.cross_entropy import CrossEntropy
+from skiplab.objectives.objective import Objective
+
+
+class Calibration(Evaluator):
+    """Whether a classifier is right as often as it says: expected calibration error on validation images.
+
+    Images are put into bins of equal width by their confidence, the probability of the class that is chosen,
+
+        ECE = sum over bins b of |b| / n |accuracy(b) - confidence(b)|.
+
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv:1706.04599, eq. 3.
+    Differs from the source: none.
+
+    Args:
+        num_bins: bins, from 1.
+        batch_size: images a forward pass, from 1.
+
+    Raises:
+        SkiplabError: where either is below 1.
+    """
+
+    measures: ClassVar[type[Objective]] = CrossEntropy
+    metrics: ClassVar[dict[str, Metric]] = {
+        "calibration_error": Metric(
+            label="expected calibration error, validation images", direction="lower", scale="bounded"
+        ),
+    }
+    charts: ClassVar[dict[str, Chart]] = {
+        "reliability": Chart(
+            title="Reliability",
+            words="Validation images are sorted into bins by the probability of the class that the network chooses, "
+            "its confidence: the share of each bin that is right, and the bin's mean confidence; mean and range over "
+            "seeds. Accuracy below confidence means too sure. Bins of few images, seen in the next figure, scatter.",
+            kind="lines",
+            x="confidence (middle of the bin)",
+            value="accuracy, mean confidence",
+        ),
+        "share_by_confidence": Chart(
+            title="Images by confidence",
+            words="Share of the validation images for which the network gives the class that it chooses about this "
+            "probability; mean and range over seeds.",
+            kind="bars",
+            x="confidence (middle of the bin)",
+            value="share of images",
+        ),
+        "calibration_error": Chart(
+            title="Calibration error",
+            words="Mean distance between confidence and accuracy over bins of validation images; every seed, its arm's "
+            "mean and 95% interval. Lower is better; who guesses and says so is calibrated too.",
+            kind="outcome",
+        ),
+    }
+
+    def __init__(self, *, num_bins: int, batch_size: int) -> None:
+        for name, value in (("num_bins", num_bins), ("batch_size", batch_size)):
+            if value < 1:
+                raise SkiplabError(f"evaluator.calibration.{name}={value} is invalid; valid: a whole number from 1")
+        self.num_bins, self.batch_size = num_bins, batch_size
+
+    def evaluate(self, trained: Trained) -> Result:
+        logits, labels = predictions(trained, "val", self.batch_size)
+        bins = reliability(logits, labels, self.num_bins)
+        return Result(
+            {"calibration_error": sum(each.share * abs(each.accuracy - each.confidence) for each in bins)},
+            measurements=[
+                measurement
+                for each in bins
+                for measurement in (
+                    Measurement("reliability", each.middle, each.accuracy, "accuracy"),
+                    Measurement("reliability", each.middle, each.confidence, "confidence"),
+                    Measurement("share_by_confidence", each.middle, each.share),
+                )
+            ],
+            details={"num_images": len(labels), "num_bins": self.num_bins},
+        )
+
+
+class Bin(NamedTuple):
+    """Images of about the same confidence: the bin's middle, their share of all images, accuracy, mean confidence."""
+
+    middle: float
+    share: float
+    accuracy: float
+    confidence: float
+
+
+def reliability(logits: Float[Tensor, "image label"], labels: Int[Tensor, " image"], num_bins: int) -> list[Bin]:
+    """The bins that hold an image, each without its lower edge and with its upper one."""
+    confidence, chosen = logits.double().softmax(dim=1).max(dim=1)
+    right = (chosen == labels).double()
+    # torchmetrics' MulticlassCalibrationError gives confidences that round to 1 a bin of their own
+    inner_edges = torch.linspace(0, 1, num_bins + 1, dtype=torch.float64, device=confidence.device)[1:-1]
+    numbers = torch.bucketize(confidence, inner_edges)
+    bins = []
+    for number in numbers.unique().tolist():
+        inside = numbers == number
+        means = (part.mean().item() for part in (inside.double(), right[inside], confidence[inside]))
+        bins.append(Bin((number + 0.5) / num_bins, *means))
+    return bins

@@ -1,0 +1,208 @@
+import itertools
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from skiplab.blocks.block import Join, Stage
+from skiplab.charts import Chart, Measurement
+from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.probe import Probe, outputs
+from skiplab.metrics import Metric
+from skiplab.objectives.denoising import Denoising
+from skiplab.objectives.objective import Objective
+from skiplab.training.seeding import keyed_generator
+
+_Block = Sequence[Join]
+
+
+class Lesion(Evaluator):
+    """By what factor the loss of the trained network rises when a block is removed or changes places with the next.
+
+        lesion_ratio = (product over blocks l of loss without l / loss)^(1 / number of blocks)
+        swap_ratio = (product over pairs of loss with l and l + 1 in the other order / loss)^(1 / number of pairs)
+
+    A removed block leaves the stream as it was: its joins are passed by, their connection with them, in all arms
+    alike. So a shortcut without its branch is left of a residual block, and nothing of a plain one. A swapped block
+    takes its connection along. Losses are taken on validation images, at fixed noise where the network denoises.
+
+    Blocks that change width or resolution stay, as nothing else would fit there; only neighbours of one stage change
+    places. Where no block or no pair is left, there is no ratio. Where connections count on an update of every join
+    before theirs (dense), a removed block's update is zero instead, and no blocks change places.
+
+    Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks,
+        arXiv:1605.06431, section 4 (removing one layer; of VGG too, and re-ordering).
+    Differs from the source: ratios of losses, not errors; re-ordering is of neighbours, one pair at a time. A loss that
+        overflows counts as the largest number of float32, one that underflows as the smallest.
+
+    Args:
+        num_images: validation images, at every noise level.
+        num_levels: noise levels, where the network denoises.
+
+    Raises:
+        SkiplabError: where either is below 1.
+    """
+
+    measures: ClassVar[type[Objective]] = Objective
+    metrics: ClassVar[dict[str, Metric]] = {
+        "lesion_ratio": Metric(label="rise of the loss without one block (factor)", direction="lower", scale="log"),
+        "swap_ratio": Metric(label="rise of the loss with two blocks swapped (factor)", direction="lower", scale="log"),
+    }
+    charts: ClassVar[dict[str, Chart]] = {
+        "lesion_by_block": Chart(
+            title="Loss without one block",
+            words="The loss on validation images when one block is removed from the trained network, over the loss of "
+            "the whole network; 1 means that it isn't missed. Blocks are counted from the input; those that change "
+            "width or resolution can't be removed. A network that has learnt little has little to lose: read it beside "
+            "the loss.",
+            kind="bars",
+            x="removed block",
+            value="loss without the block / loss",
+            log=("value",),
+        ),
+        "swap_by_pair": Chart(
+            title="Loss with two neighbouring blocks swapped",
+            words="The loss on validation images when a block of the trained network changes places with the next one, "
+            "over the loss of the whole network; 1 means that their order doesn't matter.",
+            kind="bars",
+            x="first of the two blocks",
+            value="loss with blocks swapped / loss",
+            log=("value",),
+        ),
+        "lesion_ratio": Chart(
+            title="What removing one block costs",
+            words="The factor by which the loss rises when one block is removed from the trained network, geometric "
+            "mean over blocks; every seed, its arm's mean and 95% interval. Lower is more robust; who has learnt "
+            "little has little to lose.",
+            kind="outcome",
+            log=("value",),
+        ),
+    }
+
+    def __init__(self, *, num_images: int, num_levels: int) -> None:
+        self.probe = Probe(num_images=num_images, num_levels=num_levels)
+
+    def evaluate(self, trained: Trained) -> Result:
+        intact = self.loss(trained)
+        blocks, pairs = removable(trained.model), swappable(trained.model)
+        ratios = {
+            "lesion_by_block": {
+                block[0].block_index + 1: self._ratio(trained, removed(stage, block), intact) for stage, block in blocks
+            },
+            "swap_by_pair": {
+                first[0].block_index + 1: self._ratio(trained, swapped(first, second), intact)
+                for first, second in pairs
+            },
+        }
+        named = {"lesion_ratio": ratios["lesion_by_block"], "swap_ratio": ratios["swap_by_pair"]}
+        every = {join.block_index + 1 for join in trained.model.modules() if isinstance(join, Join)}
+        return Result(
+            {name: statistics.geometric_mean(found.values()) for name, found in named.items() if found},
+            measurements=[
+                Measurement(chart, number, ratio)
+                for chart, found in ratios.items()
+                for number, ratio in sorted(found.items())
+            ],
+            details={
+                "loss": intact,
+                "num_images": self.probe.num_images,
+                "blocks_not_removed": sorted(every - ratios["lesion_by_block"].keys()),
+                "num_pairs_swapped": len(pairs),
+            },
+        )
+
+    @torch.no_grad()
+    def loss(self, trained: Trained) -> float:
+        """Of the network as it is now, on probes of validation images."""
+        objective, split = trained.objective, trained.data.val
+        if isinstance(objective, Denoising):
+            losses = [
+                objective.errors(outputs(objective, trained.model, noised), noised.target).double().mean().item()
+                for *_, noised in self.probe.noised(objective, split, "val")
+            ]
+            weights = self.probe.weights(objective).tolist()
+            found = sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / len(losses)
+        else:
+            images, labels = split.first(self.probe.num_images)
+            generator = keyed_generator(0, "lesion/loss", device=images.device)
+            found = objective.loss(trained.model, images, labels, generator).double().mean().item()
+        limits = torch.finfo(torch.float32)
+        return min(max(found, limits.tiny), limits.max) if math.isfinite(found) else limits.max
+
+    def _ratio(self, trained: Trained, lesion: AbstractContextManager[None], intact: float) -> float:
+        with lesion:
+            return self.loss(trained) / intact
+
+
+def removable(model: nn.Module) -> list[tuple[Stage, _Block]]:
+    """The blocks that keep width and resolution, with their stages."""
+    return [(stage, block) for stage in _stages(model) for block in _inner_blocks(stage)]
+
+
+def swappable(model: nn.Module) -> list[tuple[_Block, _Block]]:
+    """The neighbouring blocks of one stage that can change places."""
+    return [
+        pair for stage in _stages(model) if not counts_joins(stage) for pair in itertools.pairwise(_inner_blocks(stage))
+    ]
+
+
+def removed(stage: Stage, block: _Block) -> AbstractContextManager[None]:
+    """The block's joins pass their memory on; or write an update of zero, where later ones count on one."""
+    return _rerouted(block, [_without_update(join) if counts_joins(stage) else _pass_on for join in block])
+
+
+def swapped(first: _Block, second: _Block) -> AbstractContextManager[None]:
+    """Two blocks that follow on each other, in the other order, each with its own connection."""
+    return _rerouted([*first, *second], [join.forward for join in (*second, *first)])
+
+
+@torch.no_grad()
+def counts_joins(stage: Stage) -> bool:
+    """Whether a connection counts on an update of every join before its own: it can't write without them."""
+    for join in stage.joins:
+        connection, place = join.connection, join.connection.place
+        device = next(join.parameters()).device
+        stream = torch.linspace(1, 2, place.width, device=device)[None]
+        cond = torch.zeros(1, place.cond_width, device=device) if place.cond_width else None
+        try:
+            with torch.random.fork_rng(devices=[]):
+                connection.write(connection.open(stream), stream, cond, nn.Identity())
+        except (RuntimeError, IndexError):
+            return True
+    return False
+
+
+def _stages(model: nn.Module) -> list[Stage]:
+    return [module for module in model.modules() if isinstance(module, Stage)]
+
+
+def _inner_blocks(stage: Stage) -> list[_Block]:
+    return stage.blocks if stage.shortcut is None else stage.blocks[1:]
+
+
+def _pass_on(memory: Any, cond: Tensor | None) -> Any:
+    return memory
+
+
+def _without_update(join: Join) -> Callable[[Any, Tensor | None], Any]:
+    def write_zero(memory: Any, cond: Tensor | None) -> Any:
+        stream = join.connection.read(memory, cond)
+        return join.connection.write(memory, torch.zeros_like(stream), cond, join.branch.activation_after_join)
+
+    return write_zero
+
+
+@contextmanager
+def _rerouted(joins: Sequence[Join], forwards: Sequence[Callable[..., Any]]) -> Iterator[None]:
+    """At the joins' places, other functions from memory to memory."""
+    try:
+        for join, forward in zip(joins, forwards, strict=True):
+            join.forward = forward
+        yield
+    finally:
+        for join in joins:
+            vars(join).pop("forward", None)

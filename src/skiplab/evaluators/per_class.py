@@ -1,0 +1,58 @@
+from typing import ClassVar
+
+from torchmetrics.classification import MulticlassAccuracy
+
+from skiplab.charts import Chart, Measurement
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.classification import predictions
+from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.metrics import Metric
+from skiplab.objectives.cross_entropy import CrossEntropy
+from skiplab.objectives.objective import Objective
+
+
+class PerClass(Evaluator):
+    """Share of validation images of each class that are taken for another, and the worst class's.
+
+    Source: one minus the recall of a class, as torchmetrics computes it.
+    Differs from the source: classes of which no image is there are left out.
+
+    Args:
+        batch_size: images a forward pass, from 1.
+
+    Raises:
+        SkiplabError: where batch_size is below 1.
+    """
+
+    measures: ClassVar[type[Objective]] = CrossEntropy
+    metrics: ClassVar[dict[str, Metric]] = {
+        "worst_class_error": Metric(
+            label="error of the worst class, validation images", direction="lower", scale="bounded", if_diverged=1.0
+        ),
+    }
+    charts: ClassVar[dict[str, Chart]] = {
+        "class_error": Chart(
+            title="Error by class",
+            words="Share of the validation images of a class that are taken for another; mean and range over seeds. "
+            "Lower is better.",
+            kind="bars",
+            x="class",
+            value="error",
+        ),
+    }
+
+    def __init__(self, *, batch_size: int) -> None:
+        if batch_size < 1:
+            raise SkiplabError(f"evaluator.per_class.batch_size={batch_size} is invalid; valid: a whole number from 1")
+        self.batch_size = batch_size
+
+    def evaluate(self, trained: Trained) -> Result:
+        logits, labels = predictions(trained, "val", self.batch_size)
+        accuracy = MulticlassAccuracy(trained.objective.num_logits, average=None).to(trained.device)
+        errors = (1 - accuracy(logits, labels)).tolist()
+        present = labels.unique().tolist()
+        return Result(
+            {"worst_class_error": max(errors[label] for label in present)},
+            measurements=[Measurement("class_error", label, errors[label]) for label in present],
+            details={"num_images": len(labels)},
+        )

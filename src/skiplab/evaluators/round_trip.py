@@ -1,0 +1,153 @@
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from skiplab.charts import Chart, Measurement
+from skiplab.data.dataset import Dataset
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.information import BANDS, band_energies, bands
+from skiplab.metrics import Metric
+from skiplab.objectives.noise_schedule import NoiseSchedule
+from skiplab.objectives.objective import Objective
+from skiplab.training.seeding import keyed_generator
+
+_FINE = 10_001  # times between which those of a path are interpolated
+
+
+class RoundTrip(Evaluator):
+    """What is lost of an image that is noised to a middle time and denoised again, by frequency band.
+
+    Validation images x0 become x_t = alpha x0 + sigma noise, from where the trial's sampler goes back to x in some
+    number of steps, spaced as its schedule spaces them. With d the part of an image in a band and m the mean of
+    training images, the error of the band is
+
+        |d(x) - d(x0)|^2 / |d(x0) - d(m)|^2.
+
+    It is 1 for an image with nothing but the mean in that band, and about 2 for another image of the same kind. One
+    step is the network's own estimate, a mean over all that the noise could hide; a sample of many steps decides for
+    one of these, and where the noise hides nearly all, its error is up to twice as large. So arms are to be compared
+    at equal steps.
+
+    Source: the round trip: Meng et al. 2022, SDEdit, arXiv:2108.01073, section 3.
+    Differs from the source: measures what is lost, by frequency band, and with any sampler.
+
+    Args:
+        num_images: validation images, from 1.
+        time: where they are noised to, as a share of the schedule's times from clean to noisy, above 0, up to 1.
+        num_steps: times at which the network is asked on the way back, one round trip each; ascending, from 1.
+
+    Raises:
+        SkiplabError: where an argument is out of range.
+    """
+
+    metrics: ClassVar[dict[str, Metric]] = {
+        "round_trip_error": Metric(
+            label="relative error after a round trip through noise",
+            direction="lower",
+            scale="log",
+        ),
+        "round_trip_detail_error": Metric(
+            label="relative error of fine detail after a round trip",
+            direction="lower",
+            scale="log",
+        ),
+    }
+    charts: ClassVar[dict[str, Chart]] = {
+        "round_trip_by_steps": Chart(
+            title="What a round trip through noise loses",
+            words="Validation images are noised to a middle time and denoised again in so many steps; the error "
+            "against the clean image by frequency band, relative to the band's own variation (1: nothing but the mean "
+            "image is left of the band). One step gives the network's best guess, many steps a sample, whose error is "
+            "larger where noise hid the band: compare arms at equal steps.",
+            kind="lines",
+            x="sampling steps",
+            value="squared error, relative to the band",
+            log=("x", "value"),
+        ),
+        "round_trip_detail_error": Chart(
+            title="Fine detail lost in a round trip",
+            words="The error of the high frequency band after noising validation images to a middle time and denoising "
+            "them in the most steps; 1 means that nothing but the mean image's detail is left. Every seed, its arm's "
+            "mean and 95% interval; lower is better.",
+            kind="outcome",
+            log=("value",),
+        ),
+    }
+
+    def __init__(self, *, num_images: int, time: float, num_steps: Sequence[int]) -> None:
+        if num_images < 1:
+            raise SkiplabError(f"evaluator.round_trip.num_images={num_images} is invalid; valid: a whole number from 1")
+        if not 0 < time <= 1:
+            raise SkiplabError(f"evaluator.round_trip.time={time} is invalid; valid: a number above 0, up to 1")
+        whole = all(isinstance(number, int) and number >= 1 for number in num_steps)
+        if not num_steps or not whole or sorted(set(num_steps)) != list(num_steps):
+            raise SkiplabError(
+                f"evaluator.round_trip.num_steps={list(num_steps)} is invalid; valid: a list of whole numbers from 1, "
+                "ascending"
+            )
+        self.num_images, self.time, self.num_steps = num_images, time, list(num_steps)
+
+    def check(self, objective: Objective, data: Dataset, name: str) -> None:
+        """Refuse, before training, networks that denoise nothing and data without frequency bands.
+
+        Raises:
+            SkiplabError: where the objective is another, or the data are no images of at least 6 pixels a side.
+        """
+        super().check(objective, data, name)
+        if len(data.train.shape) != 3 or min(data.train.shape[1:]) < 6:
+            raise SkiplabError(
+                f"evaluator={name} measures frequency bands of images of at least 6 pixels a side, the data has shape "
+                f"{data.train.shape}; leave it out of evaluator=[...]"
+            )
+
+    def evaluate(self, trained: Trained) -> Result:
+        clean = trained.data.val.first(self.num_images).images
+        target = bands(clean)
+        energies = band_energies(target - bands(_mean_image(trained)))
+        measurements = []
+        for num_steps in self.num_steps:
+            errors = band_energies(bands(self.returned(trained, num_steps)) - target)
+            shares = zip(BANDS, (errors / energies).tolist(), strict=True)
+            measurements += [Measurement("round_trip_by_steps", num_steps, share, line=band) for band, share in shares]
+        summary = {
+            "round_trip_error": float(errors.sum() / energies.sum()),
+            "round_trip_detail_error": float(errors[-1] / energies[-1]),
+        }
+        start = path_from(trained.objective.noise_schedule, self.time, 1)
+        alpha, sigma = trained.objective.noise_schedule.alpha_sigma(start)
+        details = {
+            "num_images": len(clean),
+            "time": float(start),
+            "noise_over_signal": float(sigma / alpha),
+            "sampler": type(trained.sampler).__name__,
+        }
+        return Result(summary, measurements=measurements, details=details)
+
+    def returned(self, trained: Trained, num_steps: int) -> Float[Tensor, "sample channel height width"]:
+        """The validation images after a round trip of so many steps."""
+        clean, labels = trained.data.val.first(self.num_images)
+        objective = trained.objective
+        path = path_from(objective.noise_schedule, self.time, num_steps).to(clean.device)
+        noise = torch.randn(clean.shape, generator=keyed_generator(0, "round_trip/noise")).to(clean.device)
+        noised = objective.noised(clean, noise, path[:1].expand(len(clean)), labels)
+        generator = keyed_generator(0, "round_trip/sampler", num_steps, device=clean.device)
+        return trained.sampler.denoise_along(path, noised.x_t, trained.model, objective, labels, generator)
+
+
+def path_from(schedule: NoiseSchedule, share: float, num_steps: int) -> Float[Tensor, " steps"]:
+    """num_steps times down to the schedule's least, from a share of the way up, spaced as the schedule's own path."""
+    times = schedule.path(_FINE).flip(0).numpy()
+    places = np.linspace(0, 1, _FINE)
+    start = np.interp(schedule.time_min + share * (schedule.time_max - schedule.time_min), times, places)
+    return torch.from_numpy(np.interp(np.linspace(start, 0, num_steps), places, times))
+
+
+def _mean_image(trained: Trained) -> Float[Tensor, "1 channel height width"]:
+    split = trained.data.train
+    total = sum(batch.images.double().sum(dim=0, keepdim=True) for batch in split.batches(4096))
+    return total / len(split)
