@@ -16,13 +16,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from skiplab.analysis.claims import Claims, read_claims
+from skiplab.analysis.claims import read_claims
 from skiplab.analysis.figures import headline_figure
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.table_text import write_tables
-from skiplab.analysis.tables import comparison_table
+from skiplab.analysis.tables import asked_metrics, comparison_table
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 
@@ -79,13 +79,6 @@ def cost(study: Study) -> str:
     }
     seconds = study.trials["wall_seconds"].sum()
     return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on one thread each ({' and '.join(sorted(machines))}).\n"
-
-
-def asked_metrics(study: Study, claims: Claims) -> list[str]:
-    """Skill and loss, then every metric that the claims ask for, in their order, of those that were measured."""
-    tests = [test for claim in claims.claims for test in (claim.primary, *claim.evidence)]
-    names = dict.fromkeys(["skill_train", "loss_val", *(test.contrast.metric for test in tests)])
-    return [name for name in names if name in study.metrics]
 
 
 def costs(study: Study, control: str) -> str:

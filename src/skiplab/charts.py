@@ -12,7 +12,8 @@ class Chart:
     """One figure of a measurement, comparing the arms of a study.
 
     'lines': value against x, averaged over seeds; a colour an arm, a line style a `line`.
-    'bars': the same for places that have no order or too few points for a line.
+    'bars': the same for places that have no order or too few points for a line; on a logarithmic axis, which suits
+        ratios, they stand on 1.
     'heat', 'contour': value over x and y, a panel an arm; 'contour' draws level lines of a smooth surface.
     'outcome': a metric of the summary, named like the chart, of each arm, against depth where it varies.
 

@@ -73,6 +73,20 @@ def test_bars_stand_side_by_side_at_whole_numbers(runs):
     np.testing.assert_allclose(bars, [(-0.2, 1.5), (0.2, 2.5), (0.8, 1.5), (1.2, 2.5)])
 
 
+def test_bars_of_ratios_stand_on_one(runs):
+    study = curves(runs, lambda arm, depth, seed: [("", 1, None, 4.0), ("", 2, None, 0.5)], kind="bars", log=("value",))
+    (ax,) = chart_figure(study, "c").axes
+    ends = {(bar.get_y(), bar.get_y() + bar.get_height()) for bar in ax.patches}
+    assert ends == {(1.0, 4.0), (1.0, 0.5)}
+
+
+def test_a_log_axis_of_less_than_a_factor_of_four_has_ticks(runs):
+    study = curves(runs, lambda arm, depth, seed: [("", x, None, 1.1 + 0.4 * x) for x in (0, 1)], log=("value",))
+    (ax,) = chart_figure(study, "c").axes
+    low, high = ax.get_ylim()
+    assert sum(low <= tick <= high for tick in ax.get_yticks()) >= 3
+
+
 def test_all_heat_maps_share_one_scale_of_colours(runs):
     def surface(arm, depth, seed):
         return [("", x, y, (1.0 if arm == "plain" else 100.0) * (1 + x + y)) for x in (0, 1, 2) for y in (0, 1)]

@@ -3,11 +3,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
 
+from skiplab.analysis.claims import read_claims
 from skiplab.analysis.runs import read_study
-from skiplab.analysis.tables import comparison_table, table_command
+from skiplab.analysis.tables import asked_metrics, comparison_table, table_command
 from skiplab.errors import SkiplabError
 
 
@@ -136,3 +138,12 @@ def test_the_terminal_table_fits_100_columns_and_lists_problems(fill, capsys):
 def test_a_study_without_a_finished_trial(runs, capsys):
     runs.trial(status="running")
     assert "no trials to compare yet" in shown(capsys, "s", runs.folder)
+
+
+def test_what_claims_ask_for_stands_behind_skill_and_loss(fill, claims_file):
+    runs = fill(effect=0.1, num_seeds=1)
+    study = read_study("s", runs.folder)
+    text = CLAIMS + "    evidence: [{metric: frechet, direction: lower}, {metric: never_measured, direction: lower}]\n"
+    names = asked_metrics(study, read_claims(claims_file(text)))
+    assert {"skill_train", "loss_val", "frechet"} <= set(study.metrics)
+    assert names == ["skill_train", "loss_val", "frechet"]

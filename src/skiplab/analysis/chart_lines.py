@@ -95,7 +95,8 @@ def _draw_bars(
 ) -> None:
     mean, low, high = _over_seeds(own, chart)
     at = np.array([places.index(x) for x in mean.index]) + offset
-    ax.bar(at, mean, width, **look)
+    foot = 1.0 if "value" in chart.log else 0.0
+    ax.bar(at, mean - foot, width, bottom=foot, **look)
     if own["key"].nunique() > 1:
         reach = np.clip([mean - low, high - mean], 0, None)
         ax.errorbar(at, mean, yerr=reach, fmt="none", ecolor=_NEUTRAL, elinewidth=min(1.0, 8 * width))

@@ -59,6 +59,12 @@ class Claims:
     claims: tuple[Claim, ...]
     sha256: str
 
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that claims and evidence ask for, each once."""
+        tests = [test for claim in self.claims for test in (claim.primary, *claim.evidence)]
+        return list(dict.fromkeys(test.contrast.metric for test in tests))
+
 
 def read_claims(path: Path) -> Claims:
     """Read and check a claims file.

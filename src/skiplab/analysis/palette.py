@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from skiplab.analysis.text import printable
 
@@ -102,8 +102,10 @@ def log_ticks(ax: Axes, axis: str) -> None:
     ticks.set_minor_formatter(NullFormatter())
 
 
-def _log_locator(low: float, high: float) -> LogLocator:
+def _log_locator(low: float, high: float) -> Locator:
     decades = math.log10(high / low)
+    if decades < 0.6:
+        return MaxNLocator(nbins=5)
     subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 3.0, 5.0, 7.0)
     return LogLocator(subs=subs, numticks=12)
 

@@ -21,7 +21,7 @@ from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table, unequal_arms
 from skiplab.analysis.runs import Problem, Study, read_study
 from skiplab.analysis.table_text import by_metric, caption, headings, text_rows
-from skiplab.analysis.tables import chosen_control, comparison_table
+from skiplab.analysis.tables import asked_metrics, chosen_control, comparison_table
 from skiplab.analysis.text import cell_text, level_text, printable
 from skiplab.analysis.verdict_text import asked, cell_line, headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
@@ -74,7 +74,7 @@ def write_report(study: Study, claims: Claims | None = None) -> Path:
         control=control,
         counts=_counts(study),
         verdicts=[_verdict(verdict) for verdict in judge(study, claims)] if claims else [],
-        tables=_tables(study, factor, control, arms),
+        tables=_tables(study, factor, control, arms, claims),
         figures=_figures(study, factor),
         arms=arms,
         samples=samples,
@@ -109,10 +109,13 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _tables(study: Study, factor: str, control: str, arms: Sequence[str]) -> list[dict[str, Any]]:
+def _tables(
+    study: Study, factor: str, control: str, arms: Sequence[str], claims: Claims | None
+) -> list[dict[str, Any]]:
     if not study.metrics:
         return []
-    table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None)
+    metrics = asked_metrics(study, claims) if claims else None
+    table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
     return [
         {
             "name": name,

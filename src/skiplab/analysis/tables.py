@@ -12,6 +12,7 @@ from rich.console import Console
 
 from skiplab.analysis import terminal
 from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.claims import Claims
 from skiplab.analysis.compare import Contrast, Paired, compare, scaled
 from skiplab.analysis.notes import notes, state_notes
 from skiplab.analysis.runs import Study, read_study
@@ -78,6 +79,12 @@ def comparison_table(
     frame = pd.DataFrame([row for row in rows if row is not None])
     frame.attrs = {"study": study.name, "factor": factor, "cell_factors": cell_factors(study, factor)}
     return frame
+
+
+def asked_metrics(study: Study, claims: Claims) -> list[str]:
+    """Skill and loss, then what the claims ask for, of what was measured."""
+    names = dict.fromkeys(["skill_train", "loss_val", *claims.metrics])
+    return [name for name in names if name in study.metrics]
 
 
 def chosen_control(arms: Sequence[str], control: str | None) -> str:

@@ -39,7 +39,7 @@ class BayesFloor(Evaluator):
         "loss_and_floor": Chart(
             title="Loss and its floor by noise level",
             words="Loss on validation images at each time, from clean (0) to noise (1), of the network and of the "
-            "exact denoiser, which nothing can beat but by chance; mean and range over seeds.",
+            "exact denoiser, which nothing can beat but by chance.",
             kind="lines",
             x="time",
             value="loss, validation images",

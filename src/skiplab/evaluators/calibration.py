@@ -50,7 +50,7 @@ class Calibration(Evaluator):
         "share_by_confidence": Chart(
             title="Images by confidence",
             words="Share of the validation images for which the network gives the class that it chooses about this "
-            "probability; mean and range over seeds.",
+            "probability.",
             kind="bars",
             x="confidence (middle of the bin)",
             value="share of images",

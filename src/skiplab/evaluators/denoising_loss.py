@@ -34,7 +34,7 @@ class DenoisingLoss(Evaluator):
         ),
         "loss_by_noise": Chart(
             title="Loss by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1); mean and range over seeds.",
+            words="Loss on validation images at each time, from clean (0) to noise (1).",
             kind="lines",
             x="time",
             value="loss, validation images",
@@ -43,7 +43,7 @@ class DenoisingLoss(Evaluator):
         "x0_error_by_noise": Chart(
             title="Error of the clean image by noise level",
             words="Squared error of the clean image that the output stands for, at each time, from clean (0) to noise "
-            "(1); mean and range over seeds. Comparable across what networks predict.",
+            "(1). Comparable across what networks predict.",
             kind="lines",
             x="time",
             value="squared error of the clean image",

@@ -42,7 +42,7 @@ class FrechetInfinity(Evaluator):
         "frechet_by_size": Chart(
             title="Frechet distance by number of samples",
             words="Distance of random subsets of the samples against one over their number; at 0 the value that a "
-            "straight line through them gives for infinitely many. Mean and range over seeds.",
+            "straight line through them gives for infinitely many.",
             kind="lines",
             x="1 / number of samples",
             value="Frechet distance",

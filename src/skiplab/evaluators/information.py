@@ -67,8 +67,8 @@ class Information(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "detail_by_block": Chart(
             title="How much of the clean image each block lets through",
-            words="Share of a frequency band of the clean image that is read back linearly after each block, before "
-            "training too; block 0 is the noisy input. Means over noise levels; mean and range over seeds.",
+            words="Share of a frequency band of the clean image that is read back linearly after each block, of the "
+            "high band before training too; block 0 is the noisy input. Means over noise levels.",
             kind="lines",
             x="block, from input to output",
             value="share read back",
@@ -76,7 +76,7 @@ class Information(Evaluator):
         "detail_by_noise": Chart(
             title="Fine detail by noise level",
             words="Share of the high band of the clean image that is read back linearly after the worst block and from "
-            "the noisy input, at each time, from clean (0) to noise (1); mean and range over seeds.",
+            "the noisy input, at each time, from clean (0) to noise (1).",
             kind="lines",
             x="time",
             value="share of the high band read back",
@@ -109,9 +109,9 @@ class Information(Evaluator):
         }
         measurements = [
             Measurement("detail_by_block", block, float(share), f"{who}, {band}")
-            for who, shares in (("trained", blocks), ("untrained", untrained))
+            for who, shares, shown in (("trained", blocks, BANDS), ("untrained", untrained, BANDS[-1:]))
             for block, by_band in enumerate(shares.mean(dim=1), start=1)
-            for band, share in zip(BANDS, by_band, strict=True)
+            for band, share in zip(shown, by_band[-len(shown) :], strict=True)
         ]
         measurements += [
             Measurement("detail_by_block", 0, float(share), f"trained, {band}")

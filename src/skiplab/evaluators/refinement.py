@@ -48,14 +48,14 @@ class Refinement(Evaluator):
         "error_by_block": Chart(
             title="How much of the answer each block knows",
             words="Error of a linear head that reads the target after each block, over the zero predictor's, before "
-            "training too; mean and range over seeds. Where every block refines, the line falls all the way.",
+            "training too. Where every block refines, the line falls all the way.",
             kind="lines",
             x="block, from input to output",
             value="error of the head",
         ),
         "gain_by_block": Chart(
             title="What each block adds to the answer",
-            words="Error of a linear head before the block less after it; mean over seeds. Above 0 the block refines, "
+            words="Error of a linear head before the block less after it. Above 0 the block refines, "
             "below 0 it takes away what was known.",
             kind="bars",
             x="block, from input to output",
