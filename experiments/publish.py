@@ -1,19 +1,22 @@
-"""Puts results into the documents: an experiment's figure and table, and the README's table of axes.
+"""Puts results into the documents: an experiment's figure and table, and the README's tables of options.
 
     python experiments/publish.py residual_in_diffusion quick    # after the study has run
 
 The figure goes to experiments/NAME/PROFILE.svg; verdicts and tables go between the `results` marks of
 experiments/NAME/README.md and, in short, of README.md where it has them; the options on disk go between the `axes`
-marks of README.md.
+and the `measurements` marks of README.md.
 """
 
 import argparse
+import inspect
 import io
 import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+from hydra.utils import get_object
 from rich.console import Console
 
 from skiplab.analysis.claims import read_claims
@@ -48,6 +51,23 @@ def axes() -> str:
             options = sorted(path.stem for path in (ROOT / "conf" / entry[1]).glob("*.yaml"))
             rows.append(f"| `{entry[1]}` | {entry[3]} | {', '.join(options)} |\n")
     return "".join(rows)
+
+
+def measurements() -> str:
+    """A row per instrument and evaluator on disk, with the first sentence of its docstring."""
+    parts = []
+    for axis, when in (("instrument", "during training"), ("evaluator", "afterwards, or on any saved record")):
+        rows = [f"| {axis} | measures {when} |", "| --- | --- |"]
+        for path in sorted((ROOT / "conf" / axis).glob("*.yaml")):
+            target = yaml.safe_load(path.read_text())[path.stem]["_target_"]
+            rows.append(f"| `{path.stem}` | {_first_sentence(get_object(target))} |")
+        parts.append("\n".join(rows) + "\n")
+    return "\n".join(parts)
+
+
+def _first_sentence(documented: type) -> str:
+    paragraph = inspect.getdoc(documented).split("\n\n")[0]
+    return " ".join(paragraph.split()).replace("|", "\\|")
 
 
 def in_short(verdicts: Sequence[Verdict]) -> str:
@@ -114,6 +134,7 @@ def main() -> None:
         short = in_short(verdicts) + table(study, ["skill_train"], chosen.control) + cost(study)
         between(ROOT / "README.md", mark, short)
     between(ROOT / "README.md", "axes", axes())
+    between(ROOT / "README.md", "measurements", measurements())
 
 
 if __name__ == "__main__":

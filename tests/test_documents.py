@@ -33,9 +33,10 @@ def test_file_map_matches_the_disk():
     assert folders <= named
 
 
-def test_table_of_axes_matches_the_disk():
+@pytest.mark.parametrize("table", ["axes", "measurements"])
+def test_tables_of_options_match_the_disk(table):
     publish = runpy.run_path(str(ROOT / "experiments" / "publish.py"))
-    assert README.split("<!-- axes -->\n")[1].split("<!-- /axes -->")[0] == publish["axes"]()
+    assert README.split(f"<!-- {table} -->\n")[1].split(f"<!-- /{table} -->")[0] == publish[table]()
 
 
 def test_pictures_and_links_exist():

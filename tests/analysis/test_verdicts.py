@@ -1,4 +1,5 @@
 import math
+import re
 
 import numpy as np
 import pytest
@@ -216,6 +217,24 @@ def test_evidence_on_the_other_side_contests(fill, claims_file):
     assert "contested: Frechet distance" in printed([verdict])
     agreeing = evidence.replace("higher", "lower")
     assert judged(fill(effect=0.15), claims_file(CLAIMS + agreeing))[0].word == "supported"
+
+
+def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
+    evidence = "    evidence: [{metric: frechet, direction: lower}, {metric: loss_val, direction: higher}]\n"
+    (verdict,) = judged(fill(effect=0.15), claims_file(CLAIMS + evidence))
+    shown = " ".join(printed([verdict], 300).split())
+    words = {item.paired.contrast.metric: item.word for item in verdict.evidence}
+    assert words == {"frechet": "supported", "loss_val": "contradicted"}
+    assert re.search(r"evidence, Frechet distance: long_skip \w+ supported ×\S+; long_skip \w+ supported ×", shown)
+    assert re.search(r"evidence, [^:]*validation[^:]*: long_skip \w+ contradicted -", shown)
+
+
+def test_evidence_of_a_failed_arm_has_no_size(runs, claims_file):
+    pairs(runs, [0.5, 0.51, 0.52], base=0.01)
+    evidence = "    evidence: [{metric: loss_val, direction: lower}]\n"
+    text = difference(extra=evidence).replace("claims:", "failed_below: 0.1\nclaims:")
+    (verdict,) = judged(runs, claims_file(text))
+    assert "supported (plain failed)" in " ".join(printed([verdict], 200).split())
 
 
 def test_a_claim_about_a_study_without_a_record_is_not_run(runs, claims_file):

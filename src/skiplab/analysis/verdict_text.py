@@ -123,6 +123,7 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
         parts.append(Text(printable(verdicts[0].question), style="bold"))
     for verdict in verdicts:
         parts += [Text(""), *_claim_texts(verdict), _cells_table(verdict.cells), *_cell_notes(verdict.cells)]
+        parts += [_indented(line) for line in _evidence_lines(verdict)]
         for item in verdict.contested_by:
             line = cell_line(item)
             found = f"{line.cell}: {line.word}, {line.effect} {line.interval}, n {line.n}"
@@ -130,6 +131,25 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
             parts.append(_indented(Text(printable(words), style="red")))
     parts += [Text(""), Text(f"claims file sha256 {verdicts[0].claims_sha256[:12]}", style="dim")]
     return Group(*parts)
+
+
+def _evidence_lines(verdict: Verdict) -> list[Text]:
+    """What each further measurement says, cell by cell; what tells its cells apart is named."""
+    found = []
+    for test in verdict.claim.evidence:
+        judged = [item for item in verdict.evidence if item.test == test]
+        line = Text(f"evidence, {printable(judged[0].paired.metric.label)}: ")
+        for position, item in enumerate(judged):
+            told_apart = {
+                name: level for name, level in item.cell.items() if any(o.cell[name] != level for o in judged)
+            }
+            where = f"{cell_text(told_apart)} " if told_apart else ""
+            line.append(f"{'; ' if position else ''}{printable(where)}")
+            line.append(item.word, style=_COLOURS.get(item.word, "default"))
+            effect = cell_line(item).effect
+            line.append(f" ({', '.join(item.failed)} failed)" if effect == "failed" else f" {effect}")
+        found.append(line)
+    return found
 
 
 def _claim_texts(verdict: Verdict) -> list[RenderableType]:
