@@ -121,7 +121,7 @@ def test_products_with_the_hessian_equal_differences_of_gradients(made, backbone
         return torch.cat([part.flatten() for part in found])
 
     expected = (gradient(1e-5) - gradient(-1e-5)) / 2e-5
-    loss = ProbeLoss(trained, Probe(num_images=NUM_IMAGES, num_levels=NUM_LEVELS))
+    loss = ProbeLoss(trained, Probe(num_images=NUM_IMAGES, num_levels=NUM_LEVELS), "train")
     found = loss.times_hessian(vector)
     assert float((found - expected).norm() / expected.norm()) < 1e-4
 

@@ -125,7 +125,7 @@ class Landscape(Evaluator):
         self.num_directions, self.num_eigenvalues = num_directions, num_eigenvalues
 
     def evaluate(self, trained: Trained) -> Result:
-        loss = ProbeLoss(trained, self.probe)
+        loss = ProbeLoss(trained, self.probe, "train")
         directions = [self.direction(trained, number) for number in range(self.num_directions)]
         steps = np.linspace(-self.radius, self.radius, self.num_points).tolist()
         along = torch.tensor([[_at(loss, (step, d)) for step in steps] for d in directions], dtype=torch.float64).log()
@@ -188,7 +188,5 @@ def filter_normalised(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*sh
 
 
 def _at(loss: ProbeLoss, *steps: tuple[float, Tensor]) -> float:
-    """The loss some steps away from the trained weights, within what float32 can hold."""
-    limits = torch.finfo(torch.float32)
-    value = loss(sum((step * direction for step, direction in steps), start=loss.weights))
-    return min(max(value, limits.tiny), limits.max) if math.isfinite(value) else limits.max
+    """The loss some steps away from the trained weights."""
+    return loss(sum((step * direction for step, direction in steps), start=loss.weights))

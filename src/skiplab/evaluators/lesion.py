@@ -1,5 +1,4 @@
 import itertools
-import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -11,11 +10,10 @@ from torch import Tensor, nn
 from skiplab.blocks.block import Join, Stage
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.probe import Probe, outputs
+from skiplab.evaluators.probe import Probe
+from skiplab.evaluators.probe_loss import ProbeLoss
 from skiplab.metrics import Metric
-from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
-from skiplab.training.seeding import keyed_generator
 
 _Block = Sequence[Join]
 
@@ -87,25 +85,26 @@ class Lesion(Evaluator):
         self.probe = Probe(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
-        intact = self.loss(trained)
+        loss = ProbeLoss(trained, self.probe, "val")
+        intact = loss(loss.weights)
+
+        def ratio(lesion: AbstractContextManager[None]) -> float:
+            with lesion:
+                return loss(loss.weights) / intact
+
         blocks, pairs = removable(trained.model), swappable(trained.model)
         ratios = {
-            "lesion_by_block": {
-                block[0].block_index + 1: self._ratio(trained, removed(stage, block), intact) for stage, block in blocks
-            },
-            "swap_by_pair": {
-                first[0].block_index + 1: self._ratio(trained, swapped(first, second), intact)
-                for first, second in pairs
-            },
+            "lesion_by_block": {block[0].block_index + 1: ratio(removed(stage, block)) for stage, block in blocks},
+            "swap_by_pair": {first[0].block_index + 1: ratio(swapped(first, second)) for first, second in pairs},
         }
         named = {"lesion_ratio": ratios["lesion_by_block"], "swap_ratio": ratios["swap_by_pair"]}
         every = {join.block_index + 1 for join in trained.model.modules() if isinstance(join, Join)}
         return Result(
             {name: statistics.geometric_mean(found.values()) for name, found in named.items() if found},
             measurements=[
-                Measurement(chart, number, ratio)
+                Measurement(chart, number, value)
                 for chart, found in ratios.items()
-                for number, ratio in sorted(found.items())
+                for number, value in sorted(found.items())
             ],
             details={
                 "loss": intact,
@@ -114,28 +113,6 @@ class Lesion(Evaluator):
                 "num_pairs_swapped": len(pairs),
             },
         )
-
-    @torch.no_grad()
-    def loss(self, trained: Trained) -> float:
-        """Of the network as it is now, on probes of validation images."""
-        objective, split = trained.objective, trained.data.val
-        if isinstance(objective, Denoising):
-            losses = [
-                objective.errors(outputs(objective, trained.model, noised), noised.target).double().mean().item()
-                for *_, noised in self.probe.noised(objective, split, "val")
-            ]
-            weights = self.probe.weights(objective).tolist()
-            found = sum(weight * loss for weight, loss in zip(weights, losses, strict=True)) / len(losses)
-        else:
-            images, labels = split.first(self.probe.num_images)
-            generator = keyed_generator(0, "lesion/loss", device=images.device)
-            found = objective.loss(trained.model, images, labels, generator).double().mean().item()
-        limits = torch.finfo(torch.float32)
-        return min(max(found, limits.tiny), limits.max) if math.isfinite(found) else limits.max
-
-    def _ratio(self, trained: Trained, lesion: AbstractContextManager[None], intact: float) -> float:
-        with lesion:
-            return self.loss(trained) / intact
 
 
 def removable(model: nn.Module) -> list[tuple[Stage, _Block]]:

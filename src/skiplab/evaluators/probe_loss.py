@@ -1,3 +1,5 @@
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -13,36 +15,40 @@ _BATCH = 256  # probes passed at once
 
 
 class ProbeLoss:
-    """The loss at fixed training images and noise as a function of all the weights, flattened, and its curvature.
+    """The loss at fixed images and noise as a function of all the weights, flattened, and its curvature.
 
         L(theta) = mean over images and levels of w(t) |F_theta(x_t, t) - target|^2 / dimensions,
 
     or the mean of the objective's own loss where that isn't denoising. The network is called, never written to; it
-    computes in its own precision, and the mean is taken in float64.
+    computes in its own precision, and the mean is taken in float64; a loss that overflows counts as the largest number
+    of float32, one that underflows as the smallest, so that all have a logarithm.
 
     Args:
         trained: the network and what it was trained on.
-        probe: which training images, and noise levels where there are any.
+        probe: how many images, and noise levels where there are any.
+        split: 'train' or 'val'.
     """
 
-    def __init__(self, trained: Trained, probe: Probe) -> None:
+    def __init__(self, trained: Trained, probe: Probe, split: str) -> None:
         self.model, self.objective = trained.model, trained.objective
         self.parameters = dict(trained.model.named_parameters())
         self.weights = torch.cat([parameter.detach().flatten() for parameter in self.parameters.values()])
-        split = trained.split("train")
+        images = trained.split(split)
         if isinstance(self.objective, Denoising):
-            probes = [noised for *_, noised in probe.noised(self.objective, split, "train")]
+            probes = [noised for *_, noised in probe.noised(self.objective, images, split)]
             level_weights = probe.weights(self.objective).to(trained.device)
             samples = [torch.cat(parts) for parts in zip(*probes, strict=True)]
             samples.append(level_weights.repeat_interleave(len(probes[0].x_t)))
         else:
-            samples = list(split.first(probe.num_images))
+            samples = list(images.first(probe.num_images))
         self.num_probes = len(samples[0])
         self._batches = list(zip(*(part.split(_BATCH) for part in samples), strict=True))
 
     @torch.no_grad()
     def __call__(self, weights: Float[Tensor, " weight"]) -> float:
-        return sum(self._sum(batch, weights).item() for batch in self._batches) / self.num_probes
+        mean = sum(self._sum(batch, weights).item() for batch in self._batches) / self.num_probes
+        limits = torch.finfo(torch.float32)
+        return min(max(mean, limits.tiny), limits.max) if math.isfinite(mean) else limits.max
 
     def times_hessian(self, vector: Float[Tensor, " weight"]) -> Float[Tensor, " weight"]:
         """H v, with H the second derivatives of L at the trained weights: the gradient of (dL/dtheta v)."""
