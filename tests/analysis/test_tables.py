@@ -9,6 +9,7 @@ from scipy import stats
 
 from skiplab.analysis.claims import read_claims
 from skiplab.analysis.runs import read_study
+from skiplab.analysis.table_text import by_metric, caption
 from skiplab.analysis.tables import asked_metrics, comparison_table, table_command
 from skiplab.errors import SkiplabError
 
@@ -147,3 +148,28 @@ def test_what_claims_ask_for_stands_behind_skill_and_loss(fill, claims_file):
     names = asked_metrics(study, read_claims(claims_file(text)))
     assert {"skill_train", "loss_val", "frechet"} <= set(study.metrics)
     assert names == ["skill_train", "loss_val", "frechet"]
+
+
+def test_a_cell_that_was_not_asked_for_a_metric_has_no_row(runs):
+    for depth in (4, 8):
+        for arm in ("plain", "identity"):
+            summary = {"skill_train": 0.5} | ({"frechet": 3.0} if depth == 4 else {})
+            runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary=summary)
+    table = comparison_table(read_study("s", runs.folder), metrics=["skill_train", "frechet"])
+    assert list(zip(table["metric"], table["depth"], strict=True)) == [
+        ("skill_train", 4),
+        ("skill_train", 8),
+        ("frechet", 4),
+    ]
+
+
+def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
+    for arm in ("plain", "identity"):
+        summary = {"loss_val": 0.5, "loss_area": 0.7, "loss_zero": 1.0, "loss_affine": 0.25}
+        runs.trial(choices={"connection": arm}, summary=summary)
+    table = comparison_table(read_study("s", runs.folder), metrics=["loss_val", "loss_area"])
+    captions = {name: caption(part) for name, part in by_metric(table)}
+    assert "zero predictor 1, best affine predictor 0.25" in captions["loss_val"].replace(".00", "").replace(
+        ".250", ".25"
+    )
+    assert "predictor" not in captions["loss_area"]

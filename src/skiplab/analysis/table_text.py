@@ -46,7 +46,7 @@ def caption(table: pd.DataFrame) -> str:
     """What the rows of one metric show: its label, which values are better, and the values of no network."""
     first = table.iloc[0]
     better = "" if first["better"] == "neither" else f", {first['better']} is better"
-    if str(first["metric"]).startswith("loss"):
+    if first["metric"] == "loss_val":
         found = [
             f"{words} {_range(table[name])}"
             for name, words in (("loss_zero", "zero predictor"), ("loss_affine", "best affine predictor"))

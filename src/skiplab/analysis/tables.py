@@ -128,8 +128,15 @@ def table_command(
 
 
 def _each(study: Study, factor: str, metrics: Sequence[str], arms: Sequence[str]) -> list[tuple[str, Cell, str]]:
-    found = cells(study, factor)
-    return [(metric, cell, arm) for metric in metrics for cell in found for arm in arms]
+    """Every metric in every cell that was measured there: a cell whose trials are done without it has no row."""
+    present = [(cell, in_cell(study, study.trials, cell)) for cell in cells(study, factor)]
+    return [
+        (metric, cell, arm)
+        for metric in metrics
+        for cell, trials in present
+        if trials[metric].notna().any() or (trials["status"] != "done").any()
+        for arm in arms
+    ]
 
 
 def _against(study: Study, factor: str, control: str, treatment: str, name: str, cell: Cell) -> dict[str, Any] | None:
