@@ -131,6 +131,20 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> N
     _print_summary(Path(folder))
 
 
+def status(study: str, runs_dir: str, watch: bool) -> None:
+    """Print where a study stands."""
+    from skiplab.sweeps.status import status_command
+
+    status_command(study, Path(runs_dir), watch)
+
+
+def doctor(runs_dir: str) -> None:
+    """Print what this machine has."""
+    from skiplab.sweeps.doctor import doctor_command
+
+    doctor_command(Path(runs_dir))
+
+
 def table(study: str, runs_dir: str, factor: str, control: str | None, metrics: Sequence[str] | None) -> None:
     """Print and write a study's comparison table."""
     from skiplab.analysis.tables import table_command
@@ -153,6 +167,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "train", help="one trial, or a sweep with -m: Hydra overrides such as connection=plain,identity", add_help=False
     )
+
+    command = commands.add_parser("status", help="what of a study is done, running, failed, left; time to go")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("--watch", action="store_true", help="keep showing it until nothing of it runs")
+    command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
+    command.set_defaults(run=lambda a: status(a.study, a.runs_dir, a.watch))
 
     command = commands.add_parser("evaluate", help="measure a saved record with other evaluators")
     command.add_argument("folder", metavar="RUN", help="the record's folder, runs/KEY")
@@ -179,6 +199,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--profile", default="quick", help="quick, standard or paper (default: quick)")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as run.runs_dir=/data/runs")
     command.set_defaults(run=lambda a: reproduce(a.experiment, a.profile, a.overrides))
+
+    command = commands.add_parser("doctor", help="what this machine has: cores, GPU, launchers, W&B, weights, data")
+    command.add_argument("--runs-dir", default="runs", help="where records would go (default: runs)")
+    command.set_defaults(run=lambda a: doctor(a.runs_dir))
     return parser
 
 

@@ -60,10 +60,10 @@ def _state(job: Job) -> tuple[str, float]:
     history = job.record.folder / "history.csv"
     if status != "running" or not history.exists():
         return status, 0.0
-    return status, min(1.0, _last_step(history) / job.config.trainer.max_steps)
+    return status, min(1.0, last_step(history) / job.config.trainer.max_steps)
 
 
-def _last_step(history) -> int:
+def last_step(history) -> int:
     """The step of the last complete row."""
     with history.open("rb") as file:
         file.seek(max(0, history.stat().st_size - 200))

@@ -1,0 +1,144 @@
+"""Where a study stands: what is done, running, broken off, failed, diverged, waiting, and the time to go."""
+
+import fcntl
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from skiplab.errors import SkiplabError
+from skiplab.sweeps.progress import last_step
+from skiplab.training.record import FINISHED, Record, study_folder
+
+STATES = ("done", "diverged", "running", "broken off", "failed", "unreadable", "waiting")
+_STYLES = {"done": "green", "running": "cyan", "failed": "red", "unreadable": "red", "diverged": "magenta"}
+_LONGEST_REASON = 160  # characters of a failure that are shown
+
+
+class Standing(NamedTuple):
+    """One trial of a study: its state, the share of its steps that is done, and what to know of it."""
+
+    key: str
+    state: str
+    share: float
+    note: str
+    content: dict[str, Any]
+
+
+def status_command(study: str, runs_dir: Path, watch: bool, every_seconds: float = 2.0) -> None:
+    """Print where a study stands, or keep printing until nothing of it runs.
+
+    Raises:
+        SkiplabError: where there is no such study.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    standings = read_standings(study, runs_dir)
+    with Live(render(study, standings), console=console, auto_refresh=False, transient=True) as live:
+        while watch and any(each.state == "running" for each in standings):
+            time.sleep(every_seconds)
+            standings = read_standings(study, runs_dir)
+            live.update(render(study, standings), refresh=True)
+    console.print(render(study, standings))
+
+
+def read_standings(study: str, runs_dir: Path) -> list[Standing]:
+    """All trials that a study lists.
+
+    Raises:
+        SkiplabError: where there is no such study.
+    """
+    path = study_folder(runs_dir, study) / "keys.txt"
+    if not path.exists():
+        names = sorted(found.parent.name for found in (runs_dir / "studies").glob("*/keys.txt"))
+        raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(names) or 'none yet'}")
+    return [_standing(Record(runs_dir, key)) for key in dict.fromkeys(path.read_text().split())]
+
+
+def _standing(record: Record) -> Standing:
+    try:
+        content = record.read()
+    except SkiplabError as error:
+        return Standing(record.key, "unreadable", 0.0, str(error), {})
+    status = content.get("status", "waiting")
+    if status in (*FINISHED, "waiting"):
+        note = f"at step {content['diverged_step']}" if status == "diverged" else ""
+        return Standing(record.key, status, float(status != "waiting"), note, content)
+    history, max_steps = record.folder / "history.csv", content["factors"]["trainer.max_steps"]
+    steps = last_step(history) if history.exists() else 0
+    share = min(1.0, steps / max_steps)
+    if status == "failed":
+        reason = (content["error"] or "no reason recorded").strip().splitlines()[-1]
+        return Standing(record.key, "failed", share, reason[:_LONGEST_REASON], content)
+    state = "running" if _held(record.folder / "lock") else "broken off"
+    return Standing(record.key, state, share, f"step {steps} of {max_steps}", content)
+
+
+def _held(lock: Path) -> bool:
+    """Whether a living process holds a trial; the system lets go of a dead one's lock."""
+    try:
+        with lock.open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def seconds_to_go(standings: Sequence[Standing]) -> float | None:
+    """Work that is left over the pace of what is done, by as many workers as trials run; None where unknown.
+
+    A trial's work is its blocks times channels times steps; of a trial that hasn't begun, the mean of the others'.
+    """
+    works = {each.key: _work(each) for each in standings if each.content}
+    taken = {each.key: each.content["provenance"]["wall_seconds"] for each in standings if each.state == "done"}
+    running = sum(each.state == "running" for each in standings)
+    if not taken or not running:
+        return None
+    mean = sum(works.values()) / len(works)
+    open_states = ("running", "broken off", "waiting")
+    left = sum(works.get(each.key, mean) * (1 - each.share) for each in standings if each.state in open_states)
+    return left * sum(taken.values()) / sum(works[key] for key in taken) / running
+
+
+def _work(standing: Standing) -> float:
+    factors = standing.content["factors"]
+    return float(factors["depth"] * factors["width"] * factors["trainer.max_steps"])
+
+
+def render(study: str, standings: Sequence[Standing]) -> Group:
+    """A line of counts, then a line for each trial that runs or needs a look."""
+    counts = Counter(each.state for each in standings)
+    words = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    left = seconds_to_go(standings)
+    ahead = "" if left is None else f"; about {_duration(left)} to go"
+    line = Text(f"study {study}: {len(standings)} trials, {words or 'none'}{ahead}")
+    shown = [each for each in standings if each.state not in ("done", "waiting")]
+    if not shown:
+        return Group(line)
+    table = Table("trial", "what", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for each in shown:
+        state = Text(each.state, style=_STYLES.get(each.state, "yellow"))
+        table.add_row(each.key, Text(_what(each, standings)), state, Text(each.note))
+    return Group(line, table)
+
+
+def _what(standing: Standing, standings: Sequence[Standing]) -> str:
+    """The choices and settings in which the study's trials differ."""
+    rows = [{**each.content["factors"], **each.content["choices"]} for each in standings if each.content]
+    own = {**standing.content.get("factors", {}), **standing.content.get("choices", {})}
+    varying = [name for name, value in own.items() if any(row.get(name) != value for row in rows)]
+    return " ".join(f"{name}={own[name]}" for name in sorted(varying, key=lambda name: (name == "seed", name)))
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
