@@ -90,25 +90,37 @@ def _print_summary(folder: Path) -> None:
 
 
 def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
-    """Run an experiment's sweep, judge its claims and write its report.
+    """Run an experiment's sweeps (all presets of its study), judge its claims and write its report.
 
     Raises:
         SkiplabError: where there is no such experiment or profile.
     """
     from skiplab.analysis.claims import read_claims
 
-    folder, presets = project_dir("experiments") / experiment, project_dir("conf") / "experiment"
-    claims, study = folder / "claims.yaml", f"{experiment}_{profile}"
+    claims, study = project_dir("experiments") / experiment / "claims.yaml", f"{experiment}_{profile}"
     if not claims.exists():
         names = sorted(path.parent.name for path in project_dir("experiments").glob("*/claims.yaml"))
         raise SkiplabError(f"unknown experiment {experiment!r}; valid: {', '.join(names)}")
-    if not (presets / f"{study}.yaml").exists():
-        found = sorted(path.stem.removeprefix(f"{experiment}_") for path in presets.glob(f"{experiment}_*.yaml"))
+    studies = _studies()
+    if study not in studies:
+        found = sorted(name.removeprefix(f"{experiment}_") for name in studies if name.startswith(f"{experiment}_"))
         raise SkiplabError(f"unknown profile {profile!r} of {experiment}; valid: {', '.join(found)}")
     read_claims(claims)  # a claims file that can't be read is told before anything is trained
-    train(["-m", f"experiment={study}", "hydra/launcher=joblib", f"run.study={study}", *overrides])
+    for preset in studies[study]:
+        train(["-m", f"experiment={preset}", "hydra/launcher=joblib", *overrides])
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     report(study, runs_dir, str(claims))
+
+
+def _studies() -> dict[str, list[str]]:
+    """The presets of each study, the shortest name first."""
+    import yaml
+
+    studies: dict[str, list[str]] = {}
+    paths = (project_dir("conf") / "experiment").glob("*.yaml")
+    for path in sorted(paths, key=lambda path: (len(path.stem), path.stem)):
+        studies.setdefault(yaml.safe_load(path.read_text())["run"]["study"], []).append(path.stem)
+    return studies
 
 
 def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> None:

@@ -21,4 +21,5 @@ def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
     trial = run_composed(compose_config(f"experiment={preset}", *chosen, *SHORT), tmp_path)
     assert trial.outcome.status == "done"
     assert trial.record.read()["step"] == 2
-    assert (tmp_path / "studies" / preset / "keys.txt").exists()
+    assert preset.startswith(content["run"]["study"])
+    assert (tmp_path / "studies" / content["run"]["study"] / "keys.txt").exists()
