@@ -225,6 +225,7 @@ def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
     shown = " ".join(printed([verdict], 300).split())
     words = {item.paired.contrast.metric: item.word for item in verdict.evidence}
     assert words == {"frechet": "supported", "loss_val": "contradicted"}
+    assert headline(verdict).endswith("; evidence contradicts it in 2 of 4 cells")
     assert re.search(r"evidence, Frechet distance: long_skip \w+ supported ×\S+; long_skip \w+ supported ×", shown)
     assert re.search(r"evidence, [^:]*validation[^:]*: long_skip \w+ contradicted -", shown)
 

@@ -38,13 +38,15 @@ class CellLine(NamedTuple):
 
 
 def headline(verdict: Verdict) -> str:
-    """The verdict in one line: its word, in how many cells, its marks."""
+    """The verdict in one line: its word, in how many cells, its marks, and how much evidence is against the claim."""
     total = len(verdict.cells)
     counted = f" in {verdict.num_supported} of {total} cells" if verdict.word.startswith("supported") else ""
     if verdict.word.startswith("mixed"):
         counted = f", {verdict.num_supported} of {total} supported"
     marks = f" ({', '.join(verdict.marks)})" if verdict.marks else ""
-    return f"{verdict.word}{counted}{marks}"
+    against = sum(item.word == "contradicted" for item in verdict.evidence)
+    evidence = f"; evidence contradicts it in {against} of {len(verdict.evidence)} cells" if against else ""
+    return f"{verdict.word}{counted}{marks}{evidence}"
 
 
 def asked(test_of: CellVerdict) -> str:

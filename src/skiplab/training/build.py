@@ -19,6 +19,7 @@ from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
 from skiplab.training.freezing import num_frozen
 from skiplab.training.parity import parity
+from skiplab.training.plan import chosen
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise
 
@@ -109,9 +110,9 @@ def build(config: DictConfig) -> Parts:
     sampler = maker(config.sampler)()
     if isinstance(objective, Denoising):
         sampler.check(objective)
-    for node in config.instrument.values():
+    for node in chosen(config.instrument).values():
         maker(node)()
-    evaluators = {name: maker(node)() for name, node in config.evaluator.items()}
+    evaluators = {name: maker(node)() for name, node in chosen(config.evaluator).items()}
     for name, evaluator in evaluators.items():
         evaluator.check(objective, data, name)
     if any(evaluator.needs_extractor for evaluator in evaluators.values()):

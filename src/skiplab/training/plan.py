@@ -7,15 +7,20 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.training.record import FINISHED
 
 
+def chosen(options: DictConfig) -> dict[str, DictConfig]:
+    """The instruments or evaluators of a list; a preset may hold settings of others, which say nothing then."""
+    return {name: node for name, node in options.items() if "_target_" in node}
+
+
 def asked_instruments(config: DictConfig) -> dict[str, Any]:
     """Each instrument's settings, as a record keeps them."""
-    return OmegaConf.to_container(config.instrument, resolve=True)
+    return {name: OmegaConf.to_container(node, resolve=True) for name, node in chosen(config.instrument).items()}
 
 
 def asked_evaluators(config: DictConfig) -> dict[str, Any]:
     """Each evaluator's settings with all else that its result depends on, as a record keeps them."""
     shared = {name: OmegaConf.to_container(config[name], resolve=True) for name in ("probe", "feature_extractor")}
-    settings = OmegaConf.to_container(config.evaluator, resolve=True)
+    settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in chosen(config.evaluator).items()}
     return {name: {"settings": node, **shared} for name, node in settings.items()}
 
 

@@ -20,7 +20,7 @@ from skiplab.training.build import Parts, build, maker
 from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
-from skiplab.training.plan import asked_instruments, missing_evaluators, nothing_left, unmeasured
+from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
 from skiplab.training.wandb_logger import log_outcome
@@ -114,7 +114,7 @@ def _complete(config: DictConfig, parts: Parts, record: Record, progress: bool) 
 def _train(config: DictConfig, parts: Parts, record: Record, logger: WandbLogger | None, progress: bool) -> str:
     """Train from the start or the last checkpoint, unless the weights are there; returns the status."""
     record.update(status="running", error=None)
-    instruments = {name: maker(node)() for name, node in config.instrument.items()}
+    instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
         parts.model.load_state_dict(load_file(record.weights))
         record.update(step=config.trainer.max_steps)
