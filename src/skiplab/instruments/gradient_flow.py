@@ -3,6 +3,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from skiplab.charts import Chart
@@ -104,23 +105,20 @@ class GradientFlow(Instrument):
         for handle in self._handles:
             handle.remove()
         layers, blocks = self._network.layers, self._network.blocks
-        places = [list(layer.module.parameters(recurse=False)) for layer in layers]
-        places += [block.parameters for block in blocks]
-        trained = list(dict.fromkeys(p for place in places for p in place if p.grad is not None))
-        squares = dict(zip(trained, _squares([p.grad for p in trained]), strict=True))
-        none = torch.zeros((), dtype=torch.float64, device=next(self._network.model.parameters()).device)
-        norms = [sum((squares[p] for p in place if p in squares), start=none).sqrt() for place in places]
-        self._layer_norms, self._block_norms = norms[: len(layers)], norms[len(layers) :]
-        self._activation_norms = [
-            sum(_squares(gradients), start=none).sqrt() / loss_scale for gradients in self._outputs
-        ]
+        parameters = [layer.module.parameters(recurse=False) for layer in layers]
+        parameters += [block.parameters for block in blocks]
+        weights = [[p.grad for p in place if p.grad is not None] for place in parameters]
+        found = _norms([*weights, *self._outputs], next(self._network.model.parameters()).device)
+        self._layer_norms = found[: len(layers)]
+        self._block_norms = found[len(layers) : len(weights)]
+        self._activation_norms = found[len(weights) :] / loss_scale
         self._outputs = []
 
     def after_update(self) -> list[Reading]:
         return [
-            Reading("weight_gradient_norm", self._network.layers, self._layer_norms),
-            Reading("activation_gradient_norm", self._network.layers, self._activation_norms),
-            Reading("block_gradient_norm", self._network.blocks, self._block_norms),
+            Reading("weight_gradient_norm", self._network.layers, self._layer_norms.unbind()),
+            Reading("activation_gradient_norm", self._network.layers, self._activation_norms.unbind()),
+            Reading("block_gradient_norm", self._network.blocks, self._block_norms.unbind()),
         ]
 
     def summarise(self, log: TrainingLog) -> dict[str, float]:
@@ -139,8 +137,13 @@ class GradientFlow(Instrument):
         }
 
 
-def _squares(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The sum of each tensor's squares, in float64."""
+def _norms(places: Sequence[Sequence[Tensor]], device: torch.device) -> Float[Tensor, " place"]:
+    """The Euclidean norm of all tensors of each place together, in float64; 0 where there are none."""
+    tensors = list(dict.fromkeys(tensor for place in places for tensor in place))
     if not tensors:
-        return []
-    return list(torch._foreach_pow(torch._foreach_norm(list(tensors), 2, dtype=torch.float64), 2))
+        return torch.zeros(len(places), dtype=torch.float64, device=device)
+    squares = torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64)).square()
+    number = {tensor: index for index, tensor in enumerate(tensors)}
+    pairs = [(index, number[tensor]) for index, place in enumerate(places) for tensor in place]
+    at, of = torch.tensor(pairs, device=device).T
+    return torch.zeros(len(places), dtype=torch.float64, device=device).index_add_(0, at, squares[of]).sqrt()
