@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from skiplab.sweeps.job import Job, check, report
+from skiplab.sweeps.preview import preview
 from skiplab.sweeps.progress import follow
 from skiplab.training.record import join_study
 
@@ -38,6 +39,9 @@ class SkiplabSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         jobs = self._compose([f"{name}={value}" for name, value in self.params.items()] + arguments)
         runs_dir, study = jobs[0].record.runs_dir, jobs[0].config.run.study
+        if jobs[0].config.run.dry_run:
+            preview(jobs)
+            return []
         open_jobs = [job for job in jobs if job.left]
         num_done = len(jobs) - len(open_jobs)
         print(f"study {study}: {len(jobs)} trials, {num_done} already done, {len(open_jobs)} to train")

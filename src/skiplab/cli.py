@@ -35,7 +35,7 @@ def train_main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train(arguments: list[str]) -> None:
-    """Run the Hydra application on these arguments.
+    """Run the Hydra application on these arguments; `--dry-run` stands for run.dry_run=true.
 
     Raises:
         SkiplabError: where the overrides are wrong, or a trial failed.
@@ -46,7 +46,7 @@ def train(arguments: list[str]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be explained in one place
     application = hydra.main(version_base="1.3", config_path=str(project_dir("conf")), config_name="train")(_task)
     before = sys.argv
-    sys.argv = ["skiplab-train", *arguments]
+    sys.argv = ["skiplab-train", *("run.dry_run=true" if word == "--dry-run" else word for word in arguments)]
     try:
         application()
     except HydraException as error:
@@ -60,10 +60,15 @@ def _task(config):
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from skiplab.sweeps.job import Job
+    from skiplab.sweeps.preview import preview
     from skiplab.training.quiet import quiet
     from skiplab.training.trial import run_trial
 
     quiet()
+    if config.run.dry_run:
+        preview([Job.of([], config)])
+        return {}
     runtime = HydraConfig.get()
     alone = runtime.mode != RunMode.MULTIRUN
     choices = {axis: option for axis, option in runtime.runtime.choices.items() if axis in config}

@@ -59,10 +59,11 @@ def read_standings(study: str, runs_dir: Path) -> list[Standing]:
     if not path.exists():
         names = sorted(found.parent.name for found in (runs_dir / "studies").glob("*/keys.txt"))
         raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(names) or 'none yet'}")
-    return [_standing(Record(runs_dir, key)) for key in dict.fromkeys(path.read_text().split())]
+    return [standing(Record(runs_dir, key)) for key in dict.fromkeys(path.read_text().split())]
 
 
-def _standing(record: Record) -> Standing:
+def standing(record: Record) -> Standing:
+    """What became of a trial so far."""
     try:
         content = record.read()
     except SkiplabError as error:
@@ -119,7 +120,7 @@ def render(study: str, standings: Sequence[Standing]) -> Group:
     counts = Counter(each.state for each in standings)
     words = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     left = seconds_to_go(standings)
-    ahead = "" if left is None else f"; about {_duration(left)} to go"
+    ahead = "" if left is None else f"; about {duration(left)} to go"
     line = Text(f"study {study}: {len(standings)} trials, {words or 'none'}{ahead}")
     shown = [each for each in standings if each.state not in ("done", "waiting")]
     if not shown:
@@ -139,6 +140,7 @@ def _what(standing: Standing, standings: Sequence[Standing]) -> str:
     return " ".join(f"{name}={own[name]}" for name in sorted(varying, key=lambda name: (name == "seed", name)))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words, in the unit that suits them."""
     minutes, hours = seconds / 60, seconds / 3600
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"

@@ -1,0 +1,76 @@
+"""What a sweep would do: its grid, what is done, what is left, how long that takes, what each trial costs."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from skiplab.sweeps.job import Job
+from skiplab.sweeps.status import duration, standing
+
+_LEFT = {
+    "broken off": "resumes",
+    "failed": "tried again",
+    "running": "running",
+    "done": "measured again",  # with evaluators that its record lacks
+}
+_MOST_ROWS = 40  # of a grid that is printed
+_COSTS = {
+    "num_parameters": "parameters",
+    "flops_per_sample": "FLOPs",
+    "activation_bytes_per_sample": "activation bytes",
+}
+
+
+def preview(jobs: Sequence[Job]) -> None:
+    """Print the grid; every trial that is left is built once, so that what can't work is refused here.
+
+    Raises:
+        SkiplabError: where a trial can't be built.
+    """
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    states = [_state(job) for job in jobs]
+    table = Table("trial", "overrides", "state", *_COSTS.values(), box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for job, state in list(zip(jobs, states, strict=True))[:_MOST_ROWS]:
+        costs = _costs(job)
+        numbers = [f"{costs[name]:,}" for name in _COSTS]
+        words = [word for word in job.overrides if any(word not in other.overrides for other in jobs)]
+        table.add_row(job.record.key, Text(" ".join(words)), state, *numbers)
+    console.print(table)
+    if len(jobs) > _MOST_ROWS:
+        console.print(f"and {len(jobs) - _MOST_ROWS} more trials")
+    counts = Counter(states)
+    words = ", ".join(f"{count} {state}" for state, count in counts.items())
+    trials = "1 trial" if len(jobs) == 1 else f"{len(jobs)} trials"
+    console.print(f"{trials}: {words}; {_time(jobs)}", soft_wrap=True)
+
+
+def _state(job: Job) -> str:
+    found = standing(job.record).state
+    if not job.left:
+        return found
+    return "left" if job.config.run.rerun else _LEFT.get(found, "left")
+
+
+def _costs(job: Job) -> dict[str, Any]:
+    """What the parity report says of a trial: from its record, or of its network, built for the purpose."""
+    from skiplab.training.build import build
+
+    return job.record.read().get("parity") or build(job.config).costs
+
+
+def _time(jobs: Sequence[Job]) -> str:
+    """The work that is left at the pace of the grid's own trials that are done."""
+    done = [job for job in jobs if not job.left]
+    seconds = sum(job.record.read()["provenance"]["wall_seconds"] for job in done)
+    left = sum(job.cost for job in jobs if job.left)
+    if not left:
+        return "nothing left to train"
+    if not seconds:
+        return "time unknown until one of them is done"
+    return f"about {duration(left * seconds / sum(job.cost for job in done))} of one worker's time left"

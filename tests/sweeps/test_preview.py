@@ -1,0 +1,48 @@
+"""A dry run prints the grid, what is done and what is left, with costs and time; nothing is written."""
+
+from pathlib import Path
+
+import pytest
+
+from skiplab.cli import main
+from tiny_trials import TINY
+
+GRID = ["train", "-m", *TINY, "connection=plain,identity", "seed=0,1"]
+
+
+def shown(arguments: list[str], runs_dir: Path, capsys: pytest.CaptureFixture) -> str:
+    main([*arguments, f"run.runs_dir={runs_dir}"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_grid_that_was_never_run(tmp_path, capsys) -> None:
+    found = shown([*GRID, "--dry-run"], tmp_path / "runs", capsys)
+    assert "4 trials: 4 left; time unknown until one of them is done" in found
+    for words in ("connection=plain seed=0", "connection=identity seed=1", "parameters", "FLOPs"):
+        assert words in found
+    assert "width=8" not in found, "all trials share it"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_grid_that_is_half_done(tmp_path, capsys) -> None:
+    main(["train", *TINY, "connection=plain", "seed=0", f"run.runs_dir={tmp_path}"])
+    before = sorted(path for path in tmp_path.rglob("*"))
+    found = shown([*GRID, "--dry-run"], tmp_path, capsys)
+    assert "4 trials: 1 done, 3 left; about " in found
+    assert "of one worker's time left" in found
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+def test_a_trial_that_lacks_an_evaluator_is_measured_again(tmp_path, capsys) -> None:
+    alone = ["train", *TINY]
+    main([*alone, f"run.runs_dir={tmp_path}"])
+    capsys.readouterr()
+    assert "1 trial: 1 done; nothing left to train" in shown([*alone, "--dry-run"], tmp_path, capsys)
+    more = [*alone, "evaluator=[denoising_loss,baselines]", "--dry-run"]
+    assert "1 trial: 1 measured again;" in shown(more, tmp_path, capsys)
+
+
+def test_what_cant_be_built_is_refused(tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", *TINY, "depth=5", "--dry-run", f"run.runs_dir={tmp_path / 'runs'}"])
+    assert "depth=5 is impossible" in capsys.readouterr().err
