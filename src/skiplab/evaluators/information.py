@@ -92,11 +92,7 @@ class Information(Evaluator):
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
         super().check(objective, data, name)
-        if len(data.train.shape) != 3 or min(data.train.shape[1:]) < 6:
-            raise SkiplabError(
-                f"evaluator={name} reads frequency bands of images of at least 6 pixels a side, the data has shape "
-                f"{data.train.shape}; leave it out of evaluator=[...]"
-            )
+        require_bands(data, f"evaluator={name} reads")
 
     def evaluate(self, trained: Trained) -> Result:
         blocks, from_input = self.shares(trained.model, trained)
@@ -175,6 +171,19 @@ def read(
 def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[Tensor]:
     stages = stage_streams(trained.objective, model, [noised])
     return [stream for _, *streams in stages for stream in streams]
+
+
+def require_bands(data: Dataset, asker: str) -> None:
+    """Refuse, in a sentence that begins with `asker`, data whose images hold no frequency bands.
+
+    Raises:
+        SkiplabError: where the data are no images of at least 6 pixels a side.
+    """
+    if len(data.train.shape) != 3 or min(data.train.shape[1:]) < 6:
+        raise SkiplabError(
+            f"{asker} frequency bands of images of at least 6 pixels a side, the data has shape {data.train.shape}; "
+            "leave it out of evaluator=[...]"
+        )
 
 
 def bands(images: Float[Tensor, "sample channel height width"]) -> Float[Tensor, "sample band_channel height width"]:

@@ -10,7 +10,7 @@ from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.information import BANDS, band_energies, bands
+from skiplab.evaluators.information import BANDS, band_energies, bands, require_bands
 from skiplab.metrics import Metric
 from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.objectives.objective import Objective
@@ -99,11 +99,7 @@ class RoundTrip(Evaluator):
             SkiplabError: where the objective is another, or the data are no images of at least 6 pixels a side.
         """
         super().check(objective, data, name)
-        if len(data.train.shape) != 3 or min(data.train.shape[1:]) < 6:
-            raise SkiplabError(
-                f"evaluator={name} measures frequency bands of images of at least 6 pixels a side, the data has shape "
-                f"{data.train.shape}; leave it out of evaluator=[...]"
-            )
+        require_bands(data, f"evaluator={name} measures")
 
     def evaluate(self, trained: Trained) -> Result:
         clean = trained.data.val.first(self.num_images).images

@@ -122,8 +122,7 @@ class GradientFlow(Instrument):
         ]
 
     def summarise(self, log: TrainingLog) -> dict[str, float]:
-        readings = log.readings
-        layers = readings[readings["quantity"] == "weight_gradient_norm"]["value"]
+        readings, layers = log.readings, log.of("weight_gradient_norm")
         summary = {} if layers.empty else {"gradient_below_floor": float((layers <= self.floor).mean())}
         blocks = readings[readings["quantity"] == "block_gradient_norm"]
         with np.errstate(divide="ignore"):

@@ -97,17 +97,14 @@ class GradientNoise(Instrument):
         return self._readings
 
     def summarise(self, log: TrainingLog) -> dict[str, float]:
-        readings = log.readings
-        cosines = readings[
-            (readings["quantity"] == "gradient_cosine") & readings["path"].str.contains(".branch.", regex=False)
-        ]["value"]
+        cosines = log.inside_blocks("gradient_cosine")
         if cosines.empty:
             return {}
-        totals = readings.groupby("quantity")["value"].sum()
+        product, difference = log.of("gradient_product").sum(), log.of("gradient_difference").sum()
         summary = {"gradient_agreement": float(cosines.mean())}
-        if totals["gradient_product"] <= 0:
+        if product <= 0:
             return summary
-        noise = totals["gradient_difference"] / 2 / totals["gradient_product"]
+        noise = difference / 2 / product
         return summary | {"gradient_noise_scale": float(log.batch_size * noise)}
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 from torch import Tensor
 
@@ -44,6 +45,20 @@ class TrainingLog:
     zero_loss: float
     max_steps: int
     batch_size: int
+
+    def of(self, quantity: str) -> pd.Series:
+        """All values of a quantity."""
+        return self.readings.loc[self.readings["quantity"] == quantity, "value"]
+
+    def inside_blocks(self, quantity: str) -> pd.Series:
+        """The values of a quantity of the layers of branches."""
+        return self.of(quantity)[self.readings["path"].str.contains(".branch.", regex=False)]
+
+
+def geometric_mean(values: pd.Series) -> float:
+    """0 where a value is."""
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.log(values).mean()))
 
 
 class Instrument:

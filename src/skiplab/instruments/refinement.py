@@ -1,12 +1,11 @@
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import Tensor
 from torch.nn import functional as F
 
 from skiplab.blocks.block import Join
 from skiplab.charts import Chart
-from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
 from skiplab.layers import JoinPlace, Network
 from skiplab.metrics import Metric
 
@@ -103,12 +102,10 @@ class Refinement(Instrument):
         return self._readings
 
     def summarise(self, log: TrainingLog) -> dict[str, float]:
-        by_quantity = dict(iter(log.readings.groupby("quantity")["value"]))
-        if "alignment" not in by_quantity:
+        alignments, sizes = log.of("alignment"), log.of("relative_update")
+        if alignments.empty:
             return {}
-        with np.errstate(divide="ignore"):
-            size = float(np.exp(np.log(by_quantity["relative_update"]).mean()))
-        return {"update_alignment": float(by_quantity["alignment"].mean()), "update_size": size}
+        return {"update_alignment": float(alignments.mean()), "update_size": geometric_mean(sizes)}
 
 
 def _is_stream(join: Join, memory: Any) -> bool:

@@ -1,12 +1,11 @@
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
 from skiplab.layers import Network
 from skiplab.metrics import Metric
 
@@ -114,14 +113,10 @@ class Signal(Instrument):
         return [Reading(name, layers, found) for name, found in zip(names, values, strict=True)]
 
     def summarise(self, log: TrainingLog) -> dict[str, float]:
-        inside = log.readings[log.readings["path"].str.contains(".branch.", regex=False)]
-        ranks = inside[inside["quantity"] == "effective_rank"]["value"]
+        ranks, dead = log.inside_blocks("effective_rank"), log.inside_blocks("dead_fraction")
         if ranks.empty:
             return {}
-        with np.errstate(divide="ignore"):
-            rank = float(np.exp(np.log(ranks).mean()))
-        dead = inside[inside["quantity"] == "dead_fraction"]["value"]
-        return {"effective_rank_blocks": rank, "dead_share": float(dead.mean())}
+        return {"effective_rank_blocks": geometric_mean(ranks), "dead_share": float(dead.mean())}
 
 
 def _channels(tensor: Tensor, module: nn.Module) -> Tensor:

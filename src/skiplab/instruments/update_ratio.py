@@ -1,12 +1,11 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skiplab.charts import Chart
-from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
 from skiplab.layers import Network
 from skiplab.metrics import Metric
 
@@ -80,5 +79,4 @@ class UpdateRatio(Instrument):
         first = readings[(readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)]["value"]
         if first.empty:
             return {}
-        with np.errstate(divide="ignore"):
-            return {"update_ratio_first_block": float(np.exp(np.log(first).mean()))}
+        return {"update_ratio_first_block": geometric_mean(first)}
