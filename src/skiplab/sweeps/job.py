@@ -29,12 +29,24 @@ class Job(NamedTuple):
     @property
     def cost(self) -> float:
         """Blocks times channels times steps, for order and time to go."""
-        return float(self.config.depth * self.config.width * self.config.trainer.max_steps)
+        return work(self.config.depth, self.config.width, self.config.trainer.max_steps)
+
+    @property
+    def kind(self) -> str:
+        """The same for trials that differ in their seed alone: what one of them costs, and may be refused for."""
+        config = self.config.copy()
+        config.seed = 0
+        return trial_key(config)
 
     @property
     def left(self) -> bool:
         """Whether there is anything to do for it."""
         return self.config.run.rerun or not nothing_left(self.config, self.record.read())
+
+
+def work(depth: int, width: int, max_steps: int) -> float:
+    """What a trial's time is about proportional to."""
+    return float(depth * width * max_steps)
 
 
 def check(jobs: Sequence[Job]) -> None:
@@ -43,10 +55,8 @@ def check(jobs: Sequence[Job]) -> None:
 
     kinds: set[str] = set()
     for job in jobs:
-        config = job.config.copy()
-        config.seed = 0
-        if (kind := trial_key(config)) not in kinds:
-            kinds.add(kind)
+        if job.kind not in kinds:
+            kinds.add(job.kind)
             try:
                 build(job.config)
             except SkiplabError as error:

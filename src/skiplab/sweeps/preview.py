@@ -28,17 +28,16 @@ _COSTS = {
 
 
 def preview(jobs: Sequence[Job]) -> None:
-    """Print the grid; every trial that is left is built once, so that what can't work is refused here.
+    """Print the grid; of each kind of trial one is built, unless it has a record, so that what can't work is refused.
 
     Raises:
         SkiplabError: where a trial can't be built.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
-    states = [_state(job) for job in jobs]
+    states, costs = [_state(job) for job in jobs], _costs(jobs)
     table = Table("trial", "overrides", "state", *_COSTS.values(), box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for job, state in list(zip(jobs, states, strict=True))[:_MOST_ROWS]:
-        costs = _costs(job)
-        numbers = [f"{costs[name]:,}" for name in _COSTS]
+        numbers = [f"{costs[job.kind][name]:,}" for name in _COSTS]
         words = [word for word in job.overrides if any(word not in other.overrides for other in jobs)]
         table.add_row(job.record.key, Text(" ".join(words)), state, *numbers)
     console.print(table)
@@ -57,11 +56,15 @@ def _state(job: Job) -> str:
     return "left" if job.config.run.rerun else _LEFT.get(found, "left")
 
 
-def _costs(job: Job) -> dict[str, Any]:
-    """What the parity report says of a trial: from its record, or of its network, built for the purpose."""
+def _costs(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+    """What the parity report says of each kind of trial: from a record, or of a network built for the purpose."""
     from skiplab.training.build import build
 
-    return job.record.read().get("parity") or build(job.config).costs
+    found: dict[str, dict[str, Any]] = {}
+    for job in jobs:
+        if job.kind not in found:
+            found[job.kind] = job.record.read().get("parity") or build(job.config).costs
+    return found
 
 
 def _time(jobs: Sequence[Job]) -> str:

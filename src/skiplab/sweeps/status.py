@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.errors import SkiplabError
+from skiplab.sweeps.job import work
 from skiplab.sweeps.progress import last_step
 from skiplab.training.record import FINISHED, Record, study_folder
 
@@ -112,7 +113,7 @@ def seconds_to_go(standings: Sequence[Standing]) -> float | None:
 
 def _work(standing: Standing) -> float:
     factors = standing.content["factors"]
-    return float(factors["depth"] * factors["width"] * factors["trainer.max_steps"])
+    return work(factors["depth"], factors["width"], factors["trainer.max_steps"])
 
 
 def render(study: str, standings: Sequence[Standing]) -> Group:
