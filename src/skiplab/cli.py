@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from skiplab import __version__
-from skiplab.errors import SkiplabError
+from skiplab.errors import Interrupted, SkiplabError
 from skiplab.paths import project_dir
 
 
@@ -224,11 +224,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _explain(run: Callable[[], None]) -> None:
-    """Show a user's mistake as one message and exit with 1."""
+    """Show a mistake or a signal as one message; exit with 1, or for a signal with 128 + its number."""
     try:
         run()
     except SkiplabError as error:
         _stop(error)
+    except Interrupted as stop:
+        print(f"skiplab: stopped by {stop}; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(128 + stop.signum) from None
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -13,6 +13,7 @@ from skiplab.instruments.observer import Observer
 from skiplab.layers import places
 from skiplab.training.build import Parts, maker
 from skiplab.training.freezing import frozen
+from skiplab.training.interrupt import Interruption, StopWhenTold
 from skiplab.training.module import AblationModule
 from skiplab.training.record import Record, write_atomically
 from skiplab.training.recorder import Recorder
@@ -26,9 +27,12 @@ def zero_loss(parts: Parts) -> float:
     return parts.objective.zero_loss(*parts.data.train.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
 
 
-def latest_checkpoint(record: Record) -> Path | None:
-    found = sorted(record.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns)
-    return found[-1] if found else None
+def keep_latest_checkpoint(record: Record) -> Path | None:
+    """The latest checkpoint; older ones are removed, since one is left behind by each signal."""
+    *older, newest = sorted(record.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns) or [None]
+    for path in older:
+        path.unlink()
+    return newest
 
 
 def fit(
@@ -37,6 +41,7 @@ def fit(
     record: Record,
     instruments: Mapping[str, Instrument],
     logger: Logger | None,
+    interruption: Interruption,
     *,
     progress: bool,
 ) -> dict[str, int | None]:
@@ -45,7 +50,8 @@ def fit(
     Returns the record's fields step and diverged_step.
 
     Raises:
-        RuntimeError: where the trainer stopped early without divergence.
+        Interrupted: a signal ended training; a checkpoint is there.
+        RuntimeError: where the trainer stopped early without divergence or signal.
     """
     split = parts.data.train
     earlier = _losses_so_far(record)
@@ -76,12 +82,22 @@ def fit(
         if recorder.diverged_step is not None:  # it was killed before its record could say so
             return {"step": max(earlier) + 1, "diverged_step": recorder.diverged_step}
         trainer = maker(config.trainer)(
-            [recorder, observer], logger, record.checkpoints, config.run.checkpoint_every_steps, progress
+            [recorder, observer, StopWhenTold(interruption)],
+            logger,
+            record.checkpoints,
+            config.run.checkpoint_every_steps,
+            progress,
         )
-        with frozen(parts.model, config.frozen_share):
-            trainer.fit(module, ckpt_path=latest_checkpoint(record), weights_only=True)
+        try:
+            with frozen(parts.model, config.frozen_share):
+                trainer.fit(module, ckpt_path=keep_latest_checkpoint(record), weights_only=True)
+        finally:
+            interruption.training = False
+    keep_latest_checkpoint(record)
     parts.model.eval()
     if recorder.diverged_step is None:
+        if trainer.global_step < trainer.max_steps:
+            interruption.check()
         if trainer.global_step != trainer.max_steps:
             raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
         weights = {name: tensor.contiguous() for name, tensor in parts.model.state_dict().items()}

@@ -15,9 +15,10 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from safetensors.torch import load_file
 
-from skiplab.errors import SkiplabError
+from skiplab.errors import Interrupted, SkiplabError
 from skiplab.training.build import Parts, build, maker
 from skiplab.training.fit import fit, zero_loss
+from skiplab.training.interrupt import Interruption, interruptible
 from skiplab.training.key import factors, trial_key
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
@@ -38,6 +39,8 @@ class Outcome(NamedTuple):
 def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) -> Outcome:
     """Bring a trial to its end: skip what is done, resume what was broken off, train what is new.
 
+    SIGTERM, SIGINT and SIGUSR2 end it within a step, with a checkpoint and the status 'interrupted'.
+
     Args:
         config: the composed configuration.
         choices: the option chosen on each axis.
@@ -45,6 +48,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
 
     Raises:
         SkiplabError: a user's mistake, before anything is written; or the trial failed, with its reason.
+        Interrupted: a signal ended it.
     """
     runs_dir = Path(config.run.runs_dir)
     record = Record(runs_dir, trial_key(config))
@@ -54,13 +58,13 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
         return Outcome(record.key, content["status"], "already done", unmeasured(config, content))
     parts = build(config)
     torch.set_num_threads(config.num_threads)
-    with record.locked():
+    with record.locked(), interruptible() as interruption:
         if config.run.rerun and record.read():
             record.set_aside()
         join_study(runs_dir, config.run.study, [record.key])
         with explain_unwritable(runs_dir):
             action = _begin(config, choices, parts, record)
-            status = _complete(config, parts, record, progress)
+            status = _complete(config, parts, record, interruption, progress)
     return Outcome(record.key, status, action, unmeasured(config, record.read()))
 
 
@@ -95,12 +99,13 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
     return "trained"
 
 
-def _complete(config: DictConfig, parts: Parts, record: Record, progress: bool) -> str:
+def _complete(config: DictConfig, parts: Parts, record: Record, interruption: Interruption, progress: bool) -> str:
     """Train where the record isn't trained, then evaluate what is missing; returns the final status."""
     status = record.read()["status"]
     with _account(record), _wandb_run(config, record) as logger:
         if status not in FINISHED:
-            status = _train(config, parts, record, logger, progress)
+            status = _train(config, parts, record, logger, interruption, progress)
+            interruption.check()
         elif status == "done":
             parts.model.load_state_dict(load_file(record.weights))
         pictures = {}
@@ -111,7 +116,14 @@ def _complete(config: DictConfig, parts: Parts, record: Record, progress: bool) 
     return status
 
 
-def _train(config: DictConfig, parts: Parts, record: Record, logger: WandbLogger | None, progress: bool) -> str:
+def _train(
+    config: DictConfig,
+    parts: Parts,
+    record: Record,
+    logger: WandbLogger | None,
+    interruption: Interruption,
+    progress: bool,
+) -> str:
     """Train from the start or the last checkpoint, unless the weights are there; returns the status."""
     record.update(status="running", error=None)
     instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
@@ -119,7 +131,7 @@ def _train(config: DictConfig, parts: Parts, record: Record, logger: WandbLogger
         parts.model.load_state_dict(load_file(record.weights))
         record.update(step=config.trainer.max_steps)
     else:
-        record.update(**fit(config, parts, record, instruments, logger, progress=progress))
+        record.update(**fit(config, parts, record, instruments, logger, interruption, progress=progress))
     diverged = record.read()["diverged_step"] is not None
     summarise(instruments, read_log(config, record, zero_loss(parts)), record, diverged=diverged)
     return "diverged" if diverged else "done"
@@ -153,6 +165,12 @@ def _account(record: Record) -> Iterator[None]:
 
     try:
         yield
+    except Interrupted as stop:
+        left = record.read()
+        if left["status"] not in FINISHED:
+            left |= {"status": "interrupted", "error": f"{stop}; the same command resumes it"}
+        record.update(status=left["status"], error=left["error"], provenance=spent())
+        raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             raise  # nothing can be recorded; the trial resumes from its last checkpoint
