@@ -10,10 +10,11 @@ from safetensors.torch import save
 
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
+from skiplab.interruption import Interruption
 from skiplab.layers import places
 from skiplab.training.build import Parts, maker
 from skiplab.training.freezing import frozen
-from skiplab.training.interrupt import Interruption, StopWhenTold
+from skiplab.training.interrupt import StopWhenTold
 from skiplab.training.module import AblationModule
 from skiplab.training.record import Record, write_atomically
 from skiplab.training.recorder import Recorder
@@ -92,7 +93,7 @@ def fit(
             with frozen(parts.model, config.frozen_share):
                 trainer.fit(module, ckpt_path=keep_latest_checkpoint(record), weights_only=True)
         finally:
-            interruption.training = False
+            interruption.patient = False
     keep_latest_checkpoint(record)
     parts.model.eval()
     if recorder.diverged_step is None:

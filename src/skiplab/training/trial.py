@@ -16,9 +16,9 @@ from pytorch_lightning.loggers import WandbLogger
 from safetensors.torch import load_file
 
 from skiplab.errors import Interrupted, SkiplabError
+from skiplab.interruption import Interruption, interruptible
 from skiplab.training.build import Parts, build, maker
 from skiplab.training.fit import fit, zero_loss
-from skiplab.training.interrupt import Interruption, interruptible
 from skiplab.training.key import factors, trial_key
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
