@@ -28,7 +28,7 @@ def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> No
     monkeypatch.setattr(cli, "train", trained.append)
     monkeypatch.setattr(cli, "report", lambda *given: reported.append(given))
     cli.reproduce("six_claims", "digits", ["run.runs_dir=/data"])
-    swept = [["-m", f"experiment=six_claims_digits{rest}", "hydra/launcher=joblib"] for rest in ("", "_frozen")]
+    swept = [["-m", f"experiment=six_claims_digits{rest}"] for rest in ("", "_frozen")]
     assert trained == [[*words, "run.runs_dir=/data"] for words in swept]
     ((study, runs_dir, claims),) = reported
     assert (study, runs_dir) == ("six_claims_digits", "/data")

@@ -67,7 +67,7 @@ def _task(config):
 
     quiet()
     if config.run.dry_run:
-        preview([Job.of([], config)])
+        preview([Job([], config, {})])
         return {}
     runtime = HydraConfig.get()
     alone = runtime.mode != RunMode.MULTIRUN
@@ -112,7 +112,7 @@ def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
         raise SkiplabError(f"unknown profile {profile!r} of {experiment}; valid: {', '.join(found)}")
     read_claims(claims)  # a claims file that can't be read is told before anything is trained
     for preset in studies[study]:
-        train(["-m", f"experiment={preset}", "hydra/launcher=joblib", *overrides])
+        train(["-m", f"experiment={preset}", *overrides])
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     report(study, runs_dir, str(claims))
 

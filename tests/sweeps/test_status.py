@@ -63,7 +63,7 @@ def test_every_state_is_told(study, tmp_path) -> None:
         "done": ("", 1.0),
         "diverged": ("at step 7", 1.0),
         "failed": ("ZeroDivisionError: no such luck", 0.3),
-        "broken off": ("step 40 of 100", 0.4),
+        "broken off": ("step 40 of 100, its process is gone", 0.4),
         "waiting": ("", 0.0),
         "running": ("step 60 of 100", 0.6),
     }

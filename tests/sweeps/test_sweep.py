@@ -45,7 +45,7 @@ def own_options(tmp_path, monkeypatch) -> tuple[str, ...]:
 
 
 def sweep(runs_dir: Path, *overrides: str, flags: tuple[str, ...] = ()) -> None:
-    main(["train", "-m", *flags, *TINY, f"run.runs_dir={runs_dir}", *overrides])
+    main(["train", "-m", *flags, "hydra/launcher=basic", *TINY, f"run.runs_dir={runs_dir}", *overrides])
 
 
 def records(runs_dir: Path) -> list[dict]:

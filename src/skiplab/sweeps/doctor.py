@@ -35,7 +35,7 @@ def doctor_command(runs_dir: Path) -> None:
 
 def _cores(runs_dir: Path) -> Finding:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    advice = "hydra/launcher=joblib trains a trial on each" if usable > 1 else ""
+    advice = "a sweep trains a trial on each" if usable > 1 else ""
     return Finding("cores", True, f"{usable} of {os.cpu_count()} usable", advice)
 
 

@@ -1,10 +1,10 @@
-"""The trials of a sweep: checked before any of them is launched, reported when all have ended."""
+"""The trials of a sweep: checked before any of them is launched."""
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
-from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
@@ -13,25 +13,40 @@ from skiplab.training.plan import nothing_left
 from skiplab.training.record import Record
 
 
-class Job(NamedTuple):
-    """One trial of a sweep."""
+class Job:
+    """One trial of a sweep.
 
-    overrides: list[str]
-    config: DictConfig
-    record: Record
+    Args:
+        overrides: what makes it of the sweep's own configuration.
+        config: its configuration, without Hydra's node.
+        choices: the option chosen on each axis.
+    """
+
+    def __init__(self, overrides: Sequence[str], config: DictConfig, choices: dict[str, str]) -> None:
+        self.overrides, self.config, self.choices = list(overrides), config, choices
 
     @classmethod
-    def of(cls, overrides: list[str], config: DictConfig) -> "Job":
-        config = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
-        record = Record(Path(config.run.runs_dir), trial_key(config))
-        return cls(overrides, config, record)
+    def composed(cls, config: DictConfig) -> "Job":
+        """What Hydra composed, with its own node."""
+        choices = {axis: option for axis, option in config.hydra.runtime.choices.items() if axis in config}
+        own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
+        OmegaConf.set_struct(own, True)  # an unknown key stays an error
+        return cls([], own, choices)
+
+    def copy(self, overrides: Sequence[str]) -> "Job":
+        """The same trial, to be changed by overrides."""
+        return Job(overrides, deepcopy(self.config), self.choices)
+
+    @cached_property
+    def record(self) -> Record:
+        return Record(Path(self.config.run.runs_dir), trial_key(self.config))
 
     @property
     def cost(self) -> float:
         """Blocks times channels times steps, for order and time to go."""
         return work(self.config.depth, self.config.width, self.config.trainer.max_steps)
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The same for trials that differ in their seed alone: what one of them costs, and may be refused for."""
         config = self.config.copy()
@@ -42,6 +57,12 @@ class Job(NamedTuple):
     def left(self) -> bool:
         """Whether there is anything to do for it."""
         return self.config.run.rerun or not nothing_left(self.config, self.record.read())
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in an error, and isn't asked to be tried again."""
+        again = self.config.run.rerun or self.config.run.retry_failed
+        return not again and self.record.read().get("status") == "failed"
 
 
 def work(depth: int, width: int, max_steps: int) -> float:
@@ -61,16 +82,3 @@ def check(jobs: Sequence[Job]) -> None:
                 build(job.config)
             except SkiplabError as error:
                 raise SkiplabError(f"{error}\n(trial {' '.join(job.overrides)}; nothing was trained)") from None
-
-
-def report(jobs: Sequence[Job], returns: Sequence[JobReturn]) -> None:
-    """One line for what was trained; an error that lists the trials that failed."""
-    failed = [
-        f"  {' '.join(job.overrides)}: {result._return_value}"
-        for job, result in zip(jobs, returns, strict=True)
-        if result.status != JobStatus.COMPLETED
-    ]
-    diverged = [job for job in jobs if job.record.read().get("status") == "diverged"]
-    print(f"{len(jobs) - len(failed)} trials finished ({len(diverged)} diverged), {len(failed)} failed")
-    if failed:
-        raise SkiplabError("\n".join([f"{len(failed)} of {len(jobs)} trials failed:", *failed]))

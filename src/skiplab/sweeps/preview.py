@@ -15,7 +15,7 @@ from skiplab.sweeps.status import duration, standing
 
 _LEFT = {
     "broken off": "resumes",
-    "failed": "tried again",
+    "failed": "tried again",  # asked for by run.retry_failed
     "running": "running",
     "done": "measured again",  # with evaluators that its record lacks
 }
@@ -51,7 +51,7 @@ def preview(jobs: Sequence[Job]) -> None:
 
 def _state(job: Job) -> str:
     found = standing(job.record).state
-    if not job.left:
+    if job.failed or not job.left:
         return found
     return "left" if job.config.run.rerun else _LEFT.get(found, "left")
 
@@ -71,7 +71,7 @@ def _time(jobs: Sequence[Job]) -> str:
     """The work that is left at the pace of the grid's own trials that are done."""
     done = [job for job in jobs if not job.left]
     seconds = sum(job.record.read()["provenance"]["wall_seconds"] for job in done)
-    left = sum(job.cost for job in jobs if job.left)
+    left = sum(job.cost for job in jobs if job.left and not job.failed)
     if not left:
         return "nothing left to train"
     if not seconds:

@@ -2,70 +2,107 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from skiplab.errors import SkiplabError
 from skiplab.sweeps.job import Job
+from skiplab.sweeps.status import Standing, duration, standing
 
-_ENDED = ("done", "diverged", "failed")
+_ENDED = ("done", "diverged", "failed", "unreadable")
+_LINE_SECONDS = 15  # between two plain lines where there is no terminal
 
 
 @contextmanager
 def follow(jobs: Sequence[Job], every_seconds: float = 1.0) -> Iterator[None]:
-    """Draw a bar with time to go while the block runs; without a terminal, a plain line now and then."""
+    """While the block runs, draw a line for the sweep and one for each trial that runs; plain lines without a terminal.
+
+    A worker has one trial at a time, so there are as many lines as workers at work.
+    """
     stop = threading.Event()
-    thread = threading.Thread(target=_draw, args=(jobs, stop, every_seconds), daemon=True)
-    thread.start()
+    thread = threading.Thread(target=_draw, args=(Sweep(jobs), stop, every_seconds), daemon=True)
+    if jobs:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join()
+        if jobs:
+            thread.join()
 
 
-def _draw(jobs: Sequence[Job], stop: threading.Event, every_seconds: float) -> None:
+class Sweep:
+    """Where the trials of a sweep stand; one that has ended isn't read again.
+
+    Args:
+        jobs: the trials that were left when the sweep began.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = list(jobs)
+        self.started = time.monotonic()
+        self.standings: dict[Job, Standing] = {}
+        self._worked_before: float | None = None
+
+    def look(self) -> None:
+        """Read the records of the trials that have not ended."""
+        for job in self.jobs:
+            if job not in self.standings or self.standings[job].state not in _ENDED:
+                self.standings[job] = standing(job.record)
+        if self._worked_before is None:
+            self._worked_before = self._worked()
+
+    def _worked(self) -> float:
+        return sum(job.cost * each.share for job, each in self.standings.items() if each.state not in _ENDED) + sum(
+            job.cost for job, each in self.standings.items() if each.state in _ENDED
+        )
+
+    @property
+    def running(self) -> list[tuple[Job, Standing]]:
+        return [(job, each) for job, each in self.standings.items() if each.state == "running"]
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is done."""
+        return self._worked() / sum(job.cost for job in self.jobs)
+
+    def line(self) -> str:
+        """How many trials ended and how, their rate, the time it took and the time to go."""
+        elapsed = time.monotonic() - self.started
+        counts = Counter(each.state for each in self.standings.values())
+        ended = sum(counts[state] for state in _ENDED)
+        told = "".join(f", {counts[state]} {state}" for state in _ENDED[1:] if counts[state])
+        rate = f", {60 * ended / elapsed:.1f} a minute" if ended else ""
+        done_here = self._worked() - self._worked_before
+        left = sum(job.cost for job in self.jobs) - self._worked()
+        ahead = f"about {duration(elapsed * left / done_here)} to go" if done_here else "time to go unknown yet"
+        return f"{ended}/{len(self.jobs)} trials{told}{rate}, {duration(elapsed)} elapsed, {ahead}"
+
+    def __rich__(self) -> Group:
+        grid = Table.grid(padding=(0, 2))
+        for job, each in self.running:
+            words = [word for word in job.overrides if any(word not in other.overrides for other in self.jobs)]
+            bar = ProgressBar(total=1.0, completed=each.share, width=20)
+            grid.add_row(bar, Text(each.note), Text(" ".join(words), overflow="ellipsis", no_wrap=True))
+        return Group(grid, Text(self.line()))
+
+
+def _draw(sweep: Sweep, stop: threading.Event, every_seconds: float) -> None:
     console = Console()
-    started, total = time.monotonic(), sum(job.cost for job in jobs)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
-    next_line = 0.0
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=total, left="")
+    with Live(sweep, console=console, auto_refresh=False, transient=True) as live:
+        sweep.look()
+        next_line = 0.0
         while not stop.wait(every_seconds):
-            states = [_state(job) for job in jobs]
-            worked = sum(job.cost * share for job, (_, share) in zip(jobs, states, strict=True))
-            names = [status for status, _ in states]
-            line = f"{sum(name in _ENDED for name in names)}/{len(jobs)} trials"
-            line += "".join(f", {names.count(name)} {name}" for name in ("diverged", "failed") if name in names)
-            elapsed = time.monotonic() - started
-            left = f"{elapsed * (total - worked) / worked:.0f} s to go" if worked else "time to go unknown yet"
-            bar.update(task, completed=worked, description=line, left=left)
-            if not console.is_terminal and elapsed >= next_line:
-                print(f"{line}, {elapsed:.0f} s elapsed, {left}", flush=True)
-                next_line = elapsed + 15
-
-
-def _state(job: Job) -> tuple[str, float]:
-    """A trial's status and the share of its work that is done."""
-    try:
-        content = job.record.read()
-    except SkiplabError:
-        return "failed", 1.0
-    status = content.get("status", "waiting")
-    if status in _ENDED:
-        return status, 1.0
-    history = job.record.folder / "history.csv"
-    if status != "running" or not history.exists():
-        return status, 0.0
-    return status, min(1.0, last_step(history) / job.config.trainer.max_steps)
-
-
-def last_step(history) -> int:
-    """The step of the last complete row."""
-    with history.open("rb") as file:
-        file.seek(max(0, history.stat().st_size - 200))
-        complete = file.read().split(b"\n")[1:-1]
-    return int(complete[-1].split(b",")[0]) + 1 if complete else 0
+            sweep.look()
+            elapsed = time.monotonic() - sweep.started
+            if console.is_terminal:
+                live.refresh()
+            elif elapsed >= next_line:
+                print(sweep.line(), flush=True)
+                next_line = elapsed + _LINE_SECONDS

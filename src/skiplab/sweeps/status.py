@@ -1,6 +1,5 @@
 """Where a study stands: what is done, running, broken off, failed, diverged, waiting, and the time to go."""
 
-import fcntl
 import sys
 import time
 from collections import Counter
@@ -16,7 +15,6 @@ from rich.text import Text
 
 from skiplab.errors import SkiplabError
 from skiplab.sweeps.job import work
-from skiplab.sweeps.progress import last_step
 from skiplab.training.record import FINISHED, Record, study_folder
 
 STATES = ("done", "diverged", "running", "broken off", "failed", "unreadable", "waiting")
@@ -74,25 +72,15 @@ def standing(record: Record) -> Standing:
         note = f"at step {content['diverged_step']}" if status == "diverged" else ""
         return Standing(record.key, status, float(status != "waiting"), note, content)
     history, max_steps = record.folder / "history.csv", content["factors"]["trainer.max_steps"]
-    steps = last_step(history) if history.exists() else 0
+    steps = _last_step(history) if history.exists() else 0
     share = min(1.0, steps / max_steps)
     if status == "failed":
         reason = (content["error"] or "no reason recorded").strip().splitlines()[-1]
         return Standing(record.key, "failed", share, reason[:_LONGEST_REASON], content)
-    state = "running" if _held(record.folder / "lock") else "broken off"
-    return Standing(record.key, state, share, f"step {steps} of {max_steps}", content)
-
-
-def _held(lock: Path) -> bool:
-    """Whether a living process holds a trial; the system lets go of a dead one's lock."""
-    try:
-        with lock.open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    if record.held:
+        return Standing(record.key, "running", share, f"step {steps} of {max_steps}", content)
+    reason = content["error"] if status == "interrupted" else "its process is gone"
+    return Standing(record.key, "broken off", share, f"step {steps} of {max_steps}, {reason}", content)
 
 
 def seconds_to_go(standings: Sequence[Standing]) -> float | None:
@@ -145,3 +133,11 @@ def duration(seconds: float) -> str:
     """Seconds in words, in the unit that suits them."""
     minutes, hours = seconds / 60, seconds / 3600
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
+
+
+def _last_step(history: Path) -> int:
+    """The steps that the history's last complete row says are done."""
+    with history.open("rb") as file:
+        file.seek(max(0, history.stat().st_size - 200))
+        complete = file.read().split(b"\n")[1:-1]
+    return int(complete[-1].split(b",")[0]) + 1 if complete else 0

@@ -22,6 +22,10 @@ UNWRITABLE = frozenset(
 )
 
 
+class HeldError(SkiplabError):
+    """Another process is at work on the trial."""
+
+
 class Record:
     """The folder of one trial.
 
@@ -64,7 +68,8 @@ class Record:
         """Hold the trial; the system releases it when its owner dies.
 
         Raises:
-            SkiplabError: where another process holds it, or the folder can't be written.
+            HeldError: where another process holds it.
+            SkiplabError: where the folder can't be written.
         """
         with explain_unwritable(self.runs_dir):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +80,7 @@ class Record:
             except BlockingIOError:
                 handle.seek(0)
                 owner = handle.read().strip() or "another process"
-                raise SkiplabError(
+                raise HeldError(
                     f"trial {self.key} is being trained by {owner}; wait for it, then run the same command again"
                 ) from None
             with explain_unwritable(self.runs_dir):
@@ -83,6 +88,18 @@ class Record:
                 handle.write(f"process {os.getpid()} on {socket.gethostname()}")
                 handle.flush()
             yield
+
+    @property
+    def held(self) -> bool:
+        """Whether a living process is at work on the trial; the system lets go of a dead one's lock."""
+        try:
+            with (self.folder / "lock").open("r") as handle:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
 
     def set_aside(self) -> None:
         """Move what an earlier training left out of the way, so that it isn't lost."""

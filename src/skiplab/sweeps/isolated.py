@@ -1,0 +1,128 @@
+"""A trial in a process of its own: its memory goes with it, and what ends it ends nothing else."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from skiplab.errors import Interrupted, SkiplabError
+from skiplab.sweeps.devices import claimed
+from skiplab.training.key import trial_key
+from skiplab.training.record import HeldError, Record
+
+_LOOK_SECONDS = 0.2  # between two looks at whether the sweep goes on
+_TOLD_TO_END = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
+
+
+class Isolated:
+    """A task that a worker runs in a process forked from itself, with all modules imported.
+
+    Where forking is unsafe (not Linux), and where the worker is the sweep's own process, the task runs in place.
+
+    Args:
+        task: what Hydra calls with a trial's configuration.
+        going_on: a file that exists as long as the sweep wants trials to run.
+        devices: GPUs to choose from, by their number or UUID; empty where none is used.
+        devices_per_trial: how many of them a trial gets.
+    """
+
+    def __init__(
+        self, task: Callable[[DictConfig], Any], going_on: Path, devices: list[str], devices_per_trial: int
+    ) -> None:
+        self.task, self.going_on = task, going_on
+        self.devices, self.devices_per_trial = devices, devices_per_trial
+        self._sweep = os.getpid()
+
+    def __call__(self, config: DictConfig) -> Any:
+        """What the task returns.
+
+        Raises:
+            SkiplabError: what the task raised; or its process was ended, with the reason.
+        """
+        if sys.platform != "linux" or os.getpid() == self._sweep:
+            return self.task(config)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_IGN)  # the sweep's process hears them, and ends the trials
+        if self._stopped:
+            raise SkiplabError("not started, the sweep was stopped")
+        import skiplab.training.trial  # noqa: F401  # seconds, which no trial of this worker spends again
+
+        for target in _targets(OmegaConf.to_container(config)):
+            get_object(target)
+        with claimed(self.devices, self.devices_per_trial) as claim:
+            return self._wait_for(config, claim)
+
+    @property
+    def _stopped(self) -> bool:
+        return os.getppid() != self._sweep or not self.going_on.exists()
+
+    def _wait_for(self, config: DictConfig, claim: list[str]) -> Any:
+        fork = multiprocessing.get_context("fork")
+        receiver, sender = fork.Pipe(duplex=False)
+        process = fork.Process(target=self._run, args=(config, claim, sender))
+        process.start()
+        sender.close()
+        told = False
+        while not receiver.poll(_LOOK_SECONDS):
+            if self._stopped and not told:
+                process.terminate()  # a checkpoint is written before it ends
+                told = True
+        try:
+            value, error = receiver.recv()
+        except EOFError:
+            value, error = None, None
+        process.join()
+        if error is None and process.exitcode != 0:
+            error = SkiplabError(_note_death(config, process.exitcode))
+        if error is not None:
+            raise error
+        return value
+
+    def _run(self, config: DictConfig, claim: list[str], sender: Connection) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # to be heard by the trial
+        if claim:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim)
+        try:
+            sender.send((self.task(config), None))
+        except SkiplabError as error:
+            sender.send((None, error))
+        except Interrupted as stop:
+            sender.send((None, SkiplabError(f"stopped by {stop}; the same command resumes it")))
+        except Exception as error:
+            sender.send((None, SkiplabError(f"{type(error).__name__}: {error}")))
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a configuration."""
+    if isinstance(node, dict):
+        if isinstance(node.get("_target_"), str):
+            yield node["_target_"]
+        for child in node.values():
+            yield from _targets(child)
+
+
+def _note_death(config: DictConfig, exitcode: int) -> str:
+    """Say in the record of a trial why its process is no more: told to end, it resumes; crashed, it failed."""
+    if exitcode < 0:
+        name = signal.Signals(-exitcode).name
+        reason = f"its process was ended by {name}"
+        if name == "SIGKILL":
+            reason += ", as the system does when memory runs out"
+    else:
+        reason = f"its process ended with exit status {exitcode}"
+    status = "interrupted" if -exitcode in _TOLD_TO_END else "failed"
+    record = Record(Path(config.run.runs_dir), trial_key(config))
+    try:
+        if record.read().get("status") == "running":
+            with record.locked():
+                record.update(status=status, error=reason)
+    except HeldError:
+        pass  # another sweep went on with it
+    return reason
