@@ -52,7 +52,8 @@ class SkiplabSweeper(Sweeper):
         given_up = [job for job in jobs if job.failed]
         left = [job for job in jobs if job.left and not job.failed]
         announce(jobs, left, given_up)
-        check(left)
+        if left:
+            check(left)
         join_study(jobs[0].record.runs_dir, jobs[0].config.run.study, [job.record.key for job in jobs])
         left.sort(key=lambda job: -job.cost)
         with follow(left):

@@ -6,7 +6,6 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from skiplab.sweeps.job import Job
@@ -26,20 +25,20 @@ def make_jobs(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
         HydraException: where an override can't be applied.
     """
     parser = OverridesParser.create(config_loader=loader)
-    (grid,) = BasicSweeper.split_arguments(parser.parse_overrides(list(arguments)), max_batch_size=None)
+    spanning = parser.parse_overrides(list(arguments))
+    groups = {each.key_or_group for each in spanning if each.package or loader.get_group_options(each.key_or_group)}
+    (grid,) = BasicSweeper.split_arguments(spanning, max_batch_size=None)
     composed: dict[tuple[str, ...], Job] = {}
     jobs: dict[str, Job] = {}
     for overrides in grid:
-        parsed = parser.parse_overrides(overrides)
-        groups = tuple(override.input_line for override in parsed if _is_group(override, loader))
-        if groups not in composed:
-            composed[groups] = Job.composed(loader.load_sweep_config(config, list(groups)))
-        job = composed[groups].copy(overrides)
-        values = [override for override in parsed if not _is_group(override, loader)]
+        choices, values = [], []
+        for override in parser.parse_overrides(overrides):
+            (choices if override.key_or_group in groups else values).append(override)
+        combination = tuple(override.input_line for override in choices)
+        if combination not in composed:
+            composed[combination] = Job.composed(loader.load_sweep_config(config, list(combination)))
+        job = composed[combination].copy(overrides)
         ConfigLoaderImpl._apply_overrides_to_config(values, job.config)
         jobs.setdefault(job.record.key, job)
     return list(jobs.values())
 
-
-def _is_group(override: Override, loader: ConfigLoader) -> bool:
-    return override.package is not None or bool(loader.get_group_options(override.key_or_group))
