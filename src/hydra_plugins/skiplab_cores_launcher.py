@@ -1,8 +1,10 @@
 """joblib's workers, one per core or per GPU, each trial in a process of its own."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext, TaskFunction
@@ -28,6 +30,14 @@ class SkiplabCoresLauncher(JoblibLauncher):
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.task = task_function
 
+    def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+        """The function of each item, by the workers."""
+        import joblib
+
+        return joblib.Parallel(n_jobs=self._num_workers(len(items)), batch_size=1)(
+            joblib.delayed(function)(item) for item in items
+        )
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Bring every job to its end.
 
@@ -35,24 +45,19 @@ class SkiplabCoresLauncher(JoblibLauncher):
             WorkersLostError: a worker, not a trial, was killed; their records hold what was done.
             Interrupted: the sweep was told to stop, and so were its trials.
         """
-        import joblib
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
         from skiplab.interruption import interruptible
-        from skiplab.sweeps.devices import visible_devices
         from skiplab.sweeps.isolated import Isolated
         from skiplab.sweeps.rounds import WorkersLostError
 
-        processes = OmegaConf.select(self.config, "trainer.devices", default=1)
-        devices = visible_devices() if self.config.trainer.accelerator == "gpu" else []
-        fed = len(devices) // processes or joblib.cpu_count() // (self.config.num_threads * processes)
-        self.joblib["n_jobs"] = max(1, min(self.workers or fed, len(job_overrides)))
+        self.joblib["n_jobs"] = self._num_workers(len(job_overrides))
         with TemporaryDirectory(prefix="skiplab-sweep-") as folder:
             going_on = Path(folder) / "going_on"
             going_on.touch()
-            self.task_function = Isolated(self.task, going_on, devices, processes)
+            self.task_function = Isolated(self.task, going_on, self._turn(Path(folder).name))
             with interruptible(when_heard=lambda: going_on.unlink(missing_ok=True)) as interruption:
-                interruption.patient = self.joblib["n_jobs"] > 1  # else the trial itself, in this process, hears them
+                interruption.patient = True  # until the trials have ended
                 try:
                     returns = super().launch(job_overrides, initial_job_idx)
                 except BrokenProcessPool as error:
@@ -60,3 +65,32 @@ class SkiplabCoresLauncher(JoblibLauncher):
                     raise WorkersLostError from error
                 interruption.check()
         return returns
+
+    def _num_workers(self, num_tasks: int) -> int:
+        """At least two: a single one would be the sweep's own process."""
+        return max(2, min(self._at_once, num_tasks))
+
+    @cached_property
+    def _at_once(self) -> int:
+        import joblib
+
+        fed = len(self._devices) // self._processes or joblib.cpu_count() // (self.config.num_threads * self._processes)
+        return self.workers or max(1, fed)
+
+    @cached_property
+    def _devices(self) -> list[str]:
+        from skiplab.sweeps.devices import visible_devices
+
+        return visible_devices() if self.config.trainer.accelerator == "gpu" else []
+
+    @cached_property
+    def _processes(self) -> int:
+        return OmegaConf.select(self.config, "trainer.devices", default=1)
+
+    def _turn(self, sweep: str) -> Callable[[], Any]:
+        """What a trial waits for."""
+        from skiplab.sweeps.devices import at_once, on_devices, one_at_a_time
+
+        if self._devices:
+            return partial(on_devices, self._devices, self._processes)
+        return at_once if self._at_once > 1 else partial(one_at_a_time, sweep)

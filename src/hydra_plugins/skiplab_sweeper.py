@@ -53,7 +53,7 @@ class SkiplabSweeper(Sweeper):
         left = [job for job in jobs if job.left and not job.failed]
         announce(jobs, left, given_up)
         if left:
-            check(left)
+            check(left, getattr(self.launcher, "run", map))  # workers that will train import all on the way
         join_study(jobs[0].record.runs_dir, jobs[0].config.run.study, [job.record.key for job in jobs])
         left.sort(key=lambda job: -job.cost)
         with follow(left):

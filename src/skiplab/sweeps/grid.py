@@ -41,4 +41,3 @@ def make_jobs(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
         ConfigLoaderImpl._apply_overrides_to_config(values, job.config)
         jobs.setdefault(job.record.key, job)
     return list(jobs.values())
-

@@ -4,16 +4,15 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from skiplab.errors import Interrupted, SkiplabError
-from skiplab.sweeps.devices import claimed
 from skiplab.training.key import trial_key
 from skiplab.training.record import HeldError, Record
 
@@ -24,20 +23,21 @@ _TOLD_TO_END = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, si
 class Isolated:
     """A task that a worker runs in a process forked from itself, with all modules imported.
 
-    Where forking is unsafe (not Linux), and where the worker is the sweep's own process, the task runs in place.
+    Where forking is unsafe (not Linux), it runs in the worker's own.
 
     Args:
         task: what Hydra calls with a trial's configuration.
         going_on: a file that exists as long as the sweep wants trials to run.
-        devices: GPUs to choose from, by their number or UUID; empty where none is used.
-        devices_per_trial: how many of them a trial gets.
+        turn: what a trial waits for and holds; yields its environment.
     """
 
     def __init__(
-        self, task: Callable[[DictConfig], Any], going_on: Path, devices: list[str], devices_per_trial: int
+        self,
+        task: Callable[[DictConfig], Any],
+        going_on: Path,
+        turn: Callable[[], AbstractContextManager[dict[str, str]]],
     ) -> None:
-        self.task, self.going_on = task, going_on
-        self.devices, self.devices_per_trial = devices, devices_per_trial
+        self.task, self.going_on, self.turn = task, going_on, turn
         self._sweep = os.getpid()
 
     def __call__(self, config: DictConfig) -> Any:
@@ -46,27 +46,26 @@ class Isolated:
         Raises:
             SkiplabError: what the task raised; or its process was ended, with the reason.
         """
-        if sys.platform != "linux" or os.getpid() == self._sweep:
+        if sys.platform != "linux":
             return self.task(config)
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, signal.SIG_IGN)  # the sweep's process hears them, and ends the trials
-        if self._stopped:
-            raise SkiplabError("not started, the sweep was stopped")
-        import skiplab.training.trial  # noqa: F401  # seconds, which no trial of this worker spends again
+        from skiplab.training.trial import warm
 
-        for target in _targets(OmegaConf.to_container(config)):
-            get_object(target)
-        with claimed(self.devices, self.devices_per_trial) as claim:
-            return self._wait_for(config, claim)
+        warm(config)
+        with self.turn() as environment:
+            if self._stopped:
+                raise SkiplabError("not started, the sweep was stopped")
+            return self._wait_for(config, environment)
 
     @property
     def _stopped(self) -> bool:
         return os.getppid() != self._sweep or not self.going_on.exists()
 
-    def _wait_for(self, config: DictConfig, claim: list[str]) -> Any:
+    def _wait_for(self, config: DictConfig, environment: dict[str, str]) -> Any:
         fork = multiprocessing.get_context("fork")
         receiver, sender = fork.Pipe(duplex=False)
-        process = fork.Process(target=self._run, args=(config, claim, sender))
+        process = fork.Process(target=self._run, args=(config, environment, sender))
         process.start()
         sender.close()
         told = False
@@ -85,10 +84,9 @@ class Isolated:
             raise error
         return value
 
-    def _run(self, config: DictConfig, claim: list[str], sender: Connection) -> None:
+    def _run(self, config: DictConfig, environment: dict[str, str], sender: Connection) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # to be heard by the trial
-        if claim:
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(claim)
+        os.environ.update(environment)
         try:
             sender.send((self.task(config), None))
         except SkiplabError as error:
@@ -97,15 +95,6 @@ class Isolated:
             sender.send((None, SkiplabError(f"stopped by {stop}; the same command resumes it")))
         except Exception as error:
             sender.send((None, SkiplabError(f"{type(error).__name__}: {error}")))
-
-
-def _targets(node: Any) -> Iterator[str]:
-    """Every `_target_` in a configuration."""
-    if isinstance(node, dict):
-        if isinstance(node.get("_target_"), str):
-            yield node["_target_"]
-        for child in node.values():
-            yield from _targets(child)
 
 
 def _note_death(config: DictConfig, exitcode: int) -> str:

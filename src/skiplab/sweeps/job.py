@@ -1,9 +1,11 @@
 """The trials of a sweep: checked before any of them is launched."""
 
+import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -70,15 +72,27 @@ def work(depth: int, width: int, max_steps: int) -> float:
     return float(depth * width * max_steps)
 
 
-def check(jobs: Sequence[Job]) -> None:
-    """Build each kind of trial once, so that what can't work is refused before anything is trained."""
+def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any] = map) -> None:
+    """Build each kind of trial once, so that what can't work is refused before anything is trained.
+
+    Args:
+        jobs: what is going to be trained.
+        run: calls a function with every item of a list, like `map`.
+
+    Raises:
+        SkiplabError: names a trial that can't be built, and why.
+    """
+    kinds: dict[str, Job] = {}
+    for job in jobs:
+        kinds.setdefault(job.kind, job)
+    list(run(_build, list(kinds.values())))
+
+
+def _build(job: Job) -> None:
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # the other check would forbid GPUs to forked processes
     from skiplab.training.build import build
 
-    kinds: set[str] = set()
-    for job in jobs:
-        if job.kind not in kinds:
-            kinds.add(job.kind)
-            try:
-                build(job.config)
-            except SkiplabError as error:
-                raise SkiplabError(f"{error}\n(trial {' '.join(job.overrides)}; nothing was trained)") from None
+    try:
+        build(job.config)
+    except SkiplabError as error:
+        raise SkiplabError(f"{error}\n(trial {' '.join(job.overrides)}; nothing was trained)") from None

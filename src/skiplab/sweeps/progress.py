@@ -16,6 +16,7 @@ from skiplab.sweeps.job import Job
 from skiplab.sweeps.status import Standing, duration, standing
 
 _ENDED = ("done", "diverged", "failed", "unreadable")
+_TRAINING = 0.9  # share of a trial's time before its evaluation
 _LINE_SECONDS = 15  # between two plain lines where there is no terminal
 
 
@@ -59,9 +60,8 @@ class Sweep:
             self._worked_before = self._worked()
 
     def _worked(self) -> float:
-        return sum(job.cost * each.share for job, each in self.standings.items() if each.state not in _ENDED) + sum(
-            job.cost for job, each in self.standings.items() if each.state in _ENDED
-        )
+        shares = {job: 1.0 if each.state in _ENDED else _TRAINING * each.share for job, each in self.standings.items()}
+        return sum(job.cost * share for job, share in shares.items())
 
     @property
     def running(self) -> list[tuple[Job, Standing]]:

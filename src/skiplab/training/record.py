@@ -87,6 +87,8 @@ class Record:
                 handle.truncate(0)
                 handle.write(f"process {os.getpid()} on {socket.gethostname()}")
                 handle.flush()
+                for unfinished in self.folder.rglob(".*.[0-9]*"):  # what a killed process had begun to write
+                    unfinished.unlink()
             yield
 
     @property

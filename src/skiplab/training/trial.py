@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 import wandb
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from safetensors.torch import load_file
@@ -66,6 +67,23 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
             action = _begin(config, choices, parts, record)
             status = _complete(config, parts, record, interruption, progress)
     return Outcome(record.key, status, action, unmeasured(config, record.read()))
+
+
+def warm(config: DictConfig) -> None:
+    """Import whatever the trial will import and start what trials share, for a worker that forks them from itself."""
+    for target in _targets(OmegaConf.to_container(config)):
+        get_object(target)
+    if config.logger._target_ is not None:
+        wandb.setup()
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a configuration."""
+    if isinstance(node, dict):
+        if isinstance(node.get("_target_"), str):
+            yield node["_target_"]
+        for child in node.values():
+            yield from _targets(child)
 
 
 def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Record) -> str:

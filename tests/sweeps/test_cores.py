@@ -1,0 +1,186 @@
+"""All cores: whatever ends a trial ends nothing else, sweeps share trials, and a stopped sweep leaves checkpoints."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tiny_trials import TINY
+
+OWN = '''
+import os
+import signal
+from pathlib import Path
+
+from skiplab.blocks.connections.identity import Identity
+
+
+class Ending(Identity):
+    """Ends its process at the first training step, as `how` says."""
+
+    def __init__(self, place, *, how):
+        super().__init__(place)
+        self.how = how
+
+    def join(self, stream, update, cond):
+        if self.training and len(stream) > 1:
+            if self.how == "exit":
+                os._exit(3)
+            if self.how == "raise":
+                raise RuntimeError("the join broke")
+            if self.how == "never":
+                return stream + update
+            os.kill(os.getpid(), getattr(signal, self.how))
+        return stream + update
+
+
+class Noting(Identity):
+    """Writes a line for each time that it begins to be trained."""
+
+    noted = False
+
+    def join(self, stream, update, cond):
+        if self.training and len(stream) > 1 and not self.noted:
+            self.noted = True
+            with open(os.environ["NOTES"], "a") as file:
+                file.write(f"{os.getpid()}\\n")
+        return stream + update
+'''
+COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory) -> dict[str, str]:
+    """Processes with connection=ending and connection=noting."""
+    folder = tmp_path_factory.mktemp("mine")
+    (folder / "connection").mkdir()
+    (folder / "core_connections.py").write_text(OWN)
+    (folder / "connection" / "ending.yaml").write_text("_target_: core_connections.Ending\nhow: raise\n")
+    (folder / "connection" / "noting.yaml").write_text("_target_: core_connections.Noting\n")
+    return {**os.environ, "PYTHONPATH": str(folder), "NOTES": str(folder / "notes.txt"), "OWN": str(folder)}
+
+
+def start(environment: dict[str, str], runs_dir: Path, *overrides: str) -> subprocess.Popen:
+    command = [*COMMAND, "--config-dir", environment["OWN"], *TINY, f"run.runs_dir={runs_dir}", *overrides]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def records(runs_dir: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(runs_dir.glob("*/record.json"))]
+
+
+def wait_until(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def test_whatever_ends_a_trial_is_told_and_ends_no_other(environment, tmp_path) -> None:
+    hows = ["raise", "exit", "SIGKILL", "SIGSEGV"]
+    grid = [f"connection.how={','.join(hows)}", "connection=ending", "seed=0"]
+    sweep = start(environment, tmp_path, *grid)
+    output, errors = sweep.communicate(timeout=120)
+    assert sweep.returncode == 1, errors
+    assert "4 of 4 trials failed" in errors
+    found = {
+        r["factors"]["connection.how"]: (r["status"], r["error"].strip().splitlines()[-1]) for r in records(tmp_path)
+    }
+    assert found["raise"] == ("failed", "RuntimeError: the join broke")
+    assert found["exit"] == ("failed", "its process ended with exit status 3")
+    assert found["SIGSEGV"] == ("failed", "its process was ended by SIGSEGV")
+    assert found["SIGKILL"] == (
+        "interrupted",
+        "its process was ended by SIGKILL, as the system does when memory runs out",
+    )
+    for _, reason in found.values():
+        assert reason.removeprefix("RuntimeError: ") in errors
+
+    more = start(environment, tmp_path, f"connection.how={','.join(hows)},never", *grid[1:])
+    output, errors = more.communicate(timeout=120)
+    assert more.returncode == 1, "what failed is listed again"
+    assert "5 trials, 0 already done, 3 failed before (run.retry_failed=true tries again), 2 to train" in output
+
+
+def test_two_sweeps_share_trials_and_train_each_once(environment, tmp_path) -> None:
+    Path(environment["NOTES"]).unlink(missing_ok=True)
+    grid = ("connection=noting", "depth=4", "seed=0,1,2,3", "trainer.max_steps=30")
+    sweeps = [start(environment, tmp_path, *grid, f"run.study={name}") for name in ("first", "second")]
+    for sweep in sweeps:
+        _, errors = sweep.communicate(timeout=180)
+        assert sweep.returncode == 0, errors
+    assert [r["status"] for r in records(tmp_path)] == ["done"] * 4
+    joins = Path(environment["NOTES"]).read_text().split()
+    assert len(joins) == 4 * 4, "each of the four trials' four joins began to be trained once"
+    assert len(set(joins)) == 4, "each trial had a process of its own"
+    for name in ("first", "second"):
+        assert len((tmp_path / "studies" / name / "keys.txt").read_text().split()) == 4
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
+    signum, environment, tmp_path, long_trials
+) -> None:
+    sweep = start(environment, tmp_path, *long_trials.grid)
+    wait_until(lambda: any(path.stat().st_size > 60 for path in tmp_path.glob("*/history.csv")))
+    family = psutil.Process(sweep.pid).children(recursive=True)
+    told = time.monotonic()
+    if signum == signal.SIGINT:
+        os.killpg(sweep.pid, signum)  # as a terminal does
+    else:
+        sweep.send_signal(signum)
+    _, errors = sweep.communicate(timeout=60)
+    assert time.monotonic() - told < 20
+    assert sweep.returncode == 128 + signum, errors
+    assert f"stopped by {signum.name}" in errors
+    wait_until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family), 20)
+    found = records(tmp_path)
+    stopped = [r for r in found if r["status"] == "interrupted"]
+    assert stopped
+    assert all("SIGTERM" in r["error"] for r in stopped)
+    assert {r["status"] for r in found} <= {"interrupted", "done"}
+    again = start(environment, tmp_path, *long_trials.grid)
+    _, errors = again.communicate(timeout=180)
+    assert again.returncode == 0, errors
+    long_trials.assert_equal(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def long_trials(environment, tmp_path_factory):
+    """Three trials that take a while, and what they come to undisturbed."""
+
+    class LongTrials:
+        grid = ("connection=plain", "depth=4", "seed=0,1,2", "trainer.max_steps=300", "run.checkpoint_every_steps=50")
+        folder = tmp_path_factory.mktemp("undisturbed")
+
+        def assert_equal(self, runs_dir: Path) -> None:
+            paths = sorted(self.folder.glob("*/weights.safetensors"))
+            assert len(paths) == 3
+            for path in paths:
+                assert (runs_dir / path.parent.name / path.name).read_bytes() == path.read_bytes()
+
+    trials = LongTrials()
+    sweep = start(environment, trials.folder, *trials.grid)
+    _, errors = sweep.communicate(timeout=180)
+    assert sweep.returncode == 0, errors
+    return trials
+
+
+def test_a_lost_worker_is_replaced(environment, tmp_path, long_trials) -> None:
+    sweep = start(environment, tmp_path, *long_trials.grid)
+    wait_until(lambda: list(tmp_path.glob("*/checkpoints/*.ckpt")))
+    trial = next(p for p in psutil.Process(sweep.pid).children(recursive=True) if p.ppid() not in (sweep.pid, 1))
+    worker = next(p for p in trial.parents() if p.ppid() == sweep.pid)
+    worker.kill()
+    output, errors = sweep.communicate(timeout=180)
+    assert sweep.returncode == 0, errors
+    assert "a worker was killed" in output
+    long_trials.assert_equal(tmp_path)
