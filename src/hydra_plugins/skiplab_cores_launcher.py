@@ -74,8 +74,8 @@ class SkiplabCoresLauncher(JoblibLauncher):
     def _at_once(self) -> int:
         import joblib
 
-        fed = len(self._devices) // self._processes or joblib.cpu_count() // (self.config.num_threads * self._processes)
-        return self.workers or max(1, fed)
+        fed = len(self._devices) or joblib.cpu_count() // self._whole("num_threads")
+        return self.workers or max(1, fed // self._processes)
 
     @cached_property
     def _devices(self) -> list[str]:
@@ -85,7 +85,12 @@ class SkiplabCoresLauncher(JoblibLauncher):
 
     @cached_property
     def _processes(self) -> int:
-        return OmegaConf.select(self.config, "trainer.devices", default=1)
+        return self._whole("trainer.devices")
+
+    def _whole(self, name: str) -> int:
+        """A setting of the sweep's own configuration; 1 where it is missing or will be refused."""
+        value = OmegaConf.select(self.config, name)
+        return value if isinstance(value, int) and value > 0 else 1
 
     def _turn(self, sweep: str) -> Callable[[], Any]:
         """What a trial waits for."""

@@ -43,11 +43,7 @@ class CrossEntropy(Objective):
     def example(self, shape: tuple[int, ...], device: torch.device | str = "cpu") -> tuple[Any, ...]:
         return (torch.zeros(1, *shape, device=device),)
 
-    def loss(
-        self,
-        model: nn.Module,
-        images: Float[Tensor, "batch channel *positions"],
-        labels: Int[Tensor, " batch"],
-        generator: torch.Generator,
+    def loss_of(
+        self, model: nn.Module, images: Float[Tensor, "batch channel *positions"], labels: Int[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
         return F.cross_entropy(model(images), labels, reduction="none", label_smoothing=self.label_smoothing)

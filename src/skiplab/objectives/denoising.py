@@ -83,17 +83,28 @@ class Denoising(Objective):
         target = self.parametrisation.target(x0, noise, alpha, sigma)
         return Noised(x_t=alpha * x0 + sigma * noise, time=time, labels=labels, target=target)
 
-    def loss(
+    def draw(
+        self,
+        images: Float[Tensor, "batch channel *positions"],
+        labels: Int[Tensor, " batch"],
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
+        """The clean images, their labels, times and noise, and the labels that the network is told."""
+        time = self.noise_schedule.draw(len(images), generator)
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        told = self.conditioning.told_in_training(labels, self.num_classes, generator)
+        return images, labels, time, noise, told
+
+    def loss_of(
         self,
         model: nn.Module,
         images: Float[Tensor, "batch channel *positions"],
         labels: Int[Tensor, " batch"],
-        generator: torch.Generator,
+        time: Float[Tensor, " batch"],
+        noise: Float[Tensor, "batch channel *positions"],
+        told: Int[Tensor, " batch"] | None,
     ) -> Float[Tensor, " batch"]:
-        """Weighted loss of each sample, at times and noise drawn from the generator."""
-        time = self.noise_schedule.draw(len(images), generator)
-        noise = torch.randn(images.shape, generator=generator, device=images.device)
-        told = self.conditioning.told_in_training(labels, self.num_classes, generator)
+        """Weighted loss of each sample at its time and noise."""
         noised = self.noised(images, noise, time, labels)
         return self.weight(time) * self.errors(self.predict(model, noised.x_t, noised.time, told), noised.target)
 

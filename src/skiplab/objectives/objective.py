@@ -35,6 +35,19 @@ class Objective:
         """Arguments of one forward pass of the network for a batch of one image of this shape."""
         raise NotImplementedError(f"{type(self).__name__} must define example(shape, device)")
 
+    def draw(
+        self,
+        images: Float[Tensor, "batch channel *positions"],
+        labels: Int[Tensor, " batch"],
+        generator: torch.Generator,
+    ) -> tuple[Tensor | None, ...]:
+        """All that `loss_of` needs of a batch, a row a sample; all randomness comes from the generator."""
+        return (images, labels)
+
+    def loss_of(self, model: nn.Module, *drawn: Tensor | None) -> Float[Tensor, " batch"]:
+        """Loss of each sample, of a whole batch as it was drawn or of some of its rows."""
+        raise NotImplementedError(f"{type(self).__name__} must define loss_of(model, *drawn)")
+
     def loss(
         self,
         model: nn.Module,
@@ -43,7 +56,7 @@ class Objective:
         generator: torch.Generator,
     ) -> Float[Tensor, " batch"]:
         """Loss of each sample; all randomness comes from the generator."""
-        raise NotImplementedError(f"{type(self).__name__} must define loss(model, images, labels, generator)")
+        return self.loss_of(model, *self.draw(images, labels, generator))
 
     def zero_loss(
         self,

@@ -20,6 +20,7 @@ from skiplab.training.batches import Batches
 from skiplab.training.freezing import num_frozen
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
+from skiplab.training.process_group import check_ranks
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise
 
@@ -118,6 +119,7 @@ def build(config: DictConfig) -> Parts:
     if any(evaluator.needs_extractor for evaluator in evaluators.values()):
         maker(config.feature_extractor)().check(data.train.shape)
     model = build_model(config, data, objective)
+    check_ranks(config, model)
     num_frozen(len(blocks(model)), config.frozen_share)
     try:
         optimizer = maker(config.optimizer)(model.parameters())

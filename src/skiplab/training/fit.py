@@ -1,25 +1,32 @@
 """Training of one trial under its record: from its initial weights or its last checkpoint to the end."""
 
-from collections.abc import Mapping
-from contextlib import closing
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from safetensors.torch import save
 
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
-from skiplab.interruption import Interruption
+from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
-from skiplab.training.build import Parts, maker
+from skiplab.training.build import Parts, build, maker
 from skiplab.training.freezing import frozen
 from skiplab.training.interrupt import StopWhenTold
 from skiplab.training.module import AblationModule
-from skiplab.training.record import Record, write_atomically
+from skiplab.training.process_group import together
+from skiplab.training.ranks import StopTogether
+from skiplab.training.record import AppendedTable, Record, write_atomically
 from skiplab.training.recorder import Recorder
 from skiplab.training.seeding import keyed_generator
 
+_HISTORY = ("step", "metric", "value")
 _NUM_ZERO = 256  # images from which the loss of a network that has learnt nothing is estimated
 
 
@@ -54,44 +61,24 @@ def fit(
         Interrupted: a signal ended training; a checkpoint is there.
         RuntimeError: where the trainer stopped early without divergence or signal.
     """
-    split = parts.data.train
     earlier = _losses_so_far(record)
-    history = record.table("history", ("step", "metric", "value"))
+    history = record.table("history", _HISTORY)
     readings = record.table("layers", ("step", "index", "path", "quantity", "value"))
-    recorder = Recorder(
-        history,
-        log_every_steps=config.run.log_every_steps,
-        diverged_above=config.divergence_factor * zero_loss(parts),
-    )
+    recorder = _recorder(config, parts, history)
     observer = Observer(
         list(instruments.values()),
-        network=places(parts.model, *parts.objective.example(split.shape)),
+        network=places(parts.model, *parts.objective.example(parts.data.train.shape)),
         table=readings,
-    )
-    module = AblationModule(
-        parts.model,
-        parts.objective,
-        split,
-        augmentation=maker(config.augmentation)(),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        optimizer=maker(config.optimizer),
-        scheduler=maker(config.scheduler),
     )
     with closing(history), closing(readings):
         recorder.look_for_divergence(earlier)
         if recorder.diverged_step is not None:  # it was killed before its record could say so
             return {"step": max(earlier) + 1, "diverged_step": recorder.diverged_step}
-        trainer = maker(config.trainer)(
-            [recorder, observer, StopWhenTold(interruption)],
-            logger,
-            record.checkpoints,
-            config.run.checkpoint_every_steps,
-            progress,
-        )
+        stop = (StopTogether if _is_shared(config) else StopWhenTold)(interruption)
+        checkpoints = (record.checkpoints, keep_latest_checkpoint(record))
         try:
-            with frozen(parts.model, config.frozen_share):
-                trainer.fit(module, ckpt_path=keep_latest_checkpoint(record), weights_only=True)
+            with _other_ranks(config, *checkpoints):
+                trainer = _train(config, parts, [recorder, observer, stop], logger, *checkpoints, progress=progress)
         finally:
             interruption.patient = False
     keep_latest_checkpoint(record)
@@ -104,6 +91,67 @@ def fit(
         weights = {name: tensor.contiguous() for name, tensor in parts.model.state_dict().items()}
         write_atomically(record.weights, save(weights))
     return {"step": trainer.global_step, "diverged_step": recorder.diverged_step}
+
+
+def _recorder(config: DictConfig, parts: Parts, history: AppendedTable) -> Recorder:
+    return Recorder(
+        history,
+        log_every_steps=config.run.log_every_steps,
+        diverged_above=config.divergence_factor * zero_loss(parts),
+    )
+
+
+def _train(
+    config: DictConfig,
+    parts: Parts,
+    callbacks: Sequence[pl.Callback],
+    logger: Logger | None,
+    checkpoints: Path,
+    newest: Path | None,
+    *,
+    progress: bool,
+) -> pl.Trainer:
+    """Train in this process, the only one or one of several, from the newest of the checkpoints if there is one."""
+    module = AblationModule(
+        parts.model,
+        parts.objective,
+        parts.data.train,
+        augmentation=maker(config.augmentation)(),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        optimizer=maker(config.optimizer),
+        scheduler=maker(config.scheduler),
+    )
+    make = maker(config.trainer)
+    trainer = make(callbacks, logger, checkpoints, config.run.checkpoint_every_steps, progress)
+    with frozen(parts.model, config.frozen_share):
+        trainer.fit(module, ckpt_path=newest, weights_only=True)
+    return trainer
+
+
+def _is_shared(config: DictConfig) -> bool:
+    """Whether the trial is trained by several processes, of which the trial's own is rank 0."""
+    return "devices" in config.trainer
+
+
+def _other_ranks(config: DictConfig, checkpoints: Path, newest: Path | None) -> AbstractContextManager[None]:
+    """The other processes, if there are any."""
+    if not _is_shared(config):
+        return nullcontext()
+    plain = OmegaConf.to_container(config, resolve=True)
+    ranks = {"num_ranks": config.trainer.devices, "backend": config.trainer.backend}
+    return together(_follow, plain, checkpoints, newest, **ranks)
+
+
+def _follow(plain: dict[str, Any], checkpoints: Path, newest: Path | None) -> None:
+    """Train as another rank than 0, which writes nothing."""
+    config = OmegaConf.create(plain)
+    torch.set_num_threads(config.num_threads)
+    parts = build(config)
+    with interruptible() as interruption, closing(AppendedTable(Path(os.devnull), _HISTORY)) as nowhere:
+        interruption.patient = True
+        callbacks = [_recorder(config, parts, nowhere), StopTogether(interruption)]
+        _train(config, parts, callbacks, None, checkpoints, newest, progress=False)
 
 
 def _losses_so_far(record: Record) -> dict[int, float]:

@@ -20,6 +20,9 @@ class AblationModule(pl.LightningModule):
     randomness inside the model draws from the global generators, reseeded from (seed, step) at each step. So
     two arms see the same data and noise, and a resumed trial is the same as an unbroken one.
 
+    Of several ranks each draws for the whole batch and computes on its own rows, so that together they train on what
+    one alone would. Randomness inside the model then comes from (seed, step, rank), and differs from one rank's.
+
     Args:
         model: the network.
         objective: gives each sample's loss.
@@ -61,9 +64,14 @@ class AblationModule(pl.LightningModule):
         step = self.global_step
         images, labels = self.split.at(self.batches.indices(step))
         augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
-        torch.manual_seed(keyed_seed(self.seed, "model", step))
+        rank = self.global_rank
+        torch.manual_seed(keyed_seed(self.seed, f"model/{rank}" if rank else "model", step))
         generator = keyed_generator(self.seed, "noise", step, device=self.device)
-        return self.objective.loss(self.model, self.augmentation(images, augment), labels, generator).mean()
+        drawn = self.objective.draw(self.augmentation(images, augment), labels, generator)
+        num_rows = len(images) // self.trainer.world_size
+        rows = slice(rank * num_rows, (rank + 1) * num_rows)
+        own = (None if part is None else part[rows] for part in drawn)
+        return self.objective.loss_of(self.model, *own).mean()
 
     def configure_optimizers(self):
         optimizer = self._optimizer(self.model.parameters())
