@@ -135,6 +135,23 @@ def test_a_study_lists_each_trial_once(tmp_path: Path) -> None:
     assert (tmp_path / "studies" / "mine" / "keys.txt").read_text().split() == ["a", "b", "c"]
 
 
+def test_a_key_that_a_killed_process_tore_is_cut_off(tmp_path: Path) -> None:
+    join_study(tmp_path, "mine", ["aaaa", "bbbb"])
+    path = tmp_path / "studies" / "mine" / "keys.txt"
+    path.write_text(path.read_text()[:-3])
+    join_study(tmp_path, "mine", ["bbbb", "cccc"])
+    assert path.read_text() == "aaaa\nbbbb\ncccc\n"
+
+
+def test_what_a_killed_process_had_begun_to_write_is_cleared_away(record) -> None:
+    record.checkpoints.mkdir()
+    for path in (record.folder / ".record.json.4711", record.checkpoints / ".step=4.ckpt.4711"):
+        path.write_bytes(b"half")
+    with record.locked():
+        pass
+    assert not list(record.folder.rglob(".*"))
+
+
 @pytest.mark.parametrize("study", ["", ".", "..", "a/b", "/etc", ".hidden"])
 def test_a_study_is_one_folder_name(study: str, tmp_path: Path) -> None:
     with pytest.raises(SkiplabError, match="valid: one folder name"):

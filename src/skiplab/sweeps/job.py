@@ -72,6 +72,12 @@ def work(depth: int, width: int, max_steps: int) -> float:
     return float(depth * width * max_steps)
 
 
+def own_words(jobs: Sequence[Job]) -> dict[Job, str]:
+    """The overrides of each that not all of them share."""
+    common = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
+    return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
+
+
 def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any] = map) -> None:
     """Build each kind of trial once, so that what can't work is refused before anything is trained.
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skiplab.sweeps.job import Job
+from skiplab.sweeps.job import Job, own_words
 from skiplab.sweeps.status import duration, standing
 
 _LEFT = {
@@ -34,19 +34,18 @@ def preview(jobs: Sequence[Job]) -> None:
         SkiplabError: where a trial can't be built.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
-    states, costs = [_state(job) for job in jobs], _costs(jobs)
+    states, costs, words = [_state(job) for job in jobs], _costs(jobs), own_words(jobs)
     table = Table("trial", "overrides", "state", *_COSTS.values(), box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for job, state in list(zip(jobs, states, strict=True))[:_MOST_ROWS]:
         numbers = [f"{costs[job.kind][name]:,}" for name in _COSTS]
-        words = [word for word in job.overrides if any(word not in other.overrides for other in jobs)]
-        table.add_row(job.record.key, Text(" ".join(words)), state, *numbers)
+        table.add_row(job.record.key, Text(words[job]), state, *numbers)
     console.print(table)
     if len(jobs) > _MOST_ROWS:
         console.print(f"and {len(jobs) - _MOST_ROWS} more trials")
     counts = Counter(states)
-    words = ", ".join(f"{count} {state}" for state, count in counts.items())
+    told = ", ".join(f"{count} {state}" for state, count in counts.items())
     trials = "1 trial" if len(jobs) == 1 else f"{len(jobs)} trials"
-    console.print(f"{trials}: {words}; {_time(jobs)}", soft_wrap=True)
+    console.print(f"{trials}: {told}; {_time(jobs)}", soft_wrap=True)
 
 
 def _state(job: Job) -> str:

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from skiplab.sweeps.job import Job
+from skiplab.sweeps.job import Job, own_words
 from skiplab.sweeps.status import Standing, duration, standing
 
 _ENDED = ("done", "diverged", "failed", "unreadable")
@@ -47,6 +47,7 @@ class Sweep:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = list(jobs)
+        self._words = own_words(jobs)
         self.started = time.monotonic()
         self.standings: dict[Job, Standing] = {}
         self._worked_before: float | None = None
@@ -87,9 +88,8 @@ class Sweep:
     def __rich__(self) -> Group:
         grid = Table.grid(padding=(0, 2))
         for job, each in self.running:
-            words = [word for word in job.overrides if any(word not in other.overrides for other in self.jobs)]
             bar = ProgressBar(total=1.0, completed=each.share, width=20)
-            grid.add_row(bar, Text(each.note), Text(" ".join(words), overflow="ellipsis", no_wrap=True))
+            grid.add_row(bar, Text(each.note), Text(self._words[job], overflow="ellipsis", no_wrap=True))
         return Group(grid, Text(self.line()))
 
 

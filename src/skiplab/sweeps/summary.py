@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.job import Job
+from skiplab.sweeps.job import Job, own_words
 from skiplab.sweeps.rounds import reason
 
 
@@ -28,5 +28,6 @@ def conclude(jobs: Sequence[Job], left: Sequence[Job], given_up: Sequence[Job], 
         ended = sum(job not in failures for job in left)
         print(f"{ended} trials finished ({diverged} diverged), {len(failures)} failed")
     if failures:
-        lines = [f"  {job.record.key} {' '.join(job.overrides)}: {why}" for job, why in failures.items()]
+        words = own_words(jobs)
+        lines = [f"  {job.record.key} {words[job]}: {why}" for job, why in failures.items()]
         raise SkiplabError("\n".join([f"{len(failures)} of {len(jobs)} trials failed:", *lines]))

@@ -36,11 +36,16 @@ def zero_loss(parts: Parts) -> float:
 
 
 def keep_latest_checkpoint(record: Record) -> Path | None:
-    """The latest checkpoint; older ones are removed, since one is left behind by each signal."""
-    *older, newest = sorted(record.checkpoints.glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns) or [None]
+    """The checkpoint of the latest step; others are removed, since one is left behind by each signal."""
+    *older, newest = sorted(record.checkpoints.glob("*.ckpt"), key=_step) or [None]
     for path in older:
         path.unlink()
     return newest
+
+
+def _step(checkpoint: Path) -> int:
+    """By its name, such as step=40.ckpt or step=40-v1.ckpt: a clock may have been set back."""
+    return int(checkpoint.stem.removeprefix("step=").split("-")[0])
 
 
 def fit(

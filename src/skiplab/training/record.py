@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from skiplab.errors import SkiplabError
 
@@ -121,12 +121,7 @@ class AppendedTable:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._header = ",".join(columns) + "\n"
         self._file = path.open("a+b")
-        end = self._file.seek(0, os.SEEK_END)
-        self._file.seek(0)
-        complete = self._file.read().rfind(b"\n") + 1
-        if complete < end:
-            self._file.truncate(complete)
-        if complete == 0:
+        if _cut_torn_line(self._file) == 0:
             self._file.write(self._header.encode())
             self._file.flush()
 
@@ -139,6 +134,16 @@ class AppendedTable:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _cut_torn_line(file: BinaryIO) -> int:
+    """Cut off what follows the last complete line; returns the bytes that are left."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    complete = file.read().rfind(b"\n") + 1
+    if complete < end:
+        file.truncate(complete)
+    return complete
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -190,9 +195,12 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str]) -> None:
     path = study_folder(runs_dir, study) / "keys.txt"
     with explain_unwritable(runs_dir):
         path.parent.mkdir(parents=True, exist_ok=True)
-        present = set(path.read_text().split()) if path.exists() else set()
-        with path.open("a") as file:
-            file.write("".join(f"{key}\n" for key in dict.fromkeys(keys) if key not in present))
+        with path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _cut_torn_line(file)
+            file.seek(0)
+            present = set(file.read().decode().split())
+            file.write("".join(f"{key}\n" for key in dict.fromkeys(keys) if key not in present).encode())
 
 
 def _to_json(content: dict[str, Any]) -> str:
