@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -75,7 +76,10 @@ def interruptible(when_heard: Callable[[], None] = lambda: None) -> Iterator[Int
         yield interruption
     except Interrupted as stop:
         interruption.restore()
-        interruption.hand_on(stop.signum)
+        try:
+            interruption.hand_on(stop.signum)
+        except Exception:  # a requeue may itself be cut short by the end that it asks for
+            traceback.print_exc()
         raise
     finally:
         interruption.restore()

@@ -90,6 +90,18 @@ def test_a_clusters_requeue_is_called_when_the_checkpoint_is_there(run, tmp_path
     assert any(name.startswith(f"step={STEP + 1}") for name in checkpoints)
 
 
+def test_a_requeue_that_is_cut_short_is_no_failure_of_the_trial(run, tmp_path, monkeypatch, handlers, capsys) -> None:
+    def requeue(signum, frame) -> None:
+        raise RuntimeError("scontrol was killed")
+
+    signal.signal(signal.SIGUSR2, requeue)
+    send(monkeypatch, signal.SIGUSR2)
+    with pytest.raises(Interrupted):
+        run(tmp_path)
+    assert only_record(tmp_path).read()["status"] == "interrupted"
+    assert "scontrol was killed" in capsys.readouterr().err
+
+
 def test_a_sigterm_that_somebody_else_handles_stays_theirs(run, tmp_path, monkeypatch, handlers) -> None:
     heard = []
     signal.signal(signal.SIGTERM, lambda *arguments: heard.append(arguments))

@@ -1,0 +1,121 @@
+"""A sweep on a real SLURM: submitted, preempted, requeued, resumed, with the results of the same sweep in process."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from slurm_cluster import Cluster, missing
+from tiny_trials import TINY
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m", *TINY)
+SLURM = ("hydra/launcher=skiplab_slurm", "hydra.launcher.partition=low")
+LONG = ("connection=plain", "seed=0,1", "trainer.max_steps=1500", "run.checkpoint_every_steps=25")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
+        cluster = Cluster(Path(folder))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
+
+
+def start(cluster: Cluster, runs_dir: Path, *overrides: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*COMMAND, f"run.runs_dir={runs_dir}", *overrides],
+        env=cluster.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(sweep: subprocess.Popen) -> str:
+    said, _ = sweep.communicate(timeout=240)
+    assert sweep.returncode == 0, said
+    return said
+
+
+def records(runs_dir: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(runs_dir.glob("*/record.json"))]
+
+
+def weights(runs_dir: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in runs_dir.glob("*/weights.safetensors")}
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.05)
+
+
+def test_a_sweep_is_submitted_once_and_has_the_results_of_one_in_process(cluster, tmp_path) -> None:
+    grid = ("connection=plain,identity", "seed=0")
+    said = finish(start(cluster, tmp_path / "slurm", *grid, *SLURM))
+    assert "2 trials finished (0 diverged), 0 failed" in said
+    finish(start(cluster, tmp_path / "process", *grid, "hydra/launcher=basic"))
+    assert len(weights(tmp_path / "slurm")) == 2
+    assert weights(tmp_path / "slurm") == weights(tmp_path / "process")
+    before = len(cluster.jobs())
+    assert before == 2
+    assert "2 already done, 0 to train" in finish(start(cluster, tmp_path / "slurm", *grid, *SLURM))
+    assert len(cluster.jobs()) == before
+
+
+def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, tmp_path) -> None:
+    runs_dir = tmp_path / "slurm"
+    known = {job["JobId"] for job in cluster.jobs()}
+    sweep = start(cluster, runs_dir, *LONG, *SLURM)
+
+    def mine() -> dict[str, dict[str, str]]:
+        return {job["ArrayTaskId"]: job for job in cluster.jobs() if job["JobId"] not in known and "ArrayTaskId" in job}
+
+    def task(number: str) -> str:
+        """Its name; a number alone may stand for the whole array."""
+        return f"{mine()[number]['ArrayJobId']}_{number}"
+
+    def steps() -> list[int]:
+        """The latest checkpoint of each trial that has one."""
+        folders = [path for path in runs_dir.glob("*/checkpoints") if any(path.iterdir())]
+        names = [[path.stem for path in folder.glob("*.ckpt")] for folder in folders]
+        return [max(int(name.removeprefix("step=").split("-")[0]) for name in each) for each in names if each]
+
+    def statuses() -> list[str]:
+        return sorted(content["status"] for content in records(runs_dir))
+
+    wait_until(lambda: len(steps()) == 2, "both trials write checkpoints")
+    cluster("sbatch", "-p", "high", "-n", "2", "-o", "/dev/null", "--wrap", "sleep 1")
+    wait_until(lambda: statuses() == ["interrupted"] * 2, "preemption interrupts both")
+    reached = steps()
+    assert min(reached) > 0
+    assert all("SIGUSR2" in content["error"] for content in records(runs_dir))
+    wait_until(lambda: statuses() == ["running"] * 2 and min(steps()) > max(reached), "both resume", 120)
+
+    cluster("scancel", "--signal=USR2", task("0"))
+    wait_until(lambda: statuses() == ["interrupted", "running"], "the warning before a time limit interrupts one")
+    cluster("scontrol", "requeue", task("1"))
+    said = finish(sweep)
+    assert "2 trials finished (0 diverged), 0 failed" in said
+    assert {task: job["Restarts"] for task, job in mine().items()} == {"0": "2", "1": "2"}
+
+    finish(start(cluster, tmp_path / "process", *LONG))
+    assert len(weights(runs_dir)) == 2
+    assert weights(runs_dir) == weights(tmp_path / "process")
+    for content in records(runs_dir):
+        history = (runs_dir / content["key"] / "history.csv").read_text().split("\n")[1:-1]
+        first = [int(row.split(",")[0]) for row in history]
+        assert first.count(0) == 1, "it resumed from a checkpoint, and never began anew"
+        assert sorted(set(first)) == list(range(1500))
