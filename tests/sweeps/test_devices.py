@@ -1,0 +1,75 @@
+"""A device is held by one trial at a time, on the whole machine, and a dead owner's becomes free."""
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+
+import pytest
+
+from skiplab.sweeps.devices import at_once, on_devices, one_at_a_time, visible_devices
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch) -> None:
+    """Locks of this test alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+def test_two_trials_see_different_devices() -> None:
+    with on_devices(["3", "GPU-abc"], 1) as first, on_devices(["3", "GPU-abc"], 1) as second:
+        assert (first, second) == ({"CUDA_VISIBLE_DEVICES": "3"}, {"CUDA_VISIBLE_DEVICES": "GPU-abc"})
+
+
+def test_a_trial_of_several_processes_has_several_devices() -> None:
+    with on_devices(["0", "1", "2"], 2) as first:
+        assert first == {"CUDA_VISIBLE_DEVICES": "0,1"}
+        with on_devices(["0", "1", "2"], 1) as second:
+            assert second == {"CUDA_VISIBLE_DEVICES": "2"}
+
+
+@pytest.mark.parametrize("turn", [lambda: on_devices(["0"], 1), lambda: one_at_a_time("sweep")])
+def test_a_second_trial_waits_for_the_first(turn, monkeypatch) -> None:
+    monkeypatch.setattr("skiplab.sweeps.devices._LOOK_SECONDS", 0.01)
+    begun = threading.Event()
+
+    def second() -> None:
+        with turn():
+            begun.set()
+
+    with turn():
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not begun.wait(0.2)
+    assert begun.wait(5)
+    thread.join()
+
+
+def test_a_dead_owners_device_is_free() -> None:
+    def hold(ready) -> None:
+        with on_devices(["0"], 1):
+            ready.set()
+            signal.pause()
+
+    fork = multiprocessing.get_context("fork")
+    ready = fork.Event()
+    owner = fork.Process(target=hold, args=(ready,))
+    owner.start()
+    assert ready.wait(5)
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.join()
+    with on_devices(["0"], 1) as environment:
+        assert environment == {"CUDA_VISIBLE_DEVICES": "0"}
+
+
+def test_without_devices_nothing_is_waited_for() -> None:
+    with at_once() as first, at_once() as second:
+        assert first == second == {}
+
+
+def test_only_what_the_process_may_use_is_visible(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-abc")
+    assert visible_devices() == ["2", "GPU-abc"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert visible_devices() == []

@@ -1,0 +1,76 @@
+"""A sweep's line counts what ended and how, and its rate and time to go follow from the work that was done."""
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from skiplab.sweeps.job import Job
+from skiplab.sweeps.progress import Sweep, follow
+from skiplab.training.record import Record
+from tiny_trials import TINY, compose_config
+
+ANY = {"choices": {}, "diverged_step": 3, "error": "no luck", "provenance": {"wall_seconds": 1.0}}
+
+
+@pytest.fixture
+def jobs(tmp_path) -> list[Job]:
+    """Four trials of equal work."""
+    found = []
+    for seed in range(4):
+        composed = compose_config(*TINY, f"seed={seed}", "trainer.max_steps=10")
+        composed.config.run.runs_dir = str(tmp_path)
+        found.append(Job([f"seed={seed}", "depth=4"], composed.config, composed.choices))
+    return found
+
+
+def put(record: Record, status: str, steps: int = 0) -> None:
+    record.folder.mkdir(exist_ok=True)
+    record.update(status=status, factors={"trainer.max_steps": 10}, **ANY)
+    rows = "".join(f"{step},loss,1.0\n" for step in range(steps))
+    (record.folder / "history.csv").write_text("step,metric,value\n" + rows)
+
+
+def test_the_line_and_the_time_to_go(jobs) -> None:
+    sweep = Sweep(jobs)
+    sweep.look()
+    assert sweep.line().startswith("0/4 trials, ")
+    assert sweep.line().endswith("time to go unknown yet")
+    put(jobs[0].record, "done")
+    put(jobs[1].record, "diverged")
+    sweep.started = time.monotonic() - 60
+    sweep.look()
+    assert sweep.line() == "2/4 trials, 1 diverged, 2.0 a minute, 60 s elapsed, about 60 s to go"
+    put(jobs[2].record, "failed")
+    sweep.look()
+    assert "3/4 trials, 1 diverged, 1 failed, 3.0 a minute" in sweep.line()
+
+
+def test_what_was_done_before_the_sweep_is_no_part_of_its_pace(jobs) -> None:
+    put(jobs[0].record, "interrupted", steps=10)
+    sweep = Sweep(jobs)
+    sweep.look()
+    assert sweep.line().endswith("time to go unknown yet")
+
+
+def test_each_trial_that_runs_has_a_line_of_its_own_words(jobs) -> None:
+    put(jobs[1].record, "running", steps=5)
+    put(jobs[2].record, "running", steps=5)
+    sweep = Sweep(jobs)
+    with jobs[1].record.locked():
+        sweep.look()
+    console = Console(width=100, file=io.StringIO())
+    console.print(sweep)
+    shown = console.file.getvalue()
+    assert "step 5 of 10" in shown
+    assert "seed=1" in shown
+    assert "seed=2" not in shown, "nobody holds it, so it doesn't run"
+    assert "depth=4" not in shown, "all trials share it"
+
+
+def test_plain_lines_without_a_terminal(jobs, capsys) -> None:
+    put(jobs[0].record, "done")
+    with follow(jobs, every_seconds=0.02):
+        time.sleep(0.2)
+    assert capsys.readouterr().out.startswith("1/4 trials, ")
