@@ -34,7 +34,6 @@ def put(record: Record, status: str, steps: int = 0) -> None:
 
 def test_the_line_and_the_time_to_go(jobs) -> None:
     sweep = Sweep(jobs)
-    sweep.look()
     assert sweep.line().startswith("0/4 trials, ")
     assert sweep.line().endswith("time to go unknown yet")
     put(jobs[0].record, "done")
@@ -50,7 +49,6 @@ def test_the_line_and_the_time_to_go(jobs) -> None:
 def test_what_was_done_before_the_sweep_is_no_part_of_its_pace(jobs) -> None:
     put(jobs[0].record, "interrupted", steps=10)
     sweep = Sweep(jobs)
-    sweep.look()
     assert sweep.line().endswith("time to go unknown yet")
 
 

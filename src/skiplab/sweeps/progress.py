@@ -50,15 +50,14 @@ class Sweep:
         self._words = own_words(jobs)
         self.started = time.monotonic()
         self.standings: dict[Job, Standing] = {}
-        self._worked_before: float | None = None
+        self.look()
+        self._worked_before = self._worked()
 
     def look(self) -> None:
         """Read the records of the trials that have not ended."""
         for job in self.jobs:
             if job not in self.standings or self.standings[job].state not in _ENDED:
                 self.standings[job] = standing(job.record)
-        if self._worked_before is None:
-            self._worked_before = self._worked()
 
     def _worked(self) -> float:
         shares = {job: 1.0 if each.state in _ENDED else _TRAINING * each.share for job, each in self.standings.items()}
@@ -96,7 +95,6 @@ class Sweep:
 def _draw(sweep: Sweep, stop: threading.Event, every_seconds: float) -> None:
     console = Console()
     with Live(sweep, console=console, auto_refresh=False, transient=True) as live:
-        sweep.look()
         next_line = 0.0
         while not stop.wait(every_seconds):
             sweep.look()
