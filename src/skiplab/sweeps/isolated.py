@@ -53,14 +53,22 @@ class Isolated:
         from skiplab.training.trial import warm
 
         warm(config)
-        with self.turn() as environment:
-            if self._stopped:
-                raise SkiplabError("not started, the sweep was stopped")
-            return self._wait_for(config, environment)
+        try:
+            with self.turn() as environment:
+                if self._stopped:
+                    raise SkiplabError("not started, the sweep was stopped")
+                return self._wait_for(config, environment)
+        finally:
+            if self._orphaned:
+                os._exit(1)  # nobody waits for the result, nor will there be another trial
+
+    @property
+    def _orphaned(self) -> bool:
+        return os.getppid() != self._sweep
 
     @property
     def _stopped(self) -> bool:
-        return os.getppid() != self._sweep or not self.going_on.exists()
+        return self._orphaned or not self.going_on.exists()
 
     def _wait_for(self, config: DictConfig, environment: dict[str, str]) -> Any:
         fork = multiprocessing.get_context("fork")
