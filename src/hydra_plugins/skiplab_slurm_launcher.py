@@ -12,6 +12,8 @@ class SkiplabSlurmLauncher(SlurmLauncher):
     A preempted job, and one whose time is over, writes a checkpoint, is queued again and resumes.
     """
 
+    elsewhere = True
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit every job and wait for all.
 

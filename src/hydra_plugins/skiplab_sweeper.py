@@ -53,7 +53,9 @@ class SkiplabSweeper(Sweeper):
         left = [job for job in jobs if job.left and not job.failed]
         announce(jobs, left, given_up)
         if left:
-            check(left, getattr(self.launcher, "run", map))  # workers that will train import all on the way
+            # workers that will train import all on the way
+            run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
+            check(left, run, elsewhere=elsewhere)
         join_study(jobs[0].record.runs_dir, jobs[0].config.run.study, [job.record.key for job in jobs])
         left.sort(key=lambda job: -job.cost)
         with follow(left):

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -232,6 +233,8 @@ def _explain(run: Callable[[], None]) -> None:
     except Interrupted as stop:
         print(f"skiplab: stopped by {stop}; the same command goes on from here", file=sys.stderr)
         raise SystemExit(128 + stop.signum) from None
+    except KeyboardInterrupt:  # where nothing is at work that could be lost
+        raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

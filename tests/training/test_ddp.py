@@ -22,7 +22,7 @@ from option_files import options
 from skiplab.data.dataset import Split
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
-from skiplab.training.build import build, maker
+from skiplab.training.build import build, check_machine, maker
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import check_ranks, together
 from tiny_trials import TINY, compose_config, network, run_composed, run_tiny
@@ -335,9 +335,11 @@ def test_refuses_what_ranks_cant_share(override: str, message: str) -> None:
 
 
 def test_refuses_more_devices_than_there_are_gpus(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    message = refused("trainer.accelerator=gpu", "trainer.backend=nccl")
-    assert message.startswith("trainer.devices=2 needs as many GPUs, and torch can use 1 here")
+    config = compose_config(*TINY, "trainer=ddp", "trainer.accelerator=gpu", "trainer.backend=nccl").config
+    with pytest.raises(SkiplabError, match=r"trainer\.devices=2 needs as many GPUs, and torch can use 1 here"):
+        check_machine(config)
 
 
 def test_refuses_batch_norm_but_on_one_device() -> None:

@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,12 +78,15 @@ def own_words(jobs: Sequence[Job]) -> dict[Job, str]:
     return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
 
 
-def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any] = map) -> None:
+def check(
+    jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any], *, elsewhere: bool
+) -> None:
     """Build each kind of trial once, so that what can't work is refused before anything is trained.
 
     Args:
         jobs: what is going to be trained.
         run: calls a function with every item of a list, like `map`.
+        elsewhere: whether they will be trained on other machines, whose devices aren't known here.
 
     Raises:
         SkiplabError: names a trial that can't be built, and why.
@@ -91,14 +94,16 @@ def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]],
     kinds: dict[str, Job] = {}
     for job in jobs:
         kinds.setdefault(job.kind, job)
-    list(run(_build, list(kinds.values())))
+    list(run(partial(_build, elsewhere=elsewhere), list(kinds.values())))
 
 
-def _build(job: Job) -> None:
+def _build(job: Job, *, elsewhere: bool) -> None:
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # the other check would forbid GPUs to forked processes
-    from skiplab.training.build import build
+    from skiplab.training.build import build, check_machine
 
     try:
         build(job.config)
+        if not elsewhere:
+            check_machine(job.config)
     except SkiplabError as error:
         raise SkiplabError(f"{error}\n(trial {' '.join(job.overrides)}; nothing was trained)") from None

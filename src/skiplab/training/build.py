@@ -142,5 +142,21 @@ def _check_device(config: DictConfig) -> None:
         raise SkiplabError(f"trainer.precision={precision} is invalid; valid: {', '.join(_PRECISIONS)}")
     if accelerator not in ("cpu", "gpu"):
         raise SkiplabError(f"trainer.accelerator={accelerator} is invalid; valid: cpu, gpu")
-    if accelerator == "gpu" and not torch.cuda.is_available():
+
+
+def check_machine(config: DictConfig) -> None:
+    """Refuse a trial for whose devices one has to go to another machine, as a launcher may do.
+
+    Raises:
+        SkiplabError: names the devices that are missing here.
+    """
+    if config.trainer.accelerator != "gpu":
+        return
+    if not torch.cuda.is_available():
         raise SkiplabError("trainer.accelerator=gpu, but this machine has no GPU that torch can use; take trainer=cpu")
+    devices = OmegaConf.select(config, "trainer.devices", default=1)
+    if torch.cuda.device_count() < devices:
+        raise SkiplabError(
+            f"trainer.devices={devices} needs as many GPUs, and torch can use {torch.cuda.device_count()} here; "
+            "take fewer devices, or trainer.accelerator=cpu"
+        )

@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from omegaconf import DictConfig
 from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -39,11 +38,6 @@ def check_ranks(config: DictConfig, model: nn.Module) -> None:
         raise SkiplabError(f"trainer.backend={backend} is invalid; valid: gloo, nccl")
     if backend == "nccl" and accelerator != "gpu":
         raise SkiplabError("trainer.backend=nccl adds gradients up on GPUs alone; take trainer.backend=gloo")
-    if accelerator == "gpu" and torch.cuda.device_count() < devices:
-        raise SkiplabError(
-            f"trainer.devices={devices} needs as many GPUs, and torch can use {torch.cuda.device_count()} here; "
-            "take fewer devices, or trainer.accelerator=cpu"
-        )
     if config.batch_size % devices:
         raise SkiplabError(
             f"batch_size={config.batch_size} can't be shared equally by trainer.devices={devices}; valid: a multiple "

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.interruption import Interruption, interruptible
-from skiplab.training.build import Parts, build, maker
+from skiplab.training.build import Parts, build, check_machine, maker
 from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
@@ -58,6 +58,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
         join_study(runs_dir, config.run.study, [record.key])
         return Outcome(record.key, content["status"], "already done", unmeasured(config, content))
     parts = build(config)
+    check_machine(config)
     torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
         if config.run.rerun and record.read():
