@@ -95,16 +95,16 @@ def test_plain_costs_what_identity_costs(branch, backbone) -> None:
 
 @pytest.fixture
 def seen(monkeypatch):
-    """What each training step sees: its images and the state that its times and noise are drawn from."""
-    steps: list[tuple[torch.Tensor, torch.Tensor]] = []
-    loss = Denoising.loss
+    """What each training step sees: its images, labels, times and noise, and the labels the network is told."""
+    steps: list[tuple[torch.Tensor, ...]] = []
+    loss_of = Denoising.loss_of
 
-    def spied(self, model, images, labels, generator):
+    def spied(self, model, *drawn):
         if isinstance(model, torch.nn.Module):  # not the zero predictor, whose loss says what diverged is
-            steps.append((images.clone(), generator.get_state()))
-        return loss(self, model, images, labels, generator)
+            steps.append(tuple(tensor.clone() for tensor in drawn if tensor is not None))
+        return loss_of(self, model, *drawn)
 
-    monkeypatch.setattr(Denoising, "loss", spied)
+    monkeypatch.setattr(Denoising, "loss_of", spied)
     return steps
 
 
@@ -121,9 +121,10 @@ def test_two_arms_see_the_same_batches_and_noise(seen, run, tmp_path) -> None:
         trials[name] = list(seen)
     assert len(trials["identity"]) == 4
     for name in ("plain", "deep"):
-        for (images, state), (other_images, other_state) in zip(trials["identity"], trials[name], strict=True):
-            assert torch.equal(images, other_images)
-            assert torch.equal(state, other_state)
-    assert not torch.equal(trials["identity"][0][0], trials["other seed"][0][0])
-    assert not torch.equal(trials["identity"][0][1], trials["other seed"][0][1])
-    assert not torch.equal(trials["identity"][0][1], trials["identity"][1][1])
+        for step, other in zip(trials["identity"], trials[name], strict=True):
+            assert len(step) >= 4
+            assert all(map(torch.equal, step, other))
+    images, _, times, noise, *_ = trials["identity"][0]
+    for own, place in ((images, 0), (times, 2), (noise, 3)):
+        assert not torch.equal(own, trials["other seed"][0][place])
+        assert not torch.equal(own, trials["identity"][1][place])
