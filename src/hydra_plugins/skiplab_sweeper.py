@@ -1,6 +1,7 @@
 """Hydra's grid sweep, less the trials that are finished: checked first, longest first, failures told at the end."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -15,6 +16,7 @@ from skiplab.sweeps.preview import preview
 from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
+from skiplab.sweeps.tuned_jobs import keep_tuned, tuned_jobs
 from skiplab.training.record import join_study
 
 
@@ -26,10 +28,11 @@ class SkiplabSweeper(Sweeper):
 
     Args:
         params: swept values of a preset, such as {connection: "plain,identity"}.
+        tuned: a file that `skiplab tune` wrote, whose choices the trials get; None for none.
     """
 
-    def __init__(self, params: dict[str, Any] | None) -> None:
-        self.params = params or {}
+    def __init__(self, params: dict[str, Any] | None, tuned: str | None) -> None:
+        self.params, self.tuned = params or {}, tuned
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
@@ -46,6 +49,8 @@ class SkiplabSweeper(Sweeper):
         """
         arguments = [f"{name}={value}" for name, value in self.params.items()] + arguments
         jobs = make_jobs(self.hydra_context.config_loader, self.config, arguments)
+        if self.tuned:
+            jobs = tuned_jobs(jobs, Path(self.tuned), arguments)
         if jobs[0].config.run.dry_run:
             preview(jobs)
             return []
@@ -57,6 +62,8 @@ class SkiplabSweeper(Sweeper):
             run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
             check(left, run, elsewhere=elsewhere)
         join_study(jobs[0].record.runs_dir, jobs[0].config.run.study, [job.record.key for job in jobs])
+        if self.tuned:
+            keep_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)
         left.sort(key=lambda job: -job.cost)
         with follow(left):
             failures = train(self.launcher, left)

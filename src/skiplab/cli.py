@@ -118,6 +118,19 @@ def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
     report(study, runs_dir, str(claims))
 
 
+def tune(parsed: argparse.Namespace) -> None:
+    """Find learning rates for each arm and cell of a preset's sweep, and show them."""
+    from skiplab.analysis.tuning import tuning_command
+    from skiplab.sweeps.tuning import Budget, tune
+
+    budget = Budget(parsed.rates, parsed.factor, parsed.widenings, parsed.seeds, tuple(parsed.also))
+    overrides = [*parsed.overrides, *(["run.dry_run=true"] if parsed.dry_run else [])]
+    config_dir = Path(parsed.config_dir) if parsed.config_dir else None
+    path = tune(parsed.preset, overrides, budget, parsed.metric, train, config_dir)
+    if path:
+        tuning_command(path)
+
+
 def _studies() -> dict[str, list[str]]:
     """The presets of each study, the shortest name first."""
     import yaml
@@ -177,6 +190,13 @@ def report(study: str, runs_dir: str, claims: str | None) -> None:
     report_command(study, Path(runs_dir), Path(claims) if claims else None)
 
 
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="skiplab", description="Ablation studies of residual against plain networks.")
     parser.add_argument("--version", action="version", version=__version__)
@@ -217,6 +237,21 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--profile", default="quick", help="quick, standard or paper (default: quick)")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as run.runs_dir=/data/runs")
     command.set_defaults(run=lambda a: reproduce(a.experiment, a.profile, a.overrides))
+
+    command = commands.add_parser("tune", help="learning rates for each arm and cell of a preset, with an equal budget")
+    command.add_argument("preset", help="a file of conf/experiment; its sweep says which arms and cells")
+    command.add_argument("overrides", nargs="*", help="Hydra overrides, such as depth=4 hydra/launcher=basic")
+    command.add_argument("--rates", type=int, default=5, help="learning rates for each, from 5 (default: 5)")
+    command.add_argument("--factor", type=float, default=10**0.5, help="between two rates (default: sqrt(10))")
+    command.add_argument("--widenings", type=int, default=3, help="of the grid while a best is at an edge (default: 3)")
+    command.add_argument(
+        "--seeds", type=_seeds, default=(9001, 9002), help="that the study doesn't use (default: 9001,9002)"
+    )
+    command.add_argument("--also", action="append", default=[], metavar="KEY=V1,V2", help="a further setting to try")
+    command.add_argument("--metric", default="skill_train", help="what decides (default: skill_train)")
+    command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("--dry-run", action="store_true", help="say what would be trained, and do nothing")
+    command.set_defaults(run=tune)
 
     command = commands.add_parser("doctor", help="what this machine has: cores, GPU, launchers, W&B, weights, data")
     command.add_argument("--runs-dir", default="runs", help="where records would go (default: runs)")

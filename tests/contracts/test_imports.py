@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "errors", "paths"},
+    "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths"},
 }
 # Only the command line, and the package itself, may import these.
 TOP = {"cli": set(), "sweeps": {"sweeps", "cli"}, "analysis": {"analysis", "cli"}, "testing": {"testing"}}

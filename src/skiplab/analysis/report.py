@@ -23,6 +23,8 @@ from skiplab.analysis.runs import Problem, Study, read_study
 from skiplab.analysis.table_text import by_metric, caption, headings, text_rows
 from skiplab.analysis.tables import asked_metrics, chosen_control, comparison_table
 from skiplab.analysis.text import cell_text, level_text, printable
+from skiplab.analysis.tuning import tuning_headings, tuning_rows, tuning_words
+from skiplab.analysis.tuning_figure import tuning_figure
 from skiplab.analysis.verdict_text import asked, cell_line, headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 
@@ -76,6 +78,7 @@ def write_report(study: Study, claims: Claims | None = None) -> Path:
         verdicts=[_verdict(verdict) for verdict in judge(study, claims)] if claims else [],
         tables=_tables(study, factor, control, arms, claims),
         figures=_figures(study, factor),
+        tuning=_tuning(study),
         arms=arms,
         samples=samples,
         parity=_parity(study, factor),
@@ -144,6 +147,30 @@ def _figures(study: Study, factor: str) -> list[dict[str, Any]]:
         {"id": f"figures-{position}", **_heading(measured_by), "figures": found}
         for position, (measured_by, found) in enumerate(groups.items())
     ]
+
+
+def _tuning(study: Study) -> dict[str, Any] | None:
+    """What was tuned for the study's trials."""
+    if not study.tuned:
+        return None
+    tuned = study.tuned
+    words = "Mean over the tuning seeds at each rate; every seed is a dot, a ring is what was chosen, a cross diverged."
+    return {
+        "words": tuning_words(tuned),
+        "study": tuned.study,
+        "names": ", ".join(tuned.names),
+        "departures": _departures(study),
+        "headings": tuning_headings(tuned),
+        "num_texts": len(tuned.factors),
+        "rows": tuning_rows(tuned),
+        "figure": _figure("Metric against learning rate", words, tuning_figure(tuned)),
+    }
+
+
+def _departures(study: Study) -> str:
+    """Which trials don't carry what was chosen for them."""
+    own = [study.tuned.followed_by(each["choices"], each["factors"]) for each in study.records.values()]
+    return "" if all(own) else f"{own.count(False)} of {len(own)} trials carry other settings than those chosen."
 
 
 def _heading(measured_by: str) -> dict[str, str]:

@@ -15,9 +15,11 @@ from skiplab.analysis.declarations import read_charts, read_metrics
 from skiplab.analysis.factors import Factors, find_factors
 from skiplab.analysis.series import read_series
 from skiplab.analysis.text import printable
+from skiplab.analysis.tuning import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
+from skiplab.tuned import Tuned, read_tuned
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
@@ -43,6 +45,7 @@ class Study:
     charts: the declaration of every chart, in the order in which they are declared.
     measured_by: who measured each chart, such as 'evaluator information'.
     records: the content of record.json by key.
+    tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
     problems: what of the study's list and records could not be read.
     """
 
@@ -56,6 +59,7 @@ class Study:
     charts: Mapping[str, Chart]
     measured_by: Mapping[str, str]
     records: Mapping[str, Mapping[str, Any]]
+    tuned: Tuned | None
     problems: tuple[Problem, ...]
 
     @property
@@ -113,7 +117,9 @@ def read_study(name: str, runs_dir: Path) -> Study:
     metrics, bad_metrics = read_metrics(records)
     charts, bad_charts = read_charts(records)
     problems += [Problem(*each) for each in (*bad_metrics, *bad_charts)]
-    found = find_factors(records)
+    tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
+    problems += bad_tuned
+    found = find_factors(as_tuned(records, tuned))
     return Study(
         name=name,
         runs_dir=Path(runs_dir),
@@ -125,6 +131,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
         charts=charts.declared,
         measured_by=charts.measured_by,
         records=records,
+        tuned=tuned,
         problems=tuple(problems),
     )
 
@@ -154,6 +161,15 @@ def _read_keys(folder: Path) -> tuple[list[str], list[Problem]]:
         else:
             problems.append(Problem(str(path), f"{printable(line)!r} is no key of a trial (16 of 0-9a-f)"))
     return keys, problems
+
+
+def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
+    if not path.exists():
+        return None, []
+    try:
+        return read_tuned(path), []
+    except SkiplabError as error:
+        return None, [Problem(str(path), printable(error))]
 
 
 def _read_record(path: Path, key: str) -> Mapping[str, Any]:

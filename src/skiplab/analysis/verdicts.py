@@ -23,6 +23,7 @@ from skiplab.analysis.statistics import (
     welch_interval,
     within_margin,
 )
+from skiplab.analysis.tuning import SHARED, settings_mark
 
 Word = Literal["supported", "contradicted", "no meaningful difference", "inconclusive", "too few seeds", "not run"]
 ALPHA = 0.025  # one-sided, for each side
@@ -201,8 +202,9 @@ def _verdict(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVe
     sizes = {cell.interval.n for cell in judged if cell.interval.n >= FEWEST_SEEDS}
     if FEWEST_SEEDS in sizes:
         marks.append("preliminary")
-    if not claims.tuned:
-        marks.append("at shared settings")
+    settings = _settings_mark(study, claim)
+    if settings != SHARED or not claims.tuned:
+        marks.append(settings)
     if claim.primary.smallest_effect is None:
         marks.append("exploratory")
     return Verdict(
@@ -215,6 +217,13 @@ def _verdict(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVe
         contested_by=contested,
         claims_sha256=claims.sha256,
     )
+
+
+def _settings_mark(study: Study, claim: Claim) -> str:
+    """How the settings of both arms' trials were chosen."""
+    trials = with_arms(study, claim.primary.contrast.factor)
+    keys = trials.loc[trials["arm"].isin(_arms(claim.primary.contrast)), "key"]
+    return settings_mark([study.records[key] for key in keys], study.tuned)
 
 
 def _gain_notes(paired: Paired) -> tuple[str, ...]:

@@ -1,0 +1,106 @@
+"""tuned.yaml is read as it was written, and what is no such file is refused."""
+
+import pytest
+
+from skiplab.errors import SkiplabError
+from skiplab.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
+
+CHOSEN = {"plain": 6.3e-05, "identity": 0.002}
+RATES = (1e-05, 6.3e-05, 0.0004, 0.002, 0.01)
+
+
+def example(seeds=(9001, 9002)) -> Tuned:
+    """Two arms at two depths, one of whose bests is at an edge."""
+    return Tuned(
+        study="mine_tuning",
+        preset="mine",
+        overrides=("data=digits",),
+        metric="skill_train",
+        label="skill on training images",
+        direction="higher",
+        seeds=seeds,
+        rates=RATES,
+        settings={"trainer.gradient_clip_norm": [None, 1]},
+        widenings=2,
+        shared={"width": 16, "trainer.max_steps": 100, "data": "digits"},
+        combinations=tuple(
+            Combination(
+                factors={"connection": arm, "depth": depth},
+                chosen={RATE: rate, "trainer.gradient_clip_norm": None},
+                value=0.5,
+                edge="lowest" if (arm, depth) == ("plain", 8) else "inside",
+                window=Window(lowest=rate, highest=rate * 10, at_least=False),
+                curve={each: [0.5 if each == rate else 0.1] * len(seeds) for each in RATES},
+                diverged=(0.01,),
+            )
+            for depth in (4, 8)
+            for arm, rate in CHOSEN.items()
+        ),
+    )
+
+
+def factors(**changed) -> dict:
+    own = {
+        "depth": 4,
+        "seed": 0,
+        "width": 16,
+        "trainer.max_steps": 100,
+        "trainer.gradient_clip_norm": None,
+        RATE: 0.002,
+    }
+    return own | changed
+
+
+def test_what_is_written_is_read(tmp_path) -> None:
+    path = tmp_path / "tuned.yaml"
+    path.write_text(write_tuned(example()))
+    assert read_tuned(path) == example()
+
+
+def test_the_budget_counts_rates_and_further_settings() -> None:
+    assert example().budget == "5 rates × 2 settings"
+
+
+def test_a_window_is_as_wide_as_its_decades() -> None:
+    assert Window(lowest=0.01, highest=1.0, at_least=False).decades == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("choices", "own", "follows"),
+    [
+        ({"connection": "identity"}, factors(), True),
+        ({"connection": "identity"}, factors(depth=4.0), True),
+        ({"connection": "plain"}, factors(), False),  # has the rate of the other arm
+        ({"connection": "plain"}, factors(**{RATE: 6.3e-05}), True),
+        ({"connection": "identity"}, factors(depth=16), False),  # wasn't tuned
+        ({"connection": "identity"}, factors(seed=9001), False),  # was used to tune
+        ({"connection": "identity"}, factors(**{"trainer.gradient_clip_norm": 1}), False),
+    ],
+)
+def test_a_trial_follows_only_with_exactly_what_was_chosen_for_it(choices, own, follows) -> None:
+    assert example().followed_by(choices, own) is follows
+
+
+def test_departures_name_what_was_otherwise_when_it_was_tuned() -> None:
+    assert example().departures({"data": "digits"}, factors()) == {}
+    assert example().departures({"data": "patches"}, factors(width=32)) == {"data": "digits", "width": 16}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "can't read"),
+        ("[", "is no valid YAML"),
+        ("- 1", "is no result of `skiplab tune`"),
+        ("study: s", "it lacks 'combinations'"),
+        (write_tuned(example()).replace("connection: plain, depth: 8", "depth: 8"), "not of the same factors"),
+        (write_tuned(example()).replace("metric:", "metrik:"), "metrik"),
+    ],
+)
+def test_what_is_no_such_file_is_refused(tmp_path, text, reason) -> None:
+    path = tmp_path / "tuned.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SkiplabError, match="skiplab tune PRESET") as refused:
+        read_tuned(path)
+    assert reason in str(refused.value)
