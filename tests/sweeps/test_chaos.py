@@ -1,4 +1,4 @@
-"""Workers are killed at random times and the sweep is repeated until it is done: nothing is lost, nothing is twice."""
+"""Workers and the sweep itself are killed at random times, until all is done: nothing is lost, nothing is twice."""
 
 import json
 import random
@@ -13,6 +13,7 @@ import psutil
 from tiny_trials import TINY
 
 NUM_TRIALS, NUM_KILLS, MOST_RUNS = 24, 10, 20
+WORKERS_A_RUN = 2  # killed before the sweep is, which would otherwise go on by itself to the end
 GRID = (*TINY, "connection=plain,identity", "seed=range(12)", "trainer.max_steps=24", "run.checkpoint_every_steps=5")
 
 
@@ -41,9 +42,12 @@ def test_a_sweep_whose_workers_are_killed_ends_as_an_undisturbed_one(tmp_path) -
         runs, in_this_run = runs + 1, 0
         sweep = start(disturbed)
         while sweep.poll() is None:
-            time.sleep(draw.uniform(0.1, 0.8))
-            if killed < NUM_KILLS and in_this_run < 4 and list(disturbed.glob("*/record.json")):
-                hit = kill_one(sweep, draw)
+            time.sleep(draw.uniform(0.05, 0.5))
+            if killed < NUM_KILLS and list(disturbed.glob("*/record.json")):
+                if in_this_run == WORKERS_A_RUN:
+                    sweep.kill()
+                    sweep.wait()
+                hit = sweep.returncode is not None or kill_one(sweep, draw)
                 killed, in_this_run = killed + hit, in_this_run + hit
         finished = killed >= NUM_KILLS and sweep.returncode == 0
     print(f"{killed} processes killed in {runs} runs of the sweep")

@@ -78,9 +78,7 @@ def own_words(jobs: Sequence[Job]) -> dict[Job, str]:
     return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
 
 
-def check(
-    jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any], *, elsewhere: bool
-) -> None:
+def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any], *, elsewhere: bool) -> None:
     """Build each kind of trial once, so that what can't work is refused before anything is trained.
 
     Args:
