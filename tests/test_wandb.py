@@ -132,3 +132,24 @@ def test_a_group_is_a_cell(compose_tiny) -> None:
     ]
     assert others[-1] == name()
     assert len({*others, name()}) == 5
+
+
+LISTENING = """
+import atexit, socket, sys
+asked = []
+def refuse(host, *arguments, **keywords):
+    asked.append(host)
+    raise OSError("no network here")
+socket.getaddrinfo = refuse
+atexit.register(lambda: print("asked for", sorted(set(asked))))  # first, hence called last
+from skiplab.cli import main
+main()
+"""
+
+
+def test_offline_nobody_is_asked_for(tmp_path) -> None:
+    command = [sys.executable, "-c", LISTENING, "train", *TINY, "connection=plain", "logger=wandb_offline"]
+    ended = subprocess.run([*command, f"run.runs_dir={tmp_path}"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert list(tmp_path.glob("*/wandb/offline-run-*/*.wandb"))
+    assert ended.stdout.splitlines()[-1] == "asked for []"

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,6 +77,7 @@ def warm(config: DictConfig) -> None:
         get_object(target)
     if config.logger._target_ is not None:
         wandb.setup()
+        import_module("wandb.sdk.launch")  # by every run when it starts, which takes a second
 
 
 def _targets(node: Any) -> Iterator[str]:

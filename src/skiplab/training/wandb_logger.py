@@ -27,6 +27,8 @@ def make_wandb_logger(
         offline: whether runs stay on disk, to be uploaded by `wandb sync`.
     """
     arm, group = choices["connection"], cell_name(choices, factors)
+    mode = "offline" if offline else "online"
+    wandb.setup(wandb.Settings(mode=mode))  # for the whole process, whose telemetry heeds no run's mode
     run = wandb.init(
         id=key,
         resume="allow",
@@ -37,7 +39,7 @@ def make_wandb_logger(
         tags=[arm, *(choices[axis] for axis in _AXES)],
         config={"axis": choices, **factors},
         dir=folder,
-        mode="offline" if offline else "online",
+        mode=mode,
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True),
     )
     return WandbLogger(experiment=run)
