@@ -13,14 +13,12 @@ from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.extractor import Extractor
-from skiplab.evaluators.probe import Probe
+from skiplab.evaluators.probe import Probe, at_once
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.samplers.sampler import Sampler
 from skiplab.training.seeding import keyed_generator
-
-_BATCH = 1024  # samples drawn at once
 
 
 @dataclass
@@ -66,7 +64,7 @@ class Trained:
             generator = keyed_generator(self.seed, "samples", device=self.device)
             drawn = [
                 self.sampler.draw(self.model, self.objective, (len(part), *self.data.train.shape), part, generator)
-                for part in labels.split(_BATCH)
+                for part in labels.split(at_once(self.device))
             ]
             self._samples[count] = torch.cat(drawn)
         return self._samples[count]

@@ -7,11 +7,9 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.probe import Probe
+from skiplab.evaluators.probe import Probe, at_once
 from skiplab.objectives.denoising import Denoising
 from skiplab.training.seeding import keyed_generator
-
-_BATCH = 256  # probes passed at once
 
 
 class ProbeLoss:
@@ -42,7 +40,7 @@ class ProbeLoss:
         else:
             samples = list(images.first(probe.num_images))
         self.num_probes = len(samples[0])
-        self._batches = list(zip(*(part.split(_BATCH) for part in samples), strict=True))
+        self._batches = list(zip(*(part.split(at_once(trained.device)) for part in samples), strict=True))
 
     @torch.no_grad()
     def __call__(self, weights: Float[Tensor, " weight"]) -> float:

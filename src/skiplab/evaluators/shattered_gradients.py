@@ -11,12 +11,11 @@ from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.probe import at_once
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.training.seeding import keyed_generator
-
-_BATCH = 256  # inputs passed at once
 
 
 class ShatteredGradients(Evaluator):
@@ -148,7 +147,7 @@ class ShatteredGradients(Evaluator):
         outputs = (objective.num_logits,) if objective.num_logits else images.shape[1:]
         arguments.append(self._drawn("read_out", outputs, x.device))
         found = []
-        for inputs, *others, read_out in zip(*(part.split(_BATCH) for part in arguments), strict=True):
+        for inputs, *others, read_out in zip(*(part.split(at_once(x.device)) for part in arguments), strict=True):
             inputs = inputs.clone().requires_grad_()
             (gradient,) = torch.autograd.grad((read_out * network(inputs, *others)).sum(), inputs)
             found.append(gradient.flatten(1).double())
