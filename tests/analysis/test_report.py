@@ -98,6 +98,9 @@ def test_what_went_wrong_is_on_the_page(fill):
     runs.trial(seed=5, choices={"long_skip": "none"}, status="failed")
     runs.trial(seed=6, choices={"long_skip": "none"}, status="diverged")
     runs.trial(seed=7, choices={"long_skip": "none"}, status="running")
+    runs.trial(
+        seed=8, choices={"long_skip": "none"}, status="interrupted", error="SIGTERM; the same command resumes it"
+    )
     runs.list_key("s", "eeeeeeeeeeeeeeee")
     broken = read_study("s", runs.folder).trials["key"][0]
     runs.write(broken, "samples.png", "no picture")
@@ -106,7 +109,9 @@ def test_what_went_wrong_is_on_the_page(fill):
     for words in (
         "ValueError: no good",
         "diverged at step 7",
-        "running, or stopped before its end",
+        "running, or killed before its end",
+        "stopped: SIGTERM; the same command resumes it",
+        "plain: 1 diverged, counted as 0; plain: 1 failed; plain: 1 running; plain: 1 interrupted",
         "trial eeeeeeeeeeeeeeee: its folder is missing",
         f"{broken}/samples.png",
         f"{broken}/history.csv",

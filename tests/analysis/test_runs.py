@@ -68,12 +68,13 @@ def test_what_cannot_be_read_is_listed_and_the_rest_is_read(runs):
         assert name in where
 
 
-def test_failed_and_running_trials_are_kept(runs):
+def test_unfinished_trials_are_kept(runs):
     runs.trial(seed=0, status="failed")
     runs.trial(seed=1, status="running")
     runs.trial(seed=2, status="diverged")
+    runs.trial(seed=3, status="interrupted")
     trials = read_study("s", runs.folder).trials
-    assert trials["status"].tolist() == ["failed", "running", "diverged"]
+    assert trials["status"].tolist() == ["failed", "running", "diverged", "interrupted"]
     assert "no good" in trials["error"][0]
     assert trials["diverged_step"].tolist()[2] == 7
 

@@ -30,7 +30,8 @@ def state_notes(arm: str, states: Mapping[str, int], metric: Metric) -> list[str
         "diverged": f" diverged{_counted_as(metric)}",
         "not reached": " not reached in training, counted with a lower bound",
     }
-    order = ("diverged", "failed", "running", "without a value", "not positive", "censored", "not reached")
+    unfinished = ("failed", "running", "interrupted")
+    order = ("diverged", *unfinished, "without a value", "not positive", "censored", "not reached")
     return [f"{arm}: {states[state]}{counted.get(state, f' {state}')}" for state in order if states[state]]
 
 

@@ -250,7 +250,8 @@ def _unfinished(study: Study) -> list[dict[str, str]]:
     for trial in study.trials[study.trials["status"] != "done"].to_dict("records"):
         reasons = {
             "diverged": f"diverged at step {trial['diverged_step']:.0f}",
-            "running": "running, or stopped before its end: the same command resumes it",
+            "running": "running, or killed before its end: the same command resumes it",
+            "interrupted": f"stopped: {trial['error']}",
             "failed": (str(trial["error"] or "").strip().splitlines() or ["no reason recorded"])[-1],
         }
         found.append(

@@ -23,7 +23,7 @@ from skiplab.tuned import Tuned, read_tuned
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
-_STATUSES = ("running", "done", "diverged", "failed")
+_STATUSES = ("running", "interrupted", "done", "diverged", "failed")
 
 
 class Problem(NamedTuple):
