@@ -281,9 +281,11 @@ def _stop(error: SkiplabError) -> NoReturn:
 
 def _explain_hydra(error: Exception) -> str:
     """Hydra's message, with the valid names where one is unknown and the closest of them."""
+    cause = error.__cause__
+    if isinstance(cause, SkiplabError):
+        return str(cause)
     message = str(error).split("\nConfig search path")[0]
     lines = [line for line in message.splitlines() if line.strip()]
-    cause = error.__cause__
     parent, key = getattr(cause, "parent_node", None), getattr(cause, "key", None)
     if parent is not None and key is not None:
         names = sorted(map(str, parent.keys()))
