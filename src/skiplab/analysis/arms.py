@@ -19,11 +19,16 @@ def with_arms(study: Study, factor: str) -> pd.DataFrame:
     Raises:
         SkiplabError: where nothing of that name is known.
     """
-    trials = study.trials.copy()
+    if ("arm", factor) not in study.derived:
+        study.derived["arm", factor] = study.trials.assign(arm=_arms(study, factor))
+    return study.derived["arm", factor].copy(deep=False)
+
+
+def _arms(study: Study, factor: str) -> pd.Categorical:
+    trials = study.trials
     if factor not in study.factors:
         value = constant(study, factor)
-        trials["arm"] = pd.Categorical([level_text(value)] * len(trials), ordered=True)
-        return trials
+        return pd.Categorical([level_text(value)] * len(trials), ordered=True)
     own = [name for name in study.factors if name.startswith(f"{factor}.")]
     names = [
         ", ".join(
@@ -35,8 +40,7 @@ def with_arms(study: Study, factor: str) -> pd.DataFrame:
         for row in trials[[factor, *own]].astype(object).to_dict("records")
     ]
     order = trials.assign(arm=names).sort_values([factor, *own], kind="stable")["arm"]
-    trials["arm"] = pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True)
-    return trials
+    return pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True)
 
 
 def constant(study: Study, name: str) -> Any:
@@ -80,10 +84,20 @@ def cells(
 
 def in_cell(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
     """The trials of a cell; levels are compared as they are written."""
-    chosen = pd.Series(True, index=trials.index)
-    for name, level in cell.items():
-        if name in study.factors:
-            chosen &= trials[name].astype(object).map(level_text) == level_text(level)
-        else:
-            chosen &= level_text(constant(study, name)) == level_text(level)
-    return trials[chosen]
+    texts = tuple((name, level_text(level)) for name, level in cell.items())
+    if ("cell", texts) not in study.derived:
+        chosen = pd.Series(True, index=study.trials.index)
+        for name, text in texts:
+            chosen &= _texts(study, name) == text
+        study.derived["cell", texts] = chosen
+    return trials[study.derived["cell", texts].loc[trials.index]]
+
+
+def _texts(study: Study, factor: str) -> pd.Series | str:
+    """A factor's level as it is written, in each trial or, where it doesn't vary, in all."""
+    if factor not in study.factors:
+        return level_text(constant(study, factor))
+    if ("text", factor) not in study.derived:
+        texts = study.trials[factor].astype(object).map(level_text)
+        study.derived["text", factor] = texts.astype("category")
+    return study.derived["text", factor]

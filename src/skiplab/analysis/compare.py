@@ -86,6 +86,15 @@ class Paired:
         return sum(states[state] for states in self.states.values())
 
 
+def measured(study: Study, factor: str, name: str) -> pd.DataFrame:
+    """A metric in every trial: `arm`, `seed`, `status`, the factors, and `value` and `state` of `scaled`."""
+    if ("measured", factor, name) not in study.derived:
+        trials = with_arms(study, factor)
+        found = scaled(trials, name, study.metrics[name])
+        study.derived["measured", factor, name] = trials[["arm", "seed", "status", *study.factors]].join(found)
+    return study.derived["measured", factor, name]
+
+
 def scaled(trials: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
     """The metric of each trial on its declared scale: `value`, and the `state` that explains it."""
     reached = trials[metric.reached] if metric.reached in trials else pd.Series(np.nan, index=trials.index)
@@ -125,7 +134,7 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     metric = study.metrics.get(contrast.metric)
     if metric is None:
         return _nothing(contrast, cell, f"{contrast.metric} was not measured")
-    chosen = in_cell(study, with_arms(study, contrast.factor), cell)
+    chosen = in_cell(study, measured(study, contrast.factor, contrast.metric), cell)
     names = [contrast.treatment] if contrast.kind == "slope" else [contrast.control, contrast.treatment]
     arms = {name: chosen[chosen["arm"] == name] for name in names}
     if empty := [name for name, rows in arms.items() if rows.empty]:
@@ -136,7 +145,6 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
         if len(levels) < 2:
             return _nothing(contrast, cell, _NEEDED[contrast.kind].format(over=contrast.over))
         arms = {name: rows[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
-    arms = {name: rows.join(scaled(rows, contrast.metric, metric)) for name, rows in arms.items()}
     per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in arms.items()}
     treatment = per_seed[contrast.treatment]
     control = per_seed[contrast.control] if contrast.control in per_seed else treatment * 0.0

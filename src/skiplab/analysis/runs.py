@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,7 @@ class Study:
     records: the content of record.json by key.
     tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
     problems: what of the study's list and records could not be read.
+    derived: what `arms` worked out of the trials, to be worked out once.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Study:
     records: Mapping[str, Mapping[str, Any]]
     tuned: Tuned | None
     problems: tuple[Problem, ...]
+    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def history(self) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from rich.console import Console
 from skiplab.analysis import terminal
 from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
 from skiplab.analysis.claims import Claims
-from skiplab.analysis.compare import Contrast, Paired, compare, scaled
+from skiplab.analysis.compare import Contrast, Paired, compare, measured
 from skiplab.analysis.notes import notes, state_notes
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
@@ -143,7 +143,7 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
     contrast = Contrast(metric=name, kind="difference", factor=factor, control=control, treatment=treatment)
     paired = compare(study, contrast, cell)
     metric = study.metrics[name]
-    present = in_cell(study, with_arms(study, factor), cell)
+    present = in_cell(study, _observed(study, factor), cell)
     if (present["arm"] == treatment).sum() == 0:
         return None
     failed = failed_arms(study, factor, (control, treatment), cell, FAILED_BELOW)
@@ -164,8 +164,9 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
 
 def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[str, Any]:
     metric = study.metrics[name]
-    present = in_cell(study, with_arms(study, factor), cell)
-    found = scaled(present[present["arm"] == arm], name, metric)
+    present = in_cell(study, _observed(study, factor), cell)
+    found = in_cell(study, measured(study, factor, name), cell)
+    found = found[found["arm"] == arm]
     values = found["value"]
     interval = paired_interval(values)
     failed = failed_arms(study, factor, (arm,), cell, FAILED_BELOW)
@@ -180,6 +181,11 @@ def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[s
         **_baselines(study, present),
         "notes": "; ".join([*state_notes(arm, Counter(found["state"]), metric), *_failure(failed)]),
     }
+
+
+def _observed(study: Study, factor: str) -> pd.DataFrame:
+    """What a row says of its trials beside the metric."""
+    return with_arms(study, factor)[["arm", "status", *(name for name in BASELINES if name in study.metrics)]]
 
 
 def _head(name: str, metric: Metric, cell: Cell, control: str, treatment: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.claims import Claim, Claims, Test
-from skiplab.analysis.compare import Contrast, Paired, compare, scaled
+from skiplab.analysis.compare import Contrast, Paired, compare, measured
 from skiplab.analysis.notes import notes
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import (
@@ -176,10 +176,9 @@ def failed_arms(
     name = next((name for name in ("skill_train", "skill_val") if name in study.metrics), None)
     if name is None or failed_below is None:
         return ()
-    trials = in_cell(study, with_arms(study, factor), cell)
+    trials = in_cell(study, measured(study, factor, name), cell)
     trials = trials[trials["arm"].isin(arms)]
     others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
-    trials = trials.join(scaled(trials, name, study.metrics[name]))
     means = trials.groupby(["arm", *others], observed=True)["value"].mean()
     found = means[means < failed_below].index.to_frame(index=False)
     return tuple(
