@@ -24,7 +24,7 @@ from skiplab.analysis.figures import headline_figure
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.runs import Study, read_study
-from skiplab.analysis.table_text import write_tables
+from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.tables import asked_metrics, comparison_table
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge

@@ -164,6 +164,10 @@ def test_hostile_names_are_shown_as_text_everywhere(runs, claims_file, tmp_path,
     assert "<script>" not in table
     assert "\x1b" not in table
     assert len({line.count(" | ") for line in table.splitlines() if line.startswith("| ")}) == 1
+    tex, html = ((study.folder / f"table.{ending}").read_text() for ending in ("tex", "html"))
+    assert r"\$\textbackslash{}frac\$ \textbar{}a\textbar{} \textbackslash{}x1b" in tex
+    assert len({line.count(" & ") for line in tex.splitlines() if line.endswith(r"\\")}) == 1
+    assert "script" not in Page(html).tags
 
 
 def test_unequal_arms_are_named(runs):

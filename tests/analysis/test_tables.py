@@ -127,6 +127,22 @@ def test_files_hold_full_precision(fill, capsys):
     assert (folder / "table.md").read_text().count("| none |") == 9  # three metrics, three depths
 
 
+@pytest.mark.parametrize(("effect", "better"), [(0.1, "identity"), (-0.1, "plain"), (0.0, None)])
+def test_the_better_mean_is_bold_where_the_interval_allows(fill, capsys, effect, better):
+    """At depth 16; at depth 4 the arms are equal but for noise, with intervals that hold 0."""
+    runs = fill(effect=effect, noise=0.03)
+    shown(capsys, "s", runs.folder)
+    folder = runs.folder / "studies" / "s"
+    for ending, mark in (("md", "**"), ("tex", r"\textbf{"), ("html", "<b>")):
+        text = (folder / f"table.{ending}").read_text()
+        assert text.count(mark) > 0 or better is None
+    rows = [line.split(" | ") for line in (folder / "table.md").read_text().splitlines() if " | 16 | " in line]
+    assert len(rows) == 6
+    for row in rows:
+        bold = [name for name, entry in zip(("plain", "identity"), row[2:4], strict=True) if "**" in entry]
+        assert bold == ([better] if better else [])
+
+
 def test_the_terminal_table_fits_100_columns_and_lists_problems(fill, capsys):
     runs = fill(effect=0.1)
     runs.list_key("s", "ffffffffffffffff")

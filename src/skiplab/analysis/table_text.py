@@ -1,8 +1,7 @@
-"""The comparison table in the terminal, as CSV and as Markdown."""
+"""The comparison table as text, and in the terminal."""
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,6 @@ from skiplab.analysis.text import (
     cell_text,
     interval_text,
     level_text,
-    markdown,
     number,
     printable,
     ratio,
@@ -80,17 +78,26 @@ def print_table(table: pd.DataFrame, console: Console | None = None) -> None:
     for name, part in by_metric(table):
         console.print(Text.assemble((f"\n{printable(name)}", "bold"), f"  {printable(caption(part))}"))
         num_texts = len(table.attrs["cell_factors"]) + ("arm" in headings(part))
-        console.print(_rich_table(headings(part)[:-1], [row[:-1] for row in text_rows(part)], num_texts))
+        rows = [row[:-1] for row in text_rows(part)]
+        console.print(_rich_table(headings(part)[:-1], rows, num_texts, better_means(part)))
         for note in _footnotes(part):
             console.print(Text(f"  {printable(note)}", style="dim"))
 
 
-def write_tables(table: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write table.csv, in full precision, and table.md; returns their paths."""
-    csv, md = folder / "table.csv", folder / "table.md"
-    table.to_csv(csv, index=False)
-    md.write_text(_markdown(table))
-    return [csv, md]
+def better_means(table: pd.DataFrame) -> list[int | None]:
+    """For each row the column of the better mean, where the 95% interval of the effect has one side only."""
+    if _one_arm(table):
+        return [None] * len(table)
+    control = len(table.attrs["cell_factors"]) + (table["treatment"].nunique() > 1)
+    return [None if side is None else control + side for side in map(_better_side, table.to_dict("records"))]
+
+
+def _better_side(row: dict[str, Any]) -> int | None:
+    """0 for the control, 1 for the treatment, None where neither is known to be better."""
+    nothing = 1.0 if row["effect_kind"] == "ratio" else 0.0
+    if row["better"] == "neither" or not (row["low"] > nothing or row["high"] < nothing):
+        return None
+    return int((row["low"] > nothing) == (row["better"] == "higher"))
 
 
 def _one_arm(table: pd.DataFrame) -> bool:
@@ -151,7 +158,9 @@ def _range(values: pd.Series) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _rich_table(names: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int) -> Table:
+def _rich_table(
+    names: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int, bold: Sequence[int | None]
+) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for position, name in enumerate(names):
         right = position >= num_texts
@@ -159,8 +168,8 @@ def _rich_table(names: Sequence[str], rows: Sequence[Sequence[str]], num_texts: 
         least = None if right else min(longest, _UNBROKEN)
         justify = "right" if right else "left"
         table.add_column(Text(printable(name)), justify=justify, overflow="fold", min_width=least)
-    for row in rows:
-        table.add_row(*(Text(printable(entry)) for entry in row))
+    for row, marked in zip(rows, bold, strict=True):
+        table.add_row(*(Text(printable(row[at]), style="bold" if at == marked else "") for at in range(len(row))))
     return table
 
 
@@ -174,16 +183,3 @@ def _footnotes(table: pd.DataFrame) -> list[str]:
             arm = f", {row['treatment']}" if several else ""
             found.append(f"{cell_text({name: row[name] for name in cell})}{arm}: {row['notes']}")
     return found
-
-
-def _markdown(table: pd.DataFrame) -> str:
-    if table.empty:
-        return "No trials to compare yet.\n"
-    parts = [f"# {markdown(table.attrs['study'])}: {markdown(table.attrs['factor'])}"]
-    for name, part in by_metric(table):
-        names = headings(part)
-        lines = [names, ["---"] * len(names), *text_rows(part)]
-        text = [[markdown(entry) if line is not lines[1] else entry for entry in line] for line in lines]
-        grid = "\n".join(f"| {' | '.join(line)} |" for line in text)
-        parts.append(f"## {markdown(name)}\n\n{markdown(caption(part))}\n\n{grid}")
-    return "\n\n".join(parts) + "\n"

@@ -17,7 +17,8 @@ from skiplab.analysis.compare import Contrast, Paired, compare, measured
 from skiplab.analysis.notes import notes, state_notes
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
-from skiplab.analysis.table_text import print_table, write_tables
+from skiplab.analysis.table_files import write_tables
+from skiplab.analysis.table_text import print_table
 from skiplab.analysis.text import printable
 from skiplab.analysis.verdicts import advantage_interval, failed_arms
 from skiplab.errors import SkiplabError

@@ -7,6 +7,18 @@ from typing import Any
 
 _MARKDOWN = re.compile(r"([\\`*\[\]|])|((?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
+_LATEX = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{sign: f"$\\{name}$" for sign, name in (("×", "times"), ("±", "pm"), ("≤", "leq"), ("≥", "geq"), ("∞", "infty"))},
+    "−": "--",
+}
+
 
 def printable(text: object) -> str:
     """The text with everything that could steer a terminal (escapes, bells, direction marks) spelled out."""
@@ -25,6 +37,12 @@ def markdown(text: object) -> str:
     line = printable(text).replace("\n", " ").replace("\t", " ")
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(lambda found: "\\" + found[0], line)
+
+
+def latex(text: object) -> str:
+    """The text as one cell of a LaTeX table, commands shown as they stand."""
+    line = printable(text).replace("\n", " ").replace("\t", " ")
+    return "".join(_LATEX.get(sign, sign) for sign in line)
 
 
 def level_text(value: Any) -> str:
