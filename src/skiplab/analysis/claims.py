@@ -5,6 +5,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from skiplab.analysis.compare import Contrast
 from skiplab.analysis.text import level_text, printable
 from skiplab.errors import SkiplabError
 
+FEWEST_SEEDS = 3  # below which no verdict is given
 _KINDS = ("difference", "slope", "interaction", "change")
 _DIRECTIONS = ("higher", "lower")
-_FILE_KEYS = ("question", "factor", "control", "treatment", "tuned", "failed_below", "claims")
+_FILE_KEYS = ("question", "factor", "control", "treatment", "tuned", "failed_below", "looks", "claims")
 _CLAIM_KEYS = (
     "name", "text", "source", "tested_part", "metric", "contrast", "over", "cells", "direction",
     "smallest_effect", "evidence",
@@ -51,11 +53,16 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """A claims file. failed_below: mean skill below which an arm has failed; None calls no arm failed."""
+    """A claims file.
+
+    failed_below: mean skill below which an arm has failed; None calls no arm failed.
+    looks: numbers of seeds at which the study is judged, each at its share of alpha; empty: once, at what there is.
+    """
 
     question: str
     tuned: bool
     failed_below: float | None
+    looks: tuple[int, ...]
     claims: tuple[Claim, ...]
     sha256: str
 
@@ -101,9 +108,21 @@ def _claims(parsed: Any, sha256: str) -> Claims:
         question=str(parsed.get("question") or ""),
         tuned=_one_of(parsed.get("tuned", False), (True, False), "tuned"),
         failed_below=_number_or_none(parsed.get("failed_below"), "failed_below"),
+        looks=_looks(parsed.get("looks") or []),
         claims=claims,
         sha256=sha256,
     )
+
+
+def _looks(value: Any) -> tuple[int, ...]:
+    """Numbers of seeds, ever more of them."""
+    numbers = value if isinstance(value, list) and all(type(each) is int for each in value) else [0]
+    if value and (numbers[0] < FEWEST_SEEDS or len(numbers) < 2 or any(a >= b for a, b in pairwise(numbers))):
+        raise SkiplabError(
+            f"looks is {printable(value)}; valid: two or more rising numbers of seeds from {FEWEST_SEEDS}, "
+            "such as [3, 5, 10]"
+        )
+    return tuple(numbers) if value else ()
 
 
 def _claim(entry: Any, position: int, arms: Mapping[str, str]) -> Claim:

@@ -30,14 +30,14 @@ def paired_interval(differences: Sequence[float], level: float = 0.95) -> Interv
 
     Source: Student 1908, The probable error of a mean, section 7.
     """
-    values = _finite(differences)
+    values = finite_values(differences)
     n = len(values)
     if n == 0:
         return Interval(math.nan, math.nan, math.nan, math.nan, 0, False)
     mean = float(values.mean())
     if n == 1:
         return Interval(mean, math.nan, math.nan, math.nan, 1, False)
-    if _constant(values):
+    if constant_values(values):
         return Interval(mean, mean, mean, 0.0, n, True)
     sd = float(values.std(ddof=1))
     half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
@@ -51,10 +51,10 @@ def p_above(differences: Sequence[float], margin: float) -> float:
 
     Differences that are all equal give 0 above the margin and 1 elsewhere: the limit of sd to 0.
     """
-    values = _finite(differences)
+    values = finite_values(differences)
     if len(values) < 2:
         return math.nan
-    if _constant(values):
+    if constant_values(values):
         return 0.0 if values.mean() > margin else 1.0
     t = (values.mean() - margin) * math.sqrt(len(values)) / values.std(ddof=1)
     return float(stdtr(len(values) - 1, -t))
@@ -70,14 +70,14 @@ def welch_interval(treatment: Sequence[float], control: Sequence[float], level: 
 
     Source: Welch 1947, The generalization of 'Student's' problem, eq. 28.
     """
-    a, b = _finite(treatment), _finite(control)
+    a, b = finite_values(treatment), finite_values(control)
     n = len(a) + len(b)
     if len(a) == 0 or len(b) == 0:
         return Interval(math.nan, math.nan, math.nan, math.nan, n, False)
     mean = float(a.mean() - b.mean())
     if len(a) < 2 or len(b) < 2:
         return Interval(mean, math.nan, math.nan, math.nan, n, False)
-    if _constant(a) and _constant(b):
+    if constant_values(a) and constant_values(b):
         return Interval(mean, mean, mean, 0.0, n, True)
     share_a, share_b = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     freedom = (share_a + share_b) ** 2 / (share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
@@ -90,17 +90,17 @@ def correlation(treatment: Sequence[float], control: Sequence[float]) -> float:
     a, b = np.asarray(treatment, dtype=float), np.asarray(control, dtype=float)
     both = np.isfinite(a) & np.isfinite(b)
     a, b = a[both], b[both]
-    if len(a) < 3 or _constant(a) or _constant(b):
+    if len(a) < 3 or constant_values(a) or constant_values(b):
         return math.nan
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def within_margin(differences: Sequence[float], margin: float) -> bool:
-    """Two one-sided tests at .05: the 90% interval lies strictly within ± margin.
+def within_margin(differences: Sequence[float], margin: float, alpha: float = 0.05) -> bool:
+    """Two one-sided tests at alpha: the 1 - 2 alpha interval lies strictly within ± margin.
 
     Source: Schuirmann 1987, A comparison of the two one-sided tests procedure, section 2.
     """
-    interval = paired_interval(differences, level=0.9)
+    interval = paired_interval(differences, level=1 - 2 * alpha)
     return -margin < interval.low and interval.high < margin
 
 
@@ -151,11 +151,12 @@ def _seeds(mean: float, sd: float, margin: float, alpha: float, start: int) -> i
     return None
 
 
-def _finite(values: Sequence[float]) -> np.ndarray:
+def finite_values(values: Sequence[float]) -> np.ndarray:
+    """Without nan and infinities."""
     array = np.asarray(values, dtype=float)
     return array[np.isfinite(array)]
 
 
-def _constant(values: np.ndarray) -> bool:
+def constant_values(values: np.ndarray) -> bool:
     """Equal but for rounding."""
     return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())

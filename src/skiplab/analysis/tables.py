@@ -12,15 +12,17 @@ from rich.console import Console
 
 from skiplab.analysis import terminal
 from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.cell_verdicts import advantage_interval
 from skiplab.analysis.claims import Claims
 from skiplab.analysis.compare import Contrast, Paired, compare, measured
+from skiplab.analysis.effect_size import hedges_g, probability_of_improvement
+from skiplab.analysis.failures import FAILED_BELOW, failed_arms, split_arms
 from skiplab.analysis.notes import notes, state_notes
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
 from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.table_text import print_table
 from skiplab.analysis.text import printable
-from skiplab.analysis.verdicts import advantage_interval, failed_arms
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 
@@ -35,7 +37,6 @@ DEFAULT_METRICS = (
     "refining_share",
 )
 BASELINES = ("loss_zero", "loss_affine")
-FAILED_BELOW = 0.05  # mean skill below which an arm has learnt next to nothing
 
 
 def comparison_table(
@@ -51,6 +52,8 @@ def comparison_table(
     effect, low, high: treatment minus control with its 95% paired-t interval; for a log metric their ratio,
         as `effect_kind` says. Missing where an arm has failed, or where it would rest on survivors.
     welch_low, welch_high: the same interval without pairing.  correlation: between the arms, over seeds.
+    effect_size: Hedges' g of the paired differences.  probability_greater: that a seed of the treatment exceeds one
+        of the control.
     loss_zero, loss_affine: what predictors reach that learn nothing, or an affine map.
 
     With a single arm, a row for each metric and cell: its mean and 95% interval; `control` is ''.
@@ -147,7 +150,8 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
     present = in_cell(study, _observed(study, factor), cell)
     if (present["arm"] == treatment).sum() == 0:
         return None
-    failed = failed_arms(study, factor, (control, treatment), cell, FAILED_BELOW)
+    asked = (study, factor, (control, treatment), cell, FAILED_BELOW)
+    failed = failed_arms(*asked)
     return {
         **_head(name, metric, cell, control, treatment),
         "n": int(paired.advantage.count()),
@@ -159,7 +163,7 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
         "control_failed": control in failed,
         "treatment_failed": treatment in failed,
         **_baselines(study, present),
-        "notes": "; ".join(notes(paired, paired_interval(paired.advantage)) + _failure(failed)),
+        "notes": "; ".join(notes(paired, paired_interval(paired.advantage)) + _failure(failed) + split_arms(*asked)),
     }
 
 
@@ -170,7 +174,8 @@ def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[s
     found = found[found["arm"] == arm]
     values = found["value"]
     interval = paired_interval(values)
-    failed = failed_arms(study, factor, (arm,), cell, FAILED_BELOW)
+    asked = (study, factor, (arm,), cell, FAILED_BELOW)
+    failed = failed_arms(*asked)
     return {
         **_head(name, metric, cell, "", arm),
         "n": interval.n,
@@ -180,7 +185,9 @@ def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[s
         "treatment_diverged": _num_diverged(present, arm),
         "treatment_failed": arm in failed,
         **_baselines(study, present),
-        "notes": "; ".join([*state_notes(arm, Counter(found["state"]), metric), *_failure(failed)]),
+        "notes": "; ".join(
+            [*state_notes(arm, Counter(found["state"]), metric), *_failure(failed), *split_arms(*asked)]
+        ),
     }
 
 
@@ -203,8 +210,9 @@ def _head(name: str, metric: Metric, cell: Cell, control: str, treatment: str) -
 
 def _effect(paired: Paired, metric: Metric, *, sized: bool) -> dict[str, Any]:
     kind = "ratio" if metric.scale == "log" else "difference"
+    arms = (paired.treatment, paired.control)
     interval = advantage_interval(paired)  # direction 'higher': treatment minus control
-    welch = welch_interval(paired.treatment, paired.control)
+    welch = welch_interval(*arms)
     numbers = {
         "effect": interval.mean,
         "low": interval.low,
@@ -215,7 +223,9 @@ def _effect(paired: Paired, metric: Metric, *, sized: bool) -> dict[str, Any]:
     return {
         "effect_kind": kind,
         **{name: _unscaled(metric, value) if sized else math.nan for name, value in numbers.items()},
-        "correlation": correlation(paired.treatment, paired.control),
+        "correlation": correlation(*arms),
+        "effect_size": hedges_g(paired.advantage) if sized else math.nan,
+        "probability_greater": probability_of_improvement(*arms),
     }
 
 

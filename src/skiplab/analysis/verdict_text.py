@@ -12,7 +12,7 @@ from rich.text import Text
 
 from skiplab.analysis.statistics import MOST_SEEDS, Interval, paired_interval
 from skiplab.analysis.text import cell_text, interval_text, level_text, number, printable, ratio, ratio_interval_text
-from skiplab.analysis.verdicts import ALPHA, CellVerdict, Verdict
+from skiplab.analysis.verdicts import CellVerdict, Verdict
 from skiplab.metrics import Metric
 
 _COLOURS = {
@@ -198,7 +198,11 @@ def _holm_text(cell: CellVerdict) -> str:
     margin, interval = cell.test.margin, cell.interval
     beyond = {cell.p_supported: interval.low > margin, cell.p_contradicted: interval.high < -margin}
     p = next((p for p, is_beyond in beyond.items() if is_beyond), None)
-    return "" if p is None or cell.paired.on_survivors else f"Holm-adjusted one-sided p {p:.2g} is above {ALPHA:g}"
+    return (
+        ""
+        if p is None or cell.paired.on_survivors
+        else f"Holm-adjusted one-sided p {p:.2g} is above {cell.look.alpha:.2g}"
+    )
 
 
 def _own_changes(cell: CellVerdict) -> str:

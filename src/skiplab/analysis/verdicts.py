@@ -2,54 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-import numpy as np
-
-from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
-from skiplab.analysis.claims import Claim, Claims, Test
-from skiplab.analysis.compare import Contrast, Paired, compare, measured
-from skiplab.analysis.notes import notes
-from skiplab.analysis.runs import Study
-from skiplab.analysis.statistics import (
-    Interval,
-    SeedsRange,
-    correlation,
-    holm,
-    p_above,
-    p_below,
-    paired_interval,
-    seeds_that_decide,
-    welch_interval,
-    within_margin,
+from skiplab.analysis.arms import cells, with_arms
+from skiplab.analysis.cell_verdicts import (
+    ALPHA,
+    CellVerdict,
+    Look,
+    arms_of,
+    judge_cell,
+    p_contradicted,
+    p_supported,
 )
+from skiplab.analysis.claims import FEWEST_SEEDS, Claim, Claims, Test
+from skiplab.analysis.compare import Paired, compare
+from skiplab.analysis.ladder import first_seeds, spent
+from skiplab.analysis.runs import Study
+from skiplab.analysis.statistics import holm
+from skiplab.analysis.text import cell_text
 from skiplab.analysis.tuning import SHARED, settings_mark
 
-Word = Literal["supported", "contradicted", "no meaningful difference", "inconclusive", "too few seeds", "not run"]
-ALPHA = 0.025  # one-sided, for each side
-FEWEST_SEEDS = 3
-_TASK_METRICS = ("loss", "skill")  # how metrics that measure the task itself begin
-
-
-@dataclass(frozen=True, kw_only=True)
-class CellVerdict:
-    """One test in one cell. interval, welch: of the advantage; p: Holm-adjusted for the two sides."""
-
-    test: Test
-    paired: Paired
-    word: Word
-    interval: Interval
-    welch: Interval
-    correlation: float
-    p_supported: float
-    p_contradicted: float
-    seeds: SeedsRange | None
-    failed: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def cell(self) -> Cell:
-        return self.paired.cell
+_DECIDED = ("supported", "contradicted", "no meaningful difference")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,18 +51,59 @@ def judge(study: Study, claims: Claims) -> list[Verdict]:
     difference' when the 90% interval lies within ±δ; else 'inconclusive'. None rests on survivors alone, nor on
     values that were not reached where the true ones could overturn it.
 
+    Where the file declares a ladder of looks, the study is judged at each look that its seeds have reached, with
+    the lowest so many of them and that look's share of .025; what the first look decides stands.
+
     Raises:
         SkiplabError: where a claim names a factor that the study doesn't know.
     """
+    if not claims.looks:
+        return _verdicts(study, claims, _judge_cells(study, claims, Look()), ())
+    num_seeds = study.trials["seed"].nunique()
+    reached = [n for n in claims.looks if n <= num_seeds]
+    shares = dict(zip(claims.looks, spent(claims.looks, ALPHA), strict=True))
+    decided: dict[str, list[CellVerdict]] = {}
+    for n in reached or claims.looks[:1]:
+        early = first_seeds(study, n)
+        found = _judge_cells(early, claims, Look(shares[n], n))
+        decided = {name: [_first_decided(decided.get(name, ()), cell) for cell in own] for name, own in found.items()}
+    return _verdicts(early, claims, decided, (_look_mark(claims.looks, len(reached), num_seeds),))
+
+
+def _first_decided(earlier: Sequence[CellVerdict], cell: CellVerdict) -> CellVerdict:
+    """What an earlier look has decided of this cell, else what this one says."""
+    same = [other for other in earlier if other.word in _DECIDED and cell_text(other.cell) == cell_text(cell.cell)]
+    return same[0] if same else cell
+
+
+def _look_mark(looks: Sequence[int], num_reached: int, num_seeds: int) -> str:
+    if num_reached == 0:
+        return f"before the first look, at {looks[0]} seeds"
+    at = looks[num_reached - 1]
+    unused = f", {num_seeds - at} more not looked at" if num_seeds > at else ""
+    after = f", next at {looks[num_reached]}" if num_reached < len(looks) else ", the last"
+    return f"look {num_reached} of {len(looks)}, at {at} seeds{unused}{after}"
+
+
+def _judge_cells(study: Study, claims: Claims, look: Look) -> dict[str, list[CellVerdict]]:
+    """Every primary test in each of its cells, by claim, all adjusted together."""
     pairs = [(claim, paired) for claim in claims.claims for paired in _in_cells(study, claim, claim.primary)]
-    supported = holm([_p_supported(paired, claim.primary) for claim, paired in pairs])
-    contradicted = holm([_p_contradicted(paired, claim.primary) for claim, paired in pairs])
+    supported = holm([p_supported(paired, claim.primary) for claim, paired in pairs])
+    contradicted = holm([p_contradicted(paired, claim.primary) for claim, paired in pairs])
     judged: dict[str, list[CellVerdict]] = {claim.name: [] for claim in claims.claims}
     for (claim, paired), p_yes, p_no in zip(pairs, supported, contradicted, strict=True):
         judged[claim.name].append(
-            _cell_verdict(study, claims, claim.primary, paired, (p_yes, p_no), num_tests=len(pairs))
+            judge_cell(
+                study,
+                claim.primary,
+                paired,
+                (p_yes, p_no),
+                look=look,
+                num_tests=len(pairs),
+                failed_below=claims.failed_below,
+            )
         )
-    return [_verdict(study, claims, claim, judged[claim.name]) for claim in claims.claims]
+    return judged
 
 
 def _in_cells(study: Study, claim: Claim, test: Test) -> list[Paired]:
@@ -100,95 +113,17 @@ def _in_cells(study: Study, claim: Claim, test: Test) -> list[Paired]:
     return [compare(study, contrast, cell) for cell in found]
 
 
-def _p_supported(paired: Paired, test: Test) -> float:
-    return 1.0 if _undecidable(paired) or paired.may_be_smaller else p_above(paired.advantage, test.margin)
+def _verdicts(
+    study: Study, claims: Claims, judged: dict[str, list[CellVerdict]], marks: tuple[str, ...]
+) -> list[Verdict]:
+    return [_verdict(study, claims, claim, judged[claim.name], marks) for claim in claims.claims]
 
 
-def _p_contradicted(paired: Paired, test: Test) -> float:
-    return 1.0 if _undecidable(paired) or paired.may_be_greater else p_below(paired.advantage, -test.margin)
-
-
-def _undecidable(paired: Paired) -> bool:
-    """Whether p is 1, so that a study half run is no easier than a whole one."""
-    return bool(paired.missing) or paired.on_survivors or paired.advantage.count() < 2
-
-
-def _cell_verdict(
-    study: Study, claims: Claims, test: Test, paired: Paired, p_values: tuple[float, float], num_tests: int
-) -> CellVerdict:
-    interval = advantage_interval(paired)
-    if test.contrast.kind == "slope":
-        welch, between_arms = Interval(*[float("nan")] * 4, 0, False), float("nan")
-    else:
-        welch = welch_interval(paired.treatment, paired.control)
-        if test.contrast.direction == "lower":
-            welch = welch._replace(mean=-welch.mean, low=-welch.high, high=-welch.low)
-        between_arms = correlation(paired.treatment, paired.control)
-    word = _word(paired, test, interval, p_values)
-    return CellVerdict(
-        test=test,
-        paired=paired,
-        word=word,
-        interval=interval,
-        welch=welch,
-        correlation=between_arms,
-        p_supported=p_values[0],
-        p_contradicted=p_values[1],
-        seeds=seeds_that_decide(interval, test.margin, num_tests) if word == "inconclusive" else None,
-        failed=failed_arms(study, test.contrast.factor, _arms(test.contrast), paired.cell, claims.failed_below),
-        notes=notes(paired, interval) + _gain_notes(paired),
-    )
-
-
-def _word(paired: Paired, test: Test, interval: Interval, p_values: tuple[float, float]) -> Word:
-    if paired.missing:
-        return "not run"
-    if paired.on_survivors:
-        return "inconclusive"
-    if interval.n < FEWEST_SEEDS:
-        return "too few seeds"
-    if interval.low > test.margin and p_values[0] <= ALPHA and not paired.may_be_smaller:
-        return "supported"
-    if interval.high < -test.margin and p_values[1] <= ALPHA and not paired.may_be_greater:
-        return "contradicted"
-    bounded = paired.may_be_smaller or paired.may_be_greater
-    if within_margin(paired.advantage, test.margin) and not bounded:
-        return "no meaningful difference"
-    return "inconclusive"
-
-
-def advantage_interval(paired: Paired) -> Interval:
-    """95% paired-t interval; of a bounded metric's difference, clipped to [-1, 1]."""
-    interval = paired_interval(paired.advantage)
-    if paired.metric.scale == "bounded" and paired.contrast.kind == "difference" and interval.n > 1:
-        return interval._replace(low=max(-1.0, interval.low), high=min(1.0, interval.high))
-    return interval
-
-
-def _arms(contrast: Contrast) -> tuple[str, str]:
-    return contrast.control, contrast.treatment
-
-
-def failed_arms(
-    study: Study, factor: str, arms: Sequence[str], cell: Cell, failed_below: float | None
-) -> tuple[str, ...]:
-    """Which of these arms have a mean skill, on training images if known, below failed_below in a cell."""
-    name = next((name for name in ("skill_train", "skill_val") if name in study.metrics), None)
-    if name is None or failed_below is None:
-        return ()
-    trials = in_cell(study, measured(study, factor, name), cell)
-    trials = trials[trials["arm"].isin(arms)]
-    others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
-    means = trials.groupby(["arm", *others], observed=True)["value"].mean()
-    found = means[means < failed_below].index.to_frame(index=False)
-    return tuple(
-        " ".join([str(row["arm"]), *(f"at {other} {row[other]}" for other in others)]) for _, row in found.iterrows()
-    )
-
-
-def _verdict(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVerdict]) -> Verdict:
+def _verdict(
+    study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVerdict], look_marks: tuple[str, ...]
+) -> Verdict:
     evidence = [
-        _cell_verdict(study, claims, test, paired, (0.0, 0.0), num_tests=1)
+        judge_cell(study, test, paired, (0.0, 0.0), look=Look(), num_tests=1, failed_below=claims.failed_below)
         for test in claim.evidence
         for paired in _in_cells(study, claim, test)
     ]
@@ -197,6 +132,20 @@ def _verdict(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVe
     against = {other_side[word] for word in words if word in other_side}
     contested = tuple(item for item in evidence if item.word in against)
     word = words.pop() if len(words) == 1 else "mixed"
+    return Verdict(
+        claim=claim,
+        question=claims.question,
+        word=f"{word}, contested" if contested else word,
+        marks=(*_marks(study, claims, claim, judged), *look_marks),
+        cells=tuple(judged),
+        evidence=tuple(evidence),
+        contested_by=contested,
+        claims_sha256=claims.sha256,
+    )
+
+
+def _marks(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVerdict]) -> list[str]:
+    """What limits a verdict: few seeds, settings that suit one arm, no smallest effect declared."""
     marks = []
     sizes = {cell.interval.n for cell in judged if cell.interval.n >= FEWEST_SEEDS}
     if FEWEST_SEEDS in sizes:
@@ -206,39 +155,11 @@ def _verdict(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVe
         marks.append(settings)
     if claim.primary.smallest_effect is None:
         marks.append("exploratory")
-    return Verdict(
-        claim=claim,
-        question=claims.question,
-        word=f"{word}, contested" if contested else word,
-        marks=tuple(marks),
-        cells=tuple(judged),
-        evidence=tuple(evidence),
-        contested_by=contested,
-        claims_sha256=claims.sha256,
-    )
+    return marks
 
 
 def _settings_mark(study: Study, claim: Claim) -> str:
     """How the settings of both arms' trials were chosen."""
     trials = with_arms(study, claim.primary.contrast.factor)
-    keys = trials.loc[trials["arm"].isin(_arms(claim.primary.contrast)), "key"]
+    keys = trials.loc[trials["arm"].isin(arms_of(claim.primary.contrast)), "key"]
     return settings_mark([study.records[key] for key in keys], study.tuned)
-
-
-def _gain_notes(paired: Paired) -> tuple[str, ...]:
-    """For a task's interaction, that `over` had no value where neither arm gains from it."""
-    contrast = paired.contrast
-    if contrast.kind != "interaction" or not contrast.metric.startswith(_TASK_METRICS):
-        return ()
-    if paired.missing or paired.on_survivors or paired.advantage.count() < FEWEST_SEEDS:
-        return ()
-    if gains(paired, "control") or gains(paired, "treatment"):
-        return ()
-    return (f"{contrast.over} had no value on this data: no arm gains from it",)
-
-
-def gains(paired: Paired, arm: Literal["control", "treatment"]) -> bool:
-    """Whether the 95% interval of an arm's own slope lies on the metric's better side."""
-    slope = getattr(paired, arm)
-    interval = paired_interval(slope if paired.metric.direction == "higher" else -slope)
-    return bool(np.isfinite(interval.low) and interval.low > 0)

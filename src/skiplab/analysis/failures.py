@@ -1,0 +1,92 @@
+"""Arms that fail: as a whole, or in some seeds, with how often that happens."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.compare import measured
+from skiplab.analysis.effect_size import Rate, exact_rate
+from skiplab.analysis.runs import Study
+from skiplab.analysis.text import number
+
+FAILED_BELOW = 0.05  # mean skill below which an arm has learnt next to nothing, where no claims file says otherwise
+_SKILLS = ("skill_train", "skill_val")
+
+
+def failed_arms(
+    study: Study, factor: str, arms: Sequence[str], cell: Cell, failed_below: float | None
+) -> tuple[str, ...]:
+    """Which of these arms have a mean skill, on training images if known, below failed_below in a cell."""
+    return tuple(
+        name for name, values in _skills(study, factor, arms, cell, failed_below) if values.mean() < failed_below
+    )
+
+
+def split_arms(
+    study: Study, factor: str, arms: Sequence[str], cell: Cell, failed_below: float | None
+) -> tuple[str, ...]:
+    """A sentence for each of these arms of which some seeds fail and others don't, with every seed's skill."""
+    found = []
+    for name, values in _skills(study, factor, arms, cell, failed_below):
+        rate = exact_rate(int((values < failed_below).sum()), len(values))
+        if 0 < rate.count < rate.n:
+            every = ", ".join(number(value) for value in values)
+            found.append(f"{name}: {rate_text(rate)} of seeds have a skill below {failed_below:g}: {every}")
+    return tuple(found)
+
+
+def _skills(
+    study: Study, factor: str, arms: Sequence[str], cell: Cell, failed_below: float | None
+) -> list[tuple[str, pd.Series]]:
+    """The skills over seeds of each arm, at each level of what varies within the cell; none without a bound."""
+    metric = _skill_metric(study)
+    if metric is None or failed_below is None:
+        return []
+    trials = in_cell(study, measured(study, factor, metric), cell)
+    trials = trials[trials["arm"].isin(arms) & trials["value"].notna()].sort_values("seed", kind="stable")
+    others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
+    found = []
+    for levels, own in trials.groupby(["arm", *others], observed=True):
+        at = [f"at {other} {level}" for other, level in zip(others, levels[1:], strict=True)]
+        found.append((" ".join([str(levels[0]), *at]), own["value"]))
+    return found
+
+
+def rates_table(study: Study, factor: str = "connection", failed_below: float = FAILED_BELOW) -> pd.DataFrame:
+    """How often trials of each arm diverge, and end with a skill below failed_below (diverged ones have skill 0).
+
+    A row for each cell and arm: n, the trials that have ended with a result; `diverged` and `collapsed`, how many of
+    them; `_low` and `_high`, the exact 95% interval of the share.
+    """
+    metric, names = _skill_metric(study), cell_factors(study, factor)
+    trials = with_arms(study, factor)
+    trials = trials.assign(skill=measured(study, factor, metric)["value"] if metric else float("nan"))
+    rows = []
+    for cell in cells(study, factor):
+        for arm, own in in_cell(study, trials, cell).groupby("arm", observed=True):
+            ended = own[own["status"].isin(["done", "diverged"])]
+            with_skill = ended["skill"].dropna()
+            rates = {
+                "diverged": exact_rate(int((ended["status"] == "diverged").sum()), len(ended)),
+                "collapsed": exact_rate(int((with_skill < failed_below).sum()), len(with_skill)),
+            }
+            numbers = {
+                f"{name}{part}": value
+                for name, rate in rates.items()
+                for part, value in (("", rate.count), ("_low", rate.low), ("_high", rate.high))
+            }
+            rows.append({**cell, "arm": arm, "n": len(ended), **numbers})
+    columns = [f"{name}{part}" for name in ("diverged", "collapsed") for part in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=[*names, "arm", "n", *columns])
+
+
+def rate_text(rate: Rate) -> str:
+    """'2 of 5 (40%, 5% to 85%)'."""
+    if rate.n == 0:
+        return "–"
+    return f"{rate.count} of {rate.n} ({rate.count / rate.n:.0%}, {rate.low:.0%} to {rate.high:.0%})"
+
+
+def _skill_metric(study: Study) -> str | None:
+    return next((name for name in _SKILLS if name in study.metrics), None)

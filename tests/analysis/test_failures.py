@@ -1,0 +1,53 @@
+import math
+
+import pytest
+from scipy import stats
+
+from skiplab.analysis.failures import failed_arms, rates_table, split_arms
+from skiplab.analysis.runs import read_study
+
+
+@pytest.fixture
+def study(runs):
+    """Plain: of five seeds one diverged, one learnt nothing; identity: all learnt, one still runs."""
+    for seed, skill in enumerate((0.7, 0.72, 0.01, 0.71)):
+        runs.trial(seed=seed, choices={"connection": "plain"}, summary={"skill_train": skill})
+    runs.trial(seed=4, choices={"connection": "plain"}, summary={"skill_train": None}, status="diverged")
+    for seed in range(4):
+        runs.trial(seed=seed, choices={"connection": "identity"}, summary={"skill_train": 0.8})
+    runs.trial(seed=4, choices={"connection": "identity"}, status="running")
+    return read_study("s", runs.folder)
+
+
+def test_rates_count_what_has_ended_with_exact_intervals(study):
+    rates = rates_table(study).set_index("arm")
+    assert list(rates.loc["plain", ["n", "diverged", "collapsed"]]) == [5, 1, 2]
+    assert list(rates.loc["identity", ["n", "diverged", "collapsed"]]) == [4, 0, 0]
+    expected = stats.binomtest(2, 5).proportion_ci(0.95, method="exact")
+    found = rates.loc["plain", ["collapsed_low", "collapsed_high"]]
+    assert tuple(found) == pytest.approx((expected.low, expected.high))
+    assert rates.loc["identity", "diverged_high"] == pytest.approx(1 - 0.025 ** (1 / 4))
+
+
+def test_an_arm_that_fails_in_some_seeds_shows_them_all(study):
+    (sentence,) = split_arms(study, "connection", ("plain", "identity"), {}, 0.05)
+    assert sentence.startswith("plain: 2 of 5 (40%, 5% to 85%) of seeds have a skill below 0.05: 0.700, 0.720, 0.0100")
+    assert failed_arms(study, "connection", ("plain", "identity"), {}, 0.05) == ()
+    assert failed_arms(study, "connection", ("plain", "identity"), {}, 0.5) == ("plain",)
+
+
+def test_a_study_without_skill_has_rates_of_divergence_alone(runs):
+    runs.trial(summary={"loss_val": 0.5})
+    runs.trial(seed=1, summary={"loss_val": 0.5}, status="diverged")
+    (row,) = rates_table(read_study("s", runs.folder)).to_dict("records")
+    assert (row["n"], row["diverged"], row["collapsed"]) == (2, 1, 0)
+    assert math.isnan(row["collapsed_low"])
+
+
+def test_other_factors_of_a_cell_are_named(runs):
+    for depth, skills in ((4, (0.8, 0.8)), (8, (0.8, 0.0))):
+        for seed, skill in enumerate(skills):
+            runs.trial(seed=seed, factors={"depth": depth}, summary={"skill_train": skill})
+    study = read_study("s", runs.folder)
+    (sentence,) = split_arms(study, "connection", ("plain",), {}, 0.05)
+    assert sentence.startswith("plain at depth 8: 1 of 2")
