@@ -183,6 +183,13 @@ def table(study: str, runs_dir: str, factor: str, control: str | None, metrics: 
     table_command(study, Path(runs_dir), factor, control, metrics)
 
 
+def effects(study: str, runs_dir: str, factor: str, control: str | None, metrics: Sequence[str] | None) -> None:
+    """Print and write a study's main effects and interactions."""
+    from skiplab.analysis.effects import effects_command
+
+    effects_command(study, Path(runs_dir), factor, control, metrics)
+
+
 def report(study: str, runs_dir: str, claims: str | None) -> None:
     """Judge a study's claims, if any are given, and write its page."""
     from skiplab.analysis.report import report_command
@@ -218,13 +225,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet] num_samples=5000")
     command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir))
 
-    command = commands.add_parser("table", help="compare the arms of a study, per cell and paired by seed")
-    command.add_argument("study", help="the name given by run.study=NAME")
-    command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
-    command.add_argument("--control", help="the arm compared against (default: plain where there is one)")
-    command.add_argument("--metric", action="append", help="a metric to compare; may be given several times")
-    command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
-    command.set_defaults(run=lambda a: table(a.study, a.runs_dir, a.factor, a.control, a.metric))
+    for name, run, words in (
+        ("table", table, "compare the arms of a study, per cell and paired by seed"),
+        ("effects", effects, "main effects and interactions of a study's factors"),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.add_argument("study", help="the name given by run.study=NAME")
+        command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
+        command.add_argument("--control", help="the arm compared against (default: plain where there is one)")
+        command.add_argument("--metric", action="append", help="a metric to compare; may be given several times")
+        command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
+        command.set_defaults(run=lambda a, run=run: run(a.study, a.runs_dir, a.factor, a.control, a.metric))
 
     command = commands.add_parser("report", help="one self-contained HTML page: verdicts, tables, plots")
     command.add_argument("study", help="the name given by run.study=NAME")

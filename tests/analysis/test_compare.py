@@ -5,7 +5,9 @@ import pytest
 
 from skiplab.analysis.arms import cells
 from skiplab.analysis.compare import Contrast, compare
+from skiplab.analysis.notes import notes
 from skiplab.analysis.runs import read_study
+from skiplab.analysis.statistics import paired_interval
 
 ARMS = {"factor": "connection", "control": "plain", "treatment": "identity"}
 
@@ -164,3 +166,13 @@ def test_wanted_cells_are_listed_even_without_trials(runs):
     assert found == [{"long_skip": "none"}, {"long_skip": "concat"}]
     contrast = Contrast(metric="skill_train", kind="difference", **ARMS)
     assert [compare(study, contrast, cell).missing for cell in found] == ["no trials of plain, identity", ""]
+
+
+def test_arms_at_the_bound_are_named(runs):
+    for seed in range(3):
+        for arm, skill in (("plain", 0.995), ("identity", 0.999 - 0.001 * seed)):
+            runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill})
+    study = read_study("s", runs.folder)
+    contrast = Contrast(metric="skill_train", kind="difference", **ARMS)
+    paired = compare(study, contrast, {})
+    assert "within 0.01 of the bound 1" in notes(paired, paired_interval(paired.advantage))[-1]

@@ -80,5 +80,5 @@ def test_a_grid_with_a_hole_is_refused(runs):
 
 
 def test_an_unknown_metric_is_named(runs, values):
-    with pytest.raises(SkiplabError, match="unknown metric 'loss'; valid: loss_val, frechet"):
+    with pytest.raises(SkiplabError, match="unknown metric 'loss'; valid: loss_val, frechet; did you mean 'loss_val'"):
         factorial_effects(read_study("s", runs.folder), "loss")

@@ -1,10 +1,14 @@
+import io
 import math
 
+import pandas as pd
 import pytest
+from rich.console import Console
 from scipy import stats
 
 from skiplab.analysis.failures import failed_arms, rates_table, split_arms
 from skiplab.analysis.runs import read_study
+from skiplab.analysis.tables import table_command
 
 
 @pytest.fixture
@@ -21,8 +25,8 @@ def study(runs):
 
 def test_rates_count_what_has_ended_with_exact_intervals(study):
     rates = rates_table(study).set_index("arm")
-    assert list(rates.loc["plain", ["n", "diverged", "collapsed"]]) == [5, 1, 2]
-    assert list(rates.loc["identity", ["n", "diverged", "collapsed"]]) == [4, 0, 0]
+    assert list(rates.loc["plain", ["diverged", "diverged_of", "collapsed", "collapsed_of"]]) == [1, 5, 2, 5]
+    assert list(rates.loc["identity", ["diverged", "diverged_of", "collapsed", "collapsed_of"]]) == [0, 4, 0, 4]
     expected = stats.binomtest(2, 5).proportion_ci(0.95, method="exact")
     found = rates.loc["plain", ["collapsed_low", "collapsed_high"]]
     assert tuple(found) == pytest.approx((expected.low, expected.high))
@@ -40,7 +44,7 @@ def test_a_study_without_skill_has_rates_of_divergence_alone(runs):
     runs.trial(summary={"loss_val": 0.5})
     runs.trial(seed=1, summary={"loss_val": 0.5}, status="diverged")
     (row,) = rates_table(read_study("s", runs.folder)).to_dict("records")
-    assert (row["n"], row["diverged"], row["collapsed"]) == (2, 1, 0)
+    assert (row["diverged"], row["diverged_of"], row["collapsed_of"]) == (1, 2, 0)
     assert math.isnan(row["collapsed_low"])
 
 
@@ -51,3 +55,13 @@ def test_other_factors_of_a_cell_are_named(runs):
     study = read_study("s", runs.folder)
     (sentence,) = split_arms(study, "connection", ("plain",), {}, 0.05)
     assert sentence.startswith("plain at depth 8: 1 of 2")
+
+
+def test_the_table_prints_and_writes_rates_where_there_are_any(study, runs):
+    console = Console(width=100, record=True, file=io.StringIO())
+    table_command("s", runs.folder, console=console)
+    text = console.export_text()
+    assert "1 of 5 (20%, 1% to 72%)" in text
+    assert "0 of 4" not in text
+    written = pd.read_csv(runs.folder / "studies" / "s" / "rates.csv")
+    assert list(written["collapsed"]) == [2, 0]

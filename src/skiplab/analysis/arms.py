@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import level_text, printable
+from skiplab.analysis.text import level_text, printable, unknown_name
 from skiplab.errors import SkiplabError
 
 Cell = dict[str, Any]
@@ -101,3 +101,16 @@ def _texts(study: Study, factor: str) -> pd.Series | str:
         texts = study.trials[factor].astype(object).map(level_text)
         study.derived["text", factor] = texts.astype("category")
     return study.derived["text", factor]
+
+
+def chosen_control(arms: Sequence[str], control: str | None) -> str:
+    """The arm compared against: the one asked for, else plain, else the first.
+
+    Raises:
+        SkiplabError: where there is no such arm.
+    """
+    if control is None:
+        return "plain" if "plain" in arms else arms[0]
+    if control not in arms:
+        raise SkiplabError(unknown_name("control", control, arms))
+    return control

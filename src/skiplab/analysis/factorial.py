@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skiplab.analysis.arms import cell_factors
+from skiplab.analysis.arms import cell_factors, chosen_control
 from skiplab.analysis.compare import measured
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import holm, p_above, p_below, paired_interval
-from skiplab.analysis.text import cell_text, level_text, printable
+from skiplab.analysis.text import cell_text, level_text, printable, unknown_name
 from skiplab.errors import SkiplabError
 
 _MOST_FACTORS = 3  # in one interaction: few can read more
@@ -48,12 +48,12 @@ def factorial_effects(
         SkiplabError: where the metric is unknown, a cell has no trials, or no seed has all cells.
     """
     if metric not in study.metrics:
-        raise SkiplabError(f"unknown metric {printable(metric)!r}; valid: {printable(', '.join(study.metrics))}")
+        raise SkiplabError(unknown_name("metric", metric, list(study.metrics)))
     names = ["arm", *cell_factors(study, factor)]
     trials = measured(study, factor, metric)
     levels = {name: _levels(trials[name]) for name in names}
-    if "arm" in levels and control in levels["arm"]:
-        levels["arm"] = [control, *(arm for arm in levels["arm"] if arm != control)]
+    control = chosen_control(levels["arm"], control)
+    levels["arm"] = [control, *(arm for arm in levels["arm"] if arm != control)]
     varying = {name: found for name, found in levels.items() if len(found) > 1}
     values = _full_seeds(trials, varying)
     steps = {name: _steps(name, found, factor) for name, found in varying.items()}

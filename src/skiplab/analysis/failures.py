@@ -1,5 +1,6 @@
 """Arms that fail: as a whole, or in some seeds, with how often that happens."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,9 +9,11 @@ from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
 from skiplab.analysis.compare import measured
 from skiplab.analysis.effect_size import Rate, exact_rate
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import number
+from skiplab.analysis.text import level_text, number
 
 FAILED_BELOW = 0.05  # mean skill below which an arm has learnt next to nothing, where no claims file says otherwise
+_RATES = ("diverged", "collapsed")
+_RATE_COLUMNS = [f"{name}{part}" for name in _RATES for part in ("", "_of", "_low", "_high")]
 _SKILLS = ("skill_train", "skill_val")
 
 
@@ -56,8 +59,8 @@ def _skills(
 def rates_table(study: Study, factor: str = "connection", failed_below: float = FAILED_BELOW) -> pd.DataFrame:
     """How often trials of each arm diverge, and end with a skill below failed_below (diverged ones have skill 0).
 
-    A row for each cell and arm: n, the trials that have ended with a result; `diverged` and `collapsed`, how many of
-    them; `_low` and `_high`, the exact 95% interval of the share.
+    A row for each cell and arm: `diverged` and `collapsed`, how many trials did; `_of`, how many have ended with a
+    result that says so; `_low` and `_high`, the exact 95% interval of the share.
     """
     metric, names = _skill_metric(study), cell_factors(study, factor)
     trials = with_arms(study, factor)
@@ -74,16 +77,35 @@ def rates_table(study: Study, factor: str = "connection", failed_below: float = 
             numbers = {
                 f"{name}{part}": value
                 for name, rate in rates.items()
-                for part, value in (("", rate.count), ("_low", rate.low), ("_high", rate.high))
+                for part, value in (("", rate.count), ("_of", rate.n), ("_low", rate.low), ("_high", rate.high))
             }
-            rows.append({**cell, "arm": arm, "n": len(ended), **numbers})
-    columns = [f"{name}{part}" for name in ("diverged", "collapsed") for part in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=[*names, "arm", "n", *columns])
+            rows.append({**cell, "arm": arm, **numbers})
+    return pd.DataFrame(rows, columns=[*names, "arm", *_RATE_COLUMNS])
+
+
+def rate_headings(table: pd.DataFrame) -> list[str]:
+    """The columns of a table of rates as text."""
+    return [*_named(table), *(f"{name} (95%, exact)" for name in _RATES)]
+
+
+def rate_rows(table: pd.DataFrame) -> list[list[str]]:
+    """A table of rates as text."""
+    return [
+        [
+            *(level_text(row[name]) for name in _named(table)),
+            *(rate_text(Rate(*(row[f"{name}{part}"] for part in ("", "_of", "_low", "_high")))) for name in _RATES),
+        ]
+        for row in table.to_dict("records")
+    ]
+
+
+def _named(table: pd.DataFrame) -> list[str]:
+    return [name for name in table.columns if name not in _RATE_COLUMNS]
 
 
 def rate_text(rate: Rate) -> str:
     """'2 of 5 (40%, 5% to 85%)'."""
-    if rate.n == 0:
+    if math.isnan(rate.low):
         return "–"
     return f"{rate.count} of {rate.n} ({rate.count / rate.n:.0%}, {rate.low:.0%} to {rate.high:.0%})"
 

@@ -6,6 +6,8 @@ from skiplab.analysis.compare import Paired
 from skiplab.analysis.statistics import Interval
 from skiplab.metrics import Metric
 
+_AT_BOUND = 0.01
+
 
 def notes(paired: Paired, interval: Interval) -> tuple[str, ...]:
     """What a reader has to know of the trials behind an interval."""
@@ -20,7 +22,19 @@ def notes(paired: Paired, interval: Interval) -> tuple[str, ...]:
         found.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
     if interval.constant:
         found.append("all seeds are equal: the interval is that point")
+    if bound := _shared_bound(paired):
+        found.append(
+            f"both arms lie within {_AT_BOUND:g} of the bound {bound}: this metric has no room to tell them apart"
+        )
     return tuple(found)
+
+
+def _shared_bound(paired: Paired) -> str:
+    """The end of a bounded metric's range at which both arms lie, '' where there is none."""
+    if paired.metric.scale != "bounded" or paired.contrast.kind != "difference":
+        return ""
+    means = (paired.control.mean(), paired.treatment.mean())
+    return next((f"{bound}" for bound in (0, 1) if all(abs(mean - bound) < _AT_BOUND for mean in means)), "")
 
 
 def state_notes(arm: str, states: Mapping[str, int], metric: Metric) -> list[str]:

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from rich.console import Console
 
 from skiplab.analysis import figures, terminal
-from skiplab.analysis.arms import cells, in_cell, with_arms
+from skiplab.analysis.arms import cells, chosen_control, in_cell, with_arms
 from skiplab.analysis.chart_figures import draw_chart
 from skiplab.analysis.claims import Claims, read_claims
 from skiplab.analysis.origin import origin
@@ -21,7 +21,7 @@ from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table, unequal_arms
 from skiplab.analysis.runs import Problem, Study, read_study
 from skiplab.analysis.table_text import by_metric, caption, headings, text_rows
-from skiplab.analysis.tables import asked_metrics, chosen_control, comparison_table
+from skiplab.analysis.tables import asked_metrics, comparison_table
 from skiplab.analysis.text import cell_text, level_text, printable
 from skiplab.analysis.tuning import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.tuning_figure import tuning_figure

@@ -1,6 +1,5 @@
 """The comparison table as text, and in the terminal."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,14 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis import terminal
+from skiplab.analysis.failures import rate_headings, rate_rows
 from skiplab.analysis.text import (
     cell_text,
-    interval_text,
     level_text,
     number,
     printable,
     ratio,
-    ratio_interval_text,
+    size_interval_text,
+    size_text,
 )
 
 _UNBROKEN = 28  # characters of an arm or a level that a narrow terminal must not break
@@ -84,6 +84,18 @@ def print_table(table: pd.DataFrame, console: Console | None = None) -> None:
             console.print(Text(f"  {printable(note)}", style="dim"))
 
 
+def print_rates(rates: pd.DataFrame, console: Console) -> None:
+    """Print how often arms diverge and collapse, where any did."""
+    happened = rates[(rates["diverged"] > 0) | (rates["collapsed"] > 0)]
+    if happened.empty:
+        return
+    console.print(
+        Text.assemble(("\nrates", "bold"), "  trials that diverged, or learnt next to nothing; others had none")
+    )
+    names, rows = rate_headings(happened), rate_rows(happened)
+    console.print(_rich_table(names, rows, len(names) - 2, [None] * len(rows)))
+
+
 def better_means(table: pd.DataFrame) -> list[int | None]:
     """For each row the column of the better mean, where the 95% interval of the effect has one side only."""
     if _one_arm(table):
@@ -110,7 +122,7 @@ def _kind(table: pd.DataFrame) -> str:
 
 def _text_row(row: dict[str, Any], table: pd.DataFrame) -> list[str]:
     cell = [level_text(row[name]) for name in table.attrs["cell_factors"]]
-    interval = _interval_text(row, row["low"], row["high"])
+    interval = size_interval_text(row["low"], row["high"], "ratio" if row["scale"] == "log" else "difference")
     if _one_arm(table):
         return [
             *cell,
@@ -126,20 +138,13 @@ def _text_row(row: dict[str, Any], table: pd.DataFrame) -> list[str]:
         *([row["treatment"]] if table["treatment"].nunique() > 1 else []),
         number(row["control_mean"]),
         number(row["treatment_mean"]),
-        _signed(row) if sized else "failed",
+        size_text(row["effect"], row["low"], row["high"], _kind(table)) if sized else "failed",
         interval,
-        _interval_text(row, row["welch_low"], row["welch_high"]),
+        size_interval_text(row["welch_low"], row["welch_high"], _kind(table)),
         number(row["correlation"], 0.1),
         str(row["n"]),
         row["notes"],
     ]
-
-
-def _signed(row: dict[str, Any]) -> str:
-    text = _rounded(row, row["effect"])
-    if row["effect_kind"] == "ratio":
-        return text if math.isnan(row["effect"]) else f"×{text}"
-    return f"+{text}" if row["effect"] > 0 else text
 
 
 def _rounded(row: dict[str, Any], value: float) -> str:
@@ -147,10 +152,6 @@ def _rounded(row: dict[str, Any], value: float) -> str:
     if row["scale"] == "log":
         return ratio(value, row["low"], row["high"])
     return number(value, (row["high"] - row["low"]) / 2)
-
-
-def _interval_text(row: dict[str, Any], low: float, high: float) -> str:
-    return ratio_interval_text(low, high) if row["scale"] == "log" else interval_text(low, high)
 
 
 def _range(values: pd.Series) -> str:

@@ -1,6 +1,5 @@
 """The comparison table: each arm against the control, cell by cell, paired by seed."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -11,18 +10,18 @@ import pandas as pd
 from rich.console import Console
 
 from skiplab.analysis import terminal
-from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.arms import Cell, cell_factors, cells, chosen_control, in_cell, with_arms
 from skiplab.analysis.cell_verdicts import advantage_interval
 from skiplab.analysis.claims import Claims
 from skiplab.analysis.compare import Contrast, Paired, compare, measured
 from skiplab.analysis.effect_size import hedges_g, probability_of_improvement
-from skiplab.analysis.failures import FAILED_BELOW, failed_arms, split_arms
+from skiplab.analysis.failures import FAILED_BELOW, failed_arms, rates_table, split_arms
 from skiplab.analysis.notes import notes, state_notes
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
 from skiplab.analysis.table_files import write_tables
-from skiplab.analysis.table_text import print_table
-from skiplab.analysis.text import printable
+from skiplab.analysis.table_text import print_rates, print_table
+from skiplab.analysis.text import printable, unknown_name
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 
@@ -68,10 +67,10 @@ def comparison_table(
         SkiplabError: where factor, control or a metric is unknown.
     """
     arms = list(with_arms(study, factor)["arm"].cat.categories)
-    chosen = _chosen_metrics(study, metrics)
+    chosen = chosen_metrics(study, metrics)
     if len(arms) < 2:
         if control is not None and control not in arms:
-            raise SkiplabError(_unknown("control", control, arms))
+            raise SkiplabError(unknown_name("control", control, arms))
         rows = [_alone(study, factor, arm, metric, cell) for metric, cell, arm in _each(study, factor, chosen, arms)]
     else:
         control = chosen_control(arms, control)
@@ -91,19 +90,6 @@ def asked_metrics(study: Study, claims: Claims) -> list[str]:
     return [name for name in names if name in study.metrics]
 
 
-def chosen_control(arms: Sequence[str], control: str | None) -> str:
-    """The arm compared against: the one asked for, else plain, else the first.
-
-    Raises:
-        SkiplabError: where there is no such arm.
-    """
-    if control is None:
-        return "plain" if "plain" in arms else arms[0]
-    if control not in arms:
-        raise SkiplabError(_unknown("control", control, arms))
-    return control
-
-
 def table_command(
     study_name: str,
     runs_dir: Path,
@@ -117,10 +103,13 @@ def table_command(
     study = read_study(study_name, runs_dir)
     table = comparison_table(study, factor=factor, control=control, metrics=metrics)
     print_table(table, console)
+    rates = rates_table(study, factor)
+    print_rates(rates, console)
     counts = study.trials["status"].value_counts()
     states = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     console.print(f"{len(study.trials)} trials: {states or 'none'}", markup=False, highlight=False)
-    for path in write_tables(table, study.folder):
+    rates.to_csv(study.folder / "rates.csv", index=False)
+    for path in [*write_tables(table, study.folder), study.folder / "rates.csv"]:
         console.print(f"written: {printable(path)}", markup=False, highlight=False, soft_wrap=True)
     for problem in study.problems:
         console.print(
@@ -251,17 +240,16 @@ def _unscaled(metric: Metric, value: float) -> float:
     return math.inf if value > 700 else math.exp(value)  # nan, of no value at all, stays nan
 
 
-def _chosen_metrics(study: Study, metrics: Sequence[str] | None) -> list[str]:
+def chosen_metrics(study: Study, metrics: Sequence[str] | None) -> list[str]:
+    """The metrics asked for, else those of DEFAULT_METRICS that the study has, else all.
+
+    Raises:
+        SkiplabError: where one is unknown.
+    """
     if metrics is None:
         measured = [name for name in study.metrics if name not in BASELINES]
         return [name for name in DEFAULT_METRICS if name in study.metrics] or measured
     for name in metrics:
         if name not in study.metrics:
-            raise SkiplabError(_unknown("metric", name, list(study.metrics)))
+            raise SkiplabError(unknown_name("metric", name, list(study.metrics)))
     return list(metrics)
-
-
-def _unknown(what: str, received: str, valid: Sequence[str]) -> str:
-    close = difflib.get_close_matches(received, valid, n=1)
-    hint = f"; did you mean {printable(close[0])!r}?" if close else ""
-    return f"unknown {what} {printable(received)!r}; valid: {printable(', '.join(valid)) or 'none'}{hint}"

@@ -1,8 +1,10 @@
 """Names and numbers as text: what a record says is shown, never obeyed."""
 
+import difflib
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 _MARKDOWN = re.compile(r"([\\`*\[\]|])|((?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
@@ -97,3 +99,25 @@ def interval_text(low: float, high: float) -> str:
         return "–"  # one seed gives no interval
     half = (high - low) / 2
     return f"[{number(low, half)}, {number(high, half)}]"
+
+
+def size_text(effect: float, low: float, high: float, kind: str) -> str:
+    """An effect as a reader wants it: a signed difference, or '×1.3' where kind is 'ratio'."""
+    if math.isnan(effect):
+        return "–"
+    if kind == "ratio":
+        return f"×{ratio(effect, low, high)}"
+    sign = "+" if effect > 0 else ""
+    return sign + number(effect, (high - low) / 2)
+
+
+def size_interval_text(low: float, high: float, kind: str) -> str:
+    """The interval of an effect."""
+    return ratio_interval_text(low, high) if kind == "ratio" else interval_text(low, high)
+
+
+def unknown_name(what: str, received: str, valid: Sequence[str]) -> str:
+    """What to say of a name that isn't among the valid ones."""
+    close = difflib.get_close_matches(received, valid, n=1)
+    hint = f"; did you mean {printable(close[0])!r}?" if close else ""
+    return f"unknown {what} {printable(received)!r}; valid: {printable(', '.join(valid)) or 'none'}{hint}"

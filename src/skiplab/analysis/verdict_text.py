@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis.statistics import MOST_SEEDS, Interval, paired_interval
-from skiplab.analysis.text import cell_text, interval_text, level_text, number, printable, ratio, ratio_interval_text
+from skiplab.analysis.text import cell_text, level_text, number, printable, size_interval_text, size_text
 from skiplab.analysis.verdicts import CellVerdict, Verdict
 from skiplab.metrics import Metric
 
@@ -89,19 +89,22 @@ def cell_line(cell: CellVerdict) -> CellLine:
 
 def effect_text(metric: Metric, interval: Interval) -> str:
     """An advantage as a reader wants it: a signed difference, or '×1.3' on a log scale."""
-    if math.isnan(interval.mean):
-        return "–"
-    if metric.scale == "log":
-        return f"×{ratio(*(_exp(value) for value in (interval.mean, interval.low, interval.high)))}"
-    sign = "+" if interval.mean > 0 else ""
-    return sign + number(interval.mean, (interval.high - interval.low) / 2)
+    return size_text(*_reported(metric, interval), _kind(metric))
 
 
 def effect_interval_text(metric: Metric, interval: Interval) -> str:
     """The interval of an advantage on the same scale."""
-    if metric.scale == "log":
-        return ratio_interval_text(_exp(interval.low), _exp(interval.high))
-    return interval_text(interval.low, interval.high)
+    return size_interval_text(*_reported(metric, interval)[1:], _kind(metric))
+
+
+def _reported(metric: Metric, interval: Interval) -> tuple[float, float, float]:
+    """The mean and both ends, of a log metric as ratios."""
+    unscaled = _exp if metric.scale == "log" else float
+    return unscaled(interval.mean), unscaled(interval.low), unscaled(interval.high)
+
+
+def _kind(metric: Metric) -> str:
+    return "ratio" if metric.scale == "log" else "difference"
 
 
 def seeds_text(cell: CellVerdict) -> str:
