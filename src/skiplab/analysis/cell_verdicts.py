@@ -43,7 +43,7 @@ class CellVerdict:
     """One test in one cell.
 
     interval, welch: 95% intervals of the advantage, paired by seed and not. p_supported, p_contradicted: one-sided,
-    Holm-adjusted. failed: arms whose mean skill says that they have learnt next to nothing.
+    Holm-adjusted over num_tests tests. failed: arms whose mean skill says that they have learnt next to nothing.
     """
 
     test: Test
@@ -55,7 +55,7 @@ class CellVerdict:
     correlation: float
     p_supported: float
     p_contradicted: float
-    seeds: SeedsRange | None
+    num_tests: int
     failed: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -75,6 +75,12 @@ class CellVerdict:
             return float("nan")
         arms = (self.paired.treatment, self.paired.control)
         return probability_of_improvement(*(arms if self.test.contrast.direction == "higher" else arms[::-1]))
+
+    @cached_property
+    def seeds(self) -> SeedsRange | None:
+        """How many seeds would decide an inconclusive cell; None for another one."""
+        undecided = self.word == "inconclusive"
+        return seeds_that_decide(self.interval, self.test.margin, self.num_tests) if undecided else None
 
     @cached_property
     def bootstrap(self) -> Interval | None:
@@ -112,7 +118,7 @@ def judge_cell(
         correlation=between_arms,
         p_supported=p_values[0],
         p_contradicted=p_values[1],
-        seeds=seeds_that_decide(interval, test.margin, num_tests) if word == "inconclusive" else None,
+        num_tests=num_tests,
         failed=failed_arms(*asked),
         notes=notes(paired, interval) + split_arms(*asked) + _gain_notes(paired),
     )

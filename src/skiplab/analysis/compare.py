@@ -10,6 +10,7 @@ import pandas as pd
 
 from skiplab.analysis.arms import Cell, constant, in_cell, with_arms
 from skiplab.analysis.runs import Study
+from skiplab.analysis.text import level_text
 from skiplab.metrics import Metric
 
 _SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
@@ -95,11 +96,21 @@ def measured(study: Study, factor: str, name: str) -> pd.DataFrame:
     return study.derived["measured", factor, name]
 
 
+def measured_in(study: Study, factor: str, name: str, cell: Cell) -> pd.DataFrame:
+    """The rows of `measured` in a cell."""
+    place = ("measured in", factor, name, tuple((each, level_text(level)) for each, level in cell.items()))
+    if place not in study.derived:
+        study.derived[place] = in_cell(study, measured(study, factor, name), cell)
+    return study.derived[place]
+
+
 def scaled(trials: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
     """The metric of each trial on its declared scale: `value`, and the `state` that explains it."""
     reached = trials[metric.reached] if metric.reached in trials else pd.Series(np.nan, index=trials.index)
     rows = [_scaled(*row, metric) for row in zip(trials["status"], trials[name], reached, strict=True)]
-    return pd.DataFrame(rows, columns=["value", "state"], index=trials.index).astype({"value": float})
+    return pd.DataFrame(rows, columns=["value", "state"], index=trials.index).astype(
+        {"value": float, "state": "category"}
+    )
 
 
 def _scaled(status: str, raw: float, reached: float, metric: Metric) -> tuple[float, str]:
@@ -134,7 +145,7 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     metric = study.metrics.get(contrast.metric)
     if metric is None:
         return _nothing(contrast, cell, f"{contrast.metric} was not measured")
-    chosen = in_cell(study, measured(study, contrast.factor, contrast.metric), cell)
+    chosen = measured_in(study, contrast.factor, contrast.metric, cell)
     names = [contrast.treatment] if contrast.kind == "slope" else [contrast.control, contrast.treatment]
     arms = {name: chosen[chosen["arm"] == name] for name in names}
     if empty := [name for name, rows in arms.items() if rows.empty]:

@@ -22,12 +22,17 @@ class Charts(NamedTuple):
 def read_metrics(records: Records) -> tuple[dict[str, Metric], list[tuple[str, str]]]:
     """The declarations of all records' summary metrics, and what could not be read of them."""
     metrics: dict[str, Metric] = {}
+    first: dict[str, Any] = {}
     problems = []
     for key, record in records.items():
         for name in record["summary"]:
+            declared = record["metrics"].get(name, {"label": name, "direction": None})
+            if name in first and declared == first[name]:
+                continue
+            first.setdefault(name, declared)
             where = f"metric {printable(name)} of {key}"
             try:
-                metric = _metric(record["metrics"].get(name, {"label": name, "direction": None}))
+                metric = _metric(declared)
             except (TypeError, ValueError, AttributeError) as error:
                 problems.append((where, f"not declared: {error}"))
                 metric = Metric(label=name, direction=None)
@@ -39,8 +44,12 @@ def read_metrics(records: Records) -> tuple[dict[str, Metric], list[tuple[str, s
 def read_charts(records: Records) -> tuple[Charts, list[tuple[str, str]]]:
     """The declarations of all records' charts, and what could not be read of them; what can't is not drawn."""
     charts, problems = Charts({}, {}), []
+    first_declared: dict[str, Any] = {}
     for key, record in records.items():
         for name, declared in record["charts"].items():
+            if name in first_declared and declared == first_declared[name]:
+                continue
+            first_declared.setdefault(name, declared)
             where = f"chart {printable(name)} of {key}"
             try:
                 chart = _chart(declared)

@@ -44,19 +44,24 @@ def find_factors(records: Mapping[str, Mapping[str, Any]]) -> Factors:
 
 def _columns(rows: Sequence[Mapping[str, Any]], skip: Sequence[str]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for row in rows for name in row if name not in skip)
-    return {name: [_scalar(row.get(name, _ABSENT)) for row in rows] for name in names}
+    return {name: _scalars([row.get(name, _ABSENT) for row in rows]) for name in names}
 
 
-def _scalar(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | dict) else value
+def _scalars(values: list[Any]) -> list[Any]:
+    if {list, dict}.isdisjoint(map(type, values)):
+        return values
+    return [json.dumps(value) if isinstance(value, list | dict) else value for value in values]
 
 
-def _differ(values: Sequence[Any]) -> bool:
+def _differ(values: list[Any]) -> bool:
+    """Whether there are two; like this, because of ten thousand trials' settings nearly all are equal."""
+    if values and values.count(values[0]) == len(values) and values[0] not in (0, 1):
+        return False
     return len({_identity(value) for value in values}) > 1
 
 
 def _differ_within(values: Sequence[Any], groups: Sequence[Any]) -> bool:
-    return any(
+    return _differ(values) and any(
         _differ([value for value, own in zip(values, groups, strict=True) if own == group])
         for group in dict.fromkeys(groups)
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
-from skiplab.analysis.compare import measured
+from skiplab.analysis.compare import measured, measured_in
 from skiplab.analysis.effect_size import Rate, exact_rate
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import level_text, number
+from skiplab.analysis.text import cell_text, level_text, number
 
 FAILED_BELOW = 0.05  # mean skill below which an arm has learnt next to nothing, where no claims file says otherwise
 _RATES = ("diverged", "collapsed")
@@ -46,13 +46,20 @@ def _skills(
     metric = _skill_metric(study)
     if metric is None or failed_below is None:
         return []
-    trials = in_cell(study, measured(study, factor, metric), cell)
-    trials = trials[trials["arm"].isin(arms) & trials["value"].notna()].sort_values("seed", kind="stable")
+    place = ("skills", factor, cell_text(cell))
+    if place not in study.derived:
+        study.derived[place] = _skills_of_all(study, factor, metric, cell)
+    return [(name, values) for arm, name, values in study.derived[place] if arm in arms]
+
+
+def _skills_of_all(study: Study, factor: str, metric: str, cell: Cell) -> list[tuple[str, str, pd.Series]]:
+    trials = measured_in(study, factor, metric, cell)
+    trials = trials[trials["value"].notna()].sort_values("seed", kind="stable")
     others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
     found = []
     for levels, own in trials.groupby(["arm", *others], observed=True):
         at = [f"at {other} {level}" for other, level in zip(others, levels[1:], strict=True)]
-        found.append((" ".join([str(levels[0]), *at]), own["value"]))
+        found.append((str(levels[0]), " ".join([str(levels[0]), *at]), own["value"]))
     return found
 
 

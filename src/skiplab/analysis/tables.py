@@ -13,7 +13,7 @@ from skiplab.analysis import terminal
 from skiplab.analysis.arms import Cell, cell_factors, cells, chosen_control, in_cell, with_arms
 from skiplab.analysis.cell_verdicts import advantage_interval
 from skiplab.analysis.claims import Claims
-from skiplab.analysis.compare import Contrast, Paired, compare, measured
+from skiplab.analysis.compare import Contrast, Paired, compare, measured_in
 from skiplab.analysis.effect_size import hedges_g, probability_of_improvement
 from skiplab.analysis.failures import FAILED_BELOW, failed_arms, rates_table, split_arms
 from skiplab.analysis.notes import notes, state_notes
@@ -159,7 +159,7 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
 def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[str, Any]:
     metric = study.metrics[name]
     present = in_cell(study, _observed(study, factor), cell)
-    found = in_cell(study, measured(study, factor, name), cell)
+    found = measured_in(study, factor, name, cell)
     found = found[found["arm"] == arm]
     values = found["value"]
     interval = paired_interval(values)
