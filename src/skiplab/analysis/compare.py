@@ -10,7 +10,7 @@ import pandas as pd
 
 from skiplab.analysis.arms import Cell, constant, in_cell, with_arms
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import level_text
+from skiplab.analysis.text import cell_text
 from skiplab.metrics import Metric
 
 _SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
@@ -96,12 +96,14 @@ def measured(study: Study, factor: str, name: str) -> pd.DataFrame:
     return study.derived["measured", factor, name]
 
 
-def measured_in(study: Study, factor: str, name: str, cell: Cell) -> pd.DataFrame:
-    """The rows of `measured` in a cell."""
-    place = ("measured in", factor, name, tuple((each, level_text(level)) for each, level in cell.items()))
+def measured_of(study: Study, factor: str, name: str, cell: Cell, arm: str) -> pd.DataFrame:
+    """The rows of `measured` of an arm in a cell."""
+    place = ("measured of", factor, name, cell_text(cell))
     if place not in study.derived:
-        study.derived[place] = in_cell(study, measured(study, factor, name), cell)
-    return study.derived[place]
+        chosen = in_cell(study, measured(study, factor, name), cell)
+        study.derived[place] = (chosen.iloc[:0], dict(iter(chosen.groupby("arm", observed=True))))
+    none, arms = study.derived[place]
+    return arms.get(arm, none)
 
 
 def scaled(trials: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
@@ -145,9 +147,8 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     metric = study.metrics.get(contrast.metric)
     if metric is None:
         return _nothing(contrast, cell, f"{contrast.metric} was not measured")
-    chosen = measured_in(study, contrast.factor, contrast.metric, cell)
     names = [contrast.treatment] if contrast.kind == "slope" else [contrast.control, contrast.treatment]
-    arms = {name: chosen[chosen["arm"] == name] for name in names}
+    arms = {name: measured_of(study, contrast.factor, contrast.metric, cell, name) for name in names}
     if empty := [name for name, rows in arms.items() if rows.empty]:
         return _nothing(contrast, cell, f"no trials of {', '.join(empty)}")
     levels: tuple[Any, ...] = ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
-from skiplab.analysis.compare import measured, measured_in
+from skiplab.analysis.compare import measured
 from skiplab.analysis.effect_size import Rate, exact_rate
 from skiplab.analysis.runs import Study
 from skiplab.analysis.text import cell_text, level_text, number
@@ -53,7 +53,7 @@ def _skills(
 
 
 def _skills_of_all(study: Study, factor: str, metric: str, cell: Cell) -> list[tuple[str, str, pd.Series]]:
-    trials = measured_in(study, factor, metric, cell)
+    trials = in_cell(study, measured(study, factor, metric), cell)
     trials = trials[trials["value"].notna()].sort_values("seed", kind="stable")
     others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
     found = []

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from rich.console import Console
@@ -13,7 +13,7 @@ from skiplab.analysis import terminal
 from skiplab.analysis.arms import Cell, cell_factors, cells, chosen_control, in_cell, with_arms
 from skiplab.analysis.cell_verdicts import advantage_interval
 from skiplab.analysis.claims import Claims
-from skiplab.analysis.compare import Contrast, Paired, compare, measured_in
+from skiplab.analysis.compare import Contrast, Paired, compare, measured_of
 from skiplab.analysis.effect_size import hedges_g, probability_of_improvement
 from skiplab.analysis.failures import FAILED_BELOW, failed_arms, rates_table, split_arms
 from skiplab.analysis.notes import notes, state_notes
@@ -21,7 +21,7 @@ from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
 from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.table_text import print_rates, print_table
-from skiplab.analysis.text import printable, unknown_name
+from skiplab.analysis.text import cell_text, printable, unknown_name
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 
@@ -136,8 +136,8 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
     contrast = Contrast(metric=name, kind="difference", factor=factor, control=control, treatment=treatment)
     paired = compare(study, contrast, cell)
     metric = study.metrics[name]
-    present = in_cell(study, _observed(study, factor), cell)
-    if (present["arm"] == treatment).sum() == 0:
+    present = _present(study, factor, cell)
+    if treatment not in present.diverged:
         return None
     asked = (study, factor, (control, treatment), cell, FAILED_BELOW)
     failed = failed_arms(*asked)
@@ -147,20 +147,19 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
         "control_mean": _mean(metric, paired.control),
         "treatment_mean": _mean(metric, paired.treatment),
         **_effect(paired, metric, sized=not failed and not paired.on_survivors),
-        "control_diverged": _num_diverged(present, control),
-        "treatment_diverged": _num_diverged(present, treatment),
+        "control_diverged": present.diverged.get(control, 0),
+        "treatment_diverged": present.diverged[treatment],
         "control_failed": control in failed,
         "treatment_failed": treatment in failed,
-        **_baselines(study, present),
+        **present.baselines,
         "notes": "; ".join(notes(paired, paired_interval(paired.advantage)) + _failure(failed) + split_arms(*asked)),
     }
 
 
 def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[str, Any]:
     metric = study.metrics[name]
-    present = in_cell(study, _observed(study, factor), cell)
-    found = measured_in(study, factor, name, cell)
-    found = found[found["arm"] == arm]
+    present = _present(study, factor, cell)
+    found = measured_of(study, factor, name, cell, arm)
     values = found["value"]
     interval = paired_interval(values)
     asked = (study, factor, (arm,), cell, FAILED_BELOW)
@@ -171,18 +170,30 @@ def _alone(study: Study, factor: str, arm: str, name: str, cell: Cell) -> dict[s
         "treatment_mean": _mean(metric, values),
         "low": _unscaled(metric, interval.low),
         "high": _unscaled(metric, interval.high),
-        "treatment_diverged": _num_diverged(present, arm),
+        "treatment_diverged": present.diverged.get(arm, 0),
         "treatment_failed": arm in failed,
-        **_baselines(study, present),
+        **present.baselines,
         "notes": "; ".join(
             [*state_notes(arm, Counter(found["state"]), metric), *_failure(failed), *split_arms(*asked)]
         ),
     }
 
 
-def _observed(study: Study, factor: str) -> pd.DataFrame:
-    """What a row says of its trials beside the metric."""
-    return with_arms(study, factor)[["arm", "status", *(name for name in BASELINES if name in study.metrics)]]
+class _Present(NamedTuple):
+    """What a row says of a cell's trials beside the metric: how many of each arm diverged, and the baselines."""
+
+    diverged: dict[str, int]
+    baselines: dict[str, float]
+
+
+def _present(study: Study, factor: str, cell: Cell) -> _Present:
+    place = ("present", factor, cell_text(cell))
+    if place not in study.derived:
+        trials = in_cell(study, with_arms(study, factor), cell)
+        diverged = (trials["status"] == "diverged").groupby(trials["arm"], observed=True).sum()
+        baselines = {name: float(trials[name].mean()) for name in BASELINES if name in study.metrics}
+        study.derived[place] = _Present({arm: int(count) for arm, count in diverged.items()}, baselines)
+    return study.derived[place]
 
 
 def _head(name: str, metric: Metric, cell: Cell, control: str, treatment: str) -> dict[str, Any]:
@@ -220,14 +231,6 @@ def _effect(paired: Paired, metric: Metric, *, sized: bool) -> dict[str, Any]:
 
 def _failure(failed: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{arm} failed: mean skill below {FAILED_BELOW:g}" for arm in failed)
-
-
-def _num_diverged(present: pd.DataFrame, arm: str) -> int:
-    return int(((present["arm"] == arm) & (present["status"] == "diverged")).sum())
-
-
-def _baselines(study: Study, present: pd.DataFrame) -> dict[str, float]:
-    return {name: float(present[name].mean()) for name in BASELINES if name in study.metrics}
 
 
 def _mean(metric: Metric, values: pd.Series) -> float:
