@@ -29,7 +29,7 @@ def test_file_map_matches_the_disk():
     assert not missing
     packages = {path for path in (ROOT / "src" / "skiplab").iterdir() if (path / "__init__.py").exists()}
     folders = {f"{path.relative_to(ROOT)}/" for path in packages}
-    folders |= {f"{name}/" for name in ("conf", "experiments", "tests", "notebooks", "src/hydra_plugins")}
+    folders |= {f"{name}/" for name in ("conf", "experiments", "tests", "notebooks", "docs", "src/hydra_plugins")}
     assert folders <= named
 
 

@@ -7,7 +7,8 @@ from skiplab.analysis.claims import read_claims
 from skiplab.analysis.parity import unequal_arms
 from skiplab.analysis.report import write_report
 from skiplab.analysis.runs import read_study
-from skiplab.analysis.tuning import TUNED, tuning_command
+from skiplab.analysis.tuned_study import TUNED
+from skiplab.analysis.tuning import tuning_command
 from skiplab.analysis.tuning_figure import tuning_figure
 from skiplab.analysis.verdict_text import headline
 from skiplab.analysis.verdicts import judge

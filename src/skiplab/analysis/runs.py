@@ -1,21 +1,23 @@
 """A study as tidy frames, read from the records of its trials; what can't be read is listed, never fatal."""
 
 import difflib
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
+from skiplab.analysis import study_cache
 from skiplab.analysis.declarations import read_charts, read_metrics
 from skiplab.analysis.factors import Factors, find_factors
+from skiplab.analysis.records import STATUSES, LaterRecords, Problem, Record, is_number, read_records
 from skiplab.analysis.series import read_series
+from skiplab.analysis.study_cache import Contents
 from skiplab.analysis.text import printable
-from skiplab.analysis.tuning import as_tuned
+from skiplab.analysis.tuned_study import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
@@ -23,14 +25,6 @@ from skiplab.tuned import Tuned, read_tuned
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
-_STATUSES = ("running", "interrupted", "done", "diverged", "failed")
-
-
-class Problem(NamedTuple):
-    """Something of a study that could not be read: where it lies, and why."""
-
-    where: str
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,37 +98,35 @@ def read_study(name: str, runs_dir: Path) -> Study:
     Raises:
         SkiplabError: where there is no such study, or a metric is named like a factor.
     """
-    folder = _study_folder(name, Path(runs_dir))
-    keys, problems = _read_keys(folder)
-    records: dict[str, Mapping[str, Any]] = {}
-    for key in keys:
-        path = Path(runs_dir) / key / "record.json"
-        try:
-            records[key] = _read_record(path, key)
-        except FileNotFoundError:
-            reason = "it has no record.json" if path.parent.is_dir() else "its folder is missing"
-            problems.append(Problem(f"trial {key}", f"{reason}; train it again, or it was never begun"))
-        except (ValueError, OSError) as error:
-            problems.append(Problem(str(path), printable(error)))
+    runs_dir = Path(runs_dir)
+    folder = _study_folder(name, runs_dir)
+    keys, bad_keys = _read_keys(folder)
+    tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
+    state = study_cache.state_of(folder, runs_dir, keys)
+    contents = study_cache.load(folder, state)
+    if contents is None:
+        records, bad_records = read_records(runs_dir, keys)
+        contents = _contents(records, tuned, bad_records)
+        study_cache.store(folder, state, contents)
+    else:
+        records = LaterRecords(runs_dir, contents.trials["key"])
+    contents = contents._replace(problems=(*bad_keys, *contents.problems, *bad_tuned))
+    return Study(name=name, runs_dir=runs_dir, folder=folder, records=records, tuned=tuned, **contents._asdict())
+
+
+def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
+    """What is worked out of the records."""
     metrics, bad_metrics = read_metrics(records)
     charts, bad_charts = read_charts(records)
-    problems += [Problem(*each) for each in (*bad_metrics, *bad_charts)]
-    tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
-    problems += bad_tuned
     found = find_factors(as_tuned(records, tuned))
-    return Study(
-        name=name,
-        runs_dir=Path(runs_dir),
-        folder=folder,
+    return Contents(
         trials=_trials(records, found, metrics),
         factors=tuple(found.varying.columns),
         constants=found.constants,
         metrics=metrics,
         charts=charts.declared,
         measured_by=charts.measured_by,
-        records=records,
-        tuned=tuned,
-        problems=tuple(problems),
+        problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
     )
 
 
@@ -174,28 +166,6 @@ def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
         return None, [Problem(str(path), printable(error))]
 
 
-def _read_record(path: Path, key: str) -> Mapping[str, Any]:
-    """The record, its optional parts filled in.
-
-    Raises:
-        ValueError: where it is no record of this trial.
-    """
-    content = json.loads(path.read_text())
-    if not isinstance(content, dict):
-        raise ValueError("it holds no record")
-    if content.get("key") != key:
-        raise ValueError(f"it is the record of {content.get('key')!r}, not of this trial")
-    if content.get("status") not in _STATUSES:
-        raise ValueError(f"its status is {content.get('status')!r}; valid: {', '.join(_STATUSES)}")
-    for part in ("choices", "factors", "summary", "metrics", "charts", "details", "parity", "provenance"):
-        content[part] = content.get(part) or {}
-        if not isinstance(content[part], dict):
-            raise ValueError(f"its {part} are no mapping")
-    if not _is_number(content["factors"].get("seed")):
-        raise ValueError("its factors hold no seed")
-    return content
-
-
 def _trials(records: Mapping[str, Mapping[str, Any]], found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     own = ["key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY]
     taken = [*own, "seed", "arm", *found.varying.columns]
@@ -206,23 +176,19 @@ def _trials(records: Mapping[str, Mapping[str, Any]], found: Factors, metrics: M
         )
     frame = pd.DataFrame({"key": list(records)}).set_index("key", drop=False).rename_axis(None)
     content = list(records.values())
-    frame["status"] = pd.Categorical([record["status"] for record in content], categories=_STATUSES)
+    frame["status"] = pd.Categorical([record["status"] for record in content], categories=STATUSES)
     frame = frame.join(found.varying)
     frame["seed"] = [record["factors"]["seed"] for record in content]
     for name in metrics:
         frame[name] = [_float(record["summary"].get(name)) for record in content]
     frame["step"] = [_float(record.get("step")) for record in content]
     frame["diverged_step"] = [_float(record.get("diverged_step")) for record in content]
-    frame["error"] = pd.Series([record.get("error") for record in content], index=frame.index, dtype=object)
+    frame["error"] = pd.Series([record.get("error") or "" for record in content], index=frame.index, dtype="str")
     frame["wall_seconds"] = [_float(record["provenance"].get("wall_seconds")) for record in content]
     for name in _PARITY:
         frame[name] = [_float(record["parity"].get(name)) for record in content]
     return frame.reset_index(drop=True)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _float(value: Any) -> float:
-    return float(value) if _is_number(value) else float("nan")
+    return float(value) if is_number(value) else float("nan")

@@ -19,7 +19,7 @@ from skiplab.analysis.ladder import first_seeds, spent
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import holm
 from skiplab.analysis.text import cell_text
-from skiplab.analysis.tuning import SHARED, settings_mark
+from skiplab.analysis.tuned_study import SHARED, settings_mark
 
 _DECIDED = ("supported", "contradicted", "no meaningful difference")
 

@@ -1,0 +1,86 @@
+"""What was worked out of a study's records, kept beside the study until any of them changes.
+
+Ten thousand records take seconds to read, and their files' states a tenth of one. It holds frames and declarations
+alone, as Parquet and JSON, which run nothing when they are read.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from skiplab.analysis.records import Problem
+from skiplab.charts import Chart
+from skiplab.metrics import Metric
+
+_FILE = "cache.parquet"
+
+
+class Contents(NamedTuple):
+    """What a study's records say; see `runs.Study`."""
+
+    trials: pd.DataFrame
+    factors: tuple[str, ...]
+    constants: Mapping[str, Any]
+    metrics: Mapping[str, Metric]
+    charts: Mapping[str, Chart]
+    measured_by: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+
+def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:
+    """A hash that changes with any of the study's records and lists, and with the code that reads them."""
+    code = sorted((path.name, *_file_state(path)) for path in Path(__file__).parent.glob("*.py"))
+    lists = [_file_state(folder / name) for name in ("keys.txt", "tuned.yaml")]
+    records = [(key, *_file_state(f"{runs_dir}/{key}/record.json")) for key in keys]
+    return hashlib.sha256(json.dumps([code, lists, records]).encode()).hexdigest()
+
+
+def _file_state(path: Path | str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def load(folder: Path, state: str) -> Contents | None:
+    """What was stored in this state; None where it was another, or nothing was."""
+    try:
+        trials = pd.read_parquet(folder / _FILE)
+    except (OSError, ValueError):
+        return None
+    parts, trials.attrs = trials.attrs, {}
+    if parts.get("state") != state:
+        return None
+    return Contents(
+        trials=trials,
+        factors=tuple(parts["factors"]),
+        constants=parts["constants"],
+        metrics={name: Metric(**declared) for name, declared in parts["metrics"].items()},
+        charts={
+            name: Chart(**declared | {"log": tuple(declared["log"])}) for name, declared in parts["charts"].items()
+        },
+        measured_by=parts["measured_by"],
+        problems=tuple(Problem(*each) for each in parts["problems"]),
+    )
+
+
+def store(folder: Path, state: str, contents: Contents) -> None:
+    """Keep it for the next reader; where the folder can't be written, that one works it out again."""
+    parts = contents._asdict()
+    trials = parts.pop("trials").copy(deep=False)
+    for name in ("metrics", "charts"):
+        parts[name] = {each: asdict(declared) for each, declared in parts[name].items()}
+    trials.attrs = {"state": state, **parts}
+    path = folder / f"{_FILE}.{os.getpid()}"
+    try:
+        trials.to_parquet(path)
+        path.replace(folder / _FILE)
+    except OSError:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+import json
+import os
+import shutil
+
+import pandas as pd
+import pytest
+
+from skiplab.analysis import runs as runs_module
+from skiplab.analysis.runs import read_study
+
+
+def same(a, b):
+    pd.testing.assert_frame_equal(a.trials, b.trials)
+    for name in ("factors", "constants", "metrics", "charts", "measured_by", "tuned", "problems"):
+        assert getattr(a, name) == getattr(b, name), name
+    assert dict(a.records) == dict(b.records)
+
+
+@pytest.fixture
+def read_anew(monkeypatch):
+    """A cached study is read without a look at its records."""
+
+    def read(folder, *, allowed):
+        def refuse(*_):
+            raise AssertionError("the records were read again")
+
+        with monkeypatch.context() as patch:
+            if not allowed:
+                patch.setattr(runs_module, "read_records", refuse)
+            return read_study("s", folder)
+
+    return read
+
+
+def test_the_second_read_says_the_same_without_reading_records(runs, fill, read_anew):
+    fill(effect=0.1, num_seeds=2, series=True)
+    runs.trial(seed=7, status="failed", factors={"wide": [1, 2]})
+    runs.trial(seed=8, status="diverged", choices={"connection": None}, factors={"flag": True})
+    runs.list_key("s", "0" * 16)  # never begun
+    runs.list_key("s", "no key")
+    first = read_anew(runs.folder, allowed=True)
+    second = read_anew(runs.folder, allowed=False)
+    assert len(first.problems) == 2
+    same(first, second)
+
+
+@pytest.mark.parametrize("change", ["record", "new trial", "gone", "tuned"])
+def test_any_change_is_read(runs, fill, change):
+    fill(effect=0.1, num_seeds=2)
+    before = read_study("s", runs.folder)
+    key = before.trials["key"][0]
+    path = runs.folder / key / "record.json"
+    if change == "record":
+        record = json.loads(path.read_text())
+        record["summary"]["skill_train"] = 0.123
+        path.with_suffix(".new").write_text(json.dumps(record))
+        os.replace(path.with_suffix(".new"), path)
+        assert read_study("s", runs.folder).trials["skill_train"][0] == 0.123
+    elif change == "new trial":
+        runs.trial(seed=99, summary={"skill_train": 0.5})
+        assert len(read_study("s", runs.folder).trials) == len(before.trials) + 1
+    elif change == "gone":
+        shutil.rmtree(runs.folder / key)
+        after = read_study("s", runs.folder)
+        assert len(after.trials) == len(before.trials) - 1
+        assert "its folder is missing" in after.problems[0].reason
+    else:
+        (before.folder / "tuned.yaml").write_text("nothing")
+        assert "tuned.yaml" in read_study("s", runs.folder).problems[0].where
+
+
+def test_a_cache_that_is_none_is_made_anew(runs, fill):
+    fill(effect=0.1, num_seeds=1)
+    first = read_study("s", runs.folder)
+    (first.folder / "cache.parquet").write_bytes(b"PAR1 nothing PAR1")
+    same(first, read_study("s", runs.folder))
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(runs, fill, monkeypatch):
+    fill(effect=0.1, num_seeds=1)
+
+    def refuse(*_, **__):
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", refuse)
+    study = read_study("s", runs.folder)
+    assert len(study.trials) == 12
+    assert not list(study.folder.glob("cache*"))
