@@ -48,6 +48,13 @@ def test_slopes_and_their_interaction_are_per_doubling(runs):
     assert both.levels == (4, 8, 16)
 
 
+def test_a_slope_looks_at_its_own_arm_alone(runs):
+    for depth, skill in ((4, 0.9), (8, 0.6), (16, 0.3)):
+        add(runs, "plain", 0, depth, skill_train=skill)
+    contrast = Contrast(metric="skill_train", kind="slope", over="depth", **(ARMS | {"treatment": "plain"}))
+    assert compare(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(-0.3)
+
+
 def test_a_seed_that_lacks_a_depth_has_no_slope(runs):
     for seed in (0, 1):
         for depth in (4, 8, 16):

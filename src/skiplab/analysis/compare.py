@@ -159,7 +159,7 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
         arms = {name: rows[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
     per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in arms.items()}
     treatment = per_seed[contrast.treatment]
-    control = per_seed[contrast.control] if contrast.control in per_seed else treatment * 0.0
+    control = treatment * 0.0 if contrast.kind == "slope" else per_seed[contrast.control]
     treatment, control = treatment.align(control, join="outer")
     return Paired(
         contrast=contrast,
