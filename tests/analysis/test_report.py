@@ -1,3 +1,4 @@
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -212,6 +213,14 @@ def test_figures_draw_each_arm_in_each_panel(fill, draw, tmp_path):
     to_png(figure, tmp_path / "figure.png", dpi=40)
     with Image.open(tmp_path / "figure.png") as image:
         assert image.format == "PNG"
+
+
+def test_a_notebook_shows_a_figure_by_itself_on_a_white_ground(fill):
+    figure = figures.headline_figure(read_study("s", fill(effect=0.1, num_seeds=2).folder))
+    png, size = figure._repr_png_()
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.size == pytest.approx((2 * size["width"], 2 * size["height"]), abs=2)
+        assert image.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
 
 def test_an_outcome_figure_shows_its_baselines_and_every_seed(fill):

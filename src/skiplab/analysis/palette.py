@@ -28,6 +28,7 @@ _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _MUTED = "#808080"
 _RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
+_NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pixels
 _STYLE = {
     "axes.edgecolor": _MUTED,
     "axes.grid": True,
@@ -50,6 +51,16 @@ _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "skiplab",
 }
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows by itself; on a white ground, since its text is dark on any page."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        buffer = io.BytesIO()
+        to_png(self, buffer, dpi=2 * _NOTEBOOK_DPI)
+        width, height = (round(inches * _NOTEBOOK_DPI) for inches in self.get_size_inches())
+        return buffer.getvalue(), {"width": width, "height": height}
 
 
 def arm_colours(arms: Sequence[str]) -> dict[str, str]:
@@ -86,7 +97,7 @@ def panels(num: int, *, columns: int = 3, share_y: bool = False, row_inches: flo
     columns = min(num, columns)
     rows = math.ceil(num / columns)
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(1.2 + 3.6 * columns, 0.9 + row_inches * rows), layout="constrained")
+        figure = NotebookFigure(figsize=(1.2 + 3.6 * columns, 0.9 + row_inches * rows), layout="constrained")
         axes = figure.subplots(rows, columns, sharey=share_y, squeeze=False).ravel().tolist()
     for unused in axes[num:]:
         unused.remove()
@@ -161,6 +172,6 @@ def to_svg(figure: Figure) -> str:
 
 
 def to_png(figure: Figure, path: Any, dpi: int = 160) -> None:
-    """Write the figure on a white ground, for a README."""
+    """Write the figure on a white ground, for a README or a notebook."""
     with matplotlib.rc_context(_STYLE):
         figure.savefig(path, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
