@@ -1,4 +1,4 @@
-"""README and notebooks: what they say is there, is there; what they say can be run, runs."""
+"""README: what it says is there, is there; what it says can be run, runs."""
 
 import re
 import runpy
@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from skiplab import cli
 from skiplab.analysis.claims import read_claims
@@ -95,26 +93,3 @@ def test_ten_line_connection_passes_its_contracts_and_trains(newcomer, capsys):
     table = capsys.readouterr().out
     assert "half_life" in table
     assert "4 trials: 4 done" in table
-
-
-@pytest.fixture(scope="module")
-def small_study(tmp_path_factory):
-    runs_dir = tmp_path_factory.mktemp("notebooks") / "runs"
-    cli.train_main(
-        [
-            *("-m", "connection=plain,identity", "depth=4,8", "seed=0,1", "width=8", "trainer.max_steps=3"),
-            *("logger=none", "evaluator=[denoising_loss,baselines]", "probe.num_images=8"),
-            *("run.study=small", f"run.runs_dir={runs_dir}", "instrument.gradient_flow.every_n_steps=1"),
-        ]
-    )
-    return runs_dir
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebook_runs_and_is_stored_without_outputs(path, small_study, monkeypatch):
-    notebook = nbformat.read(path, as_version=4)
-    assert [cell for cell in notebook.cells if cell.get("outputs")] == []
-    monkeypatch.setenv("SKIPLAB_RUNS", str(small_study))
-    monkeypatch.setenv("SKIPLAB_STUDY", "small")
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()

@@ -1,0 +1,116 @@
+"""Notebooks: stored clean, and what they show can be run; on the records of their own example of a study."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from skiplab import cli
+
+ROOT = Path(__file__).resolve().parents[1]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ABSOLUTE = re.compile(r"(?<![\w.:/<])(?:/[\w.~-]+){2,}|\b[A-Za-z]:\\")
+each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def words_of(path: Path) -> str:
+    cells = nbformat.read(path, as_version=4).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def commands_of(path: Path) -> list[list[str]]:
+    """The overrides of every `skiplab train` in a notebook's words."""
+    return [shlex.split(found) for found in re.findall(r"skiplab train (-[^`\n]+)", words_of(path))]
+
+
+CONNECTION = ROOT / "notebooks" / "04_add_your_own_connection.ipynb"
+FENCED = re.compile(r"```(?:python|yaml)\n(# (\S+)\n.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def newcomer(tmp_path_factory):
+    """A folder of one's own, holding the connection that a notebook adds."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    for text, name in FENCED.findall(words_of(CONNECTION)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.syspath_prepend(folder)
+        yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def runs_dir(newcomer):
+    """The study that the notebook's command trains, by the shortest trials that leave every reading."""
+    (command,) = commands_of(CONNECTION)
+    command[command.index("run.study=mine")] = "run.study=residual_in_diffusion_small"
+    short = ["width=8", "norm.num_groups=4", "batch_size=16", "trainer.max_steps=3", "logger=none"]
+    short += ["evaluator=[denoising_loss,baselines]", "probe.num_images=8", "probe.num_levels=2"]
+    short += ["instrument.gradient_flow.every_n_steps=1", "hydra/launcher=basic"]  # in this process: no starts to pay
+    cli.train_main([*command, *short, f"run.runs_dir={newcomer}/runs"])
+    return newcomer / "runs"
+
+
+@each_notebook
+def test_notebook_is_stored_clean(path):
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert len(code) >= 3
+    assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
+    assert [cell.source for cell in notebook.cells if cell.metadata] == []
+    assert ABSOLUTE.findall("\n".join(cell.source for cell in notebook.cells)) == []
+
+
+@each_notebook
+def test_notebook_says_what_it_asks_and_ends_with_exercises(path):
+    words = words_of(path)
+    assert words.index("**Question.**") < words.index("**Before you start.**") < words.index("## Exercises")
+    assert re.findall(r"^\d\. ", words.split("## Exercises")[1], re.MULTILINE) == ["1. ", "2. ", "3. "]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@each_notebook
+def test_notebook_runs_and_shows_its_figures(path, runs_dir, monkeypatch):
+    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
+    monkeypatch.setenv("SKIPLAB_STUDY", "residual_in_diffusion_small")
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    shown = [output.data for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
+    figures = [data for data in shown if re.search(r"<\w*Figure", data["text/plain"])]
+    assert figures
+    assert all("image/png" in data for data in figures)
+
+
+def test_checks_of_wrong_connections_say_what_is_wrong(runs_dir, monkeypatch):
+    """What the notebook promises of its wrong connections, run in process."""
+    cells = [cell.source for cell in nbformat.read(CONNECTION, as_version=4).cells if cell.cell_type == "code"]
+    said: list[str] = []
+    names = {"print": lambda text: said.append(str(text))}
+    for source in cells[:4]:
+        exec(source, names)
+    assert len(said) == 2
+    assert "no gradient reaches the update" in said[0]
+    assert "overwrites the update" in said[1]
+
+
+def test_notebook_and_readme_add_the_same_connection():
+    readme = (ROOT / "README.md").read_text()
+    found = FENCED.findall(words_of(CONNECTION))
+    assert [name for _, name in found] == ["mine/half_life.py", "mine/conf/connection/half_life.yaml"]
+    assert all(text in readme for text, _ in found)
+
+
+@each_notebook
+def test_train_commands_compose(path, newcomer, capsys):
+    for command in commands_of(path):
+        swept = [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in command if word != "-m"]  # the first of its values
+        cli.train_main([*swept, "--cfg", "job"])
+        assert "connection:" in capsys.readouterr().out
