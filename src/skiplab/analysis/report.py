@@ -25,6 +25,7 @@ from skiplab.analysis.tables import asked_metrics, comparison_table
 from skiplab.analysis.text import cell_text, level_text, printable
 from skiplab.analysis.tuning import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.tuning_figure import tuning_figure
+from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import asked, cell_line, headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 
@@ -36,7 +37,7 @@ _LARGEST_SIDE = 640  # of a sample grid, in pixels; larger ones are scaled down
 def report_command(
     study_name: str, runs_dir: Path, claims_path: Path | None = None, console: Console | None = None
 ) -> None:
-    """Print a study's verdicts, if there are claims, and write its page.
+    """Print a study's verdicts and write them to verdicts.csv, if there are claims, and write its page.
 
     Raises:
         SkiplabError: where the study or the claims file can't be read.
@@ -45,7 +46,10 @@ def report_command(
     study = read_study(study_name, runs_dir)
     claims = read_claims(claims_path) if claims_path else None
     if claims:
-        console.print(render_verdicts(judge(study, claims)))
+        verdicts = judge(study, claims)
+        console.print(render_verdicts(verdicts))
+        written = write_verdicts(verdicts, study.folder)
+        console.print(f"written: {printable(written)}", markup=False, highlight=False, soft_wrap=True)
     page = write_report(study, claims)
     for problem in (*study.problems, *study.series_problems):
         found = f"not read: {printable(problem.where)}: {printable(problem.reason)}"
