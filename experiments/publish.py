@@ -2,14 +2,16 @@
 
     python experiments/publish.py residual_in_diffusion quick    # after the study has run
 
-The figure goes to experiments/NAME/PROFILE.svg; verdicts and tables go between the `results` marks of
-experiments/NAME/README.md and, in short, of README.md where it has them; the options on disk go between the `axes`
-and the `measurements` marks of README.md.
+The figure goes to experiments/NAME/PROFILE.svg, and to experiments/NAME/PROFILE/ what stands behind it: every trial,
+the comparison table and the verdicts as CSV, and result.json with the cost, machine, versions and date. Verdicts and
+tables go between the `results` marks of experiments/NAME/README.md and, in short, of README.md where it has them; the
+options on disk go between the `axes` and the `measurements` marks of README.md.
 """
 
 import argparse
 import inspect
 import io
+import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +28,7 @@ from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.tables import asked_metrics, comparison_table
+from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 
@@ -101,6 +104,26 @@ def cost(study: Study) -> str:
     return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on one thread each ({' and '.join(sorted(machines))}).\n"
 
 
+def keep(study: Study, verdicts: Sequence[Verdict], metrics: Sequence[str], control: str | None, folder: Path) -> None:
+    """Write the tables behind the result, and what they cost."""
+    folder.mkdir(exist_ok=True)
+    study.trials.drop(columns="error").to_csv(folder / "trials.csv", index=False)
+    comparison_table(study, metrics=metrics, control=control).to_csv(folder / "table.csv", index=False)
+    write_verdicts(verdicts, folder)
+    found = [record["provenance"] for record in study.records.values()]
+    result = {
+        "date": max(entry["finished"] for entry in found)[:10],
+        "trials": len(found),
+        "seeds": study.trials["seed"].nunique(),
+        "seconds": round(float(study.trials["wall_seconds"].sum()), 1),
+        "hardware": sorted({entry["hardware"]["processor"] for entry in found}),
+        "versions": {name: entry["versions"][name] for entry in found for name in sorted(entry["versions"])},
+        "claims_sha256": verdicts[0].claims_sha256,
+        "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
+    }
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
 def costs(study: Study, control: str) -> str:
     """What each arm costs over the control, a row each."""
     frame = parity_table(study).set_index("arm")
@@ -124,8 +147,9 @@ def main() -> None:
     (folder / f"{chosen.profile}.svg").write_text(to_svg(headline_figure(study)))
     claims = read_claims(folder / "claims.yaml")
     verdicts = judge(study, claims)
-    mark = f"results: {chosen.experiment} {chosen.profile}"
-    full = in_full(verdicts) + table(study, asked_metrics(study, claims), chosen.control)
+    mark, metrics = f"results: {chosen.experiment} {chosen.profile}", asked_metrics(study, claims)
+    keep(study, verdicts, metrics, chosen.control, folder / chosen.profile)
+    full = in_full(verdicts) + table(study, metrics, chosen.control)
     if chosen.control:
         full += costs(study, chosen.control)
     full += cost(study)

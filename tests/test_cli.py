@@ -1,8 +1,10 @@
 """The command line's own words."""
 
+from pathlib import Path
+
 import pytest
 
-from skiplab import cli
+from skiplab import cli, reproduce
 from skiplab.errors import SkiplabError
 
 
@@ -25,16 +27,41 @@ def test_words_that_mean_nothing_are_refused(arguments: list[str], capsys) -> No
 
 def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> None:
     trained, reported = [], []
-    monkeypatch.setattr(cli, "train", trained.append)
-    monkeypatch.setattr(cli, "report", lambda *given: reported.append(given))
-    cli.reproduce("six_claims", "digits", ["run.runs_dir=/data"])
+    monkeypatch.setattr(reproduce, "report_command", lambda *given: reported.append(given))
+    reproduce.reproduce("six_claims", "digits", ["run.runs_dir=/data"], trained.append)
     swept = [["-m", f"experiment=six_claims_digits{rest}"] for rest in ("", "_frozen")]
     assert trained == [[*words, "run.runs_dir=/data"] for words in swept]
-    ((study, runs_dir, claims),) = reported
-    assert (study, runs_dir) == ("six_claims_digits", "/data")
-    assert claims.endswith("experiments/six_claims/claims.yaml")
+    ((study, runs_dir, claims, _),) = reported
+    assert (study, runs_dir) == ("six_claims_digits", Path("/data"))
+    assert claims.parts[-3:] == ("experiments", "six_claims", "claims.yaml")
 
 
 def test_a_second_sweep_of_a_study_is_no_profile() -> None:
-    with pytest.raises(SkiplabError, match=r"unknown profile 'digits_frozen' of six_claims; valid: digits, patches$"):
-        cli.reproduce("six_claims", "digits_frozen", [])
+    with pytest.raises(
+        SkiplabError, match=r"unknown profile of six_claims 'digits_frozen'; valid: digits, patches; did you mean"
+    ):
+        reproduce.reproduce("six_claims", "digits_frozen", [], list.append)
+
+
+def test_reproduce_lists_every_experiment_with_its_last_verdicts(capsys) -> None:
+    cli.main(["reproduce", "--list"])
+    text = capsys.readouterr().out
+    for experiment in reproduce.experiments().values():
+        assert experiment.name in text
+        for profile in experiment.profiles:
+            result = experiment.result(profile)
+            assert f"{profile}: not run" in text if result is None else result["date"] in text
+
+
+def test_a_published_result_says_what_its_readme_says() -> None:
+    published = 0
+    for experiment in reproduce.experiments().values():
+        readme = " ".join((experiment.folder / "README.md").read_text().split())
+        for profile in experiment.profiles:
+            result = experiment.result(profile)
+            if result:
+                published += 1
+                for words in result["verdicts"].values():
+                    assert words in readme
+                assert f"{result['trials']} trials" in readme
+    assert published

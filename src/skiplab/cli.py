@@ -96,26 +96,17 @@ def _print_summary(folder: Path) -> None:
 
 
 def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
-    """Run an experiment's sweeps (all presets of its study), judge its claims and write its report.
+    """Run an experiment, judge its claims and write its report."""
+    from skiplab.reproduce import reproduce
 
-    Raises:
-        SkiplabError: where there is no such experiment or profile.
-    """
-    from skiplab.analysis.claims import read_claims
+    reproduce(experiment, profile, overrides, train)
 
-    claims, study = project_dir("experiments") / experiment / "claims.yaml", f"{experiment}_{profile}"
-    if not claims.exists():
-        names = sorted(path.parent.name for path in project_dir("experiments").glob("*/claims.yaml"))
-        raise SkiplabError(f"unknown experiment {experiment!r}; valid: {', '.join(names)}")
-    studies = _studies()
-    if study not in studies:
-        found = sorted(name.removeprefix(f"{experiment}_") for name in studies if name.startswith(f"{experiment}_"))
-        raise SkiplabError(f"unknown profile {profile!r} of {experiment}; valid: {', '.join(found)}")
-    read_claims(claims)  # a claims file that can't be read is told before anything is trained
-    for preset in studies[study]:
-        train(["-m", f"experiment={preset}", *overrides])
-    runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
-    report(study, runs_dir, str(claims))
+
+def list_experiments() -> None:
+    """Print the experiments with what each said when it was last published."""
+    from skiplab.reproduce import list_experiments
+
+    list_experiments()
 
 
 def tune(parsed: argparse.Namespace) -> None:
@@ -129,17 +120,6 @@ def tune(parsed: argparse.Namespace) -> None:
     path = tune(parsed.preset, overrides, budget, parsed.metric, train, config_dir)
     if path:
         tuning_command(path)
-
-
-def _studies() -> dict[str, list[str]]:
-    """The presets of each study, the shortest name first."""
-    import yaml
-
-    studies: dict[str, list[str]] = {}
-    paths = (project_dir("conf") / "experiment").glob("*.yaml")
-    for path in sorted(paths, key=lambda path: (len(path.stem), path.stem)):
-        studies.setdefault(yaml.safe_load(path.read_text())["run"]["study"], []).append(path.stem)
-    return studies
 
 
 def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> None:
@@ -244,10 +224,15 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=lambda a: report(a.study, a.runs_dir, a.claims))
 
     command = commands.add_parser("reproduce", help="run an experiment's sweep and print its verdicts")
-    command.add_argument("experiment", help="a folder of experiments/")
+    command.add_argument("experiment", nargs="?", help="a folder of experiments/")
+    command.add_argument("--list", action="store_true", help="what there is: questions, profiles, costs, last verdicts")
     command.add_argument("--profile", default="quick", help="quick, standard or paper (default: quick)")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as run.runs_dir=/data/runs")
-    command.set_defaults(run=lambda a: reproduce(a.experiment, a.profile, a.overrides))
+    command.set_defaults(
+        run=lambda a: (
+            list_experiments() if a.list or not a.experiment else reproduce(a.experiment, a.profile, a.overrides)
+        )
+    )
 
     command = commands.add_parser("tune", help="learning rates for each arm and cell of a preset, with an equal budget")
     command.add_argument("preset", help="a file of conf/experiment; its sweep says which arms and cells")

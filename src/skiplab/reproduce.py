@@ -1,0 +1,100 @@
+"""The experiments that come with skiplab: a question, claims, and profiles that say how much of it is run.
+
+An experiment is a folder of experiments/ with a claims.yaml; its profiles are the studies NAME_PROFILE of the presets
+in conf/experiment/. A profile that was published keeps its tables in experiments/NAME/PROFILE/, with result.json.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from skiplab.analysis import terminal
+from skiplab.analysis.claims import read_claims
+from skiplab.analysis.report import report_command
+from skiplab.analysis.text import printable, unknown_name
+from skiplab.errors import SkiplabError
+from skiplab.paths import project_dir
+
+
+class Experiment(NamedTuple):
+    """name, folder: of experiments/.  profiles: the presets of each, those with the shortest name first."""
+
+    name: str
+    folder: Path
+    profiles: dict[str, list[str]]
+
+    @property
+    def claims(self) -> Path:
+        return self.folder / "claims.yaml"
+
+    def result(self, profile: str) -> dict[str, Any] | None:
+        """What the last published run said: date, trials, seconds, machine, verdicts; None where there is none."""
+        path = self.folder / profile / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def experiments() -> dict[str, Experiment]:
+    """All experiments by name."""
+    studies: dict[str, list[str]] = {}
+    presets = (project_dir("conf") / "experiment").glob("*.yaml")
+    for path in sorted(presets, key=lambda path: (len(path.stem), path.stem)):
+        studies.setdefault(yaml.safe_load(path.read_text())["run"]["study"], []).append(path.stem)
+    found = {}
+    for claims in sorted(project_dir("experiments").glob("*/claims.yaml")):
+        start = f"{claims.parent.name}_"
+        own = {study.removeprefix(start): presets for study, presets in studies.items() if study.startswith(start)}
+        found[claims.parent.name] = Experiment(claims.parent.name, claims.parent, own)
+    return found
+
+
+def reproduce(
+    name: str,
+    profile: str,
+    overrides: Sequence[str],
+    train: Callable[[list[str]], None],
+    console: Console | None = None,
+) -> None:
+    """Run all presets of a profile, judge the experiment's claims and write the study's page.
+
+    Raises:
+        SkiplabError: where there is no such experiment or profile.
+    """
+    known = experiments()
+    if name not in known:
+        raise SkiplabError(unknown_name("experiment", name, list(known)))
+    experiment = known[name]
+    if profile not in experiment.profiles:
+        raise SkiplabError(unknown_name(f"profile of {name}", profile, sorted(experiment.profiles)))
+    read_claims(experiment.claims)  # a claims file that can't be read is told before anything is trained
+    for preset in experiment.profiles[profile]:
+        train(["-m", f"experiment={preset}", *overrides])
+    runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
+    report_command(f"{name}_{profile}", Path(runs_dir), experiment.claims, console)
+
+
+def list_experiments(console: Console | None = None) -> None:
+    """Print each experiment's question and, of each profile, what it cost and said when it was last published."""
+    console = console or terminal.console()
+    for experiment in experiments().values():
+        console.print(Text(printable(experiment.name), style="bold"))
+        console.print(_indented(read_claims(experiment.claims).question))
+        for profile in sorted(experiment.profiles):
+            result = experiment.result(profile)
+            if result is None:
+                console.print(_indented(f"{profile}: not run"))
+                continue
+            cost = f"{result['trials']} trials, {result['seconds']:.0f} s on one thread each"
+            console.print(_indented(f"{profile}: {cost}, {result['date']}, {', '.join(result['hardware'])}"))
+            for claim, words in result["verdicts"].items():
+                console.print(_indented(f"{claim}: {words}", 4), style="dim")
+        console.print()
+
+
+def _indented(text: str, by: int = 2) -> Padding:
+    return Padding(Text(printable(text)), (0, 0, 0, by), expand=False)
