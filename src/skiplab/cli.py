@@ -170,6 +170,14 @@ def effects(study: str, runs_dir: str, factor: str, control: str | None, metrics
     effects_command(study, Path(runs_dir), factor, control, metrics)
 
 
+def figures(parsed: argparse.Namespace) -> None:
+    """Write a study's figures as files."""
+    from skiplab.analysis.figure_files import figures_command
+
+    claims = Path(parsed.claims) if parsed.claims else None
+    figures_command(parsed.study, Path(parsed.runs_dir), parsed.factor, claims, parsed.format, parsed.only)
+
+
 def report(study: str, runs_dir: str, claims: str | None) -> None:
     """Judge a study's claims, if any are given, and write its page."""
     from skiplab.analysis.report import report_command
@@ -182,6 +190,10 @@ def _seeds(text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -222,6 +234,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--claims", help="a YAML file of claims to judge")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
     command.set_defaults(run=lambda a: report(a.study, a.runs_dir, a.claims))
+
+    command = commands.add_parser("figures", help="a study's figures as files for papers: PDF, SVG, PNG")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("--claims", help="a YAML file of claims, for the forest plot")
+    command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
+    command.add_argument("--format", type=_words, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)")
+    command.add_argument("--only", type=_words, metavar="NAME,NAME", help="these figures alone")
+    command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
+    command.set_defaults(run=figures)
 
     command = commands.add_parser("reproduce", help="run an experiment's sweep and print its verdicts")
     command.add_argument("experiment", nargs="?", help="a folder of experiments/")

@@ -10,13 +10,17 @@ from matplotlib.figure import Figure
 
 from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.chart_values import step_windows
-from skiplab.analysis.compare import scaled
+from skiplab.analysis.compare import measured, scaled
 from skiplab.analysis.palette import arm_colours, frame, level_styles, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import paired_interval
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.metrics import Metric
 
+LOSS_WORDS = (
+    "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
+)
+_HEADLINES = ("skill_train", "skill_val", "loss_val")
 _BASELINES = {
     "loss_val": (("loss_zero", "zero predictor", ":"), ("loss_affine", "best affine predictor", "--")),
 }
@@ -60,7 +64,7 @@ def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Fig
     Each seed is a dot (a cross where it diverged, a triangle where its value is a lower bound), the mean has its
     95% interval, baselines are broken lines.
     """
-    declared, found = study.metrics[metric], cells(study, factor)
+    declared, found = study.metrics[metric], _measured_cells(study, metric, factor)
     trials = with_arms(study, factor)
     points = scaled(trials, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
@@ -99,7 +103,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
     A diverged trial that counts with a value is drawn as a cross, one with only a lower bound as a triangle.
     """
     over, declared = "depth", study.metrics[metric]
-    found, trials = cells(study, factor, over=over), with_arms(study, factor)
+    found, trials = _measured_cells(study, metric, factor, over), with_arms(study, factor)
     arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
     colours = arm_colours(arms)
     margin = 0.1 + 0.04 * len(arms) + 0.04 * np.log2(depths[-1] / depths[0])
@@ -126,8 +130,19 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
 
 def headline_figure(study: Study, factor: str = "connection") -> Figure:
     """The study in one figure: skill on training images, else the first metric there is."""
-    known = [name for name in ("skill_train", "skill_val", "loss_val") if name in study.metrics]
-    return outcome(study, (known or list(study.metrics))[0], factor)
+    return outcome(study, headline_metric(study), factor)
+
+
+def headline_metric(study: Study) -> str:
+    """Skill on training images where it was measured, else the nearest to it, else the first metric there is."""
+    return next(name for name in (*_HEADLINES, *study.metrics) if name in study.metrics)
+
+
+def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
+    """The cells in which a metric has any value; all where none has."""
+    values = measured(study, factor, metric)
+    found = cells(study, factor, over=over)
+    return [cell for cell in found if in_cell(study, values, cell)["value"].notna().any()] or found
 
 
 def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tuple[str, Any, pd.DataFrame, dict]]:

@@ -20,6 +20,12 @@ _FIXED = {"plain": "#D55E00", "identity": "#0072B2"}
 _OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0072B2", "#D55E00")
 # Of middle lightness, for studies of more arms than that; not all readers tell these apart.
 _MORE = ("#999933", "#AA4499", "#44AA99", "#CC6677", "#8C6D31", "#7B68EE", "#6B8E23", "#B0785A")
+VERDICT_COLOURS = {
+    "supported": "#009E73",
+    "contradicted": "#D55E00",
+    "no meaningful difference": "#0072B2",
+    "inconclusive": "#6E6E6E",
+}
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
 COLOUR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read on light and dark pages
 _LONGEST = 44  # characters of a label
@@ -27,6 +33,7 @@ _LEGEND_ROWS, _ROW_INCHES = 2, 0.19  # for which a figure has room, and the heig
 _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _MUTED = "#808080"
+_PRINT_DPI = 300  # of the parts of a PDF that are pixels
 _RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
 _NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pixels
 _STYLE = {
@@ -104,6 +111,15 @@ def panels(num: int, *, columns: int = 3, share_y: bool = False, row_inches: flo
     return figure, axes[:num]
 
 
+def rows_of_panels(num_lines: Sequence[int]) -> tuple[Figure, list[Axes]]:
+    """A figure of panels one below the other, each as high as so many lines of text need."""
+    heights = [0.3 * lines + 1.1 for lines in num_lines]
+    with matplotlib.rc_context(_STYLE):
+        figure = NotebookFigure(figsize=(8.4, sum(heights)), layout="constrained")
+        axes = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel().tolist()
+    return figure, axes
+
+
 def log_ticks(ax: Axes, axis: str) -> None:
     """A log axis whose ticks read 0.02, 0.5, 1e-05."""
     getattr(ax, f"set_{axis}scale")("log")
@@ -175,3 +191,10 @@ def to_png(figure: Figure, path: Any, dpi: int = 160) -> None:
     """Write the figure on a white ground, for a README or a notebook."""
     with matplotlib.rc_context(_STYLE):
         figure.savefig(path, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+
+
+def to_pdf(figure: Figure, path: Any) -> None:
+    """Write the figure for a paper: vectors, text as text, no date."""
+    with matplotlib.rc_context({**_STYLE, "pdf.fonttype": 42}):
+        metadata = {"CreationDate": None, "Creator": None, "Producer": None}
+        figure.savefig(path, format="pdf", dpi=_PRINT_DPI, facecolor="white", metadata=metadata)
