@@ -1,6 +1,7 @@
 """W&B's offline files hold a trial's group, arm, losses, gradient norms, picture and distances."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from skiplab.analysis.runs import read_study
+from skiplab.analysis.wandb_import import import_runs
+from skiplab.errors import SkiplabError
 from skiplab.training.wandb_logger import cell_name
 from tiny_trials import TINY, compose_config, run_composed
 
@@ -112,6 +116,100 @@ def test_what_charts_draw_is_there_as_tables(runs) -> None:
         for evaluator, own in rows.groupby("evaluator"):
             table = json.loads((folder / "files" / summary(lines)[f"measurements/{evaluator}.path"]).read_text())
             assert [row[table["columns"].index("value")] for row in table["data"]] == pytest.approx(list(own["value"]))
+
+
+@pytest.fixture
+def runs_dir(runs) -> Path:
+    return runs[0][0].runs_dir
+
+
+def same_study(name: str, one: Path, other: Path) -> None:
+    """Their frames are equal to the last digit."""
+    a, b = read_study(name, one), read_study(name, other)
+    assert len(a.trials) == 2
+    for frame in ("trials", "history", "layers", "measurements"):
+        pd.testing.assert_frame_equal(getattr(a, frame), getattr(b, frame))
+
+
+def study_of(runs_dir: Path) -> str:
+    (path,) = runs_dir.glob("studies/*/keys.txt")
+    return path.parent.name
+
+
+def test_offline_runs_come_back_as_the_records_they_were(runs_dir, tmp_path) -> None:
+    taken, left = import_runs(str(runs_dir), tmp_path)
+    assert (len(taken), left) == (2, [])
+    same_study(study_of(runs_dir), runs_dir, tmp_path)
+    again, _ = import_runs(str(runs_dir), tmp_path)
+    assert all("already there" in line for line in again)
+    assert len((tmp_path / "studies" / study_of(runs_dir) / "keys.txt").read_text().split()) == 2
+
+
+class StandIn:
+    """What wandb.Api offers of a project, from folders of files; it counts what is downloaded."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self.folders, self.downloads = folders, 0
+
+    def runs(self, path: str):
+        assert path == "me/skiplab"
+        return [StandInRun(self, folder) for folder in self.folders]
+
+
+class StandInRun:
+    def __init__(self, api: StandIn, folder: Path) -> None:
+        self.api, self.folder, self.id = api, folder, folder.name
+
+    def files(self, names):
+        return [self.file(name) for name in names if (self.folder / name).exists()]
+
+    def file(self, name):
+        return StandInFile(self, name)
+
+
+class StandInFile:
+    def __init__(self, run: StandInRun, name: str) -> None:
+        self.run, self.name = run, name
+
+    def download(self, root, replace):
+        self.run.api.downloads += 1
+        shutil.copy(self.run.folder / self.name, Path(root) / self.name)
+
+
+def test_runs_of_a_project_come_back_and_others_are_left_out(runs, runs_dir, tmp_path) -> None:
+    foreign = tmp_path / "someone_elses"
+    foreign.mkdir()
+    api = StandIn([record.folder for record, _ in runs] + [foreign])
+    taken, left = import_runs("me/skiplab", tmp_path / "back", api=api)
+    assert len(taken) == 2
+    assert left == ["someone_elses: it carries no record: no trial of skiplab, or one that was killed"]
+    same_study(study_of(runs_dir), runs_dir, tmp_path / "back")
+    before = api.downloads
+    import_runs("me/skiplab", tmp_path / "back", "other", api=api)
+    assert api.downloads - before == 4  # of each trial the record and its configuration
+    same_study("other", tmp_path / "back", tmp_path / "back")
+
+
+@pytest.mark.parametrize("key", ["../../etc", "0123456789ABCDEF", "<b>"])
+def test_nothing_is_written_elsewhere(tmp_path, key) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "record.json").write_text(json.dumps({"key": key, "status": "done"}))
+    (folder / "config.yaml").write_text("run: {study: s}")
+    _, (line,) = import_runs("me/skiplab", tmp_path / "back", api=StandIn([folder]))
+    assert "valid: 16 of 0-9a-f" in line
+    (folder / "record.json").write_text(json.dumps({"key": "0" * 16, "status": "done"}))
+    (folder / "config.yaml").write_text("run: {study: ../../s}")
+    _, (line,) = import_runs("me/skiplab", tmp_path / "back", api=StandIn([folder]))
+    assert "name one with --study" in line
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_source_that_is_none_is_refused(tmp_path) -> None:
+    with pytest.raises(SkiplabError, match="valid: ENTITY/PROJECT, or a folder"):
+        import_runs("no/such/thing", tmp_path)
+    with pytest.raises(SkiplabError, match="holds no runs"):
+        import_runs(str(tmp_path), tmp_path)
 
 
 def test_a_group_is_a_cell(compose_tiny) -> None:

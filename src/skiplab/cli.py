@@ -178,6 +178,27 @@ def figures(parsed: argparse.Namespace) -> None:
     figures_command(parsed.study, Path(parsed.runs_dir), parsed.factor, claims, parsed.format, parsed.only)
 
 
+def wandb_import(source: str, runs_dir: str, study: str | None) -> None:
+    """Bring trials back from W&B."""
+    from skiplab.analysis.wandb_import import import_command
+
+    import_command(source, Path(runs_dir), study)
+
+
+def sync(study: str, runs_dir: str) -> None:
+    """Upload a study's offline runs."""
+    from skiplab.analysis.wandb_sync import sync_command
+
+    sync_command(study, Path(runs_dir))
+
+
+def wandb_workspace(parsed: argparse.Namespace) -> None:
+    """Create a workspace on W&B for a study."""
+    from skiplab.analysis.wandb_workspace import workspace_command
+
+    workspace_command(parsed.study, Path(parsed.runs_dir), parsed.entity, parsed.project, parsed.dry_run)
+
+
 def report(study: str, runs_dir: str, claims: str | None) -> None:
     """Judge a study's claims, if any are given, and write its page."""
     from skiplab.analysis.report import report_command
@@ -243,6 +264,25 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--only", type=_words, metavar="NAME,NAME", help="these figures alone")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
     command.set_defaults(run=figures)
+
+    command = commands.add_parser("sync", help="upload a study's offline W&B runs")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
+    command.set_defaults(run=lambda a: sync(a.study, a.runs_dir))
+
+    command = commands.add_parser("wandb-import", help="bring trials back from W&B, to be compared like any others")
+    command.add_argument("source", help="ENTITY/PROJECT, or a folder with offline runs")
+    command.add_argument("--study", help="where they are listed (default: the study of each)")
+    command.add_argument("--runs-dir", default="runs", help="where records go (default: runs)")
+    command.set_defaults(run=lambda a: wandb_import(a.source, a.runs_dir, a.study))
+
+    command = commands.add_parser("wandb-workspace", help="create a workspace on W&B for a study")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("--entity", required=True, help="whose workspace")
+    command.add_argument("--project", default="skiplab", help="W&B's project (default: skiplab)")
+    command.add_argument("--dry-run", action="store_true", help="print it as JSON, and save nothing")
+    command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
+    command.set_defaults(run=wandb_workspace)
 
     command = commands.add_parser("reproduce", help="run an experiment's sweep and print its verdicts")
     command.add_argument("experiment", nargs="?", help="a folder of experiments/")

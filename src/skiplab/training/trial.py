@@ -26,7 +26,7 @@ from skiplab.training.measure import evaluate, read_log, read_measurements, read
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
-from skiplab.training.wandb_logger import log_outcome
+from skiplab.training.wandb_logger import attach_record, log_outcome
 
 
 class Outcome(NamedTuple):
@@ -123,7 +123,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
 def _complete(config: DictConfig, parts: Parts, record: Record, interruption: Interruption, progress: bool) -> str:
     """Train where the record isn't trained, then evaluate what is missing; returns the final status."""
     status = record.read()["status"]
-    with _account(record), _wandb_run(config, record) as logger:
+    with _wandb_run(config, record) as logger, _account(record):
         if status not in FINISHED:
             status = _train(config, parts, record, logger, interruption, progress)
             interruption.check()
@@ -160,15 +160,19 @@ def _train(
 
 @contextmanager
 def _wandb_run(config: DictConfig, record: Record) -> Iterator[WandbLogger | None]:
-    """The trial's W&B run, ended whatever happens; None where logger=none."""
+    """The trial's W&B run, which ends with a copy of the record whatever happens; None where logger=none."""
     if config.logger._target_ is None:
         yield None
         return
-    content = record.read()
     try:
-        logger = maker(config.logger)(record.key, content["choices"], content["factors"], record.folder)
-        record.update(provenance=content["provenance"] | {"wandb_id": record.key})
-        yield logger
+        with _account(record):
+            content = record.read()
+            logger = maker(config.logger)(record.key, content["choices"], content["factors"], record.folder)
+            record.update(provenance=content["provenance"] | {"wandb_id": record.key})
+        try:
+            yield logger
+        finally:
+            attach_record(logger, record.folder)
     finally:
         wandb.finish()  # else the process's next trial would be merged into this run
 

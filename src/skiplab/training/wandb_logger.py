@@ -10,6 +10,7 @@ import wandb
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 
+RECORD_FILES = ("record.json", "config.yaml", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 _AXES = ("data", "backbone", "branch", "long_skip", "norm", "parametrisation")
 
 
@@ -43,6 +44,13 @@ def make_wandb_logger(
         settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True),
     )
     return WandbLogger(experiment=run)
+
+
+def attach_record(logger: WandbLogger, folder: Path) -> None:
+    """Put the record's tables among the run's files, from which `skiplab wandb-import` brings the trial back."""
+    for path in (folder / name for name in RECORD_FILES):
+        if path.exists():
+            logger.experiment.save(path, base_path=folder, policy="now")
 
 
 def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:

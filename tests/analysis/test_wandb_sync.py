@@ -1,0 +1,77 @@
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from skiplab.analysis.wandb_sync import sync_command
+from skiplab.errors import SkiplabError
+
+
+@pytest.fixture
+def offline(runs, monkeypatch):
+    """A study of three trials with an offline run each; what is asked of `wandb sync`, which fails for one."""
+    keys = [runs.trial(seed=seed, summary={"loss_val": 1.0}) for seed in range(3)]
+    for key in keys:
+        folder = runs.folder / key / "wandb" / f"offline-run-1-{key}"
+        folder.mkdir(parents=True)
+        (folder / f"run-{key}.wandb").touch()
+    asked, failing = [], set()
+
+    def run(command, **_):
+        assert command[:4] == [sys.executable, "-m", "wandb", "sync"]
+        folder = Path(command[4])
+        asked.append(folder.parent.parent.name)
+        if asked[-1] in failing:
+            return subprocess.CompletedProcess(command, 1, "", "trying\nno network\x1b[31m\n")
+        next(folder.glob("*.wandb")).with_name(f"run-{asked[-1]}.wandb.synced").touch()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    return keys, asked, failing
+
+
+def synced(runs) -> str:
+    console = Console(width=100, record=True, file=io.StringIO())
+    sync_command("s", runs.folder, console=console)
+    return console.export_text()
+
+
+def test_each_run_is_uploaded_once(runs, offline):
+    keys, asked, _ = offline
+    assert "3 uploaded, 0 were already" in synced(runs)
+    assert asked == keys
+    assert "0 uploaded, 3 were already" in synced(runs)
+    assert asked == keys
+
+
+def test_what_fails_is_told_and_tried_again(runs, offline, capsys):
+    keys, asked, failing = offline
+    failing.add(keys[1])
+    with pytest.raises(SkiplabError, match="1 of 3 runs were not uploaded"):
+        synced(runs)
+    failing.clear()
+    assert "1 uploaded, 2 were already" in synced(runs)
+    assert asked == [*keys, keys[1]]
+
+
+def test_without_a_key_nothing_is_begun(runs, offline, monkeypatch, tmp_path):
+    monkeypatch.delenv("WANDB_API_KEY")
+    monkeypatch.setenv("NETRC", os.devnull)
+    with pytest.raises(SkiplabError, match="W&B has no key"):
+        synced(runs)
+    assert offline[1] == []
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
+    assert "3 uploaded" in synced(runs)
+
+
+def test_a_study_without_offline_runs_is_refused(runs):
+    runs.trial(summary={"loss_val": 1.0})
+    with pytest.raises(SkiplabError, match="logger=wandb_offline"):
+        synced(runs)
