@@ -14,6 +14,8 @@ from skiplab import __version__
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.paths import project_dir
 
+_STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab`."""
@@ -243,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
         ("effects", effects, "main effects and interactions of a study's factors"),
     ):
         command = commands.add_parser(name, help=words)
-        command.add_argument("study", help="the name given by run.study=NAME")
+        command.add_argument("study", help=_STUDY)
         command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
         command.add_argument("--control", help="the arm compared against (default: plain where there is one)")
         command.add_argument("--metric", action="append", help="a metric to compare; may be given several times")
@@ -251,13 +253,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=lambda a, run=run: run(a.study, a.runs_dir, a.factor, a.control, a.metric))
 
     command = commands.add_parser("report", help="one self-contained HTML page: verdicts, tables, plots")
-    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("study", help=_STUDY)
     command.add_argument("--claims", help="a YAML file of claims to judge")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
     command.set_defaults(run=lambda a: report(a.study, a.runs_dir, a.claims))
 
     command = commands.add_parser("figures", help="a study's figures as files for papers: PDF, SVG, PNG")
-    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("study", help=_STUDY)
     command.add_argument("--claims", help="a YAML file of claims, for the forest plot")
     command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
     command.add_argument("--format", type=_words, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)")
@@ -266,7 +268,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=figures)
 
     command = commands.add_parser("sync", help="upload a study's offline W&B runs")
-    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("study", help=_STUDY)
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
     command.set_defaults(run=lambda a: sync(a.study, a.runs_dir))
 
@@ -277,7 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=lambda a: wandb_import(a.source, a.runs_dir, a.study))
 
     command = commands.add_parser("wandb-workspace", help="create a workspace on W&B for a study")
-    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("study", help=_STUDY)
     command.add_argument("--entity", required=True, help="whose workspace")
     command.add_argument("--project", default="skiplab", help="W&B's project (default: skiplab)")
     command.add_argument("--dry-run", action="store_true", help="print it as JSON, and save nothing")

@@ -178,3 +178,19 @@ def test_words_may_be_mended_between_two_trials(runs):
     for seed, words in enumerate(("Bad words.", "Good words.")):
         runs.trial(seed=seed, charts={"one": declared("evaluator one", "lines") | {"words": words}})
     assert read_study("s", runs.folder).problems == ()
+
+
+def test_several_studies_are_read_as_one(runs):
+    for seed in range(4):
+        for arm in ("plain", "identity"):
+            summary = {"skill_train": 0.5 + 0.1 * (arm == "identity")}
+            runs.trial("a" if seed < 3 else "b", seed=seed, choices={"connection": arm}, summary=summary)
+    shared = runs.trial("b", seed=0, choices={"connection": "plain"}, summary={"skill_train": 0.5})
+    runs.trial("b", seed=0, choices={"connection": "plain"}, factors={"depth": 8}, summary={"skill_train": 0.4})
+    study = read_study("a,b", runs.folder)
+    assert len(study.trials) == 9
+    assert list(study.trials["key"]).count(shared) == 1
+    assert study.factors == ("connection", "depth")
+    assert not (study.folder / "keys.txt").exists()
+    with pytest.raises(SkiplabError, match=r"no study 'c'.*valid: a, b"):
+        read_study("a,c", runs.folder)

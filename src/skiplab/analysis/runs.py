@@ -93,14 +93,20 @@ class Study:
 
 
 def read_study(name: str, runs_dir: Path) -> Study:
-    """Read the records that a study lists.
+    """Read the records that a study lists, or several do.
+
+    Several, 'A,B', are read as one that lists the trials of all, each once; what is written of it goes to a folder of
+    its own, which lists none. What was tuned for one of them is not known of all.
 
     Raises:
         SkiplabError: where there is no such study, or a metric is named like a factor.
     """
     runs_dir = Path(runs_dir)
-    folder = _study_folder(name, runs_dir)
-    keys, bad_keys = _read_keys(folder)
+    folders = _study_folders(name, runs_dir)
+    folder = runs_dir / "studies" / name
+    if len(folders) > 1:
+        folder.mkdir(exist_ok=True)
+    keys, bad_keys = _read_keys(folders)
     tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
     state = study_cache.state_of(folder, runs_dir, keys)
     contents = study_cache.load(folder, state)
@@ -130,11 +136,18 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
     )
 
 
-def _study_folder(name: str, runs_dir: Path) -> Path:
+def _study_folders(name: str, runs_dir: Path) -> list[Path]:
     studies = runs_dir / "studies"
     names = sorted(path.parent.name for path in studies.glob("*/keys.txt"))
+    asked = [name] if name in names else [part.strip() for part in name.split(",")]
+    for each in asked:
+        _check_study(each, names, runs_dir)
+    return [studies / each for each in asked]
+
+
+def _check_study(name: str, names: Sequence[str], runs_dir: Path) -> None:
     if name in names:
-        return studies / name
+        return
     if not names:
         raise SkiplabError(
             f"no study {printable(name)!r}: {runs_dir} holds no studies; train one with "
@@ -145,16 +158,17 @@ def _study_folder(name: str, runs_dir: Path) -> Path:
     raise SkiplabError(f"no study {printable(name)!r} in {runs_dir}; valid: {printable(', '.join(names))}{hint}")
 
 
-def _read_keys(folder: Path) -> tuple[list[str], list[Problem]]:
-    path = folder / "keys.txt"
-    lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
-    keys, problems = [], []
-    for line in dict.fromkeys(line for line in lines if line):
-        if _KEY.fullmatch(line):
-            keys.append(line)
-        else:
-            problems.append(Problem(str(path), f"{printable(line)!r} is no key of a trial (16 of 0-9a-f)"))
-    return keys, problems
+def _read_keys(folders: Sequence[Path]) -> tuple[list[str], list[Problem]]:
+    keys: dict[str, None] = {}
+    problems = []
+    for path in (folder / "keys.txt" for folder in folders):
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        for line in dict.fromkeys(line for line in lines if line):
+            if _KEY.fullmatch(line):
+                keys[line] = None
+            else:
+                problems.append(Problem(str(path), f"{printable(line)!r} is no key of a trial (16 of 0-9a-f)"))
+    return list(keys), problems
 
 
 def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:

@@ -36,9 +36,8 @@ class Contents(NamedTuple):
 def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:
     """A hash that changes with any of the study's records and lists, and with the code that reads them."""
     code = sorted((path.name, *_file_state(path)) for path in Path(__file__).parent.glob("*.py"))
-    lists = [_file_state(folder / name) for name in ("keys.txt", "tuned.yaml")]
     records = [(key, *_file_state(f"{runs_dir}/{key}/record.json")) for key in keys]
-    return hashlib.sha256(json.dumps([code, lists, records]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([code, _file_state(folder / "tuned.yaml"), records]).encode()).hexdigest()
 
 
 def _file_state(path: Path | str) -> tuple[int, ...]:
