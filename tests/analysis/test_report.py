@@ -1,6 +1,9 @@
 import io
+import itertools
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 
 import numpy as np
@@ -25,19 +28,23 @@ HOSTILE = "<script>alert(1)</script>[red]x[/red] $\\frac$ |a| \x1b[31mred\x07"
 
 
 class Page(HTMLParser):
-    """Collects what a browser would act on: tags, addresses, text; and checks that tags are closed in order."""
+    """Collects what a browser would act on: tags, attributes, addresses, text, scripts; tags are closed in order."""
 
-    VOID = ("meta", "img", "br", "link")
+    VOID = ("meta", "img", "br", "link", "input")
 
     def __init__(self, html):
         super().__init__()
         self.tags, self.addresses, self.words, self.alts, self._open = [], [], [], [], []
+        self.attributes, self.headings, self.raw = [], [], {"script": "", "style": ""}
         self.feed(html)
         assert self._open == []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         values = dict(attrs)
+        self.attributes.append(values)
+        if re.fullmatch(r"h\d", tag):
+            self.headings.append(int(tag[1]))
         self.addresses += [values[name] for name in ("src", "href") if name in values]
         if tag == "img":
             self.alts.append(values["alt"])
@@ -47,8 +54,19 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):
         assert self._open.pop() == tag
 
+    def handle_startendtag(self, tag, attrs):
+        self.attributes.append(dict(attrs))
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
     def handle_data(self, data):
-        self.words.append(data)
+        if self._open and self._open[-1] in self.raw:
+            self.raw[self._open[-1]] += data
+        else:
+            self.words.append(data)
+
+    def values(self, name):
+        """Every value of an attribute."""
+        return [attributes[name] for attributes in self.attributes if name in attributes]
 
 
 def page_of(runs, claims=None):
@@ -64,8 +82,8 @@ def test_the_page_holds_everything_and_asks_for_nothing(fill, claims_file):
     html = page_of(runs, read_claims(claims_file()))
     page = Page(html)
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert "script" not in page.tags
-    assert len(page.alts) == 1 + len(CHARTS) + 2 * 3 * 2  # the loss, the charts, a grid for each arm of each cell
+    assert page.tags.count("figure") == 1 + len(CHARTS)
+    assert len(page.alts) == 2 * 3 * 2  # a grid for each arm of each cell
     assert all(page.alts)
     text = " ".join(page.words)
     for words in (
@@ -75,6 +93,67 @@ def test_the_page_holds_everything_and_asks_for_nothing(fill, claims_file):
     ):
         assert words in text
     assert len(html) < 3_000_000
+
+
+def test_only_the_pages_own_script_and_style_are_allowed(fill):
+    page = Page(page_of(fill(effect=0.1, num_seeds=1, series=True)))
+    (policy,) = (each["content"] for each in page.attributes if "http-equiv" in each)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    for name, text in (("script-src", page.raw["script"]), ("style-src", page.raw["style"])):
+        assert rules.pop(name) == f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+    assert rules == {"default-src": "'none'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'"}
+    assert page.tags.count("script") == page.tags.count("style") == 1
+    assert not [name for each in page.attributes for name in each if name == "style" or name.startswith("on")]
+
+
+def test_headings_come_in_order_and_columns_have_a_scope(fill, claims_file):
+    page = Page(page_of(fill(effect=0.1, num_seeds=3, series=True), read_claims(claims_file())))
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(page.headings))
+    assert page.tags.count("th") == sum(scope in ("col", "row") for scope in page.values("scope"))
+    assert page.tags.count("main") == page.tags.count("header") == 1
+
+
+def test_names_are_unique_and_what_is_referred_to_is_there(fill):
+    page = Page(page_of(fill(effect=0.1, num_seeds=2, series=True)))
+    names = page.values("id")
+    assert len(names) == len(set(names))
+    inside = {address.removeprefix("#") for address in page.addresses if address.startswith("#")}
+    clips = {value.removeprefix("url(#").removesuffix(")") for value in page.values("clip-path")}
+    assert clips
+    assert inside | clips <= set(names)
+
+
+def test_whatever_belongs_to_a_cell_or_an_arm_can_be_hidden(fill, claims_file):
+    page = Page(page_of(fill(effect=0.1, num_seeds=3, series=True), read_claims(claims_file())))
+    boxes = {(each["name"], each["data-level"]): each["value"] for each in page.attributes if "data-level" in each}
+    factors = {"long_skip": ["none", "concat"], "depth": ["4", "8", "16"], "arm": ["plain", "identity"]}
+    assert set(boxes) == {(name, level) for name, levels in factors.items() for level in levels}
+    used = [set(tags.split()) for tags in page.values("data-in")]
+    assert set().union(*used) == set(boxes.values())
+    (cells,) = page.values("data-cells")
+    products = itertools.product(factors["depth"], factors["long_skip"])
+    expected = {frozenset({boxes["depth", depth], boxes["long_skip", skip]}) for depth, skip in products}
+    assert {frozenset(tags.split()) for tags in cells.split(";")} == expected
+
+
+def test_a_study_of_one_cell_and_one_arm_has_no_filters(runs):
+    runs.trial(summary={"skill_train": 0.5})
+    assert "form" not in Page(page_of(runs)).tags
+
+
+def test_the_better_mean_is_bold(fill):
+    html = page_of(fill(effect=0.3, num_seeds=4))
+    table = html.split("<h3>skill_train</h3>")[1].split("</table>")[0]
+    rows = [row for row in table.split("<tr")[2:] if ">none</" in row or ">concat</" in row]
+    assert len(rows) == 6
+    for row in rows:
+        cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)
+        depth, plain, identity = cells[1:4]
+        if depth != "4":  # where shortcuts do nothing
+            assert identity.startswith("<b>")
+            assert not plain.startswith("<b>")
 
 
 def test_figures_are_grouped_by_who_measured_them_instruments_first(fill):
@@ -149,8 +228,10 @@ def test_hostile_names_are_shown_as_text_everywhere(runs, claims_file, tmp_path,
     )
     claims = read_claims(claims_file(text.replace("text: Plain", "text: <script>[bold]Plain")))
     assert claims.claims[0].primary.contrast.treatment == HOSTILE
-    page = Page(write_report(study, claims).read_text())
-    assert "script" not in page.tags
+    html = write_report(study, claims).read_text()
+    page = Page(html)
+    assert page.tags.count("script") == 1
+    assert not [sign for sign in "\x1b\x07" if sign in html]
     assert "<script>alert(1)</script>[red]x[/red] $\\frac$ |a| \\x1b[31mred\\x07" in " ".join(page.words)
     console = Console(width=400, color_system=None)
     console.print(render_verdicts(judge(study, claims)))

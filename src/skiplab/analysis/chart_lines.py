@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.chart_values import BLOCK_MARK, Panel, scales
+from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import arm_colours, frame, level_styles, log_ticks, panels, plain_text, share_legend
-from skiplab.analysis.text import level_text
+from skiplab.analysis.text import level_text, number
 from skiplab.charts import Chart
 
 _FEW_POINTS = 16  # up to which a line shows where it was measured
@@ -30,14 +31,15 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
         for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
-            _draw_line(ax, own, chart, {"color": colours[arm], **looks[line]})
+            _draw_line(ax, own, chart, arm, {"color": colours[arm], **looks[line]})
         if "x" in chart.log:
             log_ticks(ax, "x")
         elif (panel.values["x"] % 1 == 0).all():
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if ax.get_subplotspec().is_first_col() else "")
     for arm, colour in colours.items():
-        axes[0].plot([], [], color=colour, label=plain_text(arm))
+        mark(axes[0].plot([], [], color=colour, label=plain_text(arm))[0], arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].plot([], [], color=_NEUTRAL, label=plain_text(line), **looks[line])
     return _finished(figure, axes, chart)
@@ -54,12 +56,14 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     for ax, panel in zip(axes, drawn, strict=True):
         for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
-            _draw_bars(ax, own, chart, places, offset, width, {"color": colours[arm], "alpha": opacities[line]})
+            look = {"color": colours[arm], "alpha": opacities[line]}
+            _draw_bars(ax, own, chart, places, offset, width, arm, look)
         labelled = range(0, len(places), 1 + (len(places) - 1) // _MOST_TICKS)
         ax.set_xticks(list(labelled), [level_text(float(places[position])) for position in labelled])
+        mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if ax.get_subplotspec().is_first_col() else "")
     for arm, colour in colours.items():
-        axes[0].fill_between([], [], color=colour, label=plain_text(arm))
+        mark(axes[0].fill_between([], [], color=colour, label=plain_text(arm)), arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].fill_between([], [], color=_NEUTRAL, alpha=opacities[line], label=plain_text(line))
     return _finished(figure, axes, chart)
@@ -70,18 +74,21 @@ def has_layers(drawn: Sequence[Panel]) -> bool:
     return any(panel.values["path"].str.contains(BLOCK_MARK, regex=False).any() for panel in drawn)
 
 
-def _draw_line(ax: Axes, own: pd.DataFrame, chart: Chart, look: Mapping[str, Any]) -> None:
+def _draw_line(ax: Axes, own: pd.DataFrame, chart: Chart, arm: str, look: Mapping[str, Any]) -> None:
     in_block = own["path"].str.contains(BLOCK_MARK, regex=False)
     if in_block.any():
         layers, *_ = _over_seeds(own, chart)
-        ax.plot(layers.index, layers, ".", color=look["color"], alpha=0.45, markersize=4)
+        (dots,) = ax.plot(layers.index, layers, ".", color=look["color"], alpha=0.45, markersize=4)
+        mark(dots, arm=arm)
         own = own[in_block]
         block = own["path"].str.split(BLOCK_MARK, regex=False).str[0]
         own = own.assign(x=own["x"].groupby(block).transform("mean"))
     mean, low, high = _over_seeds(own, chart)
-    ax.plot(mean.index, mean, marker="." if len(mean) <= _FEW_POINTS else "", **look)
+    (drawn,) = ax.plot(mean.index, mean, marker="." if len(mean) <= _FEW_POINTS else "", **look)
+    mark(drawn, arm=arm, texts=[f"{arm}: {number(value)}" for value in mean])
     if own["key"].nunique() > 1:
-        ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        mark(band, arm=arm)
 
 
 def _draw_bars(
@@ -91,15 +98,18 @@ def _draw_bars(
     places: Sequence[float],
     offset: float,
     width: float,
+    arm: str,
     look: Mapping[str, Any],
 ) -> None:
     mean, low, high = _over_seeds(own, chart)
     at = np.array([places.index(x) for x in mean.index]) + offset
     foot = 1.0 if "value" in chart.log else 0.0
-    ax.bar(at, mean - foot, width, bottom=foot, **look)
+    for bar, value in zip(ax.bar(at, mean - foot, width, bottom=foot, **look), mean, strict=True):
+        mark(bar, arm=arm, texts=[f"{arm}: {number(value)}"])
     if own["key"].nunique() > 1:
         reach = np.clip([mean - low, high - mean], 0, None)
-        ax.errorbar(at, mean, yerr=reach, fmt="none", ecolor=_NEUTRAL, elinewidth=min(1.0, 8 * width))
+        whiskers = ax.errorbar(at, mean, yerr=reach, fmt="none", ecolor=_NEUTRAL, elinewidth=min(1.0, 8 * width))
+        mark(whiskers, arm=arm)
 
 
 def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, pd.Series]:

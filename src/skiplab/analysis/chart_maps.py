@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.chart_values import Panel, scales
+from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import COLOUR_MAP, colour_bar, frame, log_ticks, panels
 from skiplab.analysis.text import cell_text
 from skiplab.charts import Chart
@@ -49,6 +50,7 @@ def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
             log_ticks(ax, "x")
         else:
             ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
+        mark(ax, cell=panel.cell, arm=str(panel.values["arm"].iloc[0]))
         frame(ax, panel.title, chart.x, chart.y if ax.get_subplotspec().is_first_col() else "")
     mappable = ScalarMappable(norm, COLOUR_MAP)
     colour_bar(figure, axes, mappable, chart.value, log="value" in chart.log)

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.chart_values import step_windows
 from skiplab.analysis.compare import measured, scaled
+from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import arm_colours, frame, level_styles, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import paired_interval
-from skiplab.analysis.text import cell_text, level_text
+from skiplab.analysis.text import cell_text, interval_text, level_text, number
 from skiplab.metrics import Metric
 
 LOSS_WORDS = (
@@ -43,10 +44,12 @@ def loss_curves(study: Study, factor: str = "connection") -> Figure:
     for ax, cell in zip(axes, found, strict=True):
         for arm, level, rows, look in _lines(study, factor, over, cell):
             curves = history[history["key"].isin(rows["key"])]
-            _draw_curve(ax, curves, label=_label(arm, over, level), look=look)
+            shown = {over: level} if over else {}
+            _draw_curve(ax, curves, label=_label(arm, over, level), look=look, shown=shown, arm=arm)
             ends = curves[curves["key"].isin(rows.loc[rows["status"] == "diverged", "key"])]
             ends = ends[np.isfinite(ends["value"]) & (ends["value"] > 0)].groupby("key").tail(1)
-            ax.plot(ends["step"], ends["value"], "x", color=look["color"], markersize=8)
+            (crosses,) = ax.plot(ends["step"], ends["value"], "x", color=look["color"], markersize=8)
+            mark(crosses, cell=shown, arm=arm)
         log_ticks(ax, "y")
         _frame(ax, cell, "step", "training loss")
     share_legend(figure, axes)
@@ -78,14 +81,17 @@ def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Fig
             own = points.loc[chosen.index[chosen["arm"] == arm]]
             for state, values in own["value"].dropna().groupby(own["state"]):
                 marker = {"diverged": "x", "not reached": ">"}.get(state, ".")
-                ax.plot(unscale(values), [position] * len(values), marker, color=colours[arm], alpha=0.55)
+                (dots,) = ax.plot(unscale(values), [position] * len(values), marker, color=colours[arm], alpha=0.55)
+                mark(dots, arm=arm)
             interval = paired_interval(own["value"])
             if interval.n:
                 middle, low, high = (float(unscale(v)) for v in (interval.mean, interval.low, interval.high))
                 if declared.scale == "bounded":
                     low, high = max(low, 0.0), min(high, 1.0)
                 reach = np.nan_to_num([[middle - low], [high - middle]]).clip(0)
-                ax.errorbar(middle, position, xerr=reach, color=colours[arm], marker="o", markersize=4, capsize=3)
+                look = {"color": colours[arm], "marker": "o", "markersize": 4, "capsize": 3}
+                drawn = ax.errorbar(middle, position, xerr=reach, **look)
+                mark(drawn, arm=arm, texts=[_mean_text(arm, middle, low, high)])
         for name, words, style in _BASELINES.get(metric, ()):
             if name in study.metrics and chosen[name].notna().any():
                 ax.axvline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
@@ -161,16 +167,18 @@ def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tupl
     return found
 
 
-def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str, Any]) -> None:
+def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str, Any], shown: Cell, arm: str) -> None:
     curves = curves[np.isfinite(curves["value"]) & (curves["value"] > 0)]
     if curves.empty:
         return
     per_seed = np.log(curves["value"]).groupby([step_windows(curves["step"]), curves["key"]]).mean().unstack()
     mean = np.exp(per_seed.mean(axis=1))
-    ax.plot(mean.index, mean, label=label, **look)
+    (line,) = ax.plot(mean.index, mean, label=label, **look)
+    mark(line, cell=shown, arm=arm)
     if per_seed.shape[1] > 1:
         low, high = np.exp(per_seed.min(axis=1)), np.exp(per_seed.max(axis=1))
-        ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        mark(band, cell=shown, arm=arm)
 
 
 def _draw_outcome(
@@ -180,7 +188,8 @@ def _draw_outcome(
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
     for state, values in found["value"].dropna().groupby(found["state"]):
         marker = {"diverged": "x", "not reached": "^"}.get(state, ".")
-        ax.plot(x[values.index], unscale(values), marker, color=colour, alpha=0.55, markersize=6)
+        (dots,) = ax.plot(x[values.index], unscale(values), marker, color=colour, alpha=0.55, markersize=6)
+        mark(dots, arm=arm)
     points = []
     for position, values in found["value"].groupby(x):
         interval = paired_interval(values)
@@ -192,12 +201,20 @@ def _draw_outcome(
             low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
         reach = np.nan_to_num([mean - low, high - mean]).clip(0)
         look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
-        ax.errorbar(at, mean, yerr=reach, label=plain_text(arm), **look)
+        drawn = ax.errorbar(at, mean, yerr=reach, label=plain_text(arm), **look)
+        texts = [_mean_text(arm, *numbers) for numbers in zip(mean, low, high, strict=True)]
+        mark(drawn, arm=arm, texts=texts)
 
 
 def _label(arm: str, over: str | None, level: Any) -> str:
     return plain_text(arm if over is None else f"{arm}, {over} {level_text(level)}")
 
 
+def _mean_text(arm: str, mean: float, low: float, high: float) -> str:
+    known = np.isfinite(high - low)
+    return f"{arm}: {number(mean)}{f', 95% {interval_text(low, high)}' if known else ''}"
+
+
 def _frame(ax: Axes, cell: Cell, x: str, y: str) -> None:
+    mark(ax, cell=cell)
     frame(ax, cell_text(cell) if cell else "", x, y)

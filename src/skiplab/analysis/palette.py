@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
+from skiplab.analysis.marks import mark, mark_of
 from skiplab.analysis.text import printable
 
 # Okabe and Ito 2008, Color Universal Design; black and yellow left out: one vanishes on dark, one on light.
@@ -149,7 +150,10 @@ def share_legend(figure: Figure, axes: Sequence[Axes]) -> None:
         more_rows = math.ceil(len(entries) / columns) - _LEGEND_ROWS
         figure.set_figheight(figure.get_figheight() + _ROW_INCHES * max(0, more_rows))
         with matplotlib.rc_context(_STYLE):
-            figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+            legend = figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=columns)
+        for text, handle in zip(legend.get_texts(), entries.values(), strict=True):
+            if shown := mark_of(handle):
+                mark(text, cell=shown.cell, arm=shown.arm)
 
 
 def colour_bar(figure: Figure, axes: Sequence[Axes], mappable: ScalarMappable, label: str, *, log: bool) -> None:
@@ -178,13 +182,17 @@ def _in_lines(text: str) -> str:
 
 def to_svg(figure: Figure) -> str:
     """The figure as an SVG document of its own; its text turns light where the reader's screen is dark."""
+    style = "<style>svg{color:#1c1c1c}@media (prefers-color-scheme:dark){svg{color:#e4e4e4}}</style>"
+    return re.sub(r"(<svg[^>]*>)", lambda found: found[1] + style, svg_text(figure), count=1)
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as SVG; its text has the colour of what surrounds it."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    style = "<style>svg{color:#1c1c1c}@media (prefers-color-scheme:dark){svg{color:#e4e4e4}}</style>"
-    return re.sub(r"(<svg[^>]*>)", lambda found: found[1] + style, svg, count=1)
+    return svg[svg.index("<svg") :].replace(_INK, "currentColor")
 
 
 def to_png(figure: Figure, path: Any, dpi: int = 160) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.tuned import RATE, Combination, Tuned
@@ -24,13 +25,17 @@ def tuning_figure(tuned: Tuned) -> Figure:
         for each in combinations:
             arm, colour = _arm(each, factor), colours[_arm(each, factor)]
             means = {rate: sum(values) / len(values) for rate, values in each.curve.items()}
-            ax.plot(list(means), list(means.values()), "-", color=colour, linewidth=1.6, label=plain_text(arm))
+            drawn = ax.plot(list(means), list(means.values()), "-", color=colour, linewidth=1.6, label=plain_text(arm))
             seeds = [(rate, value) for rate, values in each.curve.items() for value in values]
-            ax.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.55, markersize=6)
-            ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=colour, markersize=8)
+            drawn += ax.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.55, markersize=6)
+            drawn += ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=colour, markersize=8)
             best = each.chosen[RATE]
-            ax.plot([best], [means[best]], "o", color=colour, markersize=10, fillstyle="none", markeredgewidth=1.6)
+            ring = {"color": colour, "markersize": 10, "fillstyle": "none", "markeredgewidth": 1.6}
+            drawn += ax.plot([best], [means[best]], "o", **ring)
+            for line in drawn:
+                mark(line, arm=arm)
         log_ticks(ax, "x")
+        mark(ax, cell=dict(cell))
         frame(ax, cell_text(dict(cell)) if cell else "", "learning rate", tuned.label)
     share_legend(figure, axes)
     return figure
