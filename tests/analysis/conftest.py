@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,12 @@ def write_series(runs: Runs, key: str, depth: int, generator: np.random.Generato
     bars = [("share_of_scales", "", x, None, generator.random()) for x in range(3)]
     surface = [("landscape", "", x, y, 1 + x**2 + y**2) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0)]
     runs.measurements(key, [*lines, *bars, *surface])
+
+
+@pytest.fixture
+def add_series(runs: Runs) -> Callable[[str, int, np.random.Generator], None]:
+    """Write the series of a trial: its key, its depth, what draws the numbers."""
+    return partial(write_series, runs)
 
 
 @pytest.fixture

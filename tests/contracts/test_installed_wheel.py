@@ -76,3 +76,5 @@ def test_trains_and_tabulates_options_of_ones_own(installed: Path, tmp_path: Pat
     table = run(bin_folder / "skiplab", "table", "mine", **where)
     assert "leaky" in table
     assert "skill" in table
+    run(bin_folder / "skiplab", "report", "mine", **where)
+    assert "<h1>mine</h1>" in (tmp_path / "runs" / "studies" / "mine" / "report.html").read_text()

@@ -35,6 +35,7 @@ _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 _MUTED = "#808080"
 _PRINT_DPI = 300  # of the parts of a PDF that are pixels
+_NOT_IN_XML = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
 _RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
 _NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pixels
 _STYLE = {
@@ -192,7 +193,7 @@ def svg_text(figure: Figure) -> str:
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
-    return svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    return svg[svg.index("<svg") :].replace(_INK, "currentColor").translate(_NOT_IN_XML)
 
 
 def to_png(figure: Figure, path: Any, dpi: int = 160) -> None:

@@ -62,9 +62,9 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     """
     figure.set_dpi(_POINTS_PER_INCH)
     figure.set_figwidth(_NARROWER * figure.get_figwidth())
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")  # panels may overlap now, they are shown apart
-    _label_every_panel(figure.axes)
+    _let_panels_stand_alone(figure.axes)
     marks = _name_artists(figure)
     root = _parsed(svg_text(figure))
     definitions.take(root)
@@ -77,14 +77,17 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     return Pieces(panels, legend)
 
 
-def _label_every_panel(axes: Sequence[Axes]) -> None:
-    """What a grid of panels says once a row, each says for itself."""
+def _let_panels_stand_alone(axes: Sequence[Axes]) -> None:
+    """What a grid says once a row, each panel says for itself; a scale of colours is as high as one panel."""
     panels = [ax for ax in axes if not _is_scale(ax)]
     words = next((ax.get_ylabel() for ax in panels if ax.get_ylabel()), "")
     for ax in panels:
         ax.tick_params(labelleft=True)
         ax.yaxis.label.set_visible(True)
         ax.set_ylabel(words)
+    for scale in filter(_is_scale, axes):
+        one, own = panels[0].get_position(), scale.get_position()
+        scale.set_position((own.x0, one.y0, own.width, one.height))
 
 
 def _name_artists(figure: Figure) -> Mapping[str, Mark]:
