@@ -208,6 +208,18 @@ def report(study: str, runs_dir: str, claims: str | None) -> None:
     report_command(study, Path(runs_dir), Path(claims) if claims else None)
 
 
+def dashboard(study: str, runs_dir: str, claims: str | None, port: int, open_browser: bool) -> None:
+    """Serve a study's page on this machine, anew whenever its records change."""
+    from skiplab.analysis.dashboard import dashboard_command
+    from skiplab.sweeps.status import read_standings, summary
+
+    def standing() -> str:
+        return summary(study, read_standings(study, Path(runs_dir)))
+
+    claims_path = Path(claims) if claims else None
+    dashboard_command(study, Path(runs_dir), claims_path, port, standing, open_browser=open_browser)
+
+
 def _seeds(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(word) for word in text.split(","))
@@ -285,6 +297,14 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--dry-run", action="store_true", help="print it as JSON, and save nothing")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
     command.set_defaults(run=wandb_workspace)
+
+    command = commands.add_parser("dashboard", help="the report of a study while it is trained, in a browser")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("--claims", help="a YAML file of claims to judge")
+    command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
+    command.add_argument("--port", type=int, default=8465, help="of this machine; 0: any that is free (default: 8465)")
+    command.add_argument("--open", action="store_true", help="show it in the browser at once")
+    command.set_defaults(run=lambda a: dashboard(a.study, a.runs_dir, a.claims, a.port, a.open))
 
     command = commands.add_parser("reproduce", help="run an experiment's sweep and print its verdicts")
     command.add_argument("experiment", nargs="?", help="a folder of experiments/")

@@ -8,6 +8,7 @@ import pytest
 from chromium import PROGRAM, Browser, browser
 from example_charts import CHARTS
 from PIL import Image
+from served import served
 
 from skiplab.analysis.claims import read_claims
 from skiplab.analysis.report import write_report
@@ -202,3 +203,25 @@ def test_hostile_names_run_nothing(runs, tab):
     assert "<script>alert(1)</script>" in drawn
     tab.click("#filters label:has(input[data-level^='<script>'])")
     assert tab.run("shown.textContent").startswith("2 of 3 cells")
+
+
+def test_the_dashboard_reloads_and_keeps_filters_and_place(fill, tab):
+    runs = fill(effect=0.15, num_seeds=1)
+    with served(runs.folder) as server:
+        server.page_after("none")
+        tab.look(height=300)
+        tab.open(f"http://127.0.0.1:{server.port}/")
+        tab.wait_until("standing.textContent === 'half of it is done'")
+        tab.click("#filters summary")
+        tab.click("#filters input[name=arm]")
+        tab.run("scrollTo(0, 500)")
+        before = tab.run("[scrollY, document.activeElement.id, document.documentElement.dataset.version]")
+        assert before[0] > 300
+        runs.trial(seed=1, choices={"long_skip": "none"}, factors={"depth": 16}, summary={"skill_train": 0.4})
+        tab.wait_until(f"document.documentElement.dataset.version !== {before[2]!r}")
+        tab.wait_until("document.readyState === 'complete' && shown.textContent")
+        assert tab.run("shown.textContent").startswith("6 of 6 cells, 1 of 2 arms shown")
+        assert tab.run("[scrollY, document.activeElement.id]") == before[:2]
+        assert "13 trials" in tab.run("document.body.innerText")
+        assert tab.complaints == []
+        tab.open("about:blank")

@@ -134,7 +134,7 @@ def test_signs_that_xml_has_not_break_no_drawing(runs):
     figure = figures.outcome(read_study("s", runs.folder), "skill_train")
     ElementTree.fromstring(to_svg(figure))
     (panel,) = pieces_of(figure).panels
-    assert "a\ufffd\ufffd\\x00b" in {text.text for text in ElementTree.fromstring(panel.svg).iter("text")}
+    assert ">a\ufffd\ufffd\\x00b<" in panel.svg
 
 
 def test_labels_show_what_matplotlib_would_read_as_mathematics(runs):

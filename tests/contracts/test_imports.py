@@ -22,7 +22,13 @@ MAY_IMPORT = {
     "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths"},
 }
 # Only the command line, and the package itself, may import these.
-TOP = {"cli": set(), "sweeps": {"sweeps", "cli"}, "analysis": {"analysis", "cli"}, "testing": {"testing"}}
+TOP = {
+    "cli": set(),
+    "reproduce": {"cli"},
+    "sweeps": {"sweeps", "cli"},
+    "analysis": {"analysis", "reproduce", "cli"},
+    "testing": {"testing"},
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -25,6 +25,7 @@ from skiplab.tuned import Tuned, read_tuned
 
 _KEY = re.compile(r"[0-9a-f]{16}")
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
+_FILES = ("record.json", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +135,18 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
         measured_by=charts.measured_by,
         problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
     )
+
+
+def study_files(name: str, runs_dir: Path) -> list[Path]:
+    """Every file there is of a study and its trials that analysis reads.
+
+    Raises:
+        SkiplabError: where there is no such study.
+    """
+    folders = _study_folders(name, runs_dir)
+    keys, _ = _read_keys(folders)
+    own = [folder / name for folder in folders for name in ("keys.txt", "tuned.yaml")]
+    return [path for path in (*own, *(runs_dir / key / name for key in keys for name in _FILES)) if path.exists()]
 
 
 def _study_folders(name: str, runs_dir: Path) -> list[Path]:

@@ -104,13 +104,18 @@ def _work(standing: Standing) -> float:
     return work(factors["depth"], factors["width"], factors["trainer.max_steps"])
 
 
-def render(study: str, standings: Sequence[Standing]) -> Group:
-    """A line of counts, then a line for each trial that runs or needs a look."""
+def summary(study: str, standings: Sequence[Standing]) -> str:
+    """How many trials are in which state, and the time to go."""
     counts = Counter(each.state for each in standings)
     words = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     left = seconds_to_go(standings)
     ahead = "" if left is None else f"; about {duration(left)} to go"
-    line = Text(f"study {study}: {len(standings)} trials, {words or 'none'}{ahead}")
+    return f"study {study}: {len(standings)} trials, {words or 'none'}{ahead}"
+
+
+def render(study: str, standings: Sequence[Standing]) -> Group:
+    """A line of counts, then a line for each trial that runs or needs a look."""
+    line = Text(summary(study, standings))
     shown = [each for each in standings if each.state not in ("done", "waiting")]
     if not shown:
         return Group(line)
