@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,9 @@ class Browser:
     def wait_until(self, script: str) -> None:
         """Wait until an expression is true of the page, which may be loaded anew meanwhile."""
         for _ in range(_SECONDS * 10):
-            if self.run(script):
-                return
+            with suppress(AssertionError):  # between two pages there is nothing to ask
+                if self.run(script):
+                    return
             time.sleep(0.1)
         raise TimeoutError(script)
 

@@ -37,6 +37,17 @@ def test_the_page_follows_the_records(runs):
         assert shown_version(second) != shown_version(first)
 
 
+def test_a_standing_that_cant_be_told_keeps_no_page_back(runs):
+    runs.trial(summary={"skill_train": 0.5})
+
+    def standing():
+        raise KeyError("width")
+
+    with served(runs.folder, standing=standing) as server:
+        assert "1 trials, 1 done" in server.page_after("none")
+        assert "can't be told: KeyError: 'width'" in json.loads(server.ask("/version")[1])["standing"]
+
+
 def test_records_that_stay_leave_the_page_alone(runs):
     runs.trial(summary={"skill_train": 0.5})
     with served(runs.folder) as server:

@@ -153,7 +153,11 @@ def test_unchecked_levels_and_arms_are_hidden_until_all_is_shown(page, tab):
     assert visible(tab, "#filters") == 0
     assert visible(tab, f'[data-in~="{plain}"]') == 0
     assert visible(tab, ".panel") > 0
+    tab.look(width=760)  # of a sheet
+    tab.ask("Emulation.setEmulatedMedia", media="print")
+    assert tab.run("document.documentElement.scrollWidth") <= 760
     tab.ask("Emulation.setEmulatedMedia", media="")
+    tab.look()
     tab.click("#show-all")
     assert visible(tab, "[data-in]") == everything
     assert tab.run("document.querySelectorAll('.off').length") == 0

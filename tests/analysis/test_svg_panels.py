@@ -88,11 +88,14 @@ def test_whatever_has_the_colour_of_an_arm_can_be_hidden(study):
 
 def test_an_arm_takes_its_row_along(runs):
     for arm in ("plain", "identity"):
-        runs.trial(choices={"connection": arm}, summary={"skill_train": 0.5})
-    (panel,) = pieces_of(figures.outcome(read_study("s", runs.folder), "skill_train")).panels
-    root = ElementTree.fromstring(panel.svg)
-    holders = {text.text: parent.get("data-in") for parent in root.iter() for text in parent.findall("text")}
-    assert {name: holders[name] for name in ("plain", "identity")} == {"plain": "plain", "identity": "identity"}
+        for skip in ("none", "concat"):
+            runs.trial(choices={"connection": arm, "long_skip": skip}, summary={"skill_train": 0.5})
+    panels = pieces_of(figures.outcome(read_study("s", runs.folder), "skill_train")).panels
+    assert len(panels) == 2
+    for panel in panels:
+        root = ElementTree.fromstring(panel.svg)
+        holders = {text.text: parent.get("data-in") for parent in root.iter() for text in parent.findall("text")}
+        assert {name: holders[name] for name in ("plain", "identity")} == {"plain": "plain", "identity": "identity"}
 
 
 def test_means_say_their_value(study):

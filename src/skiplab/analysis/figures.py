@@ -96,8 +96,8 @@ def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Fig
             if name in study.metrics and chosen[name].notna().any():
                 ax.axvline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
         ax.set_yticks(list(rows.values()), [plain_text(arm) for arm in rows])
-        for label, arm in zip(ax.get_yticklabels(), rows, strict=True):
-            mark(label, arm=arm)
+        for tick, arm in zip(ax.yaxis.get_major_ticks(), rows, strict=True):
+            mark(tick.label1, arm=arm)
         if declared.scale == "log":
             log_ticks(ax, "x")
         _frame(ax, cell, declared.label, "")

@@ -6,7 +6,8 @@
   const folds = () => [...document.querySelectorAll("details[id]")];
 
   const leave = () => {
-    const place = { top: scrollY, focus: document.activeElement?.id, closed: folds().filter((d) => !d.open).map((d) => d.id) };
+    const open = Object.fromEntries(folds().map((fold) => [fold.id, fold.open]));
+    const place = { top: scrollY, focus: document.activeElement?.id, open };
     try {
       sessionStorage.setItem(key, JSON.stringify(place));
     } catch {} // a browser that keeps nothing
@@ -20,7 +21,7 @@
       sessionStorage.removeItem(key);
     } catch {}
     if (!place) return;
-    for (const fold of folds()) fold.open = !place.closed.includes(fold.id);
+    for (const fold of folds()) fold.open = place.open[fold.id] ?? fold.open;
     if (place.focus) document.getElementById(place.focus)?.focus({ preventScroll: true });
     scrollTo(0, place.top);
   };

@@ -49,7 +49,7 @@ class ServedPage:
         read_study(study_name, runs_dir)
         if claims_path:
             read_claims(claims_path)
-        self.standing = standing()
+        self.standing = self._told_standing()
         self.shown = Shown("none", self._message("none", "The page is being drawn; it shows itself when it is ready."))
 
     def look_soon(self) -> None:
@@ -62,7 +62,7 @@ class ServedPage:
     def _look(self) -> None:
         version = "failed"
         try:
-            self.standing = self._ask_standing()
+            self.standing = self._told_standing()
             version = self._records_version()
             if version == self.shown.version or time.monotonic() < self._next_drawing:
                 return
@@ -72,6 +72,12 @@ class ServedPage:
         except Exception as error:  # the server outlives a record or a claims file that is broken for a while
             html = self._message(version, f"The page can't be drawn: {error or type(error).__name__}")
         self.shown = Shown(version, html)
+
+    def _told_standing(self) -> str:
+        try:
+            return self._ask_standing()
+        except Exception as error:  # a record without what a trial's own holds; the page can be drawn without it
+            return f"where the study stands can't be told: {type(error).__name__}: {printable(error)}"
 
     def _records_version(self) -> str:
         """Of everything that the page is drawn from, by times and sizes."""
