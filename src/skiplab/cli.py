@@ -1,18 +1,14 @@
 """The command line: `skiplab COMMAND`; whatever a command needs is imported when it runs."""
 
 import argparse
-import difflib
-import os
-import re
-import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from skiplab import __version__
-from skiplab.errors import Interrupted, SkiplabError
-from skiplab.paths import project_dir
+from skiplab.errors import SkiplabError
+from skiplab.explain import explain
+from skiplab.train_command import train
 
 _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
 
@@ -29,72 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     if others:  # argparse takes overrides before an option, and leaves those behind it
         parsed.overrides += others
-    _explain(lambda: parsed.run(parsed))
+    explain(lambda: parsed.run(parsed))
 
 
 def train_main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab-train`, the plain Hydra application; `skiplab train` forwards to it."""
-    _explain(lambda: train(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def train(arguments: list[str]) -> None:
-    """Run the Hydra application on these arguments; `--dry-run` stands for run.dry_run=true.
-
-    Raises:
-        SkiplabError: where the overrides are wrong, or a trial failed.
-    """
-    import hydra
-    from hydra.errors import HydraException
-
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be explained in one place
-    application = hydra.main(version_base="1.3", config_path=str(project_dir("conf")), config_name="train")(_task)
-    before = sys.argv
-    sys.argv = ["skiplab-train", *("run.dry_run=true" if word == "--dry-run" else word for word in arguments)]
-    try:
-        application()
-    except HydraException as error:
-        raise SkiplabError(_explain_hydra(error)) from error
-    finally:
-        sys.argv = before
-
-
-def _task(config):
-    """What Hydra calls, once per trial, in this process or in a worker."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    from skiplab.sweeps.job import Job
-    from skiplab.sweeps.preview import preview
-    from skiplab.training.quiet import quiet
-    from skiplab.training.trial import run_trial
-
-    quiet()
-    if config.run.dry_run:
-        preview([Job([], config, {})])
-        return {}
-    runtime = HydraConfig.get()
-    alone = runtime.mode != RunMode.MULTIRUN
-    choices = {axis: option for axis, option in runtime.runtime.choices.items() if axis in config}
-    try:
-        outcome = run_trial(config, choices, progress=alone and sys.stderr.isatty())
-    except SkiplabError as error:
-        if alone:
-            _stop(error)  # Hydra would add lines of its own
-        raise
-    if alone or outcome.note:
-        print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
-    if alone:
-        _print_summary(Path(config.run.runs_dir) / outcome.key)
-    return outcome._asdict()
-
-
-def _print_summary(folder: Path) -> None:
-    import json
-
-    content = json.loads((folder / "record.json").read_text())
-    for name, value in content["summary"].items():
-        print(f"  {name:28s} {value:.5g}" if value is not None else f"  {name:28s} not finite")
-    print(f"  record in {folder}")
+    explain(lambda: train(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
@@ -139,7 +75,7 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> N
     try:
         outcome = evaluate_record(Path(folder), overrides, Path(config_dir) if config_dir else None)
     except HydraException as error:
-        raise SkiplabError(_explain_hydra(error)) from error
+        raise SkiplabError(explain_hydra(error)) from error
     print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
     _print_summary(Path(folder))
 
@@ -336,47 +272,3 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--runs-dir", default="runs", help="where records would go (default: runs)")
     command.set_defaults(run=lambda a: doctor(a.runs_dir))
     return parser
-
-
-def _explain(run: Callable[[], None]) -> None:
-    """Show a mistake or a signal as one message; exit with 1, or for a signal with 128 + its number."""
-    try:
-        run()
-    except SkiplabError as error:
-        _stop(error)
-    except Interrupted as stop:
-        print(f"skiplab: stopped by {stop}; the same command goes on from here", file=sys.stderr)
-        raise SystemExit(128 + stop.signum) from None
-    except KeyboardInterrupt:  # where nothing is at work that could be lost
-        raise SystemExit(128 + signal.SIGINT) from None
-    except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _stop(error: SkiplabError) -> NoReturn:
-    print(f"skiplab: {error}", file=sys.stderr)
-    raise SystemExit(1) from None
-
-
-def _explain_hydra(error: Exception) -> str:
-    """Hydra's message, with the valid names where one is unknown and the closest of them."""
-    cause = error.__cause__
-    if isinstance(cause, SkiplabError):
-        return str(cause)
-    message = str(error).split("\nConfig search path")[0]
-    lines = [line for line in message.splitlines() if line.strip()]
-    parent, key = getattr(cause, "parent_node", None), getattr(cause, "key", None)
-    if parent is not None and key is not None:
-        names = sorted(map(str, parent.keys()))
-        lines.append(f"valid: {', '.join(names)}")
-    elif listed := re.search(r"Could not load '([^'/]+)/([^']+)'", message):  # one of a list of options
-        axis, key = listed.groups()
-        names = sorted(path.stem for path in (project_dir("conf") / axis).glob("*.yaml"))
-        lines.append(f"valid: {', '.join(names)}")
-    else:
-        missing = re.search(r"Could not find '[^']*?([^'/]+)'", message)
-        key, names = missing and missing.group(1), [line.strip() for line in lines if line.startswith("\t")]
-    close = difflib.get_close_matches(str(key), names, n=1)
-    if close:
-        lines.append(f"did you mean {close[0]!r}?")
-    return "\n".join(lines)
