@@ -82,7 +82,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(fill, claims_file):
     html = page_of(runs, read_claims(claims_file()))
     page = Page(html)
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert page.tags.count("figure") == 1 + len(CHARTS)
+    assert page.tags.count("figure") == len(["loss curves", "forest", "interaction"]) + len(CHARTS)
     assert len(page.alts) == 2 * 3 * 2  # a grid for each arm of each cell
     assert all(page.alts)
     text = " ".join(page.words)

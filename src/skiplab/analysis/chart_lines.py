@@ -49,11 +49,11 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     """Means over seeds as bars side by side, with whiskers from the lowest seed to the highest; paler a `line`."""
     colours, lines = _arms(drawn), _lines(drawn)
     opacities = dict(zip(lines, np.linspace(1.0, _PALEST, len(lines)), strict=True))
-    places = sorted({x for panel in drawn for x in panel.values["x"]})
     group = [(arm, line) for arm in colours for line in lines]
     width = 0.8 / len(group)
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
+        places = sorted(set(panel.values["x"]))
         for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
             look = {"color": colours[arm], "alpha": opacities[line]}

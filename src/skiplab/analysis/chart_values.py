@@ -47,10 +47,11 @@ def scales(chart: Chart) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
 
 
 def chart_panels(study: Study, name: str, factor: str) -> list[Panel]:
-    """The cells in which a chart has values, each with its arms."""
+    """The cells in which a chart has values, each with its arms; those that differ only in depth stand together."""
     values, trials = chart_values(study, name), with_arms(study, factor)
-    found = []
-    for cell in cells(study, factor):
+    found, all_cells = [], cells(study, factor)
+    others = [cell_text({name: level for name, level in cell.items() if name != "depth"}) for cell in all_cells]
+    for _, cell in sorted(zip(others, all_cells, strict=True), key=lambda pair: others.index(pair[0])):
         own = values.merge(in_cell(study, trials, cell)[["key", "arm"]], on="key")
         if not own.empty:
             found.append(Panel(cell_text(cell) if cell else "", cell, own))

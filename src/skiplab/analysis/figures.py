@@ -131,7 +131,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
         ax.minorticks_off()
         if declared.scale == "log":
             log_ticks(ax, "y")
-        _frame(ax, cell, over, declared.label)
+        _frame(ax, cell, over, declared.label if ax.get_subplotspec().is_first_col() else "")
     share_legend(figure, axes)
     return figure
 
@@ -151,6 +151,13 @@ def _measured_cells(study: Study, metric: str, factor: str, over: str | None = N
     values = measured(study, factor, metric)
     found = cells(study, factor, over=over)
     return [cell for cell in found if in_cell(study, values, cell)["value"].notna().any()] or found
+
+
+def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
+    """The cells in which a metric has a value; all of them where none has."""
+    found, values = cells(study, factor, over=over), measured(study, factor, metric)
+    values = values[values["value"].notna()]
+    return [cell for cell in found if not in_cell(study, values, cell).empty] or found
 
 
 def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tuple[str, Any, pd.DataFrame, dict]]:

@@ -31,7 +31,7 @@
     for (const holder of holders) {
       const held = holder.dataset.holds;
       const empty = holder.querySelector(held) && !holder.querySelector(`:is(${held}):not(.off)`);
-      holder.classList.toggle("off", Boolean(empty));
+      holder.classList.toggle("off", Boolean(empty) || isOff(holder.dataset.in?.split(" ") ?? []));
     }
     const shown = `${cells.filter((tags) => !isOff(tags)).length} of ${cells.length} cells`;
     const shownArms = arms.length ? `, ${arms.filter((box) => box.checked).length} of ${arms.length} arms` : "";

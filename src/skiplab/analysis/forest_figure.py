@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from skiplab.analysis.cell_verdicts import CellVerdict
-from skiplab.analysis.palette import VERDICT_COLOURS, frame, log_ticks, plain_text, rows_of_panels
+from skiplab.analysis.palette import INK, VERDICT_COLOURS, frame, log_ticks, plain_text, rows_of_panels
 from skiplab.analysis.text import cell_text
 from skiplab.analysis.verdict_text import cell_line
 from skiplab.analysis.verdicts import Verdict
@@ -41,14 +41,11 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
     ends = [margin, -margin]
     for row, cell in zip(rows, cells, strict=True):
         line, colour = cell_line(cell), VERDICT_COLOURS.get(cell.word, VERDICT_COLOURS["inconclusive"])
-        ax.annotate(
-            f"{line.word}, n {line.n}", (1.02, row), xycoords=("axes fraction", "data"), va="center", color=colour
-        )
+        words = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
+        ax.annotate(f"{line.word}, n {line.n}", (1.02, row), **words)
         if line.effect in ("failed", "–"):
-            words = cell.paired.missing or f"failed: {', '.join(cell.failed)}"
-            ax.annotate(
-                plain_text(words), (0.5, row), xycoords=("axes fraction", "data"), va="center", ha="center", fontsize=8
-            )
+            why = cell.paired.missing or f"failed: {', '.join(cell.failed)}"
+            ax.annotate(plain_text(why), (0.5, row), ha="center", fontsize=8, **words)
             continue
         ends += _draw_interval(ax, cell, row, colour, log)
     ends = [end for end in ends if math.isfinite(end)]

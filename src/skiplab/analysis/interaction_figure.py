@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from skiplab.analysis.arms import cell_factors
 from skiplab.analysis.figures import depth_factor
+from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.runs import Study
 from skiplab.analysis.tables import comparison_table
@@ -49,7 +51,9 @@ def interaction_figure(study: Study, metric: str, factor: str = "connection", co
             own = rows[rows[lines] == level] if lines else rows
             shift = (position - (len(levels) - 1) / 2) * _SPREAD
             name = f"{lines} {level_text(level)}" if lines else None
-            _draw(ax, own.assign(place=own[over].map(places).astype(float) + shift), name, colours[level_text(level)])
+            own = own.assign(place=own[over].map(places).astype(float) + shift)
+            drawn = _draw(ax, own, name, colours[level_text(level)])
+            mark(drawn, cell={lines: level} if lines else None)
         ratio = table["effect_kind"].iloc[0] == "ratio"
         ax.axhline(1.0 if ratio else 0.0, color="0.5", linewidth=1)
         if ratio:
@@ -59,6 +63,7 @@ def interaction_figure(study: Study, metric: str, factor: str = "connection", co
         panel = dict(zip(rest[1:], values[1:], strict=True))
         over_control = f"{values[0]} over {rows['control'].iloc[0]}"
         title = f"{over_control}, {cell_text(panel)}" if panel else over_control
+        mark(ax, cell=panel, arm=str(values[0]))
         frame(ax, title, over, f"{'ratio' if ratio else 'difference'}, {study.metrics[metric].label}")
     share_legend(figure, axes)
     return figure
@@ -68,10 +73,8 @@ def _levels(values: pd.Series) -> list[Any]:
     return list(values.cat.categories) if isinstance(values.dtype, pd.CategoricalDtype) else sorted(values.unique())
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, colour: str) -> None:
+def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, colour: str) -> ErrorbarContainer:
     rows = rows[np.isfinite(rows["effect"])].sort_values("place")
-    if rows.empty:
-        return
     reach = np.nan_to_num([rows["effect"] - rows["low"], rows["high"] - rows["effect"]], posinf=0.0).clip(0)
     look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
-    ax.errorbar(rows["place"], rows["effect"], yerr=reach, label=plain_text(name) if name else None, **look)
+    return ax.errorbar(rows["place"], rows["effect"], yerr=reach, label=plain_text(name) if name else None, **look)

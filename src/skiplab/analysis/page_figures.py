@@ -24,9 +24,7 @@ class PageFigures:
         """The training loss, then every chart by who measured it, instruments first."""
         found: dict[str, list[dict[str, Any]]] = {}
         if (study.history["metric"] == "loss").any():
-            words = "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a"
-            curves = self.figure("Training loss", f"{words} diverged trial.", figures.loss_curves(study, factor))
-            found[""] = [curves]
+            found[""] = [self.figure("Training loss", figures.LOSS_WORDS, figures.loss_curves(study, factor))]
         for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
             drawn = draw_chart(study, name, factor)
             if drawn:

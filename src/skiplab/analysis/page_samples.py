@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from skiplab.analysis.arms import cells, in_cell, with_arms
 from skiplab.analysis.filters import Filters
 from skiplab.analysis.runs import Problem, Study
+from skiplab.analysis.sample_grids import SampleGrid, sample_grids
 from skiplab.analysis.text import cell_text, level_text
 
 _LARGEST_SIDE = 640  # of a grid, in pixels; larger ones are scaled down
@@ -22,24 +22,15 @@ def page_samples(
     study: Study, factor: str, arms: Sequence[str], filters: Filters
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
     """For each cell and arm the grid of its lowest seed that has one; the more there are, the smaller they are."""
-    trials, rows, problems = with_arms(study, factor), [], []
-    for cell in cells(study, factor):
-        present = in_cell(study, trials, cell).sort_values("seed")
-        pictures = []
-        for arm in arms:
-            picture = None
-            for trial in present[present["arm"] == arm].itertuples():
-                path = study.runs_dir / trial.key / "samples.png"
-                try:
-                    picture = {"image": _read(path.read_bytes()), "seed": level_text(trial.seed), "arm": arm}
-                    break
-                except FileNotFoundError:
-                    continue
-                except (OSError, ValueError, UnidentifiedImageError) as error:
-                    problems.append(Problem(str(path), str(error)))
-            pictures.append(picture)
-        if any(pictures):
-            rows.append({"cell": cell_text(cell), "tags": filters.tags(cell), "pictures": pictures})
+    grids, problems = sample_grids(study, factor)
+    rows = [
+        {
+            "cell": cell_text(own.cell),
+            "tags": filters.tags(own.cell),
+            "pictures": [_picture(own.arms.get(arm), arm) for arm in arms],
+        }
+        for own in grids
+    ]
     found = [picture for row in rows for picture in row["pictures"] if picture]
     contents = _small_enough([picture.pop("image") for picture in found])
     for picture, content in zip(found, contents, strict=True):
@@ -47,10 +38,8 @@ def page_samples(
     return rows, problems
 
 
-def _read(content: bytes) -> Image.Image:
-    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-        image.load()
-    return image
+def _picture(grid: SampleGrid | None, arm: str) -> dict[str, Any] | None:
+    return grid and {"image": grid.image, "seed": level_text(grid.seed), "arm": arm}
 
 
 def _small_enough(images: Sequence[Image.Image]) -> list[bytes]:

@@ -32,7 +32,7 @@ COLOUR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read o
 _LONGEST = 44  # characters of a label
 _LEGEND_ROWS, _ROW_INCHES = 2, 0.19  # for which a figure has room, and the height of a further one
 _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
-_INK = "#010203"  # stands for the page's text colour until the SVG is written
+INK = "#010203"  # stands for the page's text colour until the SVG is written
 _MUTED = "#808080"
 _PRINT_DPI = 300  # of the parts of a PDF that are pixels
 _NOT_IN_XML = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
@@ -41,21 +41,21 @@ _NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pix
 _STYLE = {
     "axes.edgecolor": _MUTED,
     "axes.grid": True,
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlecolor": _INK,
+    "axes.titlecolor": INK,
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "grid.alpha": 0.25,
     "grid.color": _MUTED,
     "legend.frameon": False,
-    "legend.labelcolor": _INK,
-    "text.color": _INK,
+    "legend.labelcolor": INK,
+    "text.color": INK,
     "xtick.color": _MUTED,
-    "xtick.labelcolor": _INK,
+    "xtick.labelcolor": INK,
     "ytick.color": _MUTED,
-    "ytick.labelcolor": _INK,
+    "ytick.labelcolor": INK,
     "font.size": 9,
     "svg.fonttype": "none",
     "svg.hashsalt": "skiplab",
@@ -193,7 +193,7 @@ def svg_text(figure: Figure) -> str:
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
-    return svg[svg.index("<svg") :].replace(_INK, "currentColor").translate(_NOT_IN_XML)
+    return svg[svg.index("<svg") :].replace(INK, "currentColor").translate(_NOT_IN_XML)
 
 
 def to_png(figure: Figure, path: Any, dpi: int = 160) -> None:

@@ -25,7 +25,10 @@ _COLOURS = {
 
 
 class CellLine(NamedTuple):
-    """A cell of a verdict as text; `effect` holds no size where an arm has failed."""
+    """A cell of a verdict as text; `effect` holds no size where an arm has failed.
+
+    effect_size: Hedges' g.  improvement: the probability that a seed of one arm exceeds one of the other, as claimed.
+    """
 
     cell: str
     word: str
@@ -34,6 +37,8 @@ class CellLine(NamedTuple):
     n: str
     welch: str
     correlation: str
+    effect_size: str
+    improvement: str
     notes: tuple[str, ...]
 
 
@@ -83,6 +88,8 @@ def cell_line(cell: CellVerdict) -> CellLine:
         n=str(interval.n),
         welch=effect_interval_text(metric, cell.welch) if sized else "–",
         correlation=number(cell.correlation, 0.1),
+        effect_size=number(cell.effect_size),
+        improvement=number(cell.probability_of_improvement, 0.1),
         notes=tuple(note for note in notes if note),
     )
 
