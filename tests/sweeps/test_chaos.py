@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+import pytest
 
 from tiny_trials import TINY
 
@@ -34,6 +35,7 @@ def kill_one(sweep: subprocess.Popen, draw: random.Random) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_workers_are_killed_ends_as_an_undisturbed_one(tmp_path) -> None:
     draw, killed, runs = random.Random(0), 0, 0
     disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
