@@ -6,6 +6,20 @@ from example_claims import CLAIMS
 from skiplab.analysis.claims import read_claims
 from skiplab.errors import SkiplabError
 
+TEST = CLAIMS[CLAIMS.index("    contrast: interaction") :]
+
+
+def law(expected, within):
+    """A slope that is claimed to equal a number."""
+    lines = (
+        "contrast: slope",
+        "over: depth",
+        "direction: equal",
+        f"expected: {expected}",
+        f"smallest_effect: {within}",
+    )
+    return "".join(f"    {line}\n" for line in lines)
+
 
 def test_a_claims_file_is_read(claims_file):
     path = claims_file()
@@ -39,6 +53,16 @@ def test_evidence_inherits_the_contrast(claims_file):
         ),
         ("    metric: skill_train\n", "", r"claim 1 lacks metric"),
         ("control: plain", "control: identity", r"both 'identity'"),
+        ("    metric:", "    treatment: plain\n    metric:", r"claim 'depth': control and treatment are both 'plain'"),
+        (
+            "direction: higher",
+            "direction: equal",
+            r"direction equal with contrast interaction; valid with equal: slope",
+        ),
+        ("direction: higher", "direction: higher\n    expected: 1", r"expected is 1, with direction higher"),
+        (TEST, law("-0.5", "0"), r"needs a smallest_effect above 0"),
+        (TEST, law("often", "0.1"), r"expected is 'often'; valid with direction equal: a number"),
+        (TEST, law("null", "0.1"), r"expected is 'None'; valid with direction equal: a number"),
         ("tuned: false", "tuned: perhaps", r"tuned is 'perhaps'; valid: true, false"),
         ("cells: {long_skip: [none, concat]}", "cells: {depth: [4]}", r"both over and cells"),
         ("cells: {long_skip: [none, concat]}", "cells: none", r"cells is none; valid: a list of levels"),
@@ -49,6 +73,16 @@ def test_mistakes_are_explained(claims_file, old, new, message):
     assert old in CLAIMS
     with pytest.raises(SkiplabError, match=message):
         read_claims(claims_file(CLAIMS.replace(old, new)))
+
+
+def test_a_claim_may_have_arms_and_a_law_of_its_own(claims_file):
+    entry = CLAIMS[CLAIMS.index("  - name: depth") :].replace(TEST, law(-0.5, 0.1)).replace("name: depth", "name: law")
+    own = f"{entry}    treatment: rezero\n    control: identity\n"
+    first, second = read_claims(claims_file(CLAIMS + own)).claims
+    assert (first.primary.contrast.control, first.primary.contrast.treatment) == ("plain", "identity")
+    contrast = second.primary.contrast
+    assert (contrast.control, contrast.treatment, contrast.expected) == ("identity", "rezero", -0.5)
+    assert second.primary.margin == 0.1
 
 
 def test_claims_must_differ_in_name(claims_file):

@@ -55,6 +55,18 @@ def test_a_slope_looks_at_its_own_arm_alone(runs):
     assert compare(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(-0.3)
 
 
+def test_a_rate_is_per_unit_and_a_law_is_what_there_is_above_it(runs):
+    values = (0.9, 0.6, 0.2)
+    for depth, skill in zip((4, 8, 16), values, strict=True):
+        add(runs, "plain", 0, depth, skill_train=skill)
+    plain = ARMS | {"treatment": "plain", "control": "identity"}
+    contrast = Contrast(metric="skill_train", kind="rate", over="depth", direction="equal", expected=-0.05, **plain)
+    found = compare(read_study("s", runs.folder), contrast, {})
+    rate = np.polyfit([4, 8, 16], values, 1)[0]
+    assert found.treatment[0] == pytest.approx(rate)
+    assert found.advantage[0] == pytest.approx(rate + 0.05)
+
+
 def test_a_seed_that_lacks_a_depth_has_no_slope(runs):
     for seed in (0, 1):
         for depth in (4, 8, 16):

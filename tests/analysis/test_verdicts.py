@@ -202,6 +202,34 @@ def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
     assert "plain +0.315, identity +0.0500 from frozen_share 0 to 0.3333" in shown
 
 
+def law(expected, within):
+    text = difference("equal", within).replace("difference", "slope\n    over: depth")
+    return text.replace("direction: equal", f"direction: equal\n    expected: {expected}")
+
+
+def test_a_law_is_judged_by_whether_its_value_lies_within_reach(runs, claims_file):
+    slopes = [-0.10, -0.14, -0.12, -0.16]
+    for seed, slope in enumerate(slopes):
+        for doublings, depth in enumerate((4, 8, 16)):
+            summary = {"skill_train": 0.9 + slope * doublings, "loss_val": 0.5}
+            runs.trial(seed=seed, choices={"connection": "identity"}, factors={"depth": depth}, summary=summary)
+    low, high = stats.t.interval(0.95, 3, np.mean(slopes), stats.sem(slopes))
+    reach = -0.13 - low
+    for expected, within, word in (
+        (-0.13, reach + 1e-6, "supported"),
+        (-0.13, reach - 1e-6, "inconclusive"),
+        (low - 0.05 - 1e-6, 0.05, "inconclusive"),  # beyond the interval, but the test has two sides
+        (-0.5, 0.05, "contradicted"),
+        (0.5, 0.05, "contradicted"),
+    ):
+        (verdict,) = judged(runs, claims_file(law(expected, within)))
+        assert verdict.word == word
+        assert high - expected == pytest.approx(verdict.cells[0].interval.high)
+    shown = printed([verdict])
+    assert "identity, change per doubling of depth; claimed equal to 0.5, within 0.05" in shown
+    assert "identity -0.130 [-0.171, -0.089] per doubling of depth" in shown
+
+
 def test_equal_differences_are_flagged(runs, claims_file):
     pairs(runs, [0.25, 0.25, 0.25], base=0.5)
     (verdict,) = judged(runs, claims_file(difference()))

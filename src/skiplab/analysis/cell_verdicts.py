@@ -70,8 +70,8 @@ class CellVerdict:
 
     @property
     def probability_of_improvement(self) -> float:
-        """That a seed of the arm that is claimed to be greater exceeds one of the other; nan for a slope."""
-        if self.test.contrast.kind == "slope":
+        """That a seed of the arm that is claimed to be greater exceeds one of the other; nan for a single arm."""
+        if self.test.contrast.of_one_arm:
             return float("nan")
         arms = (self.paired.treatment, self.paired.control)
         return probability_of_improvement(*(arms if self.test.contrast.direction == "higher" else arms[::-1]))
@@ -99,7 +99,7 @@ def judge_cell(
 ) -> CellVerdict:  # fmt: skip
     """Judge a contrast whose adjusted p values, for either side, are known."""
     interval = advantage_interval(paired)
-    if test.contrast.kind == "slope":
+    if test.contrast.of_one_arm:
         welch, between_arms = Interval(*[float("nan")] * 4, 0, False), float("nan")
     else:
         welch = welch_interval(paired.treatment, paired.control)
@@ -125,13 +125,28 @@ def judge_cell(
 
 
 def p_supported(paired: Paired, test: Test) -> float:
-    """One-sided p of an advantage of at most the smallest effect; 1 where no verdict may rest on what there is."""
-    return 1.0 if _undecidable(paired) or paired.may_be_smaller else p_above(paired.advantage, test.margin)
+    """One-sided p of an advantage of at most the smallest effect; 1 where no verdict may rest on what there is.
+
+    Of 'equal', the greater of the two that the value lies outside expected ± smallest effect.
+    """
+    if _undecidable(paired) or paired.may_be_smaller:
+        return 1.0
+    if test.contrast.direction == "equal":
+        return max(p_above(paired.advantage, -test.margin), p_below(paired.advantage, test.margin))
+    return p_above(paired.advantage, test.margin)
 
 
 def p_contradicted(paired: Paired, test: Test) -> float:
-    """One-sided p of a disadvantage of at most the smallest effect."""
-    return 1.0 if _undecidable(paired) or paired.may_be_greater else p_below(paired.advantage, -test.margin)
+    """One-sided p of a disadvantage of at most the smallest effect.
+
+    Of 'equal', twice the smaller of those that the value isn't above, or isn't below, expected ± smallest effect.
+    """
+    if _undecidable(paired) or paired.may_be_greater:
+        return 1.0
+    below = p_below(paired.advantage, -test.margin)
+    if test.contrast.direction == "equal":
+        return min(1.0, 2 * below, 2 * p_above(paired.advantage, test.margin))
+    return below
 
 
 def _undecidable(paired: Paired) -> bool:
@@ -146,10 +161,17 @@ def _word(paired: Paired, test: Test, interval: Interval, p_values: tuple[float,
         return "inconclusive"
     if interval.n < look.fewest_seeds:
         return "too few seeds"
-    if interval.low > test.margin and p_values[0] <= look.alpha and not paired.may_be_smaller:
+    if test.contrast.direction == "equal":
+        holds = -test.margin < interval.low and interval.high < test.margin
+        fails = interval.low > test.margin or interval.high < -test.margin
+    else:
+        holds, fails = interval.low > test.margin, interval.high < -test.margin
+    if holds and p_values[0] <= look.alpha and not paired.may_be_smaller:
         return "supported"
-    if interval.high < -test.margin and p_values[1] <= look.alpha and not paired.may_be_greater:
+    if fails and p_values[1] <= look.alpha and not paired.may_be_greater:
         return "contradicted"
+    if test.contrast.direction == "equal":
+        return "inconclusive"
     bounded = paired.may_be_smaller or paired.may_be_greater
     if within_margin(paired.advantage, test.margin, 2 * look.alpha) and not bounded:
         return "no meaningful difference"

@@ -16,14 +16,15 @@ from skiplab.analysis.text import level_text, printable
 from skiplab.errors import SkiplabError
 
 FEWEST_SEEDS = 3  # below which no verdict is given
-_KINDS = ("difference", "slope", "interaction", "change")
-_DIRECTIONS = ("higher", "lower")
+_KINDS = ("difference", "slope", "rate", "interaction", "change")
+_DIRECTIONS = ("higher", "lower", "equal")
+_ARMS = ("control", "treatment")
 _FILE_KEYS = ("question", "factor", "control", "treatment", "tuned", "failed_below", "looks", "claims")
 _CLAIM_KEYS = (
-    "name", "text", "source", "tested_part", "metric", "contrast", "over", "cells", "direction",
+    "name", "text", "source", "tested_part", *_ARMS, "metric", "contrast", "over", "cells", "direction", "expected",
     "smallest_effect", "evidence",
 )  # fmt: skip
-_EVIDENCE_KEYS = ("metric", "contrast", "over", "direction", "smallest_effect")
+_EVIDENCE_KEYS = (*_ARMS, "metric", "contrast", "over", "direction", "expected", "smallest_effect")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +95,7 @@ def read_claims(path: Path) -> Claims:
 
 def _claims(parsed: Any, sha256: str) -> Claims:
     _check_keys(parsed, _FILE_KEYS, ("factor", "control", "treatment", "claims"), "the file")
-    arms = {name: level_text(parsed[name]) for name in ("factor", "control", "treatment")}
-    if arms["control"] == arms["treatment"]:
-        raise SkiplabError(f"control and treatment are both {arms['control']!r}; valid: two different arms")
+    arms = _arms({"factor": level_text(parsed["factor"])}, parsed, "the file")
     if not isinstance(parsed["claims"], list) or not parsed["claims"]:
         raise SkiplabError("claims is empty; valid: a list of at least one claim")
     claims = tuple(_claim(entry, position, arms) for position, entry in enumerate(parsed["claims"], start=1))
@@ -137,6 +136,7 @@ def _claim(entry: Any, position: int, arms: Mapping[str, str]) -> Claim:
     evidence = entry.get("evidence") or []
     if not isinstance(evidence, list):
         raise SkiplabError(f"{where}: evidence is {printable(evidence)}; valid: a list of contrasts")
+    arms = _arms(arms, entry, where)
     inherited = {name: entry.get(name) for name in ("contrast", "over")}
     for number, item in enumerate(evidence, start=1):
         _check_keys(item, _EVIDENCE_KEYS, ("metric", "direction"), f"{where}: evidence {number}")
@@ -148,26 +148,53 @@ def _claim(entry: Any, position: int, arms: Mapping[str, str]) -> Claim:
         primary=_test(entry, arms, where),
         cells={str(name): tuple(level_text(level) for level in levels) for name, levels in cells.items()},
         evidence=tuple(
-            _test(inherited | item, arms, f"{where}: evidence {number}")
+            _test(inherited | item, _arms(arms, item, where), f"{where}: evidence {number}")
             for number, item in enumerate(evidence, start=1)
         ),
     )
 
 
+def _arms(inherited: Mapping[str, str], entry: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The factor and the two arms, as inherited but for what the entry says."""
+    arms = {**inherited, **{name: level_text(entry[name]) for name in _ARMS if entry.get(name) is not None}}
+    if arms["control"] == arms["treatment"]:
+        raise SkiplabError(f"{where}: control and treatment are both {arms['control']!r}; valid: two different arms")
+    return arms
+
+
 def _test(entry: Mapping[str, Any], arms: Mapping[str, str], where: str) -> Test:
     kind = _one_of(entry["contrast"], _KINDS, f"{where}: contrast")
-    over = entry.get("over")
+    direction, over = _one_of(entry["direction"], _DIRECTIONS, f"{where}: direction"), entry.get("over")
     if kind != "difference" and not isinstance(over, str):
         raise SkiplabError(f"{where}: a {kind} needs `over`, a number such as depth; received {over!r}")
     contrast = Contrast(
         metric=str(entry["metric"]),
         kind=kind,
-        direction=_one_of(entry["direction"], _DIRECTIONS, f"{where}: direction"),
+        direction=direction,
+        expected=_expected(entry, kind, direction, where),
         over=None if kind == "difference" else over,
         **arms,
     )
     smallest = _number_or_none(entry.get("smallest_effect"), f"{where}: smallest_effect")
     return Test(contrast=contrast, smallest_effect=smallest)
+
+
+def _expected(entry: Mapping[str, Any], kind: str, direction: str, where: str) -> float:
+    """What a slope or a rate is claimed to equal, with how far it may be off; 0 where nothing is."""
+    value, within = entry.get("expected"), entry.get("smallest_effect")
+    if direction != "equal":
+        if value is not None:
+            raise SkiplabError(
+                f"{where}: expected is {printable(value)}, with direction {direction}; valid: with equal"
+            )
+        return 0.0
+    if kind not in ("slope", "rate"):
+        raise SkiplabError(f"{where}: direction equal with contrast {kind}; valid with equal: slope, rate")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise SkiplabError(f"{where}: expected is {printable(value)!r}; valid with direction equal: a number")
+    if not within:
+        raise SkiplabError(f"{where}: direction equal needs a smallest_effect above 0, how far it may be off")
+    return float(value)
 
 
 def _check_keys(entry: Any, valid: Sequence[str], needed: Sequence[str], where: str) -> None:

@@ -16,6 +16,7 @@ from skiplab.metrics import Metric
 _SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
 _NEEDED = {
     "slope": _SLOPE_NEEDS,
+    "rate": _SLOPE_NEEDS,
     "interaction": _SLOPE_NEEDS,
     "change": "a change needs the lowest and the highest level of {over} in each arm",
 }
@@ -26,26 +27,35 @@ class Contrast:
     """What to compute of a metric, per seed.
 
     kind: 'difference', treatment minus control within a cell; 'slope', of the treatment, per doubling of
-        `over`, whose levels are numbers above 0; 'interaction', the treatment's slope minus the control's;
+        `over`, whose levels are numbers above 0; 'rate', the same per unit of `over`; 'interaction', the
+        treatment's slope minus the control's;
         'change', by how much more the metric changes in the treatment than in the control from the lowest to
         the highest level of `over` in the study, which may be any numbers.
-    direction: which of treatment and control (for a slope, of late and early) is claimed to be greater.
+    direction: which of treatment and control (for a slope or a rate, of late and early) is claimed to be greater;
+        'equal': a slope or a rate is claimed to be `expected`, on the metric's scale.
     """
 
     metric: str
-    kind: Literal["difference", "slope", "interaction", "change"]
+    kind: Literal["difference", "slope", "rate", "interaction", "change"]
     factor: str
     control: str
     treatment: str
-    direction: Literal["higher", "lower"] = "higher"
+    direction: Literal["higher", "lower", "equal"] = "higher"
     over: str | None = None
+    expected: float = 0.0
+
+    @property
+    def of_one_arm(self) -> bool:
+        """Whether the control has no part in it."""
+        return self.kind in ("slope", "rate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paired:
     """A contrast in one cell.
 
-    advantage: one value a seed, positive in the claimed direction, nan where it is missing.
+    advantage: one value a seed, positive in the claimed direction (of 'equal', what there is above the expected
+        value), nan where it is missing.
     control, treatment: the arms' values (or slopes, or changes) a seed, on the metric's scale.
     states: for each arm, how many trials are 'measured', 'diverged', 'censored' (at or below the floor), 'not
         reached' (a lower bound), 'failed', 'running', ...
@@ -147,7 +157,7 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     metric = study.metrics.get(contrast.metric)
     if metric is None:
         return _nothing(contrast, cell, f"{contrast.metric} was not measured")
-    names = [contrast.treatment] if contrast.kind == "slope" else [contrast.control, contrast.treatment]
+    names = [contrast.treatment] if contrast.of_one_arm else [contrast.control, contrast.treatment]
     arms = {name: measured_of(study, contrast.factor, contrast.metric, cell, name) for name in names}
     if empty := [name for name, rows in arms.items() if rows.empty]:
         return _nothing(contrast, cell, f"no trials of {', '.join(empty)}")
@@ -159,13 +169,13 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
         arms = {name: rows[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
     per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in arms.items()}
     treatment = per_seed[contrast.treatment]
-    control = treatment * 0.0 if contrast.kind == "slope" else per_seed[contrast.control]
+    control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
     treatment, control = treatment.align(control, join="outer")
     return Paired(
         contrast=contrast,
         cell=cell,
         metric=metric,
-        advantage=(treatment - control) * (1.0 if contrast.direction == "higher" else -1.0),
+        advantage=(treatment - control) * (-1.0 if contrast.direction == "lower" else 1.0),
         control=control,
         treatment=treatment,
         states={name: Counter(rows["state"]) for name, rows in arms.items()},
@@ -192,10 +202,11 @@ def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) 
     return tuple(sorted(level for level in shared if level > 0))
 
 
-def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float]) -> pd.Series:
-    """Least-squares slope of the value per doubling of `over`, a seed; nan where a seed lacks a level."""
+def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float], *, per_doubling: bool = True) -> pd.Series:
+    """Least-squares slope of the value per doubling or unit of `over`, a seed; nan where a seed lacks a level."""
     table = rows.pivot(index="seed", columns=over, values="value").reindex(columns=list(levels))
-    x = np.log2(np.asarray(levels, dtype=float))
+    x = np.asarray(levels, dtype=float)
+    x = np.log2(x) if per_doubling else x
     centred = x - x.mean()
     return pd.Series(table.to_numpy() @ centred / (centred @ centred), index=table.index)
 
@@ -208,7 +219,7 @@ def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) ->
         lowest, highest = levels
         table = rows.pivot(index="seed", columns=contrast.over, values="value")
         return table[highest] - table[lowest]
-    return slopes(rows, contrast.over, levels)
+    return slopes(rows, contrast.over, levels, per_doubling=contrast.kind != "rate")
 
 
 def _nothing(contrast: Contrast, cell: Cell, missing: str) -> Paired:

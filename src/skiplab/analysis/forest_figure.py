@@ -67,8 +67,13 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
 
 def _measured(cell: CellVerdict) -> str:
     contrast, label = cell.test.contrast, cell.paired.metric.label
-    per = {"difference": "", "change": f", from the lowest {contrast.over} to the highest"}
-    return f"{label}{per.get(contrast.kind, f', per doubling of {contrast.over}')}"
+    per = {
+        "difference": "",
+        "rate": f", per unit of {contrast.over}",
+        "change": f", from the lowest {contrast.over} to the highest",
+    }
+    above = ", above what is expected" if contrast.direction == "equal" else ""
+    return f"{label}{per.get(contrast.kind, f', per doubling of {contrast.over}')}{above}"
 
 
 def _draw_interval(ax: Axes, cell: CellVerdict, row: int, colour: str, log: bool) -> list[float]:

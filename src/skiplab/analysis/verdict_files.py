@@ -58,6 +58,7 @@ def _row(verdict: Verdict, role: str, cell: CellVerdict) -> dict[str, Any]:
         "control": contrast.control,
         "treatment": contrast.treatment,
         "direction": contrast.direction,
+        "expected": contrast.expected if contrast.direction == "equal" else None,
         "smallest_effect": cell.test.smallest_effect,
         "cell": cell_text(cell.cell),
         "word": cell.word,

@@ -61,11 +61,15 @@ def asked(test_of: CellVerdict) -> str:
     what = {
         "difference": arms,
         "slope": f"{contrast.treatment}, change per doubling of {contrast.over}",
+        "rate": f"{contrast.treatment}, change per unit of {contrast.over}",
         "interaction": f"{arms}, change per doubling of {contrast.over}",
         "change": f"{arms}, change {_from_to(test_of)}",
     }[contrast.kind]
     margin = test_of.test.margin
     least = f"×{_exp(margin):.4g}" if metric.scale == "log" else f"{margin:.4g}"
+    if contrast.direction == "equal":
+        expected = f"×{_exp(contrast.expected):.4g}" if metric.scale == "log" else f"{contrast.expected:.4g}"
+        return f"{metric.label}: {what}; claimed equal to {expected}, within {least}"
     return f"{metric.label}: {what}; claimed {contrast.direction}, smallest effect that counts {least}"
 
 
@@ -74,6 +78,8 @@ def cell_line(cell: CellVerdict) -> CellLine:
     notes = list(cell.notes)
     if cell.paired.contrast.kind in ("interaction", "change") and not cell.paired.missing:
         notes.insert(0, _own_changes(cell))
+    if cell.paired.contrast.direction == "equal" and not cell.paired.missing:
+        notes.insert(0, _against_expected(cell))
     if cell.failed:
         notes.append(f"failed: {', '.join(cell.failed)}")
     if cell.word == "inconclusive":
@@ -224,6 +230,16 @@ def _own_changes(cell: CellVerdict) -> str:
     ):
         found.append(f"{arm} {effect_text(cell.paired.metric, paired_interval(change))}")
     return f"{', '.join(found)} {_from_to(cell) if cell.test.contrast.kind == 'change' else 'per doubling'}"
+
+
+def _against_expected(cell: CellVerdict) -> str:
+    """The slope or rate itself, of which the advantage is what there is above the expected one."""
+    metric, own = cell.paired.metric, paired_interval(cell.paired.treatment)
+    per = "doubling" if cell.test.contrast.kind == "slope" else "unit"
+    interval = effect_interval_text(metric, own)
+    return (
+        f"{cell.test.contrast.treatment} {effect_text(metric, own)} {interval} per {per} of {cell.test.contrast.over}"
+    )
 
 
 def _from_to(cell: CellVerdict) -> str:
