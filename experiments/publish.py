@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from hydra.utils import get_object
 from rich.console import Console
@@ -25,12 +26,15 @@ from skiplab.analysis.claims import read_claims
 from skiplab.analysis.figures import headline_figure
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table
+from skiplab.analysis.published import against_study, here_text
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.tables import asked_metrics, comparison_table
+from skiplab.analysis.text import markdown
 from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
+from skiplab.reproduce import Experiment, experiments
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,10 +89,10 @@ def in_full(verdicts: Sequence[Verdict]) -> str:
     return "```text\n" + "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n```\n\n"
 
 
-def table(study: Study, metrics: Sequence[str], control: str | None) -> str:
-    """The comparison table, with paragraphs in place of the file's headings."""
+def in_markdown(table: pd.DataFrame) -> str:
+    """A comparison table, with paragraphs in place of the file's headings."""
     with tempfile.TemporaryDirectory() as folder:
-        write_tables(comparison_table(study, metrics=metrics, control=control), Path(folder))
+        write_tables(table, Path(folder))
         lines = (Path(folder) / "table.md").read_text().splitlines()
     kept = [line for line in lines if not line.startswith("#")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n\n"
@@ -104,11 +108,12 @@ def cost(study: Study) -> str:
     return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on one thread each ({' and '.join(sorted(machines))}).\n"
 
 
-def keep(study: Study, verdicts: Sequence[Verdict], metrics: Sequence[str], control: str | None, folder: Path) -> None:
-    """Write the tables behind the result, and what they cost."""
+def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[Verdict], table: pd.DataFrame) -> None:
+    """Write the tables behind the result, what they cost and how far published values agree."""
+    folder = experiment.folder / profile
     folder.mkdir(exist_ok=True)
     study.trials.drop(columns="error").to_csv(folder / "trials.csv", index=False)
-    comparison_table(study, metrics=metrics, control=control).to_csv(folder / "table.csv", index=False)
+    table.to_csv(folder / "table.csv", index=False)
     write_verdicts(verdicts, folder)
     found = [record["provenance"] for record in study.records.values()]
     result = {
@@ -120,13 +125,31 @@ def keep(study: Study, verdicts: Sequence[Verdict], metrics: Sequence[str], cont
         "versions": {name: entry["versions"][name] for entry in found for name in sorted(entry["versions"])},
         "claims_sha256": verdicts[0].claims_sha256,
         "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
+        "published": {
+            each.published.what: f"{here_text(each)}: {each.word}"
+            for each in against_study(study, experiment.published, profile)
+        },
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
-def costs(study: Study, control: str) -> str:
+def published(experiment: Experiment) -> str:
+    """Every printed value with how it was read, beside ours where the profile that has its counterpart was run."""
+    rows = ["| published | value | read from | counterpart | here |", "| --- | --- | --- | --- | --- |"]
+    for row in experiment.published:
+        counterpart, here = "–", "–"
+        if row.profile:
+            result = experiment.result(row.profile) or {"published": {}}
+            counterpart = f"{row.profile}: {row.metric_here} {row.value_here:g} ± {row.tolerance:g}"
+            here = result["published"].get(row.what, "not run")
+        texts = (row.what, f"{row.value} {row.unit}", row.read_from, counterpart, here)
+        rows.append(f"| {' | '.join(markdown(text) for text in texts)} |")
+    return "\n".join(rows) + "\n"
+
+
+def costs(study: Study, factor: str, control: str) -> str:
     """What each arm costs over the control, a row each."""
-    frame = parity_table(study).set_index("arm")
+    frame = parity_table(study, factor).set_index("arm")
     names = ["num_parameters", "flops_per_sample", "activation_bytes_per_sample"]
     rows = [f"| arm | {' | '.join(COSTS[name] for name in names)} |", f"| --- |{' --- |' * len(names)}"]
     for arm, own in frame.iterrows():
@@ -142,21 +165,26 @@ def main() -> None:
     parser.add_argument("--control", help="the arm that tables compare with (default: plain)")
     parser.add_argument("--runs-dir", type=Path, default=ROOT / "runs")
     chosen = parser.parse_args()
+    experiment = experiments()[chosen.experiment]
     study = read_study(f"{chosen.experiment}_{chosen.profile}", chosen.runs_dir)
-    folder = ROOT / "experiments" / chosen.experiment
-    (folder / f"{chosen.profile}.svg").write_text(to_svg(headline_figure(study)))
-    claims = read_claims(folder / "claims.yaml")
-    verdicts = judge(study, claims)
-    mark, metrics = f"results: {chosen.experiment} {chosen.profile}", asked_metrics(study, claims)
-    keep(study, verdicts, metrics, chosen.control, folder / chosen.profile)
-    full = in_full(verdicts) + table(study, metrics, chosen.control)
-    if chosen.control:
-        full += costs(study, chosen.control)
+    claims = read_claims(experiment.claims)
+    contrast = claims.claims[0].primary.contrast
+    factor, control = contrast.factor, chosen.control
+    (experiment.folder / f"{chosen.profile}.svg").write_text(to_svg(headline_figure(study, factor)))
+    verdicts, metrics = judge(study, claims), asked_metrics(study, claims)
+    table = comparison_table(study, factor=factor, metrics=metrics, control=control)
+    keep(experiment, chosen.profile, study, verdicts, table)
+    mark, readme = f"results: {chosen.experiment} {chosen.profile}", experiment.folder / "README.md"
+    full = in_full(verdicts) + in_markdown(table)
+    if control:
+        full += costs(study, factor, control)
     full += cost(study)
-    between(folder / "README.md", mark, full)
+    between(readme, mark, full)
+    if experiment.published:
+        between(readme, "published", published(experiment))
     if f"<!-- {mark} -->" in (ROOT / "README.md").read_text():
-        short = in_short(verdicts) + table(study, ["skill_train"], chosen.control) + cost(study)
-        between(ROOT / "README.md", mark, short)
+        skill = comparison_table(study, factor=factor, metrics=["skill_train"], control=control)
+        between(ROOT / "README.md", mark, in_short(verdicts) + in_markdown(skill) + cost(study))
     between(ROOT / "README.md", "axes", axes())
     between(ROOT / "README.md", "measurements", measurements())
 

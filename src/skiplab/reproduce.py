@@ -1,7 +1,8 @@
 """The experiments that come with skiplab: a question, claims, and profiles that say how much of it is run.
 
-An experiment is a folder of experiments/ with a claims.yaml; its profiles are the studies NAME_PROFILE of the presets
-in conf/experiment/. A profile that was published keeps its tables in experiments/NAME/PROFILE/, with result.json.
+An experiment is a folder of experiments/ with a claims.yaml, and an expected.csv where papers printed values; its
+profiles are the studies NAME_PROFILE of the presets in conf/experiment/. A profile that was published keeps its tables
+in experiments/NAME/PROFILE/, with result.json.
 """
 
 import json
@@ -16,7 +17,9 @@ from rich.text import Text
 
 from skiplab.analysis import terminal
 from skiplab.analysis.claims import read_claims
+from skiplab.analysis.published import Published, against_study, read_published, render_published
 from skiplab.analysis.report import report_command
+from skiplab.analysis.runs import read_study
 from skiplab.analysis.text import printable, unknown_name
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
@@ -32,6 +35,12 @@ class Experiment(NamedTuple):
     @property
     def claims(self) -> Path:
         return self.folder / "claims.yaml"
+
+    @property
+    def published(self) -> list[Published]:
+        """What papers printed; none where the question is of our own."""
+        path = self.folder / "expected.csv"
+        return read_published(path) if path.exists() else []
 
     def result(self, profile: str) -> dict[str, Any] | None:
         """What the last published run said: date, trials, seconds, machine, verdicts; None where there is none."""
@@ -60,7 +69,7 @@ def reproduce(
     train: Callable[[list[str]], None],
     console: Console | None = None,
 ) -> None:
-    """Run all presets of a profile, judge the experiment's claims and write the study's page.
+    """Run all presets of a profile, judge the experiment's claims, write the study's page, and compare with papers.
 
     Raises:
         SkiplabError: where there is no such experiment or profile.
@@ -71,11 +80,16 @@ def reproduce(
     experiment = known[name]
     if profile not in experiment.profiles:
         raise SkiplabError(unknown_name(f"profile of {name}", profile, sorted(experiment.profiles)))
-    read_claims(experiment.claims)  # a claims file that can't be read is told before anything is trained
+    read_claims(experiment.claims)  # what can't be read is told before anything is trained
+    published = experiment.published
     for preset in experiment.profiles[profile]:
         train(["-m", f"experiment={preset}", *overrides])
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
-    report_command(f"{name}_{profile}", Path(runs_dir), experiment.claims, console)
+    study = f"{name}_{profile}"
+    report_command(study, Path(runs_dir), experiment.claims, console)
+    if published:
+        found = against_study(read_study(study, Path(runs_dir)), published, profile)
+        (console or terminal.console()).print(render_published(found))
 
 
 def list_experiments(console: Console | None = None) -> None:

@@ -147,13 +147,6 @@ def headline_metric(study: Study) -> str:
 
 
 def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
-    """The cells in which a metric has any value; all where none has."""
-    values = measured(study, factor, metric)
-    found = cells(study, factor, over=over)
-    return [cell for cell in found if in_cell(study, values, cell)["value"].notna().any()] or found
-
-
-def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
     """The cells in which a metric has a value; all of them where none has."""
     found, values = cells(study, factor, over=over), measured(study, factor, metric)
     values = values[values["value"].notna()]
