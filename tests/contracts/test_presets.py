@@ -1,29 +1,56 @@
-"""Each preset runs two steps, at the first and at the last of its swept values."""
+"""Each preset runs two steps, at the first and at the last of its swept values; of a big one, the first."""
+
+from typing import Any
 
 import pytest
-import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
 from option_files import CONF, options, presets
+from skiplab.reproduce import experiments
 from tiny_trials import compose_config, run_composed
 
 SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32")
+# In place of data that have to be downloaded, and of a GPU.
+STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
+BIG = ("_standard", "_paper")
 
 
-@pytest.mark.parametrize("end", [0, -1])
-@pytest.mark.parametrize("preset", presets())
+def swept(preset: str) -> tuple[dict[str, str], dict[str, Any]]:
+    """The preset's choices, and the values of each factor of its sweep."""
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        whole = compose("train", overrides=[f"experiment={preset}"], return_hydra_config=True)
+    found = OmegaConf.to_container(whole.hydra.sweeper.params or {})
+    values = {name: options(name) if value == "glob(*)" else str(value).split(",") for name, value in found.items()}
+    return dict(whole.hydra.runtime.choices), values
+
+
+def is_big(preset: str) -> bool:
+    return any(part in preset for part in BIG)
+
+
+@pytest.mark.parametrize(("preset", "end"), [(name, end) for name in presets() for end in (0, -1)[: 2 - is_big(name)]])
 def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
-    content = yaml.safe_load((CONF / "experiment" / f"{preset}.yaml").read_text())
-    swept = content.get("hydra", {}).get("sweeper", {}).get("params", {})
-    ends = {name: options(name) if values == "glob(*)" else str(values).split(",") for name, values in swept.items()}
-    chosen = [f"{name}={values[end]}" for name, values in ends.items()]
-    lists = [entry["override /evaluator"] for entry in content.get("defaults", []) if "override /evaluator" in entry]
-    first = lists[0][0] if lists else "denoising_loss"  # the others have tests of their own, and cost minutes here
-    chosen.append(f"evaluator=[{first}]")
-    trial = run_composed(compose_config(f"experiment={preset}", *chosen, *SHORT), tmp_path)
-    assert trial.outcome.status == "done"
-    assert trial.record.read()["step"] == 2
-    assert preset.startswith(content["run"]["study"])
-    assert (tmp_path / "studies" / content["run"]["study"] / "keys.txt").exists()
+    choices, values = swept(preset)
+    chosen = {name: each[end] for name, each in values.items()}
+    chosen |= {axis: stands[choices[axis]] for axis, stands in STAND_INS.items() if choices[axis] in stands}
+    asked = [f"experiment={preset}", *(f"{name}={level}" for name, level in chosen.items()), *SHORT]
+    first = next(iter(compose_config(*asked).config.evaluator))  # the others have tests of their own, and cost minutes
+    asked += [f"evaluator=[{first}]", *(["batch_size=8"] if is_big(preset) else [])]
+    trial = run_composed(compose_config(*asked), tmp_path)
+    assert trial.outcome.status in ("done", "diverged")
+    assert trial.record.read()["step"] <= 2
+    study = trial.composed.config.run.study
+    assert preset.startswith(study)
+    assert (tmp_path / "studies" / study / "keys.txt").exists()
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_every_experiment_has_a_quick_profile_or_says_which_it_has(name: str) -> None:
+    experiment = experiments()[name]
+    assert experiment.profiles
+    readme = (experiment.folder / "README.md").read_text()
+    assert all(f"--profile {profile}`" in readme for profile in experiment.profiles)
 
 
 @pytest.mark.parametrize("preset", presets())

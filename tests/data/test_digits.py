@@ -5,6 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from skiplab.data.digits import Digits
+from skiplab.data.digits_points import DigitsPoints
 from skiplab.errors import SkiplabError
 
 
@@ -40,3 +41,10 @@ def test_split_depends_on_its_seed_alone() -> None:
 def test_refuses_an_empty_part(num_val: int) -> None:
     with pytest.raises(SkiplabError, match=f"num_val={num_val} is invalid; valid: 1 to 1796"):
         Digits(num_val=num_val, split_seed=0)
+
+
+def test_points_are_the_images_in_rows():
+    images, points = Digits(num_val=360, split_seed=0), DigitsPoints(num_val=360, split_seed=0)
+    assert points.val.shape == (64,)
+    assert torch.equal(points.train.stored, images.train.stored.flatten(1))
+    assert torch.equal(points.val.labels, images.val.labels)

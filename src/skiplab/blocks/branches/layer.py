@@ -1,0 +1,45 @@
+from typing import ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skiplab.blocks.branch import Branch
+from skiplab.blocks.channel_linear import ChannelLinear
+from skiplab.blocks.modulation import Modulation
+from skiplab.blocks.recipe import Ports
+
+
+class Layer(Branch):
+    """One linear map at each position, f(x) = W act(norm(x)); conditioning scales and shifts the norm.
+
+    A plain stack of these is the multi-layer perceptron of textbooks, a block one layer of it.
+
+    Source: the networks of Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3; the
+        modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Differs from the source: norm and activation are axes of their own.
+
+    Raises:
+        SkiplabError: where the block changes width or resolution.
+    """
+
+    position_dims: ClassVar[tuple[int, ...]] = (0, 1, 2)
+
+    def __init__(self, ports: Ports) -> None:
+        super().__init__(ports)
+        width = self.require_constant_width()
+        self.norm = ports.norm(width)
+        self.modulation = Modulation(width, ports.cond_width, ports.activation()) if ports.cond_width else None
+        self.activation = ports.activation()
+        self.linear = ChannelLinear(width, width)
+
+    @property
+    def last(self) -> nn.Module:
+        return self.linear
+
+    def forward(
+        self, x: Float[Tensor, "batch width *positions"], cond: Float[Tensor, "batch cond"] | None
+    ) -> Float[Tensor, "batch width *positions"]:
+        hidden = self.norm(x)
+        if self.modulation is not None:
+            hidden = self.modulation(hidden, cond)
+        return self.linear(self.activation(hidden))
