@@ -117,6 +117,20 @@ def test_one_arm_gets_its_means(runs, capsys):
     assert "only one arm, plain" in shown(capsys, "s", runs.folder)
 
 
+def test_where_one_of_two_arms_is_alone_its_mean_is_shown(runs, capsys):
+    for depth, arms in ((4, ("plain",)), (8, ("plain", "identity")), (16, ("identity",))):
+        for arm in arms:
+            for seed in range(3):
+                summary = {"skill_train": 0.5 + depth / 100}
+                runs.trial(seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary)
+    table = comparison_table(read_study("s", runs.folder)).set_index("depth")
+    assert table["control_mean"].tolist() == pytest.approx([0.54, 0.58, np.nan], nan_ok=True)
+    assert table["treatment_mean"].tolist() == pytest.approx([np.nan, 0.58, 0.66], nan_ok=True)
+    assert table["n"].tolist() == [0, 3, 0]
+    assert table["notes"].tolist()[::2] == ["no trials of identity", "no trials of plain"]
+    assert "0.540" in shown(capsys, "s", runs.folder)
+
+
 def test_files_hold_full_precision(fill, capsys):
     runs = fill(effect=0.1)
     shown(capsys, "s", runs.folder)

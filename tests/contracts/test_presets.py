@@ -1,5 +1,6 @@
 """Each preset runs two steps, at the first and at the last of its swept values; of a big one, the first."""
 
+import re
 from typing import Any
 
 import pytest
@@ -21,8 +22,16 @@ def swept(preset: str) -> tuple[dict[str, str], dict[str, Any]]:
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         whole = compose("train", overrides=[f"experiment={preset}"], return_hydra_config=True)
     found = OmegaConf.to_container(whole.hydra.sweeper.params or {})
-    values = {name: options(name) if value == "glob(*)" else str(value).split(",") for name, value in found.items()}
-    return dict(whole.hydra.runtime.choices), values
+    return dict(whole.hydra.runtime.choices), {name: levels(name, str(value)) for name, value in found.items()}
+
+
+def levels(name: str, value: str) -> list[str]:
+    """The values of a factor, as the sweep's grammar lists them."""
+    if value == "glob(*)":
+        return options(name)
+    if numbers := re.fullmatch(r"range\((\d+),(\d+)\)", value):
+        return [str(number) for number in range(*map(int, numbers.groups()))]
+    return value.split(",")
 
 
 def is_big(preset: str) -> bool:

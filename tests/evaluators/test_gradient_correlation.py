@@ -106,9 +106,3 @@ def test_without_a_gradient_there_is_no_correlation() -> None:
 def test_wrong_settings_are_refused(changed, message) -> None:
     with pytest.raises(SkiplabError, match=message):
         GradientCorrelation(**(SETTINGS | changed))
-
-
-def test_too_few_inputs_are_refused() -> None:
-    evaluator = GradientCorrelation(**(SETTINGS | {"num_inputs": 21}))
-    with pytest.raises(SkiplabError, match=r"num_inputs=21 is more .* valid: 2 to 20"):
-        evaluator.check(CrossEntropy(10, label_smoothing=0.0), DATA["points"], "gradient_correlation")

@@ -47,7 +47,7 @@ def comparison_table(
 ) -> pd.DataFrame:
     """A row for each metric, cell and arm other than the control.
 
-    control_mean, treatment_mean: over all seeds with a value; geometric for a log metric.
+    control_mean, treatment_mean: over all seeds with a value, of the other arm or not; geometric for a log metric.
     effect, low, high: treatment minus control with its 95% paired-t interval; for a log metric their ratio,
         as `effect_kind` says. Missing where an arm has failed, or where it would rest on survivors.
     welch_low, welch_high: the same interval without pairing.  correlation: between the arms, over seeds.
@@ -137,18 +137,20 @@ def _against(study: Study, factor: str, control: str, treatment: str, name: str,
     paired = compare(study, contrast, cell)
     metric = study.metrics[name]
     present = _present(study, factor, cell)
-    if treatment not in present.diverged:
+    only_control = set(present.diverged) == {control} and set(with_arms(study, factor)["arm"]) == {control, treatment}
+    if treatment not in present.diverged and not only_control:
         return None
+    own = {arm: measured_of(study, factor, name, cell, arm)["value"] for arm in (control, treatment)}
     asked = (study, factor, (control, treatment), cell, FAILED_BELOW)
     failed = failed_arms(*asked)
     return {
         **_head(name, metric, cell, control, treatment),
         "n": int(paired.advantage.count()),
-        "control_mean": _mean(metric, paired.control),
-        "treatment_mean": _mean(metric, paired.treatment),
+        "control_mean": _mean(metric, own[control]),
+        "treatment_mean": _mean(metric, own[treatment]),
         **_effect(paired, metric, sized=not failed and not paired.on_survivors),
         "control_diverged": present.diverged.get(control, 0),
-        "treatment_diverged": present.diverged[treatment],
+        "treatment_diverged": present.diverged.get(treatment, 0),
         "control_failed": control in failed,
         "treatment_failed": treatment in failed,
         **present.baselines,

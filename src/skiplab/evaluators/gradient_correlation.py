@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.charts import Chart
-from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
@@ -35,7 +34,7 @@ class GradientCorrelation(Evaluator):
         is over weights. Batch norm takes the mean and variance over the same inputs, held fixed while differentiating.
 
     Args:
-        num_inputs: x_i, from 2.
+        num_inputs: x_i, from 2, at most as many as there are validation images.
         num_read_outs: random sums r, from 1.
         time: noise level of a denoiser's inputs, as a share of the schedule's times from clean to noisy, from 0 to 1.
 
@@ -85,34 +84,21 @@ class GradientCorrelation(Evaluator):
                 raise SkiplabError(f"evaluator.gradient_correlation.{name}={value} is invalid; valid: {valid}")
         self.num_inputs, self.num_read_outs, self.time = num_inputs, num_read_outs, time
 
-    def check(self, objective: Objective, data: Dataset, name: str) -> None:
-        """Refuse, before training, data with too few validation inputs.
-
-        Raises:
-            SkiplabError: where there aren't num_inputs.
-        """
-        super().check(objective, data, name)
-        if self.num_inputs > len(data.val):
-            raise SkiplabError(
-                f"evaluator.{name}.num_inputs={self.num_inputs} is more than the data have for validation; valid: 2 to "
-                f"{len(data.val)}"
-            )
-
     def evaluate(self, trained: Trained) -> Result:
         inputs, labels = trained.data.val.first(self.num_inputs)
-        noise = self._drawn("noise", (self.num_inputs, *inputs.shape[1:]), inputs.device)
+        noise = self._drawn("noise", inputs.shape, inputs.device)
         objective, further = trained.objective, ()
         if isinstance(objective, Denoising):
             schedule = objective.noise_schedule
             time = schedule.time_min + self.time * (schedule.time_max - schedule.time_min)
-            times = torch.full((self.num_inputs,), time, device=inputs.device)
+            times = torch.full((len(inputs),), time, device=inputs.device)
             inputs, further = objective.noised(inputs, noise, times, labels).x_t, (times, labels)
         return Result(
             {
                 "gradient_correlation": self._correlation(trained, inputs, further),
                 "gradient_correlation_noise": self._correlation(trained, noise, further),
             },
-            details={"num_inputs": self.num_inputs},
+            details={"num_inputs": len(inputs)},
         )
 
     def _correlation(self, trained: Trained, inputs: Tensor, further: tuple[Tensor, ...]) -> float:
