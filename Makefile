@@ -1,13 +1,19 @@
 # make demo   set up, train 36 networks on real images, print three verdicts
 # make test   set up, run the test suite
+# make reproduce-quick   set up, run the quick profile of every experiment
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-all lint lock clean
+.PHONY: demo reproduce-quick test test-all lint lock clean
 
 demo: $(STAMP)
 	$(BIN)/skiplab reproduce residual_in_diffusion --profile quick
+
+reproduce-quick: $(STAMP)
+	@for preset in conf/experiment/*_quick.yaml; do \
+		$(BIN)/skiplab reproduce "$$(basename "$$preset" _quick.yaml)" --profile quick || exit 1; \
+	done
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2

@@ -1,6 +1,7 @@
 """The command line's own words."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_words_that_mean_nothing_are_refused(arguments: list[str], capsys) -> No
 
 def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> None:
     trained, reported = [], []
-    monkeypatch.setattr(reproduce, "report_command", lambda *given: reported.append(given))
+    monkeypatch.setattr(reproduce, "report_command", lambda *given: reported.append(given) or [])
     reproduce.reproduce("six_claims", "digits", ["run.runs_dir=/data"], trained.append)
     swept = [["-m", f"experiment=six_claims_digits{rest}"] for rest in ("", "_frozen")]
     assert trained == [[*words, "run.runs_dir=/data"] for words in swept]
@@ -50,7 +51,22 @@ def test_reproduce_lists_every_experiment_with_its_last_verdicts(capsys) -> None
         assert experiment.name in text
         for profile in experiment.profiles:
             result = experiment.result(profile)
-            assert f"{profile}: not run" in text if result is None else result["date"] in text
+            assert f"{profile}: {experiment.words(profile)}"[:60] in text
+            assert experiment.words(profile)
+            assert "not run" in text if result is None else result["date"] in text
+
+
+def test_verdicts_that_are_not_as_published_are_named() -> None:
+    verdicts = [
+        SimpleNamespace(claim=SimpleNamespace(name=name), word=word, cells=(1,), num_supported=1, marks=(), evidence=())
+        for name, word in (("a", "supported"), ("b", "contradicted"), ("c", "inconclusive"))
+    ]
+    result = {"date": "2026-01-02", "verdicts": {"a": "supported in 1 of 1 cells", "b": "inconclusive"}}
+    assert str(reproduce._as_published(verdicts, result)).splitlines() == [
+        "1 of 3 verdicts as published on 2026-01-02",
+        "  b was: inconclusive",
+        "  c was: not judged",
+    ]
 
 
 def test_a_published_result_says_what_its_readme_says() -> None:

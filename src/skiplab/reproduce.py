@@ -7,6 +7,7 @@ in experiments/NAME/PROFILE/, with result.json.
 
 import json
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from skiplab.analysis.published import Published, against_study, read_published,
 from skiplab.analysis.report import report_command
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.text import printable, unknown_name
+from skiplab.analysis.verdict_text import headline
+from skiplab.analysis.verdicts import Verdict
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 
@@ -41,6 +44,12 @@ class Experiment(NamedTuple):
         """What papers printed; none where the question is of our own."""
         path = self.folder / "expected.csv"
         return read_published(path) if path.exists() else []
+
+    def words(self, profile: str) -> str:
+        """What a profile is, as the comment at the top of its first preset says behind its name."""
+        lines = (project_dir("conf") / "experiment" / f"{self.profiles[profile][0]}.yaml").read_text().splitlines()
+        comment = takewhile(lambda line: line.startswith("#"), lines[1:])
+        return " ".join(line.removeprefix("#").strip() for line in comment).partition(": ")[2]
 
     def result(self, profile: str) -> dict[str, Any] | None:
         """What the last published run said: date, trials, seconds, machine, verdicts; None where there is none."""
@@ -71,6 +80,8 @@ def reproduce(
 ) -> None:
     """Run all presets of a profile, judge the experiment's claims, write the study's page, and compare with papers.
 
+    Where the profile was published, says which verdicts differ from those.
+
     Raises:
         SkiplabError: where there is no such experiment or profile.
     """
@@ -86,10 +97,22 @@ def reproduce(
         train(["-m", f"experiment={preset}", *overrides])
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     study = f"{name}_{profile}"
-    report_command(study, Path(runs_dir), experiment.claims, console)
+    console = console or terminal.console()
+    verdicts = report_command(study, Path(runs_dir), experiment.claims, console)
     if published:
         found = against_study(read_study(study, Path(runs_dir)), published, profile)
-        (console or terminal.console()).print(render_published(found))
+        console.print(render_published(found))
+    if result := experiment.result(profile):
+        console.print(_as_published(verdicts, result))
+
+
+def _as_published(verdicts: Sequence[Verdict], result: dict[str, Any]) -> Text:
+    """How many verdicts are as published, and what the others were."""
+    published = result["verdicts"]
+    others = [verdict.claim.name for verdict in verdicts if headline(verdict) != published.get(verdict.claim.name)]
+    lines = [f"{len(verdicts) - len(others)} of {len(verdicts)} verdicts as published on {result['date']}"]
+    lines += [f"  {name} was: {published.get(name, 'not judged')}" for name in others]
+    return Text(printable("\n".join(lines)))
 
 
 def list_experiments(console: Console | None = None) -> None:
@@ -100,11 +123,12 @@ def list_experiments(console: Console | None = None) -> None:
         console.print(_indented(read_claims(experiment.claims).question))
         for profile in sorted(experiment.profiles):
             result = experiment.result(profile)
+            console.print(_indented(f"{profile}: {experiment.words(profile)}"))
             if result is None:
-                console.print(_indented(f"{profile}: not run"))
+                console.print(_indented("not run", 4), style="dim")
                 continue
             cost = f"{result['trials']} trials, {result['seconds']:.0f} s on one thread each"
-            console.print(_indented(f"{profile}: {cost}, {result['date']}, {', '.join(result['hardware'])}"))
+            console.print(_indented(f"{cost}, {result['date']}, {', '.join(result['hardware'])}", 4), style="dim")
             for claim, words in result["verdicts"].items():
                 console.print(_indented(f"{claim}: {words}", 4), style="dim")
         console.print()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hydra_plugins import skiplab_sweeper
+from option_files import presets
 from skiplab.cli import main
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.sweeps import rounds
@@ -226,9 +227,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_trained(planted, tmp_
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones(capsys) -> None:
-    assert f"unknown preset 'nothing'; valid: digits_classes, every_connection_quick, points, {PRESET}" in refused(
-        capsys, main, ["tune", "nothing"]
-    )
+    assert f"unknown preset 'nothing'; valid: {', '.join(presets())}" in refused(capsys, main, ["tune", "nothing"])
 
 
 def test_a_study_takes_over_what_was_chosen_and_keeps_the_file(searched, planted, launched) -> None:

@@ -26,8 +26,11 @@ from skiplab.analysis.verdicts import Verdict, judge
 
 def report_command(
     study_name: str, runs_dir: Path, claims_path: Path | None = None, console: Console | None = None
-) -> None:
+) -> list[Verdict]:
     """Print a study's verdicts and write them to verdicts.csv, if there are claims, and write its page.
+
+    Returns:
+        The verdicts.
 
     Raises:
         SkiplabError: where the study or the claims file can't be read.
@@ -35,8 +38,8 @@ def report_command(
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
     claims = read_claims(claims_path) if claims_path else None
+    verdicts = judge(study, claims) if claims else []
     if claims:
-        verdicts = judge(study, claims)
         console.print(render_verdicts(verdicts))
         written = write_verdicts(verdicts, study.folder)
         console.print(f"written: {printable(written)}", markup=False, highlight=False, soft_wrap=True)
@@ -45,6 +48,7 @@ def report_command(
         found = f"not read: {printable(problem.where)}: {printable(problem.reason)}"
         console.print(found, markup=False, highlight=False, soft_wrap=True)
     console.print(f"written: {printable(page)}", markup=False, highlight=False, soft_wrap=True)
+    return verdicts
 
 
 def write_report(study: Study, claims: Claims | None = None) -> Path:
