@@ -5,7 +5,7 @@
 The figure goes to experiments/NAME/PROFILE.svg, and to experiments/NAME/PROFILE/ what stands behind it: every trial,
 the comparison table and the verdicts as CSV, and result.json with the cost, machine, versions and date. Verdicts and
 tables go between the `results` marks of experiments/NAME/README.md and, in short, of README.md where it has them; the
-options on disk go between the `axes` and the `measurements` marks of README.md.
+options on disk go between the `axes` and the `measurements` marks of README.md, all experiments between `experiments`.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from hydra.utils import get_object
 from rich.console import Console
 
 from skiplab.analysis.claims import read_claims
-from skiplab.analysis.figures import headline_figure
+from skiplab.analysis.figures import outcome
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.published import against_study, here_text
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.tables import asked_metrics, comparison_table
-from skiplab.analysis.text import markdown
+from skiplab.analysis.text import level_text, markdown
 from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
@@ -70,6 +70,23 @@ def measurements() -> str:
             rows.append(f"| `{path.stem}` | {_first_sentence(get_object(target))} |")
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
+
+
+def experiments_table() -> str:
+    """A row per experiment: its question, of each claim the first words of its verdict, and profiles not run."""
+    rows = ["| experiment | asks | says | not run |", "| --- | --- | --- | --- |"]
+    for name, experiment in experiments().items():
+        results = {profile: experiment.result(profile) for profile in sorted(experiment.profiles)}
+        said = [f"*{profile}*: {_said(result['verdicts'])}" for profile, result in results.items() if result]
+        missing = ", ".join(profile for profile, result in results.items() if not result)
+        question = read_claims(experiment.claims).question
+        rows.append(f"| [{name}](experiments/{name}/README.md) | {question} | {'<br>'.join(said)} | {missing} |")
+    return "\n".join(rows) + "\n"
+
+
+def _said(verdicts: dict[str, str]) -> str:
+    words = {claim: re.split(r" in |, | [(]|;", verdict)[0] for claim, verdict in verdicts.items()}
+    return "; ".join(f"{claim.replace('_', ' ')} **{word}**" for claim, word in words.items())
 
 
 def _first_sentence(documented: type) -> str:
@@ -148,13 +165,19 @@ def published(experiment: Experiment) -> str:
 
 
 def costs(study: Study, factor: str, control: str) -> str:
-    """What each arm costs over the control, a row each."""
-    frame = parity_table(study, factor).set_index("arm")
+    """What each arm costs over the control in each cell, a row each."""
+    frame = parity_table(study, factor)
     names = ["num_parameters", "flops_per_sample", "activation_bytes_per_sample"]
-    rows = [f"| arm | {' | '.join(COSTS[name] for name in names)} |", f"| --- |{' --- |' * len(names)}"]
-    for arm, own in frame.iterrows():
-        ratios = [f"{own[name] / frame.at[control, name]:.3g}" for name in names]
-        rows.append(f"| {arm} | {' | '.join(ratios)} |")
+    texts = [name for name in frame.columns if name not in COSTS]
+    rows = [
+        f"| {' | '.join([*texts, *(COSTS[name] for name in names)])} |",
+        f"| {' | '.join(['---'] * len(texts + names))} |",
+    ]
+    for _, own in frame.groupby(texts[:-1]) if texts[:-1] else [((), frame)]:
+        base = own[own["arm"] == control].iloc[0]
+        for row in own.to_dict("records"):
+            ratios = [f"{row[name] / base[name]:.3g}" for name in names]
+            rows.append(f"| {' | '.join([*(level_text(row[name]) for name in texts), *ratios])} |")
     return f"cost over {control}'s\n\n" + "\n".join(rows) + "\n\n"
 
 
@@ -170,8 +193,8 @@ def main() -> None:
     claims = read_claims(experiment.claims)
     contrast = claims.claims[0].primary.contrast
     factor, control = contrast.factor, chosen.control
-    (experiment.folder / f"{chosen.profile}.svg").write_text(to_svg(headline_figure(study, factor)))
     verdicts, metrics = judge(study, claims), asked_metrics(study, claims)
+    (experiment.folder / f"{chosen.profile}.svg").write_text(to_svg(outcome(study, metrics[0], factor)))
     table = comparison_table(study, factor=factor, metrics=metrics, control=control)
     keep(experiment, chosen.profile, study, verdicts, table)
     mark, readme = f"results: {chosen.experiment} {chosen.profile}", experiment.folder / "README.md"
@@ -187,6 +210,7 @@ def main() -> None:
         between(ROOT / "README.md", mark, in_short(verdicts) + in_markdown(skill) + cost(study))
     between(ROOT / "README.md", "axes", axes())
     between(ROOT / "README.md", "measurements", measurements())
+    between(ROOT / "README.md", "experiments", experiments_table())
 
 
 if __name__ == "__main__":

@@ -203,3 +203,9 @@ def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
         ".250", ".25"
     )
     assert "predictor" not in captions["loss_area"]
+
+
+def test_objectives_are_compared_by_what_claims_ask_for_alone(fill, claims_file):
+    text = CLAIMS.replace("factor: connection", "factor: parametrisation").replace("skill_train", "frechet")
+    study = read_study("s", fill().folder)
+    assert asked_metrics(study, read_claims(claims_file(text))) == ["frechet"]

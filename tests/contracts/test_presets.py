@@ -45,7 +45,9 @@ def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
     chosen |= {axis: stands[choices[axis]] for axis, stands in STAND_INS.items() if choices[axis] in stands}
     asked = [f"experiment={preset}", *(f"{name}={level}" for name, level in chosen.items()), *SHORT]
     first = next(iter(compose_config(*asked).config.evaluator))  # the others have tests of their own, and cost minutes
-    asked += [f"evaluator=[{first}]", *(["batch_size=8"] if is_big(preset) else [])]
+    asked.append(f"evaluator=[{first}]")
+    if chosen.get("data") == "shapes":
+        asked += ["batch_size=8", "data.size=32", "data.num_train=64", "data.num_val=32"]
     trial = run_composed(compose_config(*asked), tmp_path)
     assert trial.outcome.status in ("done", "diverged")
     assert trial.record.read()["step"] <= 2

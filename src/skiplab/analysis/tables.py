@@ -36,6 +36,7 @@ DEFAULT_METRICS = (
     "refining_share",
 )
 BASELINES = ("loss_zero", "loss_affine")
+OBJECTIVES = ("objective", "parametrisation", "loss_weighting", "noise_schedule")  # axes that decide what a loss means
 
 
 def comparison_table(
@@ -85,9 +86,13 @@ def comparison_table(
 
 
 def asked_metrics(study: Study, claims: Claims) -> list[str]:
-    """Skill and loss, then what the claims ask for, of what was measured."""
-    names = dict.fromkeys(["skill_train", "loss_val", *claims.metrics])
-    return [name for name in names if name in study.metrics]
+    """Skill and loss, then what the claims ask for, of what was measured.
+
+    Where the claims compare objectives, skill and loss are in units of their own in each arm: claims' metrics alone.
+    """
+    factor = claims.claims[0].primary.contrast.factor
+    always = [] if factor.partition(".")[0] in OBJECTIVES else ["skill_train", "loss_val"]
+    return [name for name in dict.fromkeys([*always, *claims.metrics]) if name in study.metrics]
 
 
 def table_command(
