@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pointwise import Pointwise
 from torch import nn
 
 from objectives_by_name import denoising
@@ -67,17 +68,6 @@ def test_equals_a_loop_over_pairs_with_batch_norm_over_the_inputs(made, connecti
     assert found["gradient_correlation"] == pytest.approx(slow(settled, inputs, read_outs), rel=1e-4)
     assert found["gradient_correlation_noise"] != found["gradient_correlation"]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-class Pointwise(nn.Module):
-    """An output that is a function of each input by itself."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor, level: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        return self.function(x)
 
 
 def test_gradients_of_a_linear_denoiser_are_alike_everywhere(made) -> None:

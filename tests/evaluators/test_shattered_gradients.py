@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawn
+from pointwise import Pointwise
 from torch import nn
 
 from objectives_by_name import denoising
@@ -22,17 +23,6 @@ from tiny_trials import network
 
 SETTINGS = {"num_segments": 3, "num_points": 9, "lag": 0.25, "time": 0.4}
 LINES = {"trained": "gradient_autocorrelation", "untrained": "gradient_autocorrelation_untrained"}
-
-
-class Pointwise(nn.Module):
-    """An output that is a function of each input by itself."""
-
-    def __init__(self, function) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: torch.Tensor, level: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        return self.function(x)
 
 
 @pytest.fixture
