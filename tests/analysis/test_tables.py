@@ -207,5 +207,5 @@ def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
 
 def test_objectives_are_compared_by_what_claims_ask_for_alone(fill, claims_file):
     text = CLAIMS.replace("factor: connection", "factor: parametrisation").replace("skill_train", "frechet")
-    study = read_study("s", fill().folder)
+    study = read_study("s", fill(effect=0.1).folder)
     assert asked_metrics(study, read_claims(claims_file(text))) == ["frechet"]

@@ -1,4 +1,4 @@
-"""Each preset runs two steps, at the first and at the last of its swept values; of a big one, the first."""
+"""Each preset runs two steps, at the first and at the last of its swept values; a big one builds its networks."""
 
 import re
 from typing import Any
@@ -8,13 +8,16 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from option_files import CONF, options, presets
+from skiplab.data.digits import Digits
+from skiplab.data.shapes import Shapes
 from skiplab.reproduce import experiments
-from tiny_trials import compose_config, run_composed
+from tiny_trials import compose_config, network, run_composed
 
 SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32")
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
 BIG = ("_standard", "_paper")
+BUNDLED = {"num_val": 360, "split_seed": 0}
 
 
 def swept(preset: str) -> tuple[dict[str, str], dict[str, Any]]:
@@ -38,22 +41,34 @@ def is_big(preset: str) -> bool:
     return any(part in preset for part in BIG)
 
 
-@pytest.mark.parametrize(("preset", "end"), [(name, end) for name in presets() for end in (0, -1)[: 2 - is_big(name)]])
-def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
+def asked(preset: str, end: int) -> list[str]:
+    """The preset at one end of its sweep, on data and a device that are there."""
     choices, values = swept(preset)
     chosen = {name: each[end] for name, each in values.items()}
     chosen |= {axis: stands[choices[axis]] for axis, stands in STAND_INS.items() if choices[axis] in stands}
-    asked = [f"experiment={preset}", *(f"{name}={level}" for name, level in chosen.items()), *SHORT]
-    first = next(iter(compose_config(*asked).config.evaluator))  # the others have tests of their own, and cost minutes
-    asked.append(f"evaluator=[{first}]")
-    if chosen.get("data") == "shapes":
-        asked += ["batch_size=8", "data.size=32", "data.num_train=64", "data.num_val=32"]
-    trial = run_composed(compose_config(*asked), tmp_path)
+    return [f"experiment={preset}", *(f"{name}={level}" for name, level in chosen.items()), *SHORT]
+
+
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize("preset", [preset for preset in presets() if not is_big(preset)])
+def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
+    words = asked(preset, end)
+    first = next(iter(compose_config(*words).config.evaluator))  # the others have tests of their own, and cost minutes
+    trial = run_composed(compose_config(*words, f"evaluator=[{first}]"), tmp_path)
     assert trial.outcome.status in ("done", "diverged")
     assert trial.record.read()["step"] <= 2
     study = trial.composed.config.run.study
     assert preset.startswith(study)
     assert (tmp_path / "studies" / study / "keys.txt").exists()
+
+
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize("preset", [preset for preset in presets() if is_big(preset)])
+def test_a_big_one_builds_its_network(preset: str, end: int) -> None:
+    config = compose_config(*asked(preset, end)).config
+    data = Shapes(size=32, num_train=8, num_val=4, seed=0) if "Shapes" in config.data._target_ else Digits(**BUNDLED)
+    assert sum(parameter.numel() for parameter in network(config, data).parameters())
+    assert preset.startswith(config.run.study)
 
 
 @pytest.mark.parametrize("name", experiments())

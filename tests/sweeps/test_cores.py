@@ -182,6 +182,7 @@ def long_trials(environment, tmp_path_factory):
     return trials
 
 
+@pytest.mark.slow
 def test_a_lost_worker_is_replaced(environment, tmp_path, long_trials) -> None:
     sweep = start(environment, tmp_path, *long_trials.grid)
     wait_until(lambda: list(tmp_path.glob("*/checkpoints/*.ckpt")))

@@ -49,6 +49,7 @@ def finished(runs_dir: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_the_sweep_goes_on_when_there_is_room(small_disk, tmp_path) -> None:
     runs_dir = small_disk / "runs"
     status, said = sweep(runs_dir, "skiplab_cores")
