@@ -1,11 +1,12 @@
 # make demo   set up, train 36 networks on real images, print three verdicts
 # make test   set up, run the test suite
+# make bench  set up, measure what things cost; twenty minutes, in which nothing else should run
 # make reproduce-quick   set up, run the quick profile of every experiment
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo reproduce-quick test test-all lint lock clean
+.PHONY: bench demo reproduce-quick test test-all lint lock clean
 
 demo: $(STAMP)
 	$(BIN)/skiplab reproduce residual_in_diffusion --profile quick
@@ -15,8 +16,11 @@ reproduce-quick: $(STAMP)
 		$(BIN)/skiplab reproduce "$$(basename "$$preset" _quick.yaml)" --profile quick || exit 1; \
 	done
 
+bench: $(STAMP)
+	$(BIN)/python benchmarks/bench.py
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m ''

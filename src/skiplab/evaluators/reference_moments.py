@@ -31,6 +31,14 @@ class ReferenceMoments(NamedTuple):
     total: Float[Tensor, " feature"]
     outer: Float[Tensor, "feature feature"]
 
+    @property
+    def mean(self) -> Float[Tensor, " feature"]:
+        return self.total / self.count
+
+    @property
+    def covariance(self) -> Float[Tensor, "feature feature"]:
+        return (self.outer - torch.outer(self.total, self.mean)) / (self.count - 1)
+
 
 def reference_moments(trained: Trained) -> ReferenceMoments:
     """Of all training images, from the cache where it has a sound entry; kept there where it can be written to."""

@@ -41,7 +41,10 @@ def make_wandb_logger(
         config={"axis": choices, **factors},
         dir=folder,
         mode=mode,
-        settings=wandb.Settings(silent=True, console="off", x_disable_stats=True, disable_git=True),
+        # reading the requirements of every installed package takes longer than the rest; the record has the versions
+        settings=wandb.Settings(
+            silent=True, console="off", x_disable_stats=True, disable_git=True, x_save_requirements=False
+        ),
     )
     return WandbLogger(experiment=run)
 

@@ -1,0 +1,133 @@
+"""What gradient norms of every layer cost a step: the instrument, one `self.log` a parameter, `wandb.watch`.
+
+    python benchmarks/gradient_norms.py ROUNDS
+
+All at every step, on the U-Net of a digits trial with a Weights & Biases run offline, on one thread; what each adds to
+the same training without it, in processor time of this process, in turns.
+"""
+
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import pytorch_lightning as pl
+import torch
+import wandb
+from hydra import compose, initialize_config_dir
+from pytorch_lightning.loggers import WandbLogger
+
+from skiplab.instruments.instrument import Instrument
+from skiplab.instruments.observer import Observer
+from skiplab.layers import places
+from skiplab.paths import project_dir
+from skiplab.training.build import Parts, build, maker
+from skiplab.training.module import AblationModule
+from skiplab.training.quiet import quiet
+
+NUM_STEPS = 60
+TARGET = 1.5  # times as cheap
+
+
+class Nowhere:
+    """A table whose rows are formatted and dropped."""
+
+    def append(self, rows) -> None:
+        "".join(",".join(map(str, row)) for row in rows)
+
+
+class PerParameter(pl.Callback):
+    """One `self.log` for each parameter's norm, at each step."""
+
+    def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
+        for name, parameter in module.named_parameters():
+            if parameter.grad is not None:
+                module.log(f"gradient/{name}", parameter.grad.norm())
+
+
+@contextmanager
+def watched(parts: Parts, logger: WandbLogger):
+    logger.experiment.watch(parts.model, log="gradients", log_freq=1)
+    try:
+        yield
+    finally:
+        logger.experiment.unwatch(parts.model)
+
+
+def seconds(
+    callbacks: Callable[[Parts], list[pl.Callback]], around: Callable[[Parts, WandbLogger], AbstractContextManager]
+) -> float:
+    """Processor seconds of a short training."""
+    with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
+        config = compose("train", ["depth=8", "batch_size=64", "instrument=[]", "evaluator=[]"])
+    parts = build(config)
+    made = {name: maker(config[name]) for name in ("optimizer", "scheduler")}
+    task = {"augmentation": maker(config.augmentation)(), "batch_size": config.batch_size, "seed": 0}
+    module = AblationModule(parts.model, parts.objective, parts.data.train, **task, **made)
+    with tempfile.TemporaryDirectory() as folder:
+        logger = WandbLogger(save_dir=folder, offline=True, project="bench")
+        trainer = pl.Trainer(
+            max_steps=NUM_STEPS,
+            logger=logger,
+            log_every_n_steps=1,
+            callbacks=callbacks(parts),
+            accelerator="cpu",
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        with around(parts, logger):
+            started = time.process_time()
+            trainer.fit(module)
+            taken = time.process_time() - started
+        wandb.finish()
+    return taken
+
+
+def observer(parts: Parts) -> list[pl.Callback]:
+    with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
+        config = compose("train", ["instrument=[gradient_flow]", "instrument.gradient_flow.every_n_steps=1"])
+    instrument: Instrument = maker(config.instrument.gradient_flow)()
+    network = places(parts.model, *parts.objective.example(parts.data.train.shape))
+    return [Observer([instrument], network=network, table=Nowhere())]
+
+
+WAYS = {
+    "without": partial(seconds, lambda parts: [], lambda *_: nullcontext()),
+    "instrument": partial(seconds, observer, lambda *_: nullcontext()),
+    "self.log": partial(seconds, lambda parts: [PerParameter()], lambda *_: nullcontext()),
+    "wandb.watch": partial(seconds, lambda parts: [], watched),
+}
+
+
+def main(rounds: int) -> None:
+    quiet()
+    torch.set_num_threads(1)
+    taken: dict[str, list[float]] = {name: [] for name in WAYS}
+    for _ in range(rounds + 1):  # the first round pays for imports
+        for name, way in WAYS.items():
+            taken[name].append(way())
+    added = {
+        name: [1000 * (a - b) / NUM_STEPS for a, b in zip(taken[name][1:], taken["without"][1:], strict=True)]
+        for name in WAYS
+    }
+    step = 1000 * statistics.median(taken["without"][1:]) / NUM_STEPS
+    print(f"{platform.machine()}, torch {torch.__version__}, wandb {wandb.__version__}; {rounds} rounds")
+    print(f"a step without takes {step:.1f} ms")
+    own, missed = statistics.median(added["instrument"]), []
+    print(f"instrument adds {own:.2f} ms a step ({min(added['instrument']):.2f} to {max(added['instrument']):.2f})")
+    for name in ("self.log", "wandb.watch"):
+        other = statistics.median(added[name])
+        print(f"{name} adds {other:.2f} ms ({min(added[name]):.2f} to {max(added[name]):.2f})")
+        print(f"    {other / own:.2f} times the instrument, target {TARGET}")
+        missed += [name] if other / own < TARGET else []
+    if missed:
+        sys.exit(f"less than {TARGET} times as cheap as {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

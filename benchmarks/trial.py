@@ -1,0 +1,61 @@
+"""What a trial takes beside its steps, and what its evaluation takes, in a running process.
+
+    python benchmarks/trial.py ROUNDS
+
+Beside the steps: to compose, build, open and close an offline Weights & Biases run, and write the record, with one step
+and no evaluator. The evaluation: that of a trial of the demo (depth 8), at its size there, against the whole trial.
+Wall time, as these wait for files and for the run's own process.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from skiplab.paths import project_dir
+from skiplab.sweeps.job import Job
+from skiplab.training.quiet import quiet
+from skiplab.training.trial import run_trial, warm
+
+AROUND = 0.5  # seconds
+EVALUATION = 0.2  # of the trial
+DEMO = ("experiment=residual_in_diffusion_quick", "depth=8")
+
+
+def seconds(seed: int, *overrides: str) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
+            own = (f"seed={seed}", f"run.runs_dir={Path(folder) / 'runs'}")
+            job = Job.composed(compose("train", [*overrides, *own], return_hydra_config=True))
+        if seed == 0:
+            warm(job.config)
+        run_trial(job.config, job.choices, progress=False)
+        return time.monotonic() - started
+
+
+def main(rounds: int) -> None:
+    quiet()
+    torch.set_num_threads(1)
+    around, demo, without = [], [], []
+    for seed in range(rounds + 1):
+        around.append(seconds(seed, "trainer.max_steps=1", "evaluator=[]"))
+        demo.append(seconds(seed, *DEMO))
+        without.append(seconds(seed, *DEMO, "evaluator=[]"))
+    shares = [(whole - less) / whole for whole, less in list(zip(demo, without, strict=True))[1:]]
+    found = {"around the steps, s": (around[1:], AROUND), "evaluation's share": (shares, EVALUATION)}
+    for name, (values, target) in found.items():
+        low, high = min(values), max(values)
+        print(f"{name}: {statistics.median(values):.3f} ({low:.3f} to {high:.3f}), target {target}")
+    missed = [name for name, (values, target) in found.items() if min(values) > target]
+    print(f"a trial of the demo takes {statistics.median(demo[1:]):.2f} s")
+    if missed:
+        sys.exit(f"missed: {', '.join(missed)}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
