@@ -3,9 +3,10 @@
     python experiments/publish.py residual_in_diffusion quick    # after the study has run
 
 The figure goes to experiments/NAME/PROFILE.svg, and to experiments/NAME/PROFILE/ what stands behind it: every trial,
-the comparison table and the verdicts as CSV, and result.json with the cost, machine, versions and date. Verdicts and
-tables go between the `results` marks of experiments/NAME/README.md and, in short, of README.md where it has them; the
-options on disk go between the `axes` and the `measurements` marks of README.md, all experiments between `experiments`.
+the comparison table and the verdicts as CSV, tuned.yaml where rates were tuned, and result.json with the cost, machine,
+versions and date. Verdicts and tables go between the `results` marks of experiments/NAME/README.md and, in short, of
+README.md where it has them; the options on disk go between the `axes` and the `measurements` marks of README.md, all
+experiments between `experiments`.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import json
 import re
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -35,7 +37,9 @@ from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 from skiplab.reproduce import Experiment, experiments
+from skiplab.tuned import write_tuned
 
+_MOST_ROWS = 120  # of a table in a README
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -79,8 +83,8 @@ def experiments_table() -> str:
         results = {profile: experiment.result(profile) for profile in sorted(experiment.profiles)}
         said = [f"*{profile}*: {_said(result['verdicts'])}" for profile, result in results.items() if result]
         missing = ", ".join(profile for profile, result in results.items() if not result)
-        question = read_claims(experiment.claims).question
-        rows.append(f"| [{name}](experiments/{name}/README.md) | {question} | {'<br>'.join(said)} | {missing} |")
+        link = f"[{name}](experiments/{name}/README.md)"
+        rows.append(f"| {link} | {experiment.question} | {'<br>'.join(said)} | {missing} |")
     return "\n".join(rows) + "\n"
 
 
@@ -113,6 +117,19 @@ def in_markdown(table: pd.DataFrame) -> str:
         lines = (Path(folder) / "table.md").read_text().splitlines()
     kept = [line for line in lines if not line.startswith("#")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n\n"
+
+
+def in_part(profile: str, verdicts: Sequence[Verdict], table: pd.DataFrame) -> str:
+    """Of many cells: how many of each verdict, and the first metric's table; the rest lies in the profile's folder."""
+    words = list(dict.fromkeys(cell.word for verdict in verdicts for cell in verdict.cells))
+    rows = [f"| claim | {' | '.join(words)} | verdict |", f"| {' | '.join(['---'] * (len(words) + 2))} |"]
+    for verdict in verdicts:
+        counts = [str(sum(cell.word == word for cell in verdict.cells)) for word in words]
+        rows.append(f"| {verdict.claim.text} | {' | '.join(counts)} | **{headline(verdict)}** |")
+    first = in_markdown(table[table["metric"] == table["metric"].iloc[0]])
+    verdict_file, table_file = (f"[{name}]({profile}/{name})" for name in ("verdicts.csv", "table.csv"))
+    where = f"Each cell's verdict is in {verdict_file}, every metric in {table_file}.\n\n"
+    return "cells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where
 
 
 def cost(study: Study) -> str:
@@ -148,6 +165,9 @@ def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[
         },
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    if study.tuned:  # without where it was kept
+        asked = tuple(word for word in study.tuned.overrides if not word.startswith("run."))
+        (folder / "tuned.yaml").write_text(write_tuned(replace(study.tuned, overrides=asked)))
 
 
 def published(experiment: Experiment) -> str:
@@ -190,7 +210,7 @@ def main() -> None:
     chosen = parser.parse_args()
     experiment = experiments()[chosen.experiment]
     study = read_study(f"{chosen.experiment}_{chosen.profile}", chosen.runs_dir)
-    claims = read_claims(experiment.claims)
+    claims = read_claims(experiment.claims(chosen.profile))
     contrast = claims.claims[0].primary.contrast
     factor, control = contrast.factor, chosen.control
     verdicts, metrics = judge(study, claims), asked_metrics(study, claims)
@@ -198,7 +218,9 @@ def main() -> None:
     table = comparison_table(study, factor=factor, metrics=metrics, control=control)
     keep(experiment, chosen.profile, study, verdicts, table)
     mark, readme = f"results: {chosen.experiment} {chosen.profile}", experiment.folder / "README.md"
-    full = in_full(verdicts) + in_markdown(table)
+    full = (
+        in_full(verdicts) + in_markdown(table) if len(table) <= _MOST_ROWS else in_part(chosen.profile, verdicts, table)
+    )
     if control:
         full += costs(study, factor, control)
     full += cost(study)

@@ -2,7 +2,8 @@
 
 An experiment is a folder of experiments/ with a claims.yaml, and an expected.csv where papers printed values; its
 profiles are the studies NAME_PROFILE of the presets in conf/experiment/. A profile that was published keeps its tables
-in experiments/NAME/PROFILE/, with result.json.
+in experiments/NAME/PROFILE/, with result.json; there lie also a claims.yaml of its own, where it judges others, and
+what `skiplab tune` found, tuned.yaml, where its trials take that over.
 """
 
 import json
@@ -36,14 +37,24 @@ class Experiment(NamedTuple):
     profiles: dict[str, list[str]]
 
     @property
-    def claims(self) -> Path:
-        return self.folder / "claims.yaml"
+    def question(self) -> str:
+        return read_claims(self.folder / "claims.yaml").question
 
     @property
     def published(self) -> list[Published]:
         """What papers printed; none where the question is of our own."""
         path = self.folder / "expected.csv"
         return read_published(path) if path.exists() else []
+
+    def claims(self, profile: str) -> Path:
+        """What a profile judges: claims of its own, else the experiment's."""
+        own = self.folder / profile / "claims.yaml"
+        return own if own.exists() else self.folder / "claims.yaml"
+
+    def settings(self, profile: str) -> list[str]:
+        """The override by which a profile's trials take over what was tuned for them; none where nothing was."""
+        tuned = self.folder / profile / "tuned.yaml"
+        return [f"hydra.sweeper.tuned={tuned}"] if tuned.exists() else []
 
     def words(self, profile: str) -> str:
         """What a profile is, as the comment at the top of its first preset says behind its name."""
@@ -91,14 +102,15 @@ def reproduce(
     experiment = known[name]
     if profile not in experiment.profiles:
         raise SkiplabError(unknown_name(f"profile of {name}", profile, sorted(experiment.profiles)))
-    read_claims(experiment.claims)  # what can't be read is told before anything is trained
+    claims = experiment.claims(profile)
+    read_claims(claims)  # what can't be read is told before anything is trained
     published = experiment.published
     for preset in experiment.profiles[profile]:
-        train(["-m", f"experiment={preset}", *overrides])
+        train(["-m", f"experiment={preset}", *experiment.settings(profile), *overrides])
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     study = f"{name}_{profile}"
     console = console or terminal.console()
-    verdicts = report_command(study, Path(runs_dir), experiment.claims, console)
+    verdicts = report_command(study, Path(runs_dir), claims, console)
     if published:
         found = against_study(read_study(study, Path(runs_dir)), published, profile)
         console.print(render_published(found))
@@ -120,7 +132,7 @@ def list_experiments(console: Console | None = None) -> None:
     console = console or terminal.console()
     for experiment in experiments().values():
         console.print(Text(printable(experiment.name), style="bold"))
-        console.print(_indented(read_claims(experiment.claims).question))
+        console.print(_indented(experiment.question))
         for profile in sorted(experiment.profiles):
             result = experiment.result(profile)
             console.print(_indented(f"{profile}: {experiment.words(profile)}"))

@@ -16,7 +16,7 @@ from tiny_trials import compose_config, network, run_composed
 SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32")
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
-BIG = ("_standard", "_paper")
+BIG = ("_standard", "_paper", "_deep")
 BUNDLED = {"num_val": 360, "split_seed": 0}
 
 
