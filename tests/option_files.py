@@ -17,6 +17,11 @@ def options(axis: str) -> list[str]:
     return sorted(path.stem for path in (CONF / axis).glob("*.yaml"))
 
 
+def backbones() -> list[str]:
+    """The backbones that are made of a recipe; another takes a network that the user has to name."""
+    return [option for option in options("backbone") if "???" not in (CONF / "backbone" / f"{option}.yaml").read_text()]
+
+
 def every_option() -> list[tuple[str, str]]:
     """(axis, option) of every option of every axis."""
     return [(axis, option) for axis in AXES for option in options(axis)]

@@ -5,6 +5,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,11 @@ def test_pictures_and_links_exist():
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-@pytest.mark.parametrize("claims", sorted(ROOT.glob("experiments/*/claims.yaml")), ids=lambda path: path.parent.name)
-def test_every_experiment_has_claims_that_can_be_read_and_a_preset(claims):
+@pytest.mark.parametrize("claims", sorted(ROOT.glob("experiments/*/**/claims.yaml")), ids=str)
+def test_all_claims_can_be_read_and_have_a_preset(claims):
     assert read_claims(claims).claims
-    assert list((ROOT / "conf" / "experiment").glob(f"{claims.parent.name}_*.yaml"))
+    name, *profile = claims.parent.relative_to(ROOT / "experiments").parts
+    assert list((ROOT / "conf" / "experiment").glob(f"{name}_{'_'.join(profile) or '*'}.yaml"))
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
@@ -84,6 +86,19 @@ def test_train_commands_compose(newcomer, capsys):
             arguments = [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in arguments]  # the first of swept values
         cli.train_main([*arguments, "--cfg", "job"])
         assert "connection:" in capsys.readouterr().out
+
+
+def test_networks_of_others_as_the_readme_says(tmp_path, monkeypatch, capsys):
+    first, second = re.findall(r"```python\n(.*?)```", section("Any network"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(first, {})
+    assert "projection" in capsys.readouterr().out
+    module = types.ModuleType("readme_network")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    short = "seeds=[0], settings={'trainer.max_steps': 2, 'evaluator': ['denoising_loss'], 'hydra/launcher': 'basic'}"
+    assert "seeds=[0, 1]" in second
+    exec(second.replace("seeds=[0, 1]", short), vars(module))
+    assert capsys.readouterr().out.count("plain") == 2
 
 
 def test_ten_line_connection_passes_its_contracts_and_trains(newcomer, capsys):

@@ -8,3 +8,31 @@ def load(folder):
     from skiplab.training.load import load  # torch is imported when it is needed
 
     return load(folder)
+
+
+def find_shortcuts(model, example_inputs):
+    """Every shortcut of any network, by running it once: see `skiplab.surgery.find_shortcuts`."""
+    from skiplab.surgery.find_shortcuts import find_shortcuts
+
+    return find_shortcuts(model, example_inputs)
+
+
+def ablate(model, connection, where):
+    """A network with connections in the place of its shortcuts: see `skiplab.ablation`."""
+    from skiplab.ablation import ablate
+
+    return ablate(model, connection, where)
+
+
+def restore(model):
+    """A network with its shortcuts as they were before `ablate`."""
+    from skiplab.surgery.ablate import restore
+
+    return restore(model)
+
+
+def study(model_factory, data, **asked):
+    """A small study of a network of one's own: see `skiplab.factory_study`."""
+    from skiplab.factory_study import study
+
+    return study(model_factory, data, **asked)

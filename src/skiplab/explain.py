@@ -43,7 +43,7 @@ def explain_hydra(error: Exception) -> str:
     parent, key = getattr(cause, "parent_node", None), getattr(cause, "key", None)
     if parent is not None and key is not None:
         names = sorted(map(str, parent.keys()))
-        lines.append(f"valid: {', '.join(names)}")
+        lines += [f"valid: {', '.join(names)}"] if names else []
     elif listed := re.search(r"Could not load '([^'/]+)/([^']+)'", message):  # one of a list of options
         axis, key = listed.groups()
         names = sorted(path.stem for path in (project_dir("conf") / axis).glob("*.yaml"))

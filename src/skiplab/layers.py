@@ -85,7 +85,7 @@ def blocks(model: nn.Module) -> list[Block]:
     parameters: dict[int, list[nn.Parameter]] = {}
     for module in model.modules():
         if isinstance(module, Join):
-            parameters.setdefault(module.block_index, []).extend(module.parameters())
+            parameters.setdefault(module.block_index, []).extend(module.block_parameters())
     return [Block(index, f"block.{index}", tuple(found)) for index, found in sorted(parameters.items())]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from option_files import options
+from option_files import backbones
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.layers import evaluating
@@ -31,7 +31,7 @@ def called_joins(model) -> list[int]:
 
 
 @pytest.mark.parametrize("more", [0, 12])
-@pytest.mark.parametrize("backbone", options("backbone"))
+@pytest.mark.parametrize("backbone", backbones())
 def test_blocks_run_once_each_from_input_to_output(backbone: str, more: int) -> None:
     place = home(backbone)
     choices = {"backbone": backbone, "branch": place.branch, "objective": place.objective, "depth": place.depth + more}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from option_files import options
+from option_files import backbones, options
 from skiplab.errors import SkiplabError
 from skiplab.objectives.denoising import Denoising
 from skiplab.training.build import build_objective
@@ -13,7 +13,7 @@ from tiny_trials import network
 
 # Every branch on one backbone, and every backbone with the branch that it is at home with.
 PLACES = [("isotropic", branch) for branch in options("branch")]
-PLACES += [(backbone, home(backbone).branch) for backbone in options("backbone") if backbone != "isotropic"]
+PLACES += [(backbone, home(backbone).branch) for backbone in backbones() if backbone != "isotropic"]
 
 
 def at_home(connection: str, backbone: str, branch: str):

@@ -14,7 +14,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What a package may import of skiplab; a package that isn't named here may import anything below the command line.
 MAY_IMPORT = {
     "blocks": {"blocks", "errors"},
-    "backbones": {"backbones", "blocks", "errors"},
+    "backbones": {"backbones", "blocks", "surgery", "errors"},
+    "surgery": {"surgery", "blocks", "layers", "errors"},
     "layers": {"blocks"},
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
@@ -24,11 +25,13 @@ MAY_IMPORT = {
 # Only the command line, and the package itself, may import these.
 TOP = {
     "cli": set(),
-    "train_command": {"cli"},
+    "ablation": {"__init__"},
+    "factory_study": {"__init__"},
+    "train_command": {"cli", "factory_study"},
     "explain": {"train_command", "cli"},
     "reproduce": {"cli"},
     "sweeps": {"sweeps", "train_command", "cli"},
-    "analysis": {"analysis", "reproduce", "cli"},
+    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "cli"},
     "testing": {"testing"},
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import skiplab.testing
-from option_files import options
+from option_files import backbones, options
 from skiplab.training.build import maker
 from tiny_trials import compose_config
 
@@ -43,7 +43,7 @@ def test_every_norm_passes_its_check(option: str) -> None:
     skiplab.testing.check_norm(make("norm", option))
 
 
-@pytest.mark.parametrize("option", options("backbone"))
+@pytest.mark.parametrize("option", backbones())
 def test_every_backbone_passes_its_check(option: str) -> None:
     skiplab.testing.check_backbone(make("backbone", option))
 

@@ -1,6 +1,7 @@
 """The interface of a backbone: how blocks are stacked into a network."""
 
 import re
+from collections.abc import Iterator
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -71,6 +72,13 @@ class Backbone(nn.Module):
         if classifies is not None and classifies != bool(recipe.num_logits):
             asked, others = ("an image", "unet or isotropic") if classifies else ("classes", "resnet or isotropic")
             raise SkiplabError(f"backbone={self.option} can't predict {asked}; take backbone={others}")
+
+    def drawn_modules(self) -> Iterator[tuple[str, nn.Module]]:
+        """The modules whose parameters start as the axis `init` says, with their paths: all, unless it brings its own.
+
+        A network that brings its own weights has taken them from the global generator, which the seed has set.
+        """
+        return self.named_modules()
 
     def make_embedding(self, width: int, num_features: int) -> Embedding | None:
         """What conditions every block; None for a classifier, which is told nothing."""

@@ -26,6 +26,10 @@ class Join(nn.Module):
         super().__init__()
         self.branch = branch
 
+    def block_parameters(self) -> list[nn.Parameter]:
+        """Those of the branch and of the connection."""
+        return list(self.parameters())
+
     def forward(self, memory: Any, cond: Tensor | None) -> Any:
         update = self.branch(self.connection.read(memory, cond), cond)
         return self.connection.write(memory, update, cond, self.branch.activation_after_join)

@@ -14,6 +14,7 @@ from skiplab.evaluators.probe import Probe
 from skiplab.evaluators.probe_loss import ProbeLoss
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
+from skiplab.surgery.foreign_join import ForeignJoin
 
 _Block = Sequence[Join]
 
@@ -29,8 +30,9 @@ class Lesion(Evaluator):
     takes its connection along. Losses are taken on validation images, at fixed noise where the network denoises.
 
     Blocks that change width or resolution stay, as nothing else would fit there; only neighbours of one stage change
-    places. Where no block or no pair is left, there is no ratio. Where connections count on an update of every join
-    before theirs (dense), a removed block's update is zero instead, and no blocks change places.
+    places, and none in a network of others (backbone=external), where each joined branch is removed in turn. Where no
+    block or no pair is left, there is no ratio. Where connections count on an update of every join before theirs
+    (dense), a removed block's update is zero instead, and no blocks change places.
 
     Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks,
         arXiv:1605.06431, section 4 (removing one layer; of VGG too, and re-ordering).
@@ -115,9 +117,10 @@ class Lesion(Evaluator):
         )
 
 
-def removable(model: nn.Module) -> list[tuple[Stage, _Block]]:
-    """The blocks that keep width and resolution, with their stages."""
-    return [(stage, block) for stage in _stages(model) for block in _inner_blocks(stage)]
+def removable(model: nn.Module) -> list[tuple[Stage | None, _Block]]:
+    """The blocks that keep width and resolution, with their stages; the joins of a network of others have none."""
+    own = [(stage, block) for stage in _stages(model) for block in _inner_blocks(stage)]
+    return own + [(None, [join]) for join in model.modules() if isinstance(join, ForeignJoin)]
 
 
 def swappable(model: nn.Module) -> list[tuple[_Block, _Block]]:
@@ -127,9 +130,10 @@ def swappable(model: nn.Module) -> list[tuple[_Block, _Block]]:
     ]
 
 
-def removed(stage: Stage, block: _Block) -> AbstractContextManager[None]:
+def removed(stage: Stage | None, block: _Block) -> AbstractContextManager[None]:
     """The block's joins pass their memory on; or write an update of zero, where later ones count on one."""
-    return _rerouted(block, [_without_update(join) if counts_joins(stage) else _pass_on for join in block])
+    counted = stage is not None and counts_joins(stage)
+    return _rerouted(block, [_without_update(join) if counted else _pass_on for join in block])
 
 
 def swapped(first: _Block, second: _Block) -> AbstractContextManager[None]:
@@ -161,7 +165,7 @@ def _inner_blocks(stage: Stage) -> list[_Block]:
     return stage.blocks if stage.shortcut is None else stage.blocks[1:]
 
 
-def _pass_on(memory: Any, cond: Tensor | None) -> Any:
+def _pass_on(memory: Any, _: Tensor | None) -> Any:
     return memory
 
 

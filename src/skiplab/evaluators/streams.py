@@ -10,18 +10,42 @@ from torch import Tensor, nn
 from skiplab.blocks.block import Stage
 from skiplab.evaluators.probe import outputs
 from skiplab.objectives.denoising import Denoising, Noised
+from skiplab.surgery.foreign_join import ForeignJoin
 
 
 @torch.no_grad()
 def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> list[list[Tensor]]:
-    """For each stage, from the network's input on: its input and the closed stream after each block, of all probes."""
+    """For each stage, from the network's input on: its input and the closed stream after each block, of all probes.
+
+    In a network of others, each join is a stage of one block.
+    """
     with ExitStack() as watching:
-        stages = [module for module in model.modules() if isinstance(module, Stage)]
+        stages = {module: module.joins[0] for module in model.modules() if isinstance(module, Stage)}
         calls = {stage: watching.enter_context(_closed_streams(stage)) for stage in stages}
+        foreign = {module: module for module in model.modules() if isinstance(module, ForeignJoin)}
+        calls |= {join: watching.enter_context(_joined_streams(join)) for join in foreign}
         for probe in noised:
             outputs(objective, model, probe)
-    stages.sort(key=lambda stage: stage.joins[0].block_index)
-    return [[torch.cat(parts) for parts in zip(*calls[stage], strict=True)] for stage in stages]
+    first = stages | foreign
+    return [
+        [torch.cat(parts) for parts in zip(*calls[stage], strict=True)]
+        for stage in sorted(first, key=lambda stage: first[stage].block_index)
+    ]
+
+
+@contextmanager
+def _joined_streams(join: ForeignJoin) -> Iterator[list[list[Tensor]]]:
+    """For each pass through a join, the stream before and after it."""
+    calls = []
+
+    def watch(_: nn.Module, arguments: tuple[Any, ...], joined: Tensor) -> None:
+        calls.append([arguments[0], joined])
+
+    handle = join.register_forward_hook(watch)
+    try:
+        yield calls
+    finally:
+        handle.remove()
 
 
 @contextmanager

@@ -51,8 +51,9 @@ class TrainingLog:
         return self.readings.loc[self.readings["quantity"] == quantity, "value"]
 
     def inside_blocks(self, quantity: str) -> pd.Series:
-        """The values of a quantity of the layers of branches."""
-        return self.of(quantity)[self.readings["path"].str.contains(".branch.", regex=False)]
+        """The values of a quantity of the layers of branches; of all layers where the network isn't made of blocks."""
+        found, inside = self.of(quantity), self.readings["path"].str.contains(".branch.", regex=False)
+        return found[inside] if inside.any() else found
 
 
 def geometric_mean(values: pd.Series) -> float:

@@ -9,6 +9,8 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.backbones.backbone import Backbone
+from skiplab.backbones.external import External
+from skiplab.blocks.inits.default import Default
 from skiplab.blocks.recipe import Recipe
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
@@ -22,7 +24,7 @@ from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
 from skiplab.training.record import study_folder
-from skiplab.training.seeding import initialise
+from skiplab.training.seeding import initialise, keyed_seed
 
 # Settings that must be whole numbers from 1.
 _COUNTS = (
@@ -86,9 +88,16 @@ def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: in
 def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:
     """The network at its initial weights, which depend on (seed, path) alone."""
     labels = {"num_labels": objective.num_labels, "num_logits": objective.num_logits}
+    init = maker(config.init)()
     with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keyed_seed(config.seed, "build"))  # for a network that brings its own initial weights
         model = build_backbone(config, data.train.shape, **labels)
-    initialise(model, maker(config.init)(), config.seed)
+    if isinstance(model, External) and not isinstance(init, Default):
+        raise SkiplabError(
+            f"backbone=external brings its own initial weights, and {type(init).__name__} would draw others; take "
+            "init=default"
+        )
+    initialise(model, init, config.seed, model.drawn_modules())
     return model
 
 

@@ -5,6 +5,9 @@ import json
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+from skiplab.errors import SkiplabError
 
 # Nodes that observe a trial, name it or say where it lies; every other node counts.
 OBSERVERS = frozenset({"logger", "instrument", "evaluator", "feature_extractor", "probe", "num_samples", "run"})
@@ -13,8 +16,15 @@ _KEEPING = frozenset({"cache_dir", "max_resident_bytes"})
 
 
 def outcome_config(config: DictConfig) -> dict[str, Any]:
-    """The resolved part of the configuration that can change the outcome."""
-    resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    """The resolved part of the configuration that can change the outcome.
+
+    Raises:
+        SkiplabError: where a value is missing that has no default.
+    """
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise SkiplabError(f"{error.full_key} has no default; give it, {error.full_key}=...") from None
     resolved["data"] = {name: value for name, value in resolved["data"].items() if name not in _KEEPING}
     return {name: node for name, node in resolved.items() if name not in OBSERVERS}
 

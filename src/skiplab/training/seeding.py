@@ -1,6 +1,7 @@
 """All randomness, as a pure function of (seed, purpose, step) or of (seed, parameter path)."""
 
 import hashlib
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -19,8 +20,10 @@ def keyed_generator(seed: int, purpose: str, step: int = 0, device: torch.device
     return torch.Generator(device=device).manual_seed(keyed_seed(seed, purpose, step))
 
 
-def initialise(model: nn.Module, init: Init, seed: int) -> None:
+def initialise(model: nn.Module, init: Init, seed: int, modules: Iterable[tuple[str, nn.Module]] | None = None) -> None:
     """Initialise every module's own parameters from (seed, its path), so that shared parameters are bit-equal.
+
+    `modules` are those of the model that aren't left as they are, with their paths; None for all.
 
     The global generators are left as they were.
 
@@ -30,7 +33,7 @@ def initialise(model: nn.Module, init: Init, seed: int) -> None:
     """
     with torch.random.fork_rng(devices=[]):
         init.prepare(model)
-        for path, module in model.named_modules():
+        for path, module in model.named_modules() if modules is None else modules:
             if next(module.parameters(recurse=False), None) is None:
                 continue
             if not hasattr(module, "reset_parameters"):

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 import torch
 
-from option_files import options
+from option_files import backbones, options
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from small_networks import DATA, home, small
@@ -29,7 +29,7 @@ def check_refusal(message: str, init: str) -> None:
     assert "take" in message or "valid" in message
 
 
-@pytest.mark.parametrize(("init", "backbone"), list(product(options("init"), options("backbone"))))
+@pytest.mark.parametrize(("init", "backbone"), list(product(options("init"), backbones())))
 def test_starts_a_network_alike_each_time_or_refuses_it(init: str, backbone: str) -> None:
     config, data = at_home(init, backbone)
     try:
