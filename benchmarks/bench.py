@@ -18,6 +18,8 @@ COMMANDS = (
     ("frechet.py", "3"),
     ("growth.py", "9"),
     ("surgery.py", "40"),
+    ("busy.py",),
+    ("cpu.py", "15"),
 )
 
 

@@ -2,13 +2,19 @@
 
     python benchmarks/growth.py ROUNDS
 
-Processor time of a forward and a backward pass on one thread, at width 16 and batch 16; memory is what is kept for the
-backward pass, as every record has it. Depths in turns.
+Processor time of a forward and a backward pass on one thread, at width 16 and batch 16, depths in turns; memory is what
+is kept for the backward pass, as every record has it. Then the same at batch 512 in processes of their own, without
+bridges: the most memory that such a process has had (Linux only), as it is and with run.activation_checkpointing,
+where it is a line in the root of depth.
 """
 
+import os
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,13 +24,13 @@ from skiplab.paths import project_dir
 from skiplab.training.build import build
 
 DEPTHS = (4, 8, 16, 32, 64, 128)
-BATCH = 16
+BATCH, LARGE_BATCH = 16, 512
 LEAST = 0.99  # share of the variance that the line explains
 
 
-def parts(depth: int):
+def parts(depth: int, *overrides: str):
     with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
-        return build(compose("train", [f"depth={depth}", "instrument=[]", "evaluator=[]"]))
+        return build(compose("train", [f"depth={depth}", "instrument=[]", "evaluator=[]", *overrides]))
 
 
 def seconds(model, x: torch.Tensor, level: torch.Tensor) -> float:
@@ -33,12 +39,26 @@ def seconds(model, x: torch.Tensor, level: torch.Tensor) -> float:
     return time.process_time() - started
 
 
-def line(name: str, values: list[float], unit: str) -> bool:
+def peaks(checkpointing: str) -> tuple[list[float], list[float]]:
+    """MiB that this process has had at most, and seconds, of a pass there and back at ever larger depths."""
+    torch.set_num_threads(1)
+    x, level = torch.randn(LARGE_BATCH, 1, 8, 8), torch.rand(LARGE_BATCH)
+    found, taken = [], []
+    for depth in DEPTHS:
+        model = parts(depth, "long_skip=none", f"run.activation_checkpointing={checkpointing}").model.train()
+        taken.append(seconds(model, x, level))
+        account = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+        found.append(int(account["VmHWM"].split()[0]) / 2**10)
+    return found, taken
+
+
+def line(name: str, values: list[float], unit: str, of: str = "depth", power: float = 1) -> bool:
     """Print the fit; whether it is good."""
-    slope, base = np.polyfit(DEPTHS, values, deg=1)
-    residuals = np.array(values) - (base + slope * np.array(DEPTHS))
+    x = np.array(DEPTHS) ** power
+    slope, base = np.polyfit(x, values, deg=1)
+    residuals = np.array(values) - (base + slope * x)
     explained = 1 - residuals.var() / np.var(values)
-    print(f"{name}: {base:.3g} + {slope:.3g} x depth {unit}, R^2 {explained:.4f}, target {LEAST}")
+    print(f"{name}: {base:.3g} + {slope:.3g} x {of} {unit}, R^2 {explained:.4f}, target {LEAST}")
     return explained >= LEAST
 
 
@@ -56,6 +76,13 @@ def main(rounds: int) -> None:
     memory = [found.costs["activation_bytes_per_sample"] / 2**10 for found in made.values()]
     print("KiB a sample", *(f"{each:.0f}" for each in memory))
     good = [line("time", times, "ms"), line("memory", memory, "KiB a sample")]
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"  # what is freed goes back at once
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as processes:
+        (kept, own), (again, slower) = processes.map(peaks, ("false", "true"))
+    print("MiB, all kept", *(f"{each:.0f}" for each in kept))
+    print("MiB, checkpointed", *(f"{each:.0f}" for each in again))
+    good += [line("all kept", kept, "MiB"), line("checkpointed", again, "MiB", of="root of depth", power=0.5)]
+    print(f"checkpointed, a pass at depth {DEPTHS[-1]} takes {slower[-1] / own[-1]:.2f} times as long")
     if not all(good):
         sys.exit("not a line")
 

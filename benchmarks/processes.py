@@ -5,11 +5,12 @@
 Wall time of whole processes, warm; the study is of the smallest trials, made before.
 """
 
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from judged import judged
 
 TARGETS = {"--help": 0.3, "table small": 2.0}  # seconds
 SKIPLAB = (sys.executable, "-c", "from skiplab.cli import main; main()")
@@ -38,11 +39,9 @@ def main(rounds: int) -> None:
         subprocess.run([*SKIPLAB, "train", "-m", *STUDY], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         taken = {name: [seconds(name.split(), folder) for _ in range(rounds + 1)][1:] for name in TARGETS}
     for name, each in taken.items():
-        low, middle, high = min(each), statistics.median(each), max(each)
-        print(f"skiplab {name}: {middle:.2f} s ({low:.2f} to {high:.2f}), target {TARGETS[name]}")
-        missed += [name] if low > TARGETS[name] else []
+        missed += judged(f"skiplab {name}", each, at_most=TARGETS[name], unit=" s")
     if missed:
-        sys.exit(f"missed: {', '.join(missed)}")
+        sys.exit("missed")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
+from judged import judged
 from omegaconf import DictConfig, OmegaConf
 from torch.nn import functional as F
 
@@ -73,9 +74,7 @@ def main(rounds: int, width: int) -> None:
     ratios = [a / b for a, b in list(zip(taken[in_trial], taken[bare], strict=True))[1:]]
     print(f"width {width}: {' '.join(TRIAL[:2])}; {rounds} rounds, {platform.machine()}, torch {torch.__version__}")
     print(f"bare {1000 * statistics.median(taken[bare][1:]):.1f} ms a step")
-    ratio, target = statistics.median(ratios), TARGETS[width]
-    print(f"a trial's: {ratio:.3f} times ({min(ratios):.3f} to {max(ratios):.3f}), target {target}")
-    if min(ratios) > target:
+    if judged("a trial's step over the bare one", ratios, at_most=TARGETS[width]):
         sys.exit("missed")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from judged import judged
 from torch import Tensor, nn
 
 import skiplab
@@ -101,16 +102,12 @@ def main(rounds: int) -> None:
         for step in steps.values():
             step()
         taken = [{arm: step() for arm, step in steps.items()} for _ in range(rounds)]
-        ratios = sorted(each["joined"] / each["untouched"] for each in taken)
-        ratio, (low, _, high) = statistics.median(ratios), statistics.quantiles(ratios, n=4)
-        own = statistics.median(each["untouched"] for each in taken)
-        print(
-            f"{make.__name__}: {len(found)} shortcuts, {1000 * own:.0f} ms a step; ratio {ratio:.3f} "
-            f"(quartiles {low:.3f} to {high:.3f}), target {TARGET}"
-        )
-        missed += [make.__name__] if ratio > TARGET else []
+        ratios = [each["joined"] / each["untouched"] for each in taken]
+        own = 1000 * statistics.median(each["untouched"] for each in taken)
+        name = f"{make.__name__}, {len(found)} shortcuts, over {own:.0f} ms a step"
+        missed += judged(name, ratios, at_most=TARGET)
     if missed:
-        sys.exit(f"above {TARGET}: {', '.join(missed)}")
+        sys.exit("missed")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from hydra import compose, initialize_config_dir
+from judged import judged
 
 from skiplab.paths import project_dir
 from skiplab.sweeps.job import Job
@@ -47,14 +48,11 @@ def main(rounds: int) -> None:
         demo.append(seconds(seed, *DEMO))
         without.append(seconds(seed, *DEMO, "evaluator=[]"))
     shares = [(whole - less) / whole for whole, less in list(zip(demo, without, strict=True))[1:]]
-    found = {"around the steps, s": (around[1:], AROUND), "evaluation's share": (shares, EVALUATION)}
-    for name, (values, target) in found.items():
-        low, high = min(values), max(values)
-        print(f"{name}: {statistics.median(values):.3f} ({low:.3f} to {high:.3f}), target {target}")
-    missed = [name for name, (values, target) in found.items() if min(values) > target]
     print(f"a trial of the demo takes {statistics.median(demo[1:]):.2f} s")
+    missed = judged("around the steps", around[1:], at_most=AROUND, unit=" s")
+    missed += judged("evaluation's share of a trial of the demo", shares, at_most=EVALUATION)
     if missed:
-        sys.exit(f"missed: {', '.join(missed)}")
+        sys.exit("missed")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """The layers, blocks and joins of a network, which instruments measure, from input to output."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from skiplab.blocks.block import Join
+from skiplab.blocks.recomputation import recomputing
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ class Network:
 def places(model: nn.Module, *inputs: Tensor) -> Network:
     """A network's places; `inputs` are the arguments of one forward pass."""
     return Network(model, weight_layers(model, *inputs), blocks(model), joins(model))
+
+
+def watch(module: nn.Module, seen: Callable[[nn.Module, tuple[Any, ...], Any], None]) -> RemovableHandle:
+    """Call seen(module, arguments, output) after each pass through a module, but for passes that recompute one."""
+
+    def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        if not recomputing():
+            seen(module, arguments, output)
+
+    return module.register_forward_hook(after_forward)
 
 
 @contextmanager

@@ -71,6 +71,26 @@ class TooFewValues(Sound):
         return [Reading(r.quantity, r.places, r.values[1:]) for r in super().after_update()]
 
 
+class CountsRecomputation(Sound):
+    def begin(self, network, step):
+        super().begin(network, step)
+        self.counts = [0] * len(self.layers)
+        self.handles = [
+            layer.module.register_forward_hook(lambda *_, index=index: self.count(index))
+            for index, layer in enumerate(self.layers)
+        ]
+
+    def count(self, index):
+        self.counts[index] += 1
+
+    def before_update(self, loss_scale):
+        for handle in self.handles:
+            handle.remove()
+
+    def after_update(self):
+        return [Reading("size", self.layers, [torch.tensor(float(n), dtype=torch.float64) for n in self.counts])]
+
+
 class NoSuchQuantity(Sound):
     charts = {"weight": Sound.charts["size"]}  # noqa: RUF012
 
@@ -97,6 +117,7 @@ def test_a_sound_instrument_passes() -> None:
         (TooFewValues, "values for"),
         (NoSuchQuantity, "the chart weight draws no quantity"),
         (NoChart, "declares no chart"),
+        (CountsRecomputation, "something else where activations are recomputed"),
     ],
 )
 def test_a_broken_instrument_is_told_what_is_wrong(broken: type, sentence: str) -> None:

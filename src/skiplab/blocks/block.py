@@ -1,15 +1,18 @@
 """The only place where a branch meets a connection."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.recipe import Place, Ports, Recipe
+from skiplab.blocks.recomputation import recomputed
 from skiplab.errors import SkiplabError
 
 
@@ -43,6 +46,9 @@ class Stage(nn.Module):
     Where the width or the resolution changes, the first join is a transition:
     memory = write(open(shortcut(x)), branch(x)).
 
+    Where `recomputes` is true, a training pass keeps the memory at about sqrt(n) of its n joins, and the backward pass
+    computes the rest again.
+
     Shapes: (batch, width_in, *positions) to (batch, width_out, *positions / stride).
 
     Args:
@@ -56,6 +62,8 @@ class Stage(nn.Module):
         attention: makes the branch of a further join, of attention between positions.
         attended: numbers of the stage's blocks that have that join.
     """
+
+    recomputes = False
 
     def __init__(
         self,
@@ -95,24 +103,23 @@ class Stage(nn.Module):
 
     def memories(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> Iterator[Any]:
         """The memory after each join."""
-        first, *others = self.joins
-        if self.shortcut is None:
-            memory = first(first.connection.open(x), cond)
-        else:
-            opened = first.connection.open(self.shortcut(x))
-            update = first.branch(x, cond)
-            memory = first.connection.write(opened, update, cond, first.branch.activation_after_join)
-        yield memory
-        for join in others:
-            memory = join(memory, cond)
+        memory = x
+        for index in range(len(self.joins)):
+            memory = self._pass(memory, cond, index, index + 1)
             yield memory
 
     def forward(
         self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None
     ) -> Float[Tensor, "batch width_out *outputs"]:
-        memory = None
-        for memory in self.memories(x, cond):  # noqa: B007 - only the last one is closed
-            pass
+        memory = x
+        if self._recomputes():
+            count = len(self.joins)
+            size = math.isqrt(count - 1) + 1
+            for start in range(0, count, size):
+                memory = self._pass(memory, cond, start, min(start + size, count))
+        else:
+            for memory in self.memories(x, cond):  # noqa: B007 - only the last one is closed
+                pass
         return self.joins[-1].connection.close(memory)
 
     def streams(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> list[Tensor]:
@@ -120,6 +127,44 @@ class Stage(nn.Module):
         ends = {block[-1] for block in self.blocks}
         closed = zip(self.joins, self.memories(x, cond), strict=True)
         return [join.connection.close(memory) for join, memory in closed if join in ends]
+
+    def _recomputes(self) -> bool:
+        return self.recomputes and self.training and torch.is_grad_enabled()
+
+    def _pass(self, memory: Any, cond: Tensor | None, start: int, stop: int) -> Any:
+        """The memory after the joins from number `start` to before `stop`; ahead of the first one it is x."""
+        if self._recomputes():
+            return recomputed(self, self._walk, memory, cond, start, stop)
+        return self._walk(memory, cond, start, stop)
+
+    def _walk(self, memory: Any, cond: Tensor | None, start: int, stop: int) -> Any:
+        for index in range(start, stop):
+            join = self.joins[index]
+            if index > 0:
+                memory = join(memory, cond)
+            elif self.shortcut is None:
+                memory = join(join.connection.open(memory), cond)
+            else:
+                opened = join.connection.open(self.shortcut(memory))
+                update = join.branch(memory, cond)
+                memory = join.connection.write(opened, update, cond, join.branch.activation_after_join)
+        return memory
+
+
+def recompute_stages(model: nn.Module) -> None:
+    """Let every stage compute the activations of its n joins again, in sqrt(n) segments, instead of keeping them.
+
+    Raises:
+        SkiplabError: where the network has no stages.
+    """
+    stages = [module for module in model.modules() if isinstance(module, Stage)]
+    if not stages:
+        raise SkiplabError(
+            "run.activation_checkpointing=true recomputes stages of blocks, and this network has none; take false, and "
+            "the network's own checkpointing where it has one"
+        )
+    for stage in stages:
+        stage.recomputes = True
 
 
 def connect(stages: Sequence[Stage], recipe: Recipe) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading
-from skiplab.layers import Network
+from skiplab.layers import Network, watch
 
 _BANDS = ("low noise", "middle noise", "high noise")
 
@@ -58,7 +58,7 @@ class GradientByNoise(Instrument):
         self._gradients: list[list[Tensor]] = [[] for _ in network.layers]
         self._handles = [network.model.register_forward_pre_hook(self._see_level)]
         for layer, inputs, gradients in zip(network.layers, self._inputs, self._gradients, strict=True):
-            self._handles.append(layer.module.register_forward_hook(_watch(inputs, gradients)))
+            self._handles.append(watch(layer.module, _watch(inputs, gradients)))
 
     def _see_level(self, model: nn.Module, arguments: tuple[Any, ...]) -> None:
         if len(arguments) > 1:

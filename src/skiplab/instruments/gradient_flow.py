@@ -9,7 +9,7 @@ from torch import Tensor
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
-from skiplab.layers import Network
+from skiplab.layers import Network, watch
 from skiplab.metrics import Metric
 
 
@@ -86,7 +86,7 @@ class GradientFlow(Instrument):
         self._network = network
         self._outputs: list[list[Tensor]] = [[] for _ in network.layers]
         self._handles = [
-            layer.module.register_forward_hook(self._watch(gradients))
+            watch(layer.module, self._watch(gradients))
             for layer, gradients in zip(network.layers, self._outputs, strict=True)
         ]
 

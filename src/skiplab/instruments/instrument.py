@@ -67,7 +67,8 @@ class Instrument:
 
     In a measured step `begin` is called before the forward pass, `before_update` when the gradients are there
     (unscaled, not clipped), `after_update` when the optimizer has moved the weights. It draws nothing from the
-    global generators and leaves parameters, buffers and gradients as they were.
+    global generators and leaves parameters, buffers and gradients as they were. `skiplab.layers.watch` hooks a forward
+    pass, and isn't called where activations are recomputed.
 
     metrics: the summary values that `summarise` may give.
     charts: declares the figures, by the names that quantities and, for an 'outcome', metrics bear.

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from skiplab.blocks.block import Join
 from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
-from skiplab.layers import JoinPlace, Network
+from skiplab.layers import JoinPlace, Network, watch
 from skiplab.metrics import Metric
 
 
@@ -70,7 +70,7 @@ class Refinement(Instrument):
         self._joins = network.joins
         self._changes: dict[JoinPlace, tuple[Tensor, Tensor]] = {}
         self._gradients: dict[JoinPlace, Tensor] = {}
-        self._handles = [place.module.register_forward_hook(self._watch(place)) for place in network.joins]
+        self._handles = [watch(place.module, self._watch(place)) for place in network.joins]
 
     def _watch(self, place: JoinPlace):
         def keep(gradient: Tensor) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
-from skiplab.layers import Network
+from skiplab.layers import Network, watch
 from skiplab.metrics import Metric
 
 
@@ -87,7 +87,7 @@ class Signal(Instrument):
     def begin(self, network: Network, step: int) -> None:
         self._layers = network.layers
         self._found: dict[str, list[Tensor]] = {}
-        self._handles = [layer.module.register_forward_hook(self._watch(layer.path)) for layer in network.layers]
+        self._handles = [watch(layer.module, self._watch(layer.path)) for layer in network.layers]
 
     def _watch(self, path: str):
         def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:

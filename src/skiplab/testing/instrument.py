@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from skiplab.blocks.block import recompute_stages
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
 from skiplab.layers import places
 from skiplab.objectives.denoising import Denoising
@@ -21,8 +22,9 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
     """Hold an instrument to its contract, in four steps of a small denoiser of 8x8 images.
 
     The steps give bit-equal weights with it and without it; hooks, gradients and the global generator are left as they
-    were. Its readings are scalars in float64, one a place; its summary holds finite values of metrics that it declares,
-    and none where nothing was written down; each of its charts draws a quantity that it reads, or one of its metrics.
+    were. Its readings are scalars in float64, one a place, and the same where activations are recomputed; its summary
+    holds finite values of metrics that it declares, and none where nothing was written down; each of its charts draws a
+    quantity that it reads, or one of its metrics.
 
     Args:
         make: builds the instrument, such as `lambda: UpdateRatio(every_n_steps=1)`; it must measure one of the first
@@ -42,6 +44,9 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
     hooks = any(module._forward_hooks or module._forward_pre_hooks for module in measured.modules())
     require(not hooks, "measuring leaves hooks behind")
     rows = [row for step, found in enumerate(readings) for reading in found for row in _rows(step, reading)]
+    _, others, _ = _train(make(), recomputes=True)
+    again = [row for step, found in enumerate(others) for reading in found for row in _rows(step, reading)]
+    require(again == rows, "it reads something else where activations are recomputed: hook passes by layers.watch")
     nothing = instrument.summarise(_log([], []))
     require(nothing == {}, f"the summary holds {sorted(nothing)} where nothing was written down")
     summary = instrument.summarise(_log(rows, losses))
@@ -57,10 +62,14 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
     require(bool(instrument.charts), "it declares no chart")
 
 
-def _train(instrument: Instrument | None) -> tuple[nn.Module, list[list[Reading]], list[float]]:
+def _train(
+    instrument: Instrument | None, *, recomputes: bool = False
+) -> tuple[nn.Module, list[list[Reading]], list[float]]:
     """Some steps, measured where they are due."""
     trained = small_trained(Denoising)
     model = trained.model.train()
+    if recomputes:
+        recompute_stages(model)
     network = places(model, *trained.objective.example(trained.data.train.shape))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     images, labels = trained.data.train.first(16)

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from skiplab.backbones.backbone import Backbone
 from skiplab.backbones.external import External
+from skiplab.blocks.block import recompute_stages
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.recipe import Recipe
 from skiplab.data.dataset import Dataset
@@ -36,6 +37,8 @@ _COUNTS = (
     "run.checkpoint_every_steps",
     "run.log_every_steps",
 )
+# Settings that are true or false.
+_SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing")
 _PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 
@@ -110,6 +113,9 @@ def build(config: DictConfig) -> Parts:
     for name in _COUNTS:
         _check_whole(name, OmegaConf.select(config, name), least=1)
     _check_whole("seed", config.seed, least=0)
+    for name in _SWITCHES:
+        if not isinstance(OmegaConf.select(config, name), bool):
+            raise SkiplabError(f"{name}={OmegaConf.select(config, name)} is invalid; valid: true, false")
     study_folder(Path(config.run.runs_dir), config.run.study)
     _check_device(config)
     data = build_data(config)
@@ -137,6 +143,8 @@ def build(config: DictConfig) -> Parts:
         raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
     maker(config.scheduler)(optimizer, config.trainer.max_steps)
     costs = parity(model, objective.example(data.train.shape), config.depth)
+    if config.run.activation_checkpointing:
+        recompute_stages(model)
     return Parts(data=data, objective=objective, model=model, costs=costs)
 
 
