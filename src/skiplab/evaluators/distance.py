@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
+from skiplab.evaluators.reference_cache import kept
 from skiplab.training.seeding import keyed_generator
 
 # Images an extractor's pass: of 299 pixels, as Inception sees them, more would need gigabytes.
@@ -28,12 +29,19 @@ def reference_features(trained: Trained) -> Iterator[Float[Tensor, "batch featur
 
 
 def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "image feature"]:
-    """Of a random subset of the training images, the same for every arm and seed; of all where there are no more."""
+    """Of a random subset of the training images, the same for every arm and seed; of all where there are no more.
+
+    Computed once.
+    """
     train = trained.data.train
     order = torch.randperm(len(train), generator=keyed_generator(0, "distance/reference"))
     # sorted, since a split that is mapped from a file is read fastest in order
     parts = order[:count].sort().values.split(_BATCH)
-    return torch.cat(list(_features(trained, (train.at(part).images for part in parts))))
+
+    def compute() -> dict[str, Tensor]:
+        return {"features": torch.cat(list(_features(trained, (train.at(part).images for part in parts))))}
+
+    return kept(trained, f"features_{min(count, len(train))}", compute)["features"]
 
 
 def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:

@@ -6,7 +6,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import Given, describe, reference_features, sample_features
+from skiplab.evaluators.distance import Given, describe, sample_features, some_reference_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
@@ -62,8 +62,7 @@ class Kernel(Evaluator):
         metric = KernelInceptionDistance(
             feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=self.subset_size, normalize=True
         ).to(trained.device)
-        for features in reference_features(trained):
-            metric.update(features, real=True)
+        metric.update(some_reference_features(trained, len(trained.data.train)), real=True)
         metric.update(samples, real=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(keyed_seed(0, "kernel/subsets"))

@@ -1,4 +1,4 @@
-"""Moments of the training images' features are computed once, and again where anything that they depend on differs."""
+"""Training images' features and their moments are computed once, and again where what they depend on differs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from skiplab.data.dataset import Dataset, Split
+from skiplab.evaluators.distance import some_reference_features
 from skiplab.evaluators.extractors.raw import Raw
 from skiplab.evaluators.frechet import Frechet
-from skiplab.evaluators.reference_moments import content_hash, moments_key, reference_moments
+from skiplab.evaluators.reference_cache import content_hash, reference_key
+from skiplab.evaluators.reference_moments import reference_moments
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -66,6 +68,17 @@ def test_second_time_runs_no_extractor_and_gives_the_same_bits(made, counted, ca
     assert len(entries(cache_folder)) == 1
 
 
+def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder) -> None:
+    extractor, seen = counted
+    first, fewer, again = (
+        some_reference_features(made(drawn(200, 1, 4, 4), extractor), count) for count in (1000, 50, 200)
+    )
+    assert seen == [128, 72, 50]
+    assert torch.equal(again, first)
+    assert len(fewer) == 50
+    assert len(entries(cache_folder)) == 2
+
+
 def test_score_is_the_same_with_and_without_the_cache(trained, cache_folder) -> None:
     frechet = Frechet(num_samples=100)
     first = frechet.evaluate(replace(trained)).summary
@@ -92,7 +105,7 @@ def test_key_depends_on_each_thing_that_matters(made) -> None:
         made(stored, Other),
         made(stored, Resized),
     ]
-    assert len({moments_key(variant) for variant in variants}) == len(variants)
+    assert len({reference_key(variant) for variant in variants}) == len(variants)
 
 
 def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) -> None:
@@ -102,13 +115,13 @@ def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) 
     mapped = torch.from_file(str(path), shared=False, size=stored.numel(), dtype=torch.uint8).view(stored.shape)
     relabelled = made(mapped, mapped=True)
     relabelled.data.train.labels += 3
-    assert moments_key(relabelled) == moments_key(made(stored))
+    assert reference_key(relabelled) == reference_key(made(stored))
 
 
 def test_content_is_hashed_the_same_in_blocks(monkeypatch) -> None:
     split = Split(drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long))
     whole = content_hash(split)
-    monkeypatch.setattr("skiplab.evaluators.reference_moments._BLOCK", 7)
+    monkeypatch.setattr("skiplab.evaluators.reference_cache._BLOCK", 7)
     assert content_hash(split) == whole
 
 
