@@ -6,7 +6,7 @@ from torch import nn
 
 from skiplab.blocks.init import Init
 from skiplab.blocks.inits.default import Default
-from skiplab.training.seeding import initialise, keyed_generator, keyed_seed
+from skiplab.training.seeding import initialise, keyed_generator, keyed_seed, seed_globally
 
 
 def test_seeds_differ_by_each_argument() -> None:
@@ -25,6 +25,16 @@ def test_generators_of_one_key_draw_alike() -> None:
     one, other = (torch.rand(5, generator=keyed_generator(0, "noise", 2)) for _ in range(2))
     assert torch.equal(one, other)
     assert not torch.equal(one, torch.rand(5, generator=keyed_generator(0, "noise", 3)))
+
+
+def test_the_global_generator_draws_as_after_torch_manual_seed() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        expected = torch.rand(5)
+        seed_globally(5)
+        assert torch.equal(torch.rand(5), expected)
+        seed_globally(6)
+        assert not torch.equal(torch.rand(5), expected)
 
 
 def test_a_parameter_depends_on_seed_and_path_and_not_on_its_neighbours() -> None:

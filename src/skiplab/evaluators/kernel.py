@@ -10,7 +10,7 @@ from skiplab.evaluators.distance import Given, describe, sample_features, some_r
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
-from skiplab.training.seeding import keyed_seed
+from skiplab.training.seeding import keyed_seed, seed_globally
 
 
 class Kernel(Evaluator):
@@ -65,7 +65,7 @@ class Kernel(Evaluator):
         metric.update(some_reference_features(trained, len(trained.data.train)), real=True)
         metric.update(samples, real=False)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(keyed_seed(0, "kernel/subsets"))
+            seed_globally(keyed_seed(0, "kernel/subsets"))
             mean, spread = metric.compute()
         details = describe(trained, samples) | {
             "num_subsets": self.num_subsets,

@@ -25,7 +25,7 @@ from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
 from skiplab.training.record import study_folder
-from skiplab.training.seeding import initialise, keyed_seed
+from skiplab.training.seeding import initialise, keyed_seed, seed_globally
 
 # Settings that must be whole numbers from 1.
 _COUNTS = (
@@ -93,7 +93,7 @@ def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Back
     labels = {"num_labels": objective.num_labels, "num_logits": objective.num_logits}
     init = maker(config.init)()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(keyed_seed(config.seed, "build"))  # for a network that brings its own initial weights
+        seed_globally(keyed_seed(config.seed, "build"))  # for a network that brings its own initial weights
         model = build_backbone(config, data.train.shape, **labels)
     if isinstance(model, External) and not isinstance(init, Default):
         raise SkiplabError(

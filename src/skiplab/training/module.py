@@ -10,7 +10,7 @@ from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Split
 from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
-from skiplab.training.seeding import keyed_generator, keyed_seed
+from skiplab.training.seeding import keyed_generator, keyed_seed, seed_globally
 
 
 class AblationModule(pl.LightningModule):
@@ -65,7 +65,7 @@ class AblationModule(pl.LightningModule):
         images, labels = self.split.at(self.batches.indices(step))
         augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
         rank = self.global_rank
-        torch.manual_seed(keyed_seed(self.seed, f"model/{rank}" if rank else "model", step))
+        seed_globally(keyed_seed(self.seed, f"model/{rank}" if rank else "model", step), self.device)
         generator = keyed_generator(self.seed, "noise", step, device=self.device)
         drawn = self.objective.draw(self.augmentation(images, augment), labels, generator)
         num_rows = len(images) // self.trainer.world_size

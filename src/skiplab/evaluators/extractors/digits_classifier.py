@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from skiplab.data.dataset import Dataset
 from skiplab.evaluators.extractor import Extractor
-from skiplab.training.seeding import keyed_generator
+from skiplab.training.seeding import keyed_generator, seed_globally
 
 _WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
@@ -51,7 +51,7 @@ class DigitsClassifier(Extractor):
 def train(data: Dataset, *, num_steps: int, batch_size: int, lr: float, seed: int) -> DigitsClassifier:
     """Cross-entropy and Adam on images shifted by up to a pixel, with dropout on the features."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        seed_globally(seed)
         model = DigitsClassifier().requires_grad_(True)
         for layer in model.children():
             layer.reset_parameters()
