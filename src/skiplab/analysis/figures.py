@@ -115,7 +115,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
     arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
     colours = arm_colours(arms)
     margin = 0.1 + 0.04 * len(arms) + 0.04 * np.log2(depths[-1] / depths[0])
-    figure, axes = panels(len(found), share_y=True)
+    figure, axes = panels(len(found), columns=3 if len(found) <= 9 else 4, share_y=True)
     for ax, cell in zip(axes, found, strict=True):
         chosen = in_cell(study, trials, cell)
         for position, arm in enumerate(arms):
