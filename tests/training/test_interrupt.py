@@ -33,7 +33,11 @@ def only_record(runs_dir) -> Record:
 
 @pytest.fixture
 def handlers():
-    """Puts the process's handlers back, and checks that the trial did."""
+    """Puts the process's handlers back, and checks that the trial did.
+
+    A run in a shell's background begins with interrupts ignored, and a trial rightly leaves them so.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     yield before
     for signum, handler in before.items():
