@@ -1,8 +1,10 @@
 """A dry run prints the grid, what is done and what is left, with costs and time; nothing is written."""
 
+import json
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from skiplab.cli import main
 from tiny_trials import TINY
@@ -22,6 +24,16 @@ def test_a_grid_that_was_never_run(tmp_path, capsys) -> None:
         assert words in found
     assert "width=8" not in found, "all trials share it"
     assert not (tmp_path / "runs").exists()
+
+
+def test_what_training_the_rest_costs(tmp_path, capsys) -> None:
+    main(["train", *TINY, "connection=plain", "seed=0", f"run.runs_dir={tmp_path}"])
+    content = json.loads(next(tmp_path.glob("*/record.json")).read_text())
+    config = OmegaConf.load(next(tmp_path.glob("*/config.yaml")))
+    a_trial = 3 * content["parity"]["flops_per_sample"] * config.batch_size * config.trainer.max_steps
+    assert f"{3 * a_trial:.2g} FLOPs to train what is left" in shown([*GRID, "--dry-run"], tmp_path, capsys)
+    again = shown([*GRID, "--dry-run", "run.activation_checkpointing=true"], tmp_path, capsys)
+    assert f"{4 * a_trial:.2g} FLOPs to train what is left" in again
 
 
 def test_a_grid_that_is_half_done(tmp_path, capsys) -> None:

@@ -1,4 +1,4 @@
-"""What a sweep would do: its grid, what is done, what is left, how long that takes, what each trial costs."""
+"""What a sweep would do: its grid, what is done, what is left, how long that takes, what it costs."""
 
 import sys
 from collections import Counter
@@ -19,6 +19,7 @@ _LEFT = {
     "running": "running",
     "done": "measured again",  # with evaluators that its record lacks
 }
+_TRAINS = ("left", "resumes", "tried again")
 _MOST_ROWS = 40  # of a grid that is printed
 _COSTS = {
     "num_parameters": "parameters",
@@ -46,6 +47,9 @@ def preview(jobs: Sequence[Job]) -> None:
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
     trials = "1 trial" if len(jobs) == 1 else f"{len(jobs)} trials"
     console.print(f"{trials}: {told}; {_time(jobs)}", soft_wrap=True)
+    training = sum(_training(job, costs[job.kind]) for job, state in zip(jobs, states, strict=True) if state in _TRAINS)
+    if training:
+        console.print(f"{training:.2g} FLOPs to train what is left, instruments and evaluation not counted")
 
 
 def _state(job: Job) -> str:
@@ -64,6 +68,12 @@ def _costs(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
         if job.kind not in found:
             found[job.kind] = job.record.read().get("parity") or build(job.config).costs
     return found
+
+
+def _training(job: Job, costs: dict[str, Any]) -> float:
+    """FLOPs of all steps: a pass there, one back at twice its cost, and one more where activations are recomputed."""
+    passes = 4 if job.config.run.activation_checkpointing else 3
+    return passes * costs["flops_per_sample"] * job.config.batch_size * job.config.trainer.max_steps
 
 
 def _time(jobs: Sequence[Job]) -> str:
