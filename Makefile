@@ -1,6 +1,6 @@
 # make demo   set up, train 36 networks on real images, print three verdicts
 # make test   set up, run the test suite
-# make bench  set up, measure what things cost; twenty minutes, in which nothing else should run
+# make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run
 # make reproduce-quick   set up, run the quick profile of every experiment
 PYTHON ?= python3
 BIN := .venv/bin

@@ -13,7 +13,7 @@ COMMANDS = (
     ("step.py", "9", "16"),
     ("step.py", "5", "64"),
     ("gradient_norms.py", "5"),
-    ("trial.py", "5"),
+    ("trial.py", "7"),
     ("processes.py", "5"),
     ("frechet.py", "3"),
     ("growth.py", "9"),
