@@ -19,12 +19,22 @@ class SkiplabCoresLauncher(JoblibLauncher):
     and sees no others. A trial that is killed is told as such; the others go on.
 
     Args:
-        workers: how many trials run at once, from 1; None for one per core, or per GPU.
+        workers: how many trials run at once, from 1; None for one per core, or as many as the GPUs have room for.
+        trials_per_gpu: how many trials share a GPU, from 1; small networks leave most of it idle.
+
+    Raises:
+        SkiplabError: where trials_per_gpu is below 1.
     """
 
-    def __init__(self, *, workers: int | None) -> None:
+    def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
         super().__init__(batch_size=1)
-        self.workers = workers
+        if not isinstance(trials_per_gpu, int) or trials_per_gpu < 1:
+            from skiplab.errors import SkiplabError
+
+            raise SkiplabError(
+                f"hydra.launcher.trials_per_gpu={trials_per_gpu} is invalid; valid: a whole number from 1"
+            )
+        self.workers, self.trials_per_gpu = workers, trials_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
@@ -74,7 +84,7 @@ class SkiplabCoresLauncher(JoblibLauncher):
     def _at_once(self) -> int:
         import joblib
 
-        fed = len(self._devices) or joblib.cpu_count() // self._whole("num_threads")
+        fed = self.trials_per_gpu * len(self._devices) or joblib.cpu_count() // self._whole("num_threads")
         return self.workers or max(1, fed // self._processes)
 
     @cached_property
@@ -97,5 +107,5 @@ class SkiplabCoresLauncher(JoblibLauncher):
         from skiplab.sweeps.devices import at_once, on_devices, one_at_a_time
 
         if self._devices:
-            return partial(on_devices, self._devices, self._processes)
+            return partial(on_devices, self._devices, self._processes, self.trials_per_gpu)
         return at_once if self._at_once > 1 else partial(one_at_a_time, sweep)

@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 import threading
+from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
@@ -29,17 +30,39 @@ def test_a_trial_of_several_processes_has_several_devices() -> None:
             assert second == {"CUDA_VISIBLE_DEVICES": "2"}
 
 
-@pytest.mark.parametrize("turn", [lambda: on_devices(["0"], 1), lambda: one_at_a_time("sweep")])
-def test_a_second_trial_waits_for_the_first(turn, monkeypatch) -> None:
+def test_trials_that_share_devices_take_the_emptiest() -> None:
+    with ExitStack() as trials:
+        taken = [trials.enter_context(on_devices(["0", "1"], 1, 2))["CUDA_VISIBLE_DEVICES"] for _ in range(4)]
+    assert taken == ["0", "1", "0", "1"]
+
+
+def _alone() -> AbstractContextManager:
+    return on_devices(["0"], 1)
+
+
+def _shared() -> AbstractContextManager:
+    return on_devices(["0"], 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (_alone, _alone),
+        (_alone, _shared),
+        (_shared, _alone),
+        (lambda: one_at_a_time("sweep"), lambda: one_at_a_time("sweep")),
+    ],
+)
+def test_a_second_trial_waits_for_the_first(first, second, monkeypatch) -> None:
     monkeypatch.setattr("skiplab.sweeps.devices._LOOK_SECONDS", 0.01)
     begun = threading.Event()
 
-    def second() -> None:
-        with turn():
+    def wait() -> None:
+        with second():
             begun.set()
 
-    with turn():
-        thread = threading.Thread(target=second)
+    with first():
+        thread = threading.Thread(target=wait)
         thread.start()
         assert not begun.wait(0.2)
     assert begun.wait(5)

@@ -1,12 +1,12 @@
 """Turns: which trials of a machine run at once, and the GPUs that each of them has for itself."""
 
 import fcntl
+import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
 from pathlib import Path
 
 _LOOK_SECONDS = 0.5  # between two looks at whether a device is free
@@ -23,16 +23,32 @@ def visible_devices() -> list[str]:
 
 
 @contextmanager
-def on_devices(devices: Sequence[str], count: int) -> Iterator[dict[str, str]]:
-    """Wait for `count` GPUs that no sweep of this machine uses, and hold them; yields an environment without others."""
-    with _held([f"skiplab-{os.getuid()}-device-{device}.lock" for device in devices], count) as taken:
-        yield {"CUDA_VISIBLE_DEVICES": ",".join(devices[index] for index in taken)}
+def on_devices(devices: Sequence[str], count: int, shared_by: int = 1) -> Iterator[dict[str, str]]:
+    """Wait for `count` GPUs with room, the emptiest first, and hold a place on each; yields an environment of these.
+
+    A GPU has room for `shared_by` trials of sweeps that share it alike, or for one of a sweep that doesn't.
+    """
+
+    def places(stack: ExitStack) -> Iterator[str]:
+        taken: set[str] = set()
+        for place, device in itertools.product(range(shared_by), devices):
+            if device not in taken and _take_place(device, place, shared_by, stack):
+                taken.add(device)
+                yield device
+
+    with _held(places, count) as taken:
+        yield {"CUDA_VISIBLE_DEVICES": ",".join(taken)}
 
 
 @contextmanager
 def one_at_a_time(sweep: str) -> Iterator[dict[str, str]]:
     """Wait until no other trial of the sweep runs."""
-    with _held([f"{sweep}.turn"], 1):
+
+    def turns(stack: ExitStack) -> Iterator[str]:
+        if _lock(f"{sweep}.turn", fcntl.LOCK_EX, stack):
+            yield sweep
+
+    with _held(turns, 1):
         yield {}
 
 
@@ -43,22 +59,33 @@ def at_once() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def _held(names: Sequence[str], count: int) -> Iterator[list[int]]:
-    """Lock `count` of the named files; the system frees those of a dead owner."""
+def _held(take: Callable[[ExitStack], Iterator[str]], count: int) -> Iterator[list[str]]:
+    """Take `count` of what is free, again and again until there are as many; the system frees those of a dead owner."""
     while True:
         with ExitStack() as stack:
-            free = (index for index, name in enumerate(names) if _lock(Path(tempfile.gettempdir()) / name, stack))
-            taken = list(islice(free, count))
+            taken = list(itertools.islice(take(stack), count))
             if len(taken) == count:
                 yield taken
                 return
         time.sleep(_LOOK_SECONDS)
 
 
-def _lock(path: Path, stack: ExitStack) -> bool:
-    handle = stack.enter_context(path.open("w"))
+def _take_place(device: str, place: int, shared_by: int, stack: ExitStack) -> bool:
+    """Whether a place on a device was free; one that isn't shared keeps those away that share it."""
+    name = f"skiplab-{os.getuid()}-device-{device}"
+    if shared_by == 1:
+        return _lock(f"{name}.lock", fcntl.LOCK_EX, stack)
+    with ExitStack() as own:
+        if _lock(f"{name}.lock", fcntl.LOCK_SH, own) and _lock(f"{name}-{place}.lock", fcntl.LOCK_EX, own):
+            stack.enter_context(own.pop_all())
+            return True
+    return False
+
+
+def _lock(name: str, kind: int, stack: ExitStack) -> bool:
+    handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("w"))
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
