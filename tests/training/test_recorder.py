@@ -17,7 +17,14 @@ def test_a_step_without_an_update_is_noted(tmp_path) -> None:
     """As where mixed precision leaves an update out, since a scaled gradient overflowed."""
     model = nn.Linear(2, 1)
     optimizer = torch.optim.Adam(model.parameters())
-    trainer = SimpleNamespace(optimizers=[optimizer], global_step=0, max_steps=3, logger=None, should_stop=False)
+    trainer = SimpleNamespace(
+        optimizers=[optimizer],
+        precision_plugin=SimpleNamespace(scaler=torch.amp.GradScaler("cpu")),
+        global_step=0,
+        max_steps=3,
+        logger=None,
+        should_stop=False,
+    )
     with closing(AppendedTable(tmp_path / "history.csv", ("step", "metric", "value"))) as history:
         recorder = Recorder(history, log_every_steps=10, diverged_above=100.0)
         recorder.on_train_start(trainer, None)
@@ -50,6 +57,6 @@ def test_instruments_are_told_the_factor_of_mixed_precision(tmp_path) -> None:
         observer = Observer([Told()], network=network, table=table)
         for scaler in (None, torch.amp.GradScaler("cpu", init_scale=512.0)):
             trainer = SimpleNamespace(global_step=0, precision_plugin=SimpleNamespace(scaler=scaler))
-            observer.on_train_batch_start(trainer, None, None, 0)
+            observer.on_train_batch_start(trainer, SimpleNamespace(), None, 0)
             observer.on_before_optimizer_step(trainer, None, None)
     assert told == [1.0, 512.0]

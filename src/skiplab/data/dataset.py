@@ -48,8 +48,8 @@ class Split:
 
     def at(self, which: Tensor | slice) -> Batch:
         """The images and labels of some indices, on the split's device."""
-        which = which.to(self.stored.device) if isinstance(which, Tensor) else which
-        stored, labels = self.stored[which].to(self.device), self.labels[which].to(self.device)
+        which = _sent(which, self.stored.device) if isinstance(which, Tensor) else which
+        stored, labels = _sent(self.stored[which], self.device), _sent(self.labels[which], self.device)
         return Batch(stored.float() / 127.5 - 1 if stored.dtype == torch.uint8 else stored, labels)
 
     def first(self, count: int) -> Batch:
@@ -64,6 +64,13 @@ class Split:
         if self.mapped:
             return Split(self.stored, self.labels, mapped=True, device=device)
         return Split(self.stored.to(device), self.labels.to(device))
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The same on a device; from main memory to a GPU without waiting for what that has to do first."""
+    if device.type == "cuda" and not tensor.is_cuda:
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 class Dataset:

@@ -15,7 +15,7 @@ class Recorder(pl.Callback):
 
     A loss that isn't finite, or exceeds `divergence_factor` times the zero predictor's, ends the trial as
     diverged; `diverged_step` is the first such step. A step whose update was left out, since a scaled gradient
-    overflowed in mixed precision, is noted as `skipped_update`.
+    overflowed in mixed precision, is noted as `skipped_update`; without a scaler none is left out.
 
     Args:
         history: the record's table of (step, metric, value).
@@ -29,9 +29,10 @@ class Recorder(pl.Callback):
         self.diverged_above = diverged_above
         self.diverged_step: int | None = None
         self._pending: list[tuple[int, Tensor]] = []
-        self._updated = False
+        self._scaled = self._updated = False
 
     def on_train_start(self, trainer, module) -> None:
+        self._scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         for optimizer in trainer.optimizers:
             optimizer.register_step_post_hook(self._note_update)
 
@@ -41,7 +42,7 @@ class Recorder(pl.Callback):
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
         step = trainer.global_step - 1
         self._pending.append((step, outputs["loss"].detach()))
-        if not self._updated:
+        if self._scaled and not self._updated:
             self.history.append([(step, "skipped_update", 1.0)])
         self._updated = False
         if trainer.global_step % self.log_every_steps == 0 or trainer.global_step == trainer.max_steps:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -109,6 +110,7 @@ def _latest_checkpoint(folder: Path, every_steps: int) -> ModelCheckpoint:
 
 def _common(max_steps: int, logger: Logger | None, progress: bool) -> dict[str, Any]:
     """What any number of devices have in common."""
+    torch.utils.deterministic.fill_uninitialized_memory = False  # else each new tensor is filled first
     return {
         "max_steps": max_steps,
         "logger": logger or False,

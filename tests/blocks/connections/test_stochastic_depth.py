@@ -42,7 +42,7 @@ def test_evaluation_is_the_expectation_over_every_pattern_of_drops(monkeypatch) 
     for pattern in itertools.product((True, False), repeat=3):
         # below every survival probability, or above it
         draws = iter([torch.tensor(0.0 if survives else 1.0) for survives in pattern])
-        monkeypatch.setattr(torch, "rand", lambda *size, draws=draws: next(draws))
+        monkeypatch.setattr(torch, "rand", lambda *size, draws=draws, **where: next(draws))
         chance = 1.0
         for join, survives in zip(joins, pattern, strict=True):
             chance *= join.train().survival if survives else 1 - join.survival
@@ -53,7 +53,7 @@ def test_evaluation_is_the_expectation_over_every_pattern_of_drops(monkeypatch) 
 
 
 def test_a_dropped_branch_gets_a_gradient_of_zero(monkeypatch) -> None:
-    monkeypatch.setattr(torch, "rand", lambda *size: torch.tensor(1.0))
+    monkeypatch.setattr(torch, "rand", lambda *size, **where: torch.tensor(1.0))
     update = UPDATE.clone().requires_grad_()
     make(0, 1, 0.5).train().join(STREAM, update, None).sum().backward()
     assert torch.equal(update.grad, torch.zeros_like(update))

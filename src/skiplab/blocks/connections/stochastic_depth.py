@@ -30,6 +30,8 @@ class StochasticDepth(Connection):
         self.survival = 1 - (1 - last_survival) * (place.index + 1) / place.num_joins
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:
-        # Drawn on the CPU, so that every device drops the same branches and none waits for the draw.
-        factor = float(torch.rand(()) < self.survival) if self.training else self.survival
-        return stream + factor * update
+        if not self.training:
+            return stream + self.survival * update
+        # Drawn where the stream is, so that no device is waited for and a captured step draws anew.
+        drawn = torch.rand((), device=update.device) < self.survival
+        return stream + drawn.to(update.dtype) * update
