@@ -26,6 +26,7 @@ class Observer(pl.Callback):
     def on_train_batch_start(self, trainer, module, batch, batch_index) -> None:
         self._step = trainer.global_step
         self._due = [each for each in self.instruments if each.is_due(self._step)]
+        module.watched = bool(self._due)
         for instrument in self._due:
             instrument.begin(self.network, self._step)
 

@@ -38,7 +38,7 @@ _COUNTS = (
     "run.log_every_steps",
 )
 # Settings that are true or false.
-_SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing")
+_SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing", "run.cuda_graph")
 _PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
 from skiplab.training.build import Parts, build, maker
 from skiplab.training.freezing import frozen
+from skiplab.training.gpu_module import GpuModule
 from skiplab.training.interrupt import StopWhenTold
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import together
@@ -117,7 +119,9 @@ def _train(
     progress: bool,
 ) -> pl.Trainer:
     """Train in this process, the only one or one of several, from the newest of the checkpoints if there is one."""
-    module = AblationModule(
+    on_one_gpu = config.trainer.accelerator == "gpu" and not _is_shared(config)
+    make_module = partial(GpuModule, captures=config.run.cuda_graph) if on_one_gpu else AblationModule
+    module = make_module(
         parts.model,
         parts.objective,
         parts.data.train,

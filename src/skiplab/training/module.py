@@ -34,6 +34,8 @@ class AblationModule(pl.LightningModule):
         scheduler: makes a learning-rate scheduler for an optimizer and the number of steps.
     """
 
+    watched = False  # whether instruments look into the step that is about to begin
+
     def __init__(
         self,
         model: nn.Module,
@@ -61,7 +63,14 @@ class AblationModule(pl.LightningModule):
         self.split = self.split.to(self.device)
 
     def training_step(self, batch: int, batch_index: int) -> Tensor:
-        step = self.global_step
+        return self.mean_loss(*self.draw(self.global_step))
+
+    def mean_loss(self, *drawn: Tensor | None) -> Tensor:
+        """The loss of what was drawn for a step."""
+        return self.objective.loss_of(self.model, *drawn).mean()
+
+    def draw(self, step: int) -> list[Tensor | None]:
+        """This rank's rows of all that a step is a function of beside the weights; seeds what the model draws."""
         images, labels = self.split.at(self.batches.indices(step))
         augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
         rank = self.global_rank
@@ -70,8 +79,7 @@ class AblationModule(pl.LightningModule):
         drawn = self.objective.draw(self.augmentation(images, augment), labels, generator)
         num_rows = len(images) // self.trainer.world_size
         rows = slice(rank * num_rows, (rank + 1) * num_rows)
-        own = (None if part is None else part[rows] for part in drawn)
-        return self.objective.loss_of(self.model, *own).mean()
+        return [None if part is None else part[rows] for part in drawn]
 
     def configure_optimizers(self):
         optimizer = self._optimizer(self.model.parameters())
