@@ -4,20 +4,24 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from option_files import CONF, options, presets
-from skiplab.data.digits import Digits
+from skiplab.analysis.claims import read_claims
+from skiplab.analysis.text import level_text
 from skiplab.data.shapes import Shapes
 from skiplab.reproduce import experiments
+from skiplab.training.key import trial_key
 from tiny_trials import compose_config, network, run_composed
 
 SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32")
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
 BIG = ("_standard", "_paper", "_deep")
-BUNDLED = {"num_val": 360, "split_seed": 0}
+BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
 
 
 def swept(preset: str) -> tuple[dict[str, str], dict[str, Any]]:
@@ -66,9 +70,50 @@ def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
 @pytest.mark.parametrize("preset", [preset for preset in presets() if is_big(preset)])
 def test_a_big_one_builds_its_network(preset: str, end: int) -> None:
     config = compose_config(*asked(preset, end)).config
-    data = Shapes(size=32, num_train=8, num_val=4, seed=0) if "Shapes" in config.data._target_ else Digits(**BUNDLED)
+    data = Shapes(size=32, num_train=8, num_val=4, seed=0) if "Shapes" in config.data._target_ else None
     assert sum(parameter.numel() for parameter in network(config, data).parameters())
     assert preset.startswith(config.run.study)
+
+
+@pytest.mark.parametrize("preset", [preset for preset in presets() if "_paper" not in preset])
+def test_only_paper_profiles_need_data_that_are_downloaded(preset: str) -> None:
+    assert swept(preset)[0]["data"] in BUNDLED
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"), [(name, profile) for name, each in experiments().items() for profile in each.profiles]
+)
+def test_a_profile_has_what_its_claims_ask_for(name: str, profile: str) -> None:
+    experiment, metrics = experiments()[name], set()
+    claims = read_claims(experiment.claims(profile)).claims
+    contrasts = [test.contrast for claim in claims for test in (claim.primary, *claim.evidence)]
+    factors = {name for each in contrasts for name in (each.factor, each.over)} - {None}
+    levels_of = {factor: set() for factor in factors.union(*(claim.cells for claim in claims))}
+    for preset in experiment.profiles[profile]:
+        config = compose_config(f"experiment={preset}").config
+        values = {factor.lstrip("+"): each for factor, each in swept(preset)[1].items()}
+        for factor, found in levels_of.items():
+            given = values[factor] if factor in values else [str(OmegaConf.select(config, factor))]
+            found.update(level_text(yaml.safe_load(each)) for each in given)
+        for node in (*config.instrument.values(), *config.evaluator.values()):
+            metrics |= set(get_object(node._target_).metrics)
+    for contrast in contrasts:
+        assert contrast.metric in metrics
+        assert {contrast.control, contrast.treatment} <= levels_of[contrast.factor]
+        assert contrast.over is None or len(levels_of[contrast.over]) > 1
+    assert all(set(levels) <= levels_of[factor] for claim in claims for factor, levels in claim.cells.items())
+
+
+def test_standard_profiles_of_the_same_network_share_its_trials() -> None:
+    def key(name: str, *overrides: str) -> str:
+        return trial_key(compose_config(f"experiment={name}_standard", *overrides).config)
+
+    for connection in ("connection=plain", "connection=identity"):
+        for depth in ("depth=9", "depth=27"):
+            assert key("he2015_resnet", connection, depth) == key("li2018_landscape", connection, depth)
+        deepest = key("he2015_resnet", connection, "depth=54")
+        assert {key(name, connection) for name in ("veit2016_lesion", "he2016_preact")} == {deepest}
+    assert key("huang2016_stochdepth", "connection=identity") == deepest
 
 
 @pytest.mark.parametrize("name", experiments())
