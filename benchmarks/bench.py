@@ -20,6 +20,7 @@ COMMANDS = (
     ("surgery.py", "40"),
     ("busy.py",),
     ("cpu.py", "15"),
+    ("gpu.py", "3"),
 )
 
 

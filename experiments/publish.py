@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -135,11 +136,23 @@ def in_part(profile: str, verdicts: Sequence[Verdict], table: pd.DataFrame) -> s
 def cost(study: Study) -> str:
     """What the study took, and on what."""
     machines = {
-        f"{record['provenance']['hardware']['processor']}, torch {record['provenance']['versions']['torch']}"
-        for record in study.records.values()
+        f"{trained_by(record)}, torch {record['provenance']['versions']['torch']}" for record in study.records.values()
     }
-    seconds = study.trials["wall_seconds"].sum()
-    return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on one thread each ({' and '.join(sorted(machines))}).\n"
+    seconds, where = study.trials["wall_seconds"].sum(), each_on(study)
+    return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on {where} each ({' and '.join(sorted(machines))}).\n"
+
+
+def trained_by(record: dict[str, Any]) -> str:
+    """The name of the GPU or of the processor that trained a trial."""
+    accelerator = record["factors"]["trainer.accelerator"]
+    return record["provenance"]["hardware"]["gpu" if accelerator == "gpu" else "processor"]
+
+
+def each_on(study: Study) -> str:
+    """What each trial had for itself."""
+    words = {"cpu": "one thread", "gpu": "a GPU or a share of one"}
+    found = {record["factors"]["trainer.accelerator"] for record in study.records.values()}
+    return " or ".join(words[accelerator] for accelerator in sorted(found))
 
 
 def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[Verdict], table: pd.DataFrame) -> None:
@@ -155,7 +168,8 @@ def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[
         "trials": len(found),
         "seeds": study.trials["seed"].nunique(),
         "seconds": round(float(study.trials["wall_seconds"].sum()), 1),
-        "hardware": sorted({entry["hardware"]["processor"] for entry in found}),
+        "each_on": each_on(study),
+        "hardware": sorted({trained_by(record) for record in study.records.values()}),
         "versions": {name: entry["versions"][name] for entry in found for name in sorted(entry["versions"])},
         "claims_sha256": verdicts[0].claims_sha256,
         "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},

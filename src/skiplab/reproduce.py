@@ -139,7 +139,7 @@ def list_experiments(console: Console | None = None) -> None:
             if result is None:
                 console.print(_indented("not run", 4), style="dim")
                 continue
-            cost = f"{result['trials']} trials, {result['seconds']:.0f} s on one thread each"
+            cost = f"{result['trials']} trials, {result['seconds']:.0f} s on {result['each_on']} each"
             console.print(_indented(f"{cost}, {result['date']}, {', '.join(result['hardware'])}", 4), style="dim")
             for claim, words in result["verdicts"].items():
                 console.print(_indented(f"{claim}: {words}", 4), style="dim")
