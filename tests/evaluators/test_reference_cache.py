@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from skiplab.data.dataset import Dataset, Split
+from skiplab.evaluators import baselines
+from skiplab.evaluators.baselines import Baselines
 from skiplab.evaluators.distance import some_reference_features
 from skiplab.evaluators.extractors.raw import Raw
 from skiplab.evaluators.frechet import Frechet
@@ -66,6 +68,13 @@ def test_second_time_runs_no_extractor_and_gives_the_same_bits(made, counted, ca
     assert seen == [128, 72]
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
     assert len(entries(cache_folder)) == 1
+
+
+def test_the_best_affine_predictor_is_found_once(trained, cache_folder, monkeypatch) -> None:
+    first = Baselines().evaluate(trained)
+    monkeypatch.setattr(baselines, "moments", lambda split: pytest.fail("computed again"))
+    assert Baselines().evaluate(replace(trained, make_extractor=None)).summary == first.summary
+    assert [path.parent.name for path in entries(cache_folder)] == ["spectrum"]
 
 
 def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder) -> None:

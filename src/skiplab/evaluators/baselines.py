@@ -7,6 +7,7 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.reference_cache import kept_of_images
 from skiplab.metrics import Metric
 
 
@@ -44,8 +45,8 @@ class Baselines(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, probe = trained.objective, trained.probe
-        mean, covariance = moments(trained.data.train)
-        values, vectors = torch.linalg.eigh(covariance)
+        spectrum = kept_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
+        mean, values, vectors = (spectrum[name].cpu() for name in ("mean", "values", "vectors"))
         losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
         for _, _, noised in probe.noised(objective, trained.data.val, "val"):
             alpha, sigma = objective.noise_schedule.alpha_sigma(noised.time[:1].double().cpu())
@@ -65,6 +66,13 @@ class Baselines(Evaluator):
         return Result(
             {f"loss_{name}": float(by_level.mean()) for name, by_level in weighted.items()}, measurements=measurements
         )
+
+
+def _spectrum(split: Split) -> dict[str, Tensor]:
+    """Mean, and eigenvalues and eigenvectors of the covariance, of all images, flattened."""
+    mean, covariance = moments(split)
+    values, vectors = torch.linalg.eigh(covariance)
+    return {"mean": mean, "values": values, "vectors": vectors}
 
 
 def moments(split: Split) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,11 @@
-"""What is computed of the training images, once for each data and extractor, and kept on disk."""
+"""What is computed of the training images, once for each data, and extractor where it has one, and kept on disk."""
 
 import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,11 +21,19 @@ _BLOCK = 4096  # images that are hashed at once
 
 
 def kept(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What `compute` gives, from the cache where it has a sound entry; kept there where it can be written to.
+    """What `compute` gives of the extractor's features, from the cache where it has a sound entry, else kept there.
 
     kind: the entry's folder; it names all that `compute` depends on beside the training images and the extractor.
     """
-    path = cache_dir() / kind / f"{reference_key(trained)}.safetensors"
+    return _kept(trained, cache_dir() / kind / f"{reference_key(trained)}.safetensors", compute)
+
+
+def kept_of_images(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The same of what `compute` gives of the images themselves."""
+    return _kept(trained, cache_dir() / kind / f"{_key(trained)}.safetensors", compute)
+
+
+def _kept(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
     found = _read(path)
     if found is None:
         found = {name: part.cpu().contiguous() for name, part in compute().items()}
@@ -36,12 +45,12 @@ def kept(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]
 
 def reference_key(trained: Trained) -> str:
     """Hash of the images, the extractor, and what it runs on."""
-    facts = {
-        "data": content_hash(trained.data.train),
-        **trained.extractor.facts(),
-        "device": trained.device.type,
-        "torch": torch.__version__,
-    }
+    return _key(trained, **trained.extractor.facts())
+
+
+def _key(trained: Trained, **others: Any) -> str:
+    where = {"device": trained.device.type, "torch": torch.__version__}
+    facts = {"data": content_hash(trained.data.train), **others, **where}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
