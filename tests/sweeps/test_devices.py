@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, ExitStack
 
 import pytest
 
+from hydra_plugins.skiplab_cores_launcher import SkiplabCoresLauncher
+from skiplab.errors import SkiplabError
 from skiplab.sweeps.devices import at_once, on_devices, one_at_a_time, visible_devices
 
 
@@ -96,3 +98,17 @@ def test_only_what_the_process_may_use_is_visible(monkeypatch) -> None:
     assert visible_devices() == ["2", "GPU-abc"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_devices() == []
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "two"])
+def test_a_gpu_is_shared_by_whole_trials(value) -> None:
+    with pytest.raises(SkiplabError, match=f"trials_per_gpu={value} is invalid; valid: a whole number from 1"):
+        SkiplabCoresLauncher(workers=None, trials_per_gpu=value)
+
+
+@pytest.mark.parametrize(("shared_by", "workers"), [(1, 2), (3, 6)])
+def test_as_many_trials_run_as_the_gpus_have_room_for(shared_by: int, workers: int, monkeypatch, compose) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    launcher = SkiplabCoresLauncher(workers=None, trials_per_gpu=shared_by)
+    launcher.config = compose("trainer=gpu").config
+    assert launcher._num_workers(100) == workers
