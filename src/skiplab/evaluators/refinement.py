@@ -88,22 +88,21 @@ class Refinement(Evaluator):
 
     def read_errors(self, model: nn.Module, trained: Trained) -> list[tuple[float, float]]:
         """The head's error before and after each block."""
-        splits = [self._streams(model, trained, split) for split in ("train", "val")]
-        (train_streams, train_target), (val_streams, val_target) = splits
+        splits = [self._stages(model, trained, split) for split in ("train", "val")]
+        (train_stages, train_target), (val_stages, val_target) = splits
         zero = val_target.square().mean()
         errors = []
-        for places in zip(train_streams, val_streams, strict=True):
-            pair = []
-            for train_stream, val_stream in zip(*places, strict=True):
+        for stage, val_stage in zip(train_stages, val_stages, strict=True):
+            by_stream = []
+            for train_stream, val_stream in zip(stage, val_stage, strict=True):
                 head = fit_head(train_stream, train_target, self.ridge)
-                pair.append(float((read(head, val_stream, val_target) - val_target).square().mean() / zero))
-            errors.append(tuple(pair))
+                by_stream.append(float((read(head, val_stream, val_target) - val_target).square().mean() / zero))
+            errors += itertools.pairwise(by_stream)  # what a block writes the next one reads
         return errors
 
-    def _streams(self, model: nn.Module, trained: Trained, split: str) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
-        """The stream before and after each block, and the target, all on a grid, on the split's probes."""
+    def _stages(self, model: nn.Module, trained: Trained, split: str) -> tuple[list[list[Tensor]], Tensor]:
+        """Each stage's input and the stream after each of its blocks, and the target, all on a grid, on the probes."""
         probes = self.probe.noised(trained.objective, trained.split(split), split)
         target = as_image(torch.cat([noised.target for *_, noised in probes]))
         stages = stage_streams(trained.objective, model, [noised for *_, noised in probes])
-        pairs = [pair for stage in stages for pair in itertools.pairwise(on_grid(stream, target) for stream in stage)]
-        return pairs, target
+        return [[on_grid(stream, target) for stream in stage] for stage in stages], target
