@@ -67,9 +67,9 @@ class CapturedStep:
                     self.optimizer.step()
                 self._loss = loss.detach()
         except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
             raise SkiplabError(
-                f"this network's step can't be captured as a CUDA graph ({str(error).splitlines()[0]}); add "
-                "run.cuda_graph=false"
+                f"this network's step can't be captured as a CUDA graph ({reason}); add run.cuda_graph=false"
             ) from error
         if not torch.equal(drawn_before, torch.default_generator.get_state()):
             raise SkiplabError(
