@@ -192,7 +192,7 @@ SMALL = ("evaluator.kernel.subset_size=16", "evaluator.landscape.num_points=3")
 
 
 @pytest.mark.parametrize("evaluator", options("evaluator"))
-def test_evaluators_find_there_what_they_find_on_the_cpu(evaluator: str, tmp_path) -> None:
+def test_each_evaluator_measures_there(evaluator: str, tmp_path) -> None:
     small = [each for each in SMALL if f".{evaluator}." in each]
     trial = run(tmp_path, *ASK.get(evaluator, ()), "evaluator=[]", "instrument=[]")
     there = run(tmp_path, *ASK.get(evaluator, ()), f"evaluator=[{evaluator}]", *small, "instrument=[]")

@@ -7,6 +7,7 @@ import torch
 
 from skiplab.instruments.instrument import Instrument
 from skiplab.layers import Network
+from skiplab.training.gradient_scaler import gradient_scaler
 from skiplab.training.record import AppendedTable
 
 
@@ -33,7 +34,7 @@ class Observer(pl.Callback):
     def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
         if not self._due:
             return
-        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        scaler = gradient_scaler(trainer)
         loss_scale = 1.0 if scaler is None else scaler.get_scale()
         for instrument in self._due:
             instrument.before_update(loss_scale)

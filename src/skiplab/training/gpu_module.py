@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from skiplab.training.captured_step import CapturedStep, DeviceRates, fuse
+from skiplab.training.gradient_scaler import gradient_scaler
 from skiplab.training.module import AblationModule
 
 _BY_HAND = 3  # first steps, also after a checkpoint
@@ -26,10 +27,9 @@ class GpuModule(AblationModule):
 
     def on_train_start(self) -> None:
         optimizer = self.trainer.optimizers[0]
-        scaled = getattr(self.trainer.precision_plugin, "scaler", None) is not None
         self._rates = DeviceRates(optimizer, self.device) if fuse(optimizer) else None
         self._captured = None
-        if self.captures and self._rates is not None and not scaled:
+        if self.captures and self._rates is not None and gradient_scaler(self.trainer) is None:
             self._captured = CapturedStep(self.mean_loss, optimizer, self._rates, self._clip)
         self._first = self.global_step
 

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from skiplab.training.gradient_scaler import gradient_scaler
 from skiplab.training.record import AppendedTable
 
 
@@ -32,7 +33,7 @@ class Recorder(pl.Callback):
         self._scaled = self._updated = False
 
     def on_train_start(self, trainer, module) -> None:
-        self._scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+        self._scaled = gradient_scaler(trainer) is not None
         for optimizer in trainer.optimizers:
             optimizer.register_step_post_hook(self._note_update)
 
