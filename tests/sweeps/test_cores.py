@@ -11,14 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from skiplab.cli import main
 from tiny_trials import TINY
 
 OWN = '''
 import os
 import signal
-from pathlib import Path
+import time
 
 from skiplab.blocks.connections.identity import Identity
+from skiplab.blocks.connections.plain import Plain
 
 
 class Ending(Identity):
@@ -51,18 +53,28 @@ class Noting(Identity):
             with open(os.environ["NOTES"], "a") as file:
                 file.write(f"{os.getpid()}\\n")
         return stream + update
+
+
+class Waiting(Plain):
+    """Takes its time where WAIT is set, so that whatever is done to a trial finds it at work."""
+
+    def join(self, stream, update, cond):
+        if self.training and "WAIT" in os.environ:
+            time.sleep(0.02)
+        return super().join(stream, update, cond)
 '''
 COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m")
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> dict[str, str]:
-    """Processes with connection=ending and connection=noting."""
+    """Processes with connection=ending, connection=noting and connection=waiting."""
     folder = tmp_path_factory.mktemp("mine")
     (folder / "connection").mkdir()
     (folder / "core_connections.py").write_text(OWN)
     (folder / "connection" / "ending.yaml").write_text("_target_: core_connections.Ending\nhow: raise\n")
     (folder / "connection" / "noting.yaml").write_text("_target_: core_connections.Noting\n")
+    (folder / "connection" / "waiting.yaml").write_text("_target_: core_connections.Waiting\n")
     return {**os.environ, "PYTHONPATH": str(folder), "NOTES": str(folder / "notes.txt"), "OWN": str(folder)}
 
 
@@ -132,7 +144,7 @@ def test_two_sweeps_share_trials_and_train_each_once(environment, tmp_path) -> N
 def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
     signum, environment, tmp_path, long_trials
 ) -> None:
-    sweep = start(environment, tmp_path, *long_trials.grid)
+    sweep = start(environment | {"WAIT": ""}, tmp_path, *long_trials.grid)
     wait_until(lambda: any(path.stat().st_size > 60 for path in tmp_path.glob("*/history.csv")))
     family = psutil.Process(sweep.pid).children(recursive=True)
     if signum == signal.SIGINT:
@@ -161,10 +173,10 @@ def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
 
 @pytest.fixture(scope="module")
 def long_trials(environment, tmp_path_factory):
-    """Three trials that take a while, and what they come to undisturbed."""
+    """Three trials that take a while, and what they come to undisturbed, one after another in this process."""
 
     class LongTrials:
-        grid = ("connection=plain", "depth=4", "seed=0,1,2", "trainer.max_steps=300", "run.checkpoint_every_steps=50")
+        grid = ("connection=waiting", "depth=4", "seed=0,1,2", "trainer.max_steps=100", "run.checkpoint_every_steps=20")
         folder = tmp_path_factory.mktemp("undisturbed")
 
         def assert_equal(self, runs_dir: Path) -> None:
@@ -174,15 +186,16 @@ def long_trials(environment, tmp_path_factory):
                 assert (runs_dir / path.parent.name / path.name).read_bytes() == path.read_bytes()
 
     trials = LongTrials()
-    sweep = start(environment, trials.folder, *trials.grid)
-    _, errors = sweep.communicate(timeout=180)
-    assert sweep.returncode == 0, errors
+    words = ["--config-dir", environment["OWN"], *TINY, f"run.runs_dir={trials.folder}", "hydra/launcher=basic"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(environment["OWN"])
+        main(["train", "-m", *words, *trials.grid])
     return trials
 
 
 @pytest.mark.slow
 def test_a_lost_worker_is_replaced(environment, tmp_path, long_trials) -> None:
-    sweep = start(environment, tmp_path, *long_trials.grid)
+    sweep = start(environment | {"WAIT": ""}, tmp_path, *long_trials.grid)
     wait_until(lambda: list(tmp_path.glob("*/checkpoints/*.ckpt")))
     trial = next(p for p in psutil.Process(sweep.pid).children(recursive=True) if p.ppid() not in (sweep.pid, 1))
     worker = next(p for p in trial.parents() if p.ppid() == sweep.pid)

@@ -10,20 +10,47 @@ from pathlib import Path
 
 import pytest
 
+from skiplab.cli import main
 from slurm_cluster import Cluster, missing
 from tiny_trials import TINY
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m", *TINY)
-SLURM = ("hydra/launcher=skiplab_slurm", "hydra.launcher.partition=low")
-LONG = ("connection=plain", "seed=0,1", "trainer.max_steps=1500", "run.checkpoint_every_steps=25")
+OWN = '''
+import os
+import time
+
+from skiplab.blocks.connections.plain import Plain
+
+
+class Waiting(Plain):
+    """In a job of SLURM slow until it was restarted twice: whatever is done to it finds it at work."""
+
+    waits = "SLURM_JOB_ID" in os.environ and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < 2
+
+    def join(self, stream, update, cond):
+        if self.waits and self.training:
+            time.sleep(0.02)
+        return super().join(stream, update, cond)
+'''
+GRID = ("connection=waiting", "seed=0,1", "trainer.max_steps=300", "run.checkpoint_every_steps=10")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def own(tmp_path_factory) -> Path:
+    """A folder with connection=waiting."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "connection").mkdir()
+    (folder / "slurm_connections.py").write_text(OWN)
+    (folder / "connection" / "waiting.yaml").write_text("_target_: slurm_connections.Waiting\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(own) -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         cluster = Cluster(Path(folder))
+        cluster.environment["PYTHONPATH"] = str(own)
         try:
             cluster.start()
             yield cluster
@@ -31,9 +58,19 @@ def cluster() -> Iterator[Cluster]:
             cluster.stop()
 
 
-def start(cluster: Cluster, runs_dir: Path, *overrides: str) -> subprocess.Popen:
+def words(own: Path, runs_dir: Path, launcher: str) -> list[str]:
+    return ["train", "-m", "--config-dir", str(own), *TINY, *GRID, f"run.runs_dir={runs_dir}", launcher]
+
+
+def submitted(cluster: Cluster, own: Path, runs_dir: Path) -> subprocess.Popen:
+    command = [
+        sys.executable,
+        "-c",
+        "from skiplab.cli import main; main()",
+        *words(own, runs_dir, "hydra/launcher=skiplab_slurm"),
+    ]
     return subprocess.Popen(
-        [*COMMAND, f"run.runs_dir={runs_dir}", *overrides],
+        [*command, "hydra.launcher.partition=low"],
         env=cluster.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -62,30 +99,16 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) ->
         time.sleep(0.05)
 
 
-def test_a_sweep_is_submitted_once_and_has_the_results_of_one_in_process(cluster, tmp_path) -> None:
-    grid = ("connection=plain,identity", "seed=0")
-    said = finish(start(cluster, tmp_path / "slurm", *grid, *SLURM))
-    assert "2 trials finished (0 diverged), 0 failed" in said
-    finish(start(cluster, tmp_path / "process", *grid, "hydra/launcher=basic"))
-    assert len(weights(tmp_path / "slurm")) == 2
-    assert weights(tmp_path / "slurm") == weights(tmp_path / "process")
-    before = len(cluster.jobs())
-    assert before == 2
-    assert "2 already done, 0 to train" in finish(start(cluster, tmp_path / "slurm", *grid, *SLURM))
-    assert len(cluster.jobs()) == before
-
-
-def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, tmp_path) -> None:
+def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, own, tmp_path, monkeypatch) -> None:
     runs_dir = tmp_path / "slurm"
-    known = {job["JobId"] for job in cluster.jobs()}
-    sweep = start(cluster, runs_dir, *LONG, *SLURM)
+    sweep = submitted(cluster, own, runs_dir)
 
-    def mine() -> dict[str, dict[str, str]]:
-        return {job["ArrayTaskId"]: job for job in cluster.jobs() if job["JobId"] not in known and "ArrayTaskId" in job}
+    def tasks() -> dict[str, dict[str, str]]:
+        return {job["ArrayTaskId"]: job for job in cluster.jobs() if "ArrayTaskId" in job}
 
     def task(number: str) -> str:
         """Its name; a number alone may stand for the whole array."""
-        return f"{mine()[number]['ArrayJobId']}_{number}"
+        return f"{tasks()[number]['ArrayJobId']}_{number}"
 
     def steps() -> list[int]:
         """The latest checkpoint of each trial that has one."""
@@ -107,15 +130,19 @@ def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, t
     cluster("scancel", "--signal=USR2", task("0"))
     wait_until(lambda: statuses() == ["interrupted", "running"], "the warning before a time limit interrupts one")
     cluster("scontrol", "requeue", task("1"))
-    said = finish(sweep)
-    assert "2 trials finished (0 diverged), 0 failed" in said
-    assert {task: job["Restarts"] for task, job in mine().items()} == {"0": "2", "1": "2"}
+    assert "2 trials finished (0 diverged), 0 failed" in finish(sweep)
+    assert {number: job["Restarts"] for number, job in tasks().items()} == {"0": "2", "1": "2"}
 
-    finish(start(cluster, tmp_path / "process", *LONG))
+    monkeypatch.syspath_prepend(own)
+    main(words(own, tmp_path / "process", "hydra/launcher=basic"))
     assert len(weights(runs_dir)) == 2
     assert weights(runs_dir) == weights(tmp_path / "process")
     for content in records(runs_dir):
         history = (runs_dir / content["key"] / "history.csv").read_text().split("\n")[1:-1]
         first = [int(row.split(",")[0]) for row in history]
         assert first.count(0) == 1, "it resumed from a checkpoint, and never began anew"
-        assert sorted(set(first)) == list(range(1500))
+        assert sorted(set(first)) == list(range(300))
+
+    jobs = cluster.jobs()
+    assert "2 already done, 0 to train" in finish(submitted(cluster, own, runs_dir))
+    assert len(cluster.jobs()) == len(jobs), "what is done isn't submitted again"
