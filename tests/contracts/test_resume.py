@@ -119,10 +119,7 @@ def test_killed_in_mid_trial(tmp_path) -> None:
     assert process.returncode == -signal.SIGKILL, output
     assert not (killed_dir / unbroken.key / "weights.safetensors").exists()
 
-    subprocess.run(
-        [*command, f"run.runs_dir={killed_dir}"], check=True, capture_output=True, env=environment, timeout=120
-    )
-    record = type(unbroken)(killed_dir, unbroken.key)
+    record = run_composed(compose_config(*tiny), killed_dir).record
     assert record.read()["status"] == "done"
     assert record.weights.read_bytes() == unbroken.weights.read_bytes()
     assert history(record)["step"].tolist() == list(range(num_steps))
