@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from example_charts import CHARTS
 from example_claims import CLAIMS
+from PIL import Image
 
+from skiplab.analysis.claims import read_claims
+from skiplab.analysis.report import write_report
+from skiplab.analysis.runs import read_study
 from skiplab.metrics import Metric
 
 METRICS = {
@@ -93,39 +97,59 @@ def runs(tmp_path: Path) -> Runs:
     return Runs(tmp_path / "runs")
 
 
+def fill_study(
+    runs: Runs,
+    study: str = "s",
+    *,
+    effect: float,
+    num_seeds: int = 5,
+    noise: float = 0.01,
+    series: bool = False,
+    seed: int = 0,
+) -> Runs:
+    """Fill a study: both arms, two long skips, three depths; the plain arm loses `effect` skill per doubling."""
+    generator = np.random.default_rng(seed)
+    for trial_seed in range(num_seeds):
+        for long_skip in ("none", "concat"):
+            for depth in (4, 8, 16):
+                for arm in ("plain", "identity"):
+                    loss = effect * np.log2(depth / 4) if arm == "plain" else 0.0
+                    skill = 0.8 - loss + noise * generator.standard_normal()
+                    key = runs.trial(
+                        study,
+                        seed=trial_seed,
+                        choices={"connection": arm, "long_skip": long_skip},
+                        factors={"depth": depth},
+                        summary={
+                            "skill_train": skill,
+                            "loss_val": 1.0 - skill,
+                            "frechet": float(100 * np.exp(loss + noise * generator.standard_normal())),
+                            "loss_zero": 1.0,
+                            "loss_affine": 0.3,
+                        },
+                        charts=CHARTS if series else {},
+                    )
+                    if series:
+                        write_series(runs, key, depth, generator)
+    return runs
+
+
 @pytest.fixture
 def fill(runs: Runs) -> Callable[..., Runs]:
-    """Fill a study: both arms, two long skips, three depths; the plain arm loses `effect` skill per doubling."""
+    """fill(effect=...): fill_study in the test's own folder."""
+    return partial(fill_study, runs)
 
-    def fill_study(
-        study: str = "s", *, effect: float, num_seeds: int = 5, noise: float = 0.01, series: bool = False, seed: int = 0
-    ) -> Runs:
-        generator = np.random.default_rng(seed)
-        for trial_seed in range(num_seeds):
-            for long_skip in ("none", "concat"):
-                for depth in (4, 8, 16):
-                    for arm in ("plain", "identity"):
-                        loss = effect * np.log2(depth / 4) if arm == "plain" else 0.0
-                        skill = 0.8 - loss + noise * generator.standard_normal()
-                        key = runs.trial(
-                            study,
-                            seed=trial_seed,
-                            choices={"connection": arm, "long_skip": long_skip},
-                            factors={"depth": depth},
-                            summary={
-                                "skill_train": skill,
-                                "loss_val": 1.0 - skill,
-                                "frechet": float(100 * np.exp(loss + noise * generator.standard_normal())),
-                                "loss_zero": 1.0,
-                                "loss_affine": 0.3,
-                            },
-                            charts=CHARTS if series else {},
-                        )
-                        if series:
-                            write_series(runs, key, depth, generator)
-        return runs
 
-    return fill_study
+@pytest.fixture(scope="module")
+def whole_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a study with every kind of part, to be read and never changed."""
+    runs = fill_study(Runs(tmp_path_factory.mktemp("whole")), effect=0.15, num_seeds=3, series=True)
+    for key in read_study("s", runs.folder).trials["key"]:
+        levels = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
+        Image.fromarray(levels).save(runs.folder / key / "samples.png")
+    runs.trial(seed=7, choices={"long_skip": "none"}, status="failed")
+    (runs.folder / "claims.yaml").write_text(CLAIMS)
+    return write_report(read_study("s", runs.folder), read_claims(runs.folder / "claims.yaml"))
 
 
 def write_series(runs: Runs, key: str, depth: int, generator: np.random.Generator) -> None:

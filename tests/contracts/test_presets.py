@@ -1,6 +1,7 @@
 """Each preset runs two steps, at the first and at the last of its swept values; a big one builds its networks."""
 
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,13 +18,14 @@ from skiplab.reproduce import experiments
 from skiplab.training.key import trial_key
 from tiny_trials import compose_config, network, run_composed
 
-SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32")
+SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32", "probe.num_images=16", "probe.num_levels=2")
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
 BIG = ("_standard", "_paper", "_deep")
 BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
 
 
+@cache
 def swept(preset: str) -> tuple[dict[str, str], dict[str, Any]]:
     """The preset's choices, and the values of each factor of its sweep."""
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
