@@ -41,12 +41,19 @@ class SkiplabCoresLauncher(JoblibLauncher):
         self.task = task_function
 
     def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """The function of each item, by the workers."""
+        """The function of each item, by the workers.
+
+        Raises:
+            Interrupted: the sweep was told to stop; its workers are ended.
+        """
         import joblib
 
-        return joblib.Parallel(n_jobs=self._num_workers(len(items)), batch_size=1)(
-            joblib.delayed(function)(item) for item in items
-        )
+        from skiplab.interruption import interruptible
+
+        with interruptible():
+            return joblib.Parallel(n_jobs=self._num_workers(len(items)), batch_size=1)(
+                joblib.delayed(function)(item) for item in items
+            )
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Bring every job to its end.

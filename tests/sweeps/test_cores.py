@@ -56,7 +56,13 @@ class Noting(Identity):
 
 
 class Waiting(Plain):
-    """Takes its time where WAIT is set, so that whatever is done to a trial finds it at work."""
+    """Takes its time where WAIT or BUILD is set: whatever is done to a trial finds it at work, or being built."""
+
+    def __init__(self, place):
+        super().__init__(place)
+        if "BUILD" in os.environ:
+            open(os.environ["BUILD"], "a").close()
+            time.sleep(60)
 
     def join(self, stream, update, cond):
         if self.training and "WAIT" in os.environ:
@@ -169,6 +175,19 @@ def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
     _, errors = again.communicate(timeout=180)
     assert again.returncode == 0, errors
     long_trials.assert_equal(tmp_path)
+
+
+def test_a_sweep_that_is_stopped_before_its_first_trial_leaves_no_process(environment, tmp_path) -> None:
+    built = tmp_path / "built"
+    sweep = start(environment | {"BUILD": str(built)}, tmp_path / "runs", "connection=waiting", "depth=4,8", "seed=0")
+    wait_until(built.exists)
+    family = psutil.Process(sweep.pid).children(recursive=True)
+    sweep.terminate()
+    _, errors = sweep.communicate(timeout=30)
+    assert sweep.returncode == 128 + signal.SIGTERM, errors
+    assert "stopped by SIGTERM" in errors
+    wait_until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family), 20)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.fixture(scope="module")
