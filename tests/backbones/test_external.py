@@ -101,6 +101,7 @@ def test_every_instrument_and_evaluator_measures_one(tmp_path) -> None:
     instruments = options("instrument")
     evaluators = [option for option in options("evaluator") if option not in OF_OTHERS]
     asked = [f"instrument=[{','.join(instruments)}]", f"evaluator=[{','.join(evaluators)}]"]
+    asked += ["evaluator.round_trip.num_steps=[1,10]", "evaluator.landscape.num_points=5"]
     record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=256", *asked).record.read()
     assert record["status"] == "done"
     declared = {"effective_rank_blocks", "update_alignment", "refining_share", "lesion_ratio", "stream_gain"}
