@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from waiting_connection import FOLDER, WAITING
 
 from skiplab.cli import main
 from tiny_trials import TINY
@@ -17,10 +18,8 @@ from tiny_trials import TINY
 OWN = '''
 import os
 import signal
-import time
 
 from skiplab.blocks.connections.identity import Identity
-from skiplab.blocks.connections.plain import Plain
 
 
 class Ending(Identity):
@@ -53,35 +52,20 @@ class Noting(Identity):
             with open(os.environ["NOTES"], "a") as file:
                 file.write(f"{os.getpid()}\\n")
         return stream + update
-
-
-class Waiting(Plain):
-    """Takes its time where WAIT or BUILD is set: whatever is done to a trial finds it at work, or being built."""
-
-    def __init__(self, place):
-        super().__init__(place)
-        if "BUILD" in os.environ:
-            open(os.environ["BUILD"], "a").close()
-            time.sleep(60)
-
-    def join(self, stream, update, cond):
-        if self.training and "WAIT" in os.environ:
-            time.sleep(0.02)
-        return super().join(stream, update, cond)
 '''
 COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m")
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory) -> dict[str, str]:
-    """Processes with connection=ending, connection=noting and connection=waiting."""
+    """Processes with connection=ending, connection=noting and WAITING."""
     folder = tmp_path_factory.mktemp("mine")
     (folder / "connection").mkdir()
     (folder / "core_connections.py").write_text(OWN)
     (folder / "connection" / "ending.yaml").write_text("_target_: core_connections.Ending\nhow: raise\n")
     (folder / "connection" / "noting.yaml").write_text("_target_: core_connections.Noting\n")
-    (folder / "connection" / "waiting.yaml").write_text("_target_: core_connections.Waiting\n")
-    return {**os.environ, "PYTHONPATH": str(folder), "NOTES": str(folder / "notes.txt"), "OWN": str(folder)}
+    path = os.pathsep.join([str(folder), FOLDER])
+    return {**os.environ, "PYTHONPATH": path, "NOTES": str(folder / "notes.txt"), "OWN": str(folder)}
 
 
 def start(environment: dict[str, str], runs_dir: Path, *overrides: str) -> subprocess.Popen:
@@ -179,7 +163,7 @@ def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
 
 def test_a_sweep_that_is_stopped_before_its_first_trial_leaves_no_process(environment, tmp_path) -> None:
     built = tmp_path / "built"
-    sweep = start(environment | {"BUILD": str(built)}, tmp_path / "runs", "connection=waiting", "depth=4,8", "seed=0")
+    sweep = start(environment | {"BUILD": str(built)}, tmp_path / "runs", *WAITING, "depth=4,8", "seed=0")
     wait_until(built.exists)
     family = psutil.Process(sweep.pid).children(recursive=True)
     sweep.terminate()
@@ -191,11 +175,11 @@ def test_a_sweep_that_is_stopped_before_its_first_trial_leaves_no_process(enviro
 
 
 @pytest.fixture(scope="module")
-def long_trials(environment, tmp_path_factory):
+def long_trials(tmp_path_factory):
     """Three trials that take a while, and what they come to undisturbed, one after another in this process."""
 
     class LongTrials:
-        grid = ("connection=waiting", "depth=4", "seed=0,1,2", "trainer.max_steps=100", "run.checkpoint_every_steps=20")
+        grid = (*WAITING, "depth=4", "seed=0,1,2", "trainer.max_steps=100", "run.checkpoint_every_steps=20")
         folder = tmp_path_factory.mktemp("undisturbed")
 
         def assert_equal(self, runs_dir: Path) -> None:
@@ -205,10 +189,7 @@ def long_trials(environment, tmp_path_factory):
                 assert (runs_dir / path.parent.name / path.name).read_bytes() == path.read_bytes()
 
     trials = LongTrials()
-    words = ["--config-dir", environment["OWN"], *TINY, f"run.runs_dir={trials.folder}", "hydra/launcher=basic"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(environment["OWN"])
-        main(["train", "-m", *words, *trials.grid])
+    main(["train", "-m", *TINY, f"run.runs_dir={trials.folder}", *trials.grid, "hydra/launcher=basic"])
     return trials
 
 

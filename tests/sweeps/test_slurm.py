@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from waiting_connection import FOLDER, WAITING
 
 from skiplab.cli import main
 from slurm_cluster import Cluster, missing
@@ -16,41 +17,14 @@ from tiny_trials import TINY
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-OWN = '''
-import os
-import time
-
-from skiplab.blocks.connections.plain import Plain
-
-
-class Waiting(Plain):
-    """In a job of SLURM slow until it was restarted twice: whatever is done to it finds it at work."""
-
-    waits = "SLURM_JOB_ID" in os.environ and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < 2
-
-    def join(self, stream, update, cond):
-        if self.waits and self.training:
-            time.sleep(0.02)
-        return super().join(stream, update, cond)
-'''
-GRID = ("connection=waiting", "seed=0,1", "trainer.max_steps=300", "run.checkpoint_every_steps=10")
+GRID = (*WAITING, "seed=0,1", "trainer.max_steps=300", "run.checkpoint_every_steps=10")
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory) -> Path:
-    """A folder with connection=waiting."""
-    folder = tmp_path_factory.mktemp("own")
-    (folder / "connection").mkdir()
-    (folder / "slurm_connections.py").write_text(OWN)
-    (folder / "connection" / "waiting.yaml").write_text("_target_: slurm_connections.Waiting\n")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def cluster(own) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         cluster = Cluster(Path(folder))
-        cluster.environment["PYTHONPATH"] = str(own)
+        cluster.environment |= {"PYTHONPATH": FOLDER, "WAIT": ""}
         try:
             cluster.start()
             yield cluster
@@ -58,17 +32,12 @@ def cluster(own) -> Iterator[Cluster]:
             cluster.stop()
 
 
-def words(own: Path, runs_dir: Path, launcher: str) -> list[str]:
-    return ["train", "-m", "--config-dir", str(own), *TINY, *GRID, f"run.runs_dir={runs_dir}", launcher]
+def words(runs_dir: Path, launcher: str) -> list[str]:
+    return ["train", "-m", *TINY, *GRID, f"run.runs_dir={runs_dir}", f"hydra/launcher={launcher}"]
 
 
-def submitted(cluster: Cluster, own: Path, runs_dir: Path) -> subprocess.Popen:
-    command = [
-        sys.executable,
-        "-c",
-        "from skiplab.cli import main; main()",
-        *words(own, runs_dir, "hydra/launcher=skiplab_slurm"),
-    ]
+def submitted(cluster: Cluster, runs_dir: Path) -> subprocess.Popen:
+    command = [sys.executable, "-c", "from skiplab.cli import main; main()", *words(runs_dir, "skiplab_slurm")]
     return subprocess.Popen(
         [*command, "hydra.launcher.partition=low"],
         env=cluster.environment,
@@ -99,9 +68,9 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) ->
         time.sleep(0.05)
 
 
-def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, own, tmp_path, monkeypatch) -> None:
+def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, tmp_path) -> None:
     runs_dir = tmp_path / "slurm"
-    sweep = submitted(cluster, own, runs_dir)
+    sweep = submitted(cluster, runs_dir)
 
     def tasks() -> dict[str, dict[str, str]]:
         return {job["ArrayTaskId"]: job for job in cluster.jobs() if "ArrayTaskId" in job}
@@ -133,8 +102,7 @@ def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, o
     assert "2 trials finished (0 diverged), 0 failed" in finish(sweep)
     assert {number: job["Restarts"] for number, job in tasks().items()} == {"0": "2", "1": "2"}
 
-    monkeypatch.syspath_prepend(own)
-    main(words(own, tmp_path / "process", "hydra/launcher=basic"))
+    main(words(tmp_path / "process", "basic"))
     assert len(weights(runs_dir)) == 2
     assert weights(runs_dir) == weights(tmp_path / "process")
     for content in records(runs_dir):
@@ -144,5 +112,5 @@ def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, o
         assert sorted(set(first)) == list(range(300))
 
     jobs = cluster.jobs()
-    assert "2 already done, 0 to train" in finish(submitted(cluster, own, runs_dir))
+    assert "2 already done, 0 to train" in finish(submitted(cluster, runs_dir))
     assert len(cluster.jobs()) == len(jobs), "what is done isn't submitted again"
