@@ -91,6 +91,10 @@ class Runs:
         """Write a file of a trial as it stands."""
         (self.folder / key / name).write_bytes(text.encode())
 
+    def picture(self, key: str, mode: str = "L") -> None:
+        """Write a trial's grid of samples."""
+        Image.new(mode, (30, 20)).save(self.folder / key / "samples.png")
+
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Runs:
@@ -145,8 +149,7 @@ def whole_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a study with every kind of part, to be read and never changed."""
     runs = fill_study(Runs(tmp_path_factory.mktemp("whole")), effect=0.15, num_seeds=3, series=True)
     for key in read_study("s", runs.folder).trials["key"]:
-        levels = np.random.default_rng(0).integers(0, 256, (20, 30), dtype=np.uint8)
-        Image.fromarray(levels).save(runs.folder / key / "samples.png")
+        runs.picture(key)
     runs.trial(seed=7, choices={"long_skip": "none"}, status="failed")
     (runs.folder / "claims.yaml").write_text(CLAIMS)
     return write_report(read_study("s", runs.folder), read_claims(runs.folder / "claims.yaml"))

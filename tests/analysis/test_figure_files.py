@@ -2,7 +2,6 @@ import io
 import shutil
 
 import pytest
-from PIL import Image
 from rich.console import Console
 
 from skiplab.analysis.figure_files import figures_command
@@ -18,15 +17,11 @@ def written(runs, **chosen):
     return {path.name: path.read_bytes() for path in folder.iterdir()}, console.export_text()
 
 
-def picture(runs, key, mode="L", size=(20, 10)):
-    Image.new(mode, size, 90).save(runs.folder / key / "samples.png")
-
-
 @pytest.fixture
 def study(fill, runs):
     fill(effect=0.1, num_seeds=2, series=True)
     for key in read_study("s", runs.folder).trials["key"]:
-        picture(runs, key)
+        runs.picture(key)
     return runs
 
 
@@ -70,7 +65,7 @@ def test_hostile_arms_are_drawn_as_text(runs):
     for arm in ("plain", "_$\\frac$ <script>"):
         for depth in (4, 8):
             key = runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary={"skill_train": 0.5})
-            picture(runs, key, mode="RGB")
+            runs.picture(key, mode="RGB")
     files, _ = written(runs, formats=["pdf", "svg", "png"])
     assert b"<script>" not in files["headline.svg"]
     assert b"&lt;script&gt;" in files["samples.svg"]

@@ -3,11 +3,9 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from chromium import PROGRAM, Browser, browser
 from example_charts import CHARTS
-from PIL import Image
 from served import served
 
 from skiplab.analysis.report import write_report
@@ -68,10 +66,6 @@ def tab(chromium: Browser):
 def page(whole_page) -> str:
     """Its address."""
     return address(whole_page)
-
-
-def write_samples(folder: Path) -> None:
-    Image.fromarray(np.zeros((20, 30), dtype=np.uint8)).save(folder / "samples.png")
 
 
 def address(path: Path) -> str:
@@ -194,7 +188,7 @@ def test_hostile_names_run_nothing(runs, tab):
                 summary={"skill_train": 0.5 + depth / 100},
             )
             runs.write(key, "history.csv", "step,metric,value\n0,loss,1.0\n1,loss,0.5\n")
-            write_samples(runs.folder / key)
+            runs.picture(key)
     runs.trial(HOSTILE_STUDY, seed=9, status="failed", error=HOSTILE)
     tab.open(address(write_report(read_study(HOSTILE_STUDY, runs.folder))))
     assert tab.run("document.scripts.length") == 1
