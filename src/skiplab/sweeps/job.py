@@ -51,9 +51,9 @@ class Job:
     @cached_property
     def kind(self) -> str:
         """The same for trials that differ in their seed alone: what one of them costs, and may be refused for."""
-        config = self.config.copy()
-        config.seed = 0
-        return trial_key(config)
+        unseeded = self.copy(self.overrides)
+        unseeded.config.seed = 0
+        return trial_key(unseeded.config)
 
     @property
     def left(self) -> bool:
