@@ -1,5 +1,7 @@
 """A folder of image files: subfolders are classes, files of all kinds are read, each lies in one split."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +117,74 @@ def test_refuses_a_file_that_was_cut_off(root: Path) -> None:
     path.write_bytes(path.read_bytes()[:-60])
     with pytest.raises(SkiplabError, match=r"bee/more/1.png can't be read as an image"):
         image_folder(root)
+
+
+def test_hidden_names_are_neither_classes_nor_images(root: Path) -> None:
+    expected = marks(image_folder(root).train)
+    write(root / "images/.ipynb_checkpoints/0.png", pictures(1, (8, 8))[0])
+    write(root / "images/bee/.thumbnails/0.png", pictures(1, (8, 8))[0])
+    (root / "images/bee/more/._1.png").write_bytes(b"what a Mac keeps beside a file")
+    (root / "images/.loose.png").write_bytes(b"hidden")
+    data = image_folder(root)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert marks(data.train) == expected
+
+
+def test_refuses_a_link_to_nothing(root: Path) -> None:
+    (root / "images/bee/gone.png").symlink_to(root / "gone.png")
+    with pytest.raises(SkiplabError, match=r"bee/gone.png is a link to a file that isn't there; mend or remove it"):
+        image_folder(root)
+
+
+@pytest.mark.parametrize("limit", [20, 40])  # of which Pillow raises at twice as many, and warns before
+def test_refuses_an_absurdly_large_image(root: Path, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(SkiplabError, match=rf"png can't be read as an image .*64 pixels.* limit of 40 pixels"):
+        image_folder(root)
+
+
+def test_refuses_a_scale_that_isnt_clear(root: Path) -> None:
+    Image.fromarray(np.full((8, 8), 812, dtype=np.float32)).save(root / "images/bee/deep.tif")
+    with pytest.raises(SkiplabError, match=r"deep.tif can't be read as an image \(its values .* to 812, and 0 to 1"):
+        image_folder(root)
+
+
+@pytest.mark.parametrize("error", [ValueError, EOFError, IndexError, ZeroDivisionError])
+def test_whatever_pillow_stumbles_over_is_one_sentence(root: Path, error, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(picture, shape):
+        raise error("deep inside")
+
+    monkeypatch.setattr("skiplab.data.image_folder.to_pixels", stumble)
+    with pytest.raises(SkiplabError, match=r"png can't be read as an image \(deep inside\); mend or remove it"):
+        image_folder(root)
+
+
+def test_copies_are_not_decoded_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = marks(image_folder(root).train)
+    shutil.copytree(root / "images", root / "copy", copy_function=shutil.copyfile)  # with times of their own
+    monkeypatch.setattr("skiplab.data.image_folder.to_pixels", None)
+    assert marks(image_folder(root, path=str(root / "copy")).train) == expected
+
+
+def test_a_change_that_keeps_size_and_time_is_decoded(root: Path) -> None:
+    path = root / "images/ant/more/0.bmp"  # whose size is that of its pixels
+    write(path, np.full((8, 8, 3), 77, dtype=np.uint8))
+    image_folder(root)
+    before = path.stat()
+    write(path, np.full((8, 8, 3), 78, dtype=np.uint8))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    data = image_folder(root)
+    assert {77, 78} & {*marks(data.train), *marks(data.val)} == {78}
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, 1), (9, 1), (10, 2), (30, 6), (1300, 256)])
+def test_without_a_number_a_fifth_validates(tmp_path: Path, count: int, expected: int) -> None:
+    for index in range(count):
+        write(tmp_path / "images" / f"{index}.pgm", np.zeros((1, 1), dtype=np.uint8))
+    data = image_folder(tmp_path, num_val=None, size=1, channels=1)
+    assert (len(data.val), len(data.train), data.derived) == (expected, count - expected, {"num_val": expected})
+    assert image_folder(tmp_path, num_val=1, size=1, channels=1).derived == {}
 
 
 def test_refuses_images_beside_subfolders(root: Path) -> None:
