@@ -1,5 +1,6 @@
 """A folder of image files: subfolders are classes, files of all kinds are read, each lies in one split."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 from published import pictures
 
+from skiplab.cli import main
 from skiplab.data.image_folder import ImageFolder
 from skiplab.errors import SkiplabError
 
@@ -139,7 +141,7 @@ def test_refuses_a_link_to_nothing(root: Path) -> None:
 @pytest.mark.parametrize("limit", [20, 40])  # of which Pillow raises at twice as many, and warns before
 def test_refuses_an_absurdly_large_image(root: Path, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(SkiplabError, match=rf"png can't be read as an image .*64 pixels.* limit of 40 pixels"):
+    with pytest.raises(SkiplabError, match=r"png can't be read as an image .*64 pixels.* limit of 40 pixels"):
         image_folder(root)
 
 
@@ -213,3 +215,18 @@ def test_refuses_a_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(SkiplabError, match="holds no images"):
         image_folder(tmp_path)
+
+
+def test_two_hundred_images_are_trained_without_a_word_about_them(tmp_path: Path, capsys) -> None:
+    for index, picture in enumerate(pictures(200, (9, 12, 3))):
+        write(tmp_path / "images" / f"{index}.png", picture)
+    budget = ["data.size=8", "width=8", "norm.num_groups=4", "depth=4", "trainer.max_steps=2", "sampler.num_steps=2"]
+    words = ["data=image_folder", f"data.path={tmp_path / 'images'}", f"run.runs_dir={tmp_path / 'runs'}"]
+    main(["train", *words, *budget, "num_samples=20", "logger=none"])
+    assert "trained, done" in capsys.readouterr().out
+    (path,) = (tmp_path / "runs").glob("*/record.json")
+    details = json.loads(path.read_text())["details"]
+    assert details["data"] == {"num_val": 40}
+    assert details["kernel"]["subset_size"] == 20
+    assert (details["frechet"]["extractor"], details["frechet"]["num_reference"]) == ("Raw", 160)
+    assert details["denoising_loss"]["num_images"] == 40
