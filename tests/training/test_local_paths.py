@@ -19,7 +19,7 @@ from skiplab.training.key import factors, trial_key
 from skiplab.training.plan import asked_evaluators
 from tiny_trials import TINY, compose_config, run_tiny
 
-IMAGES = ("data=image_folder", "data.size=8", "data.channels=1", "run.study=moved")
+IMAGES = ("data=image_folder", "data.size=8", "data.channels=1", "data.num_val=12", "run.study=moved")
 
 
 def write_images(folder: Path, *, seed: int = 0, count: int = 60) -> Path:
