@@ -120,7 +120,7 @@ class Information(Evaluator):
             for line, shares in by_noise.items()
             for time, share in zip(times, shares, strict=True)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": self.probe.num_images})
+        return Result(summary, measurements=measurements, details={"num_images": self.probe.count(trained.data.val)})
 
     def shares(
         self, model: nn.Module, trained: Trained

@@ -110,7 +110,7 @@ class Jacobian(Evaluator):
                 for line, values in spectra.items()
                 for share, value in _points(values.log().mean(dim=0).exp().tolist())
             ]
-        details = {"num_images": self.probe.num_images, "num_singular_values": every.shape[1]}
+        details = {"num_images": self.probe.count(trained.data.val), "num_singular_values": every.shape[1]}
         return Result(summary, measurements=measurements, details=details)
 
     def spectra(self, trained: Trained, model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:

@@ -17,10 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 
 from skiplab.errors import Interrupted, SkiplabError
+from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
 from skiplab.training.build import Parts, build, check_machine, maker
 from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
+from skiplab.training.local_paths import with_absolute_paths
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
@@ -39,6 +41,7 @@ class Outcome(NamedTuple):
     note: str
 
 
+@looked_at_once()
 def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) -> Outcome:
     """Bring a trial to its end: skip what is done, resume what was broken off, train what is new.
 
@@ -99,7 +102,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
     content = record.read()
     if content:
         return "evaluated" if content["status"] in FINISHED else "resumed"
-    OmegaConf.save(config, record.folder / "config.yaml", resolve=True)
+    OmegaConf.save(with_absolute_paths(config), record.folder / "config.yaml")
     record.update(
         status="running",
         choices=choices,
@@ -110,7 +113,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
         summary={},
         metrics={},
         charts={},
-        details={},
+        details={"data": dict(parts.data.derived)} if parts.data.derived else {},
         parity=parts.costs,
         instruments=asked_instruments(config),
         evaluators={},
