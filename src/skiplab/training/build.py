@@ -1,11 +1,11 @@
 """From a composed configuration to the objects of a trial; whatever is invalid is refused here."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.backbones.backbone import Backbone
@@ -19,8 +19,10 @@ from skiplab.evaluators.probe import Probe
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
+from skiplab.targets import find_target, obeyed_keys
 from skiplab.training.batches import Batches
 from skiplab.training.freezing import num_frozen
+from skiplab.training.kinds import KINDS
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
@@ -52,12 +54,25 @@ class Parts(NamedTuple):
 
 
 def maker(node: DictConfig) -> Callable[..., Any]:
-    """What an option's YAML describes, still to be called with its runtime arguments."""
-    try:
-        get_object(node._target_)
-    except Exception as error:
-        raise SkiplabError(f"_target_={node._target_} can't be imported: {error}") from error
-    return instantiate(node, _partial_=True, _convert_="all")
+    """What an option's YAML describes, still to be called with its runtime arguments.
+
+    Raises:
+        SkiplabError: where its target isn't of the kind that its axis asks for, or a setting asks for another target.
+    """
+    settings = OmegaConf.to_container(node, resolve=True)
+    settings.pop("_target_")
+    if asked := next(obeyed_keys(settings, _name(node)), None):
+        raise SkiplabError(f"{asked} is in a setting, of which nothing is made; valid: numbers, texts, lists, mappings")
+    return partial(_target(node), **settings)
+
+
+def _target(node: DictConfig) -> Any:
+    return find_target(f"{_name(node)}._target_", node._target_, KINDS[_name(node).split(".")[0]])
+
+
+def _name(node: DictConfig) -> str:
+    """Where it stands in the configuration, `connection` or `evaluator.frechet`."""
+    return node._get_full_key(None)
 
 
 def build_data(config: DictConfig) -> Dataset:
@@ -66,7 +81,7 @@ def build_data(config: DictConfig) -> Dataset:
 
 def build_objective(config: DictConfig, data: Dataset) -> Objective:
     make = maker(config.objective)
-    parts = {axis: maker(config[axis])() for axis in get_object(config.objective._target_).axes}
+    parts = {axis: maker(config[axis])() for axis in _target(config.objective).axes}
     return make(data.num_classes, **parts)
 
 
@@ -142,6 +157,9 @@ def build(config: DictConfig) -> Parts:
         settings = ", ".join(f"optimizer.{name}={value}" for name, value in config.optimizer.items() if name[0] != "_")
         raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
     maker(config.scheduler)(optimizer, config.trainer.max_steps)
+    maker(config.trainer)
+    if config.logger._target_ is not None:
+        maker(config.logger)
     costs = parity(model, objective.example(data.train.shape), config.depth)
     if config.run.activation_checkpointing:
         recompute_stages(model)
