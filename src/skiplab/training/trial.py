@@ -15,7 +15,6 @@ import wandb
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
-from safetensors.torch import load_file
 
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.interruption import Interruption, interruptible
@@ -27,6 +26,7 @@ from skiplab.training.plan import asked_instruments, chosen, missing_evaluators,
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
 from skiplab.training.wandb_logger import attach_record, log_outcome
+from skiplab.training.weights import load_weights
 
 
 class Outcome(NamedTuple):
@@ -128,7 +128,7 @@ def _complete(config: DictConfig, parts: Parts, record: Record, interruption: In
             status = _train(config, parts, record, logger, interruption, progress)
             interruption.check()
         elif status == "done":
-            parts.model.load_state_dict(load_file(record.weights))
+            load_weights(parts.model, record.weights)
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
@@ -149,7 +149,7 @@ def _train(
     record.update(status="running", error=None)
     instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
-        parts.model.load_state_dict(load_file(record.weights))
+        load_weights(parts.model, record.weights)
         record.update(step=config.trainer.max_steps)
     else:
         record.update(**fit(config, parts, record, instruments, logger, interruption, progress=progress))
