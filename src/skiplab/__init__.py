@@ -3,11 +3,11 @@
 __version__ = "0.1.0"
 
 
-def load(folder):
+def load(folder, *, trust=False):
     """The data, the objective and the trained model of a record: `skiplab.load(folder).model`."""
     from skiplab.training.load import load  # torch is imported when it is needed
 
-    return load(folder)
+    return load(folder, trust=trust)
 
 
 def find_shortcuts(model, example_inputs):

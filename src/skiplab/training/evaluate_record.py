@@ -1,35 +1,37 @@
 """Measure a saved record again, or with evaluators that it hasn't seen."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
+from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 from skiplab.training.key import trial_key
+from skiplab.training.load import bring_back, read_content
 from skiplab.training.trial import Outcome, run_trial
+from skiplab.training.trust import record_config
 
 # Nodes that say how a trained model is measured; all others are the record's.
 _MEASURES = ("evaluator", "feature_extractor", "probe", "num_samples", "logger")
 
 
-def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | None) -> Outcome:
+def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | None, *, trust: bool = False) -> Outcome:
     """Run the evaluators that the overrides ask for on a record's weights, and add what they find to the record.
 
     Args:
         folder: the record, runs/KEY.
         overrides: Hydra overrides of evaluator, feature_extractor, probe, num_samples or logger.
         config_dir: a folder of a user's own options; None for none.
+        trust: whether what the record asks for that is no option may be imported and made.
 
     Raises:
-        SkiplabError: where the folder holds no finished record, or an override would change the trial itself.
+        SkiplabError: where the folder holds no finished record, asks for code that isn't trusted, or an override
+            would change the trial itself.
     """
     if not (folder / "weights.safetensors").exists():
         raise SkiplabError(f"{folder} holds no weights; give the folder of a finished trial, runs/KEY")
-    config = OmegaConf.load(folder / "config.yaml")
     for override in overrides:
         node = override.lstrip("+~").split("=")[0].split(".")[0]
         if node not in _MEASURES:
@@ -37,16 +39,28 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
                 f"{override} would change the trial, whose weights are measured as they are; valid: overrides of "
                 f"{', '.join(_MEASURES)}"
             )
+    replaced = {name for name in _MEASURES if any(override.lstrip("+~").startswith(name) for override in overrides)}
+    config = record_config(folder, trust=trust, config_dir=config_dir, replaced=replaced)
+    content = read_content(folder)
+    _check_numbers(config, folder)
     own = [f"num_samples={config.num_samples}"]
     own += [f"probe.{name}={value}" for name, value in config.probe.items()]
     searched = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
         asked = compose("train", overrides=[*own, *searched, *overrides])
     for name in _MEASURES:
-        if any(override.lstrip("+~").startswith(name) for override in overrides) or name in ("probe", "num_samples"):
+        if name in replaced or name in ("probe", "num_samples"):
             config[name] = asked[name]
     config.run.runs_dir = str(folder.parent)
+    config.run.rerun = False  # it may have been trained anew once; now it is measured
     if trial_key(config) != folder.name:
         raise SkiplabError(f"{folder} was recorded by another version of skiplab; train it again to measure it anew")
-    choices = json.loads((folder / "record.json").read_text())["choices"]
-    return run_trial(config, choices, progress=False)
+    bring_back(config, content, folder)  # refuses what can't be measured before the record is touched
+    return run_trial(config, content["choices"], progress=False)
+
+
+def _check_numbers(config: DictConfig, folder: Path) -> None:
+    """Refuse a record whose own overrides wouldn't be numbers."""
+    own = {"num_samples": config.get("num_samples"), **(config.get("probe") or {})}
+    if wrong := [name for name, value in own.items() if type(value) is not int]:
+        raise SkiplabError(f"{folder / 'config.yaml'}: {wrong[0]}={own[wrong[0]]} is invalid; valid: a whole number")
