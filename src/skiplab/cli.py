@@ -60,7 +60,7 @@ def tune(parsed: argparse.Namespace) -> None:
         tuning_command(path)
 
 
-def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> None:
+def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None, trust: bool) -> None:
     """Measure a saved record with other evaluators.
 
     Raises:
@@ -73,7 +73,7 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> N
 
     quiet()
     try:
-        outcome = evaluate_record(Path(folder), overrides, Path(config_dir) if config_dir else None)
+        outcome = evaluate_record(Path(folder), overrides, Path(config_dir) if config_dir else None, trust=trust)
     except HydraException as error:
         raise SkiplabError(explain_hydra(error)) from error
     print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
@@ -185,8 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("evaluate", help="measure a saved record with other evaluators")
     command.add_argument("folder", metavar="RUN", help="the record's folder, runs/KEY")
     command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("--trust", action="store_true", help="make what the record asks for that is no option, too")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet] num_samples=5000")
-    command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir))
+    command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir, a.trust))
 
     for name, run, words in (
         ("table", table, "compare the arms of a study, per cell and paired by seed"),

@@ -14,13 +14,13 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # What a package may import of skiplab; a package that isn't named here may import anything below the command line.
 MAY_IMPORT = {
     "blocks": {"blocks", "errors"},
-    "backbones": {"backbones", "blocks", "surgery", "errors"},
+    "backbones": {"backbones", "blocks", "surgery", "targets", "errors"},
     "surgery": {"surgery", "blocks", "layers", "errors"},
     "layers": {"blocks"},
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
-    "data": {"data", "fingerprint", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths"},
+    "data": {"data", "fingerprint", "foreign_files", "errors"},
+    "analysis": {"analysis", "charts", "metrics", "tuned", "foreign_files", "errors", "paths"},
 }
 # Only the command line, and the package itself, may import these.
 TOP = {

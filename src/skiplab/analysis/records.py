@@ -1,11 +1,11 @@
 """The records of a study's trials; what can't be read is listed, never fatal."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from skiplab.analysis.text import printable
+from skiplab.foreign_files import parse_json, read_own
 
 STATUSES = ("running", "interrupted", "done", "diverged", "failed")
 Record = Mapping[str, Any]
@@ -26,7 +26,7 @@ def read_records(runs_dir: Path, keys: Sequence[str]) -> tuple[dict[str, Record]
     for key in keys:
         path = runs_dir / key / "record.json"
         try:
-            records[key] = _read_record(path, key)
+            records[key] = parse_record(read_own(path), key)
         except FileNotFoundError:
             reason = "it has no record.json" if path.parent.is_dir() else "its folder is missing"
             problems.append(Problem(f"trial {key}", f"{reason}; train it again, or it was never begun"))
@@ -43,7 +43,7 @@ class LaterRecords(Mapping[str, Record]):
 
     def __getitem__(self, key: str) -> Record:
         if self._keys[key] is None:
-            self._keys[key] = _read_record(self._runs_dir / key / "record.json", key)
+            self._keys[key] = parse_record(read_own(self._runs_dir / key / "record.json"), key)
         return self._keys[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -53,13 +53,13 @@ class LaterRecords(Mapping[str, Record]):
         return len(self._keys)
 
 
-def _read_record(path: Path, key: str) -> Record:
-    """The record, its optional parts filled in.
+def parse_record(text: bytes, key: str) -> Record:
+    """The content of a record.json, its optional parts filled in.
 
     Raises:
         ValueError: where it is no record of this trial.
     """
-    content = json.loads(path.read_bytes())
+    content = parse_json(text)
     if not isinstance(content, dict):
         raise ValueError("it holds no record")
     if content.get("key") != key:

@@ -1,7 +1,6 @@
 """A study as tidy frames, read from the records of its trials; what can't be read is listed, never fatal."""
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,10 +19,10 @@ from skiplab.analysis.text import printable
 from skiplab.analysis.tuned_study import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import links_out, read_keys
 from skiplab.metrics import Metric
 from skiplab.tuned import Tuned, read_tuned
 
-_KEY = re.compile(r"[0-9a-f]{16}")
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
 _FILES = ("record.json", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 
@@ -107,6 +106,11 @@ def read_study(name: str, runs_dir: Path) -> Study:
     folder = runs_dir / "studies" / name
     if len(folders) > 1:
         folder.mkdir(exist_ok=True)
+    if found := links_out(folder):
+        raise SkiplabError(
+            f"{found[0]} is a link that leads out of its folder, where tables of a study are written; remove it, or "
+            "put a copy of the file in its place"
+        )
     keys, bad_keys = _read_keys(folders)
     tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
     state = study_cache.state_of(folder, runs_dir, keys)
@@ -175,12 +179,12 @@ def _read_keys(folders: Sequence[Path]) -> tuple[list[str], list[Problem]]:
     keys: dict[str, None] = {}
     problems = []
     for path in (folder / "keys.txt" for folder in folders):
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
-        for line in dict.fromkeys(line for line in lines if line):
-            if _KEY.fullmatch(line):
-                keys[line] = None
-            else:
-                problems.append(Problem(str(path), f"{printable(line)!r} is no key of a trial (16 of 0-9a-f)"))
+        try:
+            found, others = read_keys(path)
+        except (OSError, ValueError) as error:
+            raise SkiplabError(f"{path} can't be read: {printable(error)}; it lists a study's trials") from None
+        keys |= dict.fromkeys(found)
+        problems += [Problem(str(path), f"{printable(each)!r} is no key of a trial (16 of 0-9a-f)") for each in others]
     return list(keys), problems
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -22,9 +21,11 @@ from skiplab.evaluators.probe import Probe
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
+from skiplab.targets import find_target, obeyed_keys
 from skiplab.training.batches import Batches
 from skiplab.training.complaints import Complaints
 from skiplab.training.freezing import num_frozen
+from skiplab.training.kinds import KINDS
 from skiplab.training.local_paths import check_apart
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
@@ -57,12 +58,25 @@ class Parts(NamedTuple):
 
 
 def maker(node: DictConfig) -> Callable[..., Any]:
-    """What an option's YAML describes, still to be called with its runtime arguments."""
-    try:
-        get_object(node._target_)
-    except Exception as error:
-        raise SkiplabError(f"_target_={node._target_} can't be imported: {error}") from error
-    return instantiate(node, _partial_=True, _convert_="all")
+    """What an option's YAML describes, still to be called with its runtime arguments.
+
+    Raises:
+        SkiplabError: where its target isn't of the kind that its axis asks for, or a setting asks for another target.
+    """
+    settings = OmegaConf.to_container(node, resolve=True)
+    settings.pop("_target_")
+    if asked := next(obeyed_keys(settings, _name(node)), None):
+        raise SkiplabError(f"{asked} is in a setting, of which nothing is made; valid: numbers, texts, lists, mappings")
+    return partial(_target(node), **settings)
+
+
+def _target(node: DictConfig) -> Any:
+    return find_target(f"{_name(node)}._target_", node._target_, KINDS[_name(node).split(".")[0]])
+
+
+def _name(node: DictConfig) -> str:
+    """Where it stands in the configuration, `connection` or `evaluator.frechet`."""
+    return node._get_full_key(None)
 
 
 def build_data(config: DictConfig) -> Dataset:
@@ -71,7 +85,7 @@ def build_data(config: DictConfig) -> Dataset:
 
 def build_objective(config: DictConfig, data: Dataset) -> Objective:
     make = maker(config.objective)
-    parts = {axis: maker(config[axis])() for axis in get_object(config.objective._target_).axes}
+    parts = {axis: maker(config[axis])() for axis in _target(config.objective).axes}
     return make(data.num_classes, **parts)
 
 
@@ -126,7 +140,7 @@ def build(config: DictConfig) -> Parts:
     complaints.of(_check_device, config)
     complaints.of(check_apart, config)
     complaints.of(lambda: Probe(**config.probe))
-    for axis in complaints.of(lambda: maker(config.objective).func.axes) or ():
+    for axis in complaints.of(lambda: _target(config.objective).axes) or ():
         complaints.of(_made, config[axis])
     sampler, augmentation = complaints.of(_made, config.sampler), complaints.of(_made, config.augmentation)
     for node in chosen(config.instrument).values():
@@ -148,6 +162,9 @@ def build(config: DictConfig) -> Parts:
     complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
     optimizer = complaints.of(_build_optimizer, config, model)
     complaints.on(lambda optimizer, sized: maker(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized)
+    complaints.of(maker, config.trainer)
+    if config.logger._target_ is not None:
+        complaints.of(maker, config.logger)
     complaints.tell()
 
     costs = parity(model, objective.example(data.train.shape), config.depth)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
@@ -47,7 +48,7 @@ class Record:
         """
         path = self.folder / "record.json"
         try:
-            content = json.loads(path.read_text())
+            content = parse_json(read_own(path))
             if not isinstance(content, dict) or content.get("key") != self.key or "status" not in content:
                 raise ValueError("it is no record of this trial")
         except (FileNotFoundError, NotADirectoryError):
@@ -97,6 +98,7 @@ class Record:
         """
         with explain_unwritable(self.runs_dir):
             self.folder.mkdir(parents=True, exist_ok=True)
+            refuse_links(self.folder)
             handle = (self.folder / "lock").open("a+")
         with handle:
             if not take(handle, "run.runs_dir"):
@@ -120,6 +122,8 @@ class Record:
     @property
     def held(self) -> bool:
         """Whether a living process is at work on the trial; the system lets go of a dead one's lock."""
+        if not (self.folder / "lock").is_file():  # a pipe would be waited for
+            return False
         try:
             with (self.folder / "lock").open("r") as handle:
                 return not take(handle, "run.runs_dir", shared=True)
@@ -148,6 +152,19 @@ def _is_open_at(file: IO[Any], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
         return False
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse to write in a folder of someone else's making that would lead the writing elsewhere.
+
+    Raises:
+        SkiplabError: names a link in it that leads out of it.
+    """
+    if found := links_out(folder):
+        raise SkiplabError(
+            f"{found[0]} is a link to {os.readlink(found[0])}, out of its folder, where nothing is written; "
+            "remove it, or put a copy of the file in its place"
+        )
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -199,6 +216,7 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str]) -> None:
     path = study_folder(runs_dir, study) / "keys.txt"
     with explain_unwritable(runs_dir):
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_links(path.parent)
         with path.open("a+b") as file:
             take(file, "run.runs_dir", wait=True)
             cut_torn_line(file)

@@ -29,7 +29,7 @@ from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
 from skiplab.training.salvage import salvage
 from skiplab.training.wandb_logger import attach_record, log_outcome
-from skiplab.training.weights import read_weights
+from skiplab.training.weights import load_weights
 
 
 class Outcome(NamedTuple):
@@ -136,7 +136,7 @@ def _complete(config: DictConfig, parts: Parts, record: Record, interruption: In
             status = _train(config, parts, record, logger, interruption, progress)
             interruption.check()
         elif status == "done":
-            parts.model.load_state_dict(read_weights(record.weights, record.read()))
+            load_weights(parts.model, record.weights, record.read())
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
@@ -157,7 +157,7 @@ def _train(
     record.update(status="running", error=None)
     instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
-        parts.model.load_state_dict(read_weights(record.weights, record.read()))
+        load_weights(parts.model, record.weights, record.read())
         record.update(step=config.trainer.max_steps)
     else:
         record.update(**fit(config, parts, record, instruments, logger, interruption, progress=progress))
