@@ -18,6 +18,7 @@ from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
 from skiplab.training.build import Parts, build, maker
+from skiplab.training.divergence import LOSS, diverged_above, ended
 from skiplab.training.freezing import frozen
 from skiplab.training.gpu_module import GpuModule
 from skiplab.training.interrupt import StopWhenTold
@@ -26,15 +27,8 @@ from skiplab.training.process_group import together
 from skiplab.training.ranks import StopTogether
 from skiplab.training.record import AppendedTable, Record, write_atomically
 from skiplab.training.recorder import Recorder
-from skiplab.training.seeding import keyed_generator
 
 _HISTORY = ("step", "metric", "value")
-_NUM_ZERO = 256  # images from which the loss of a network that has learnt nothing is estimated
-
-
-def zero_loss(parts: Parts) -> float:
-    """The training loss of the network that answers zero."""
-    return parts.objective.zero_loss(*parts.data.train.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
 
 
 def keep_latest_checkpoint(record: Record) -> Path | None:
@@ -59,10 +53,10 @@ def fit(
     interruption: Interruption,
     *,
     progress: bool,
-) -> dict[str, int | None]:
-    """Train to the last step or to divergence; the model holds the last weights afterwards.
+) -> dict[str, Any]:
+    """Train to the last step or to divergence; the model holds the last weights afterwards, saved unless it diverged.
 
-    Returns the record's fields step and diverged_step.
+    Returns the record's fields step, diverged_step and diverged_because.
 
     Raises:
         Interrupted: a signal ended training; a checkpoint is there.
@@ -80,7 +74,7 @@ def fit(
     with closing(history), closing(readings):
         recorder.look_for_divergence(earlier)
         if recorder.diverged_step is not None:  # it was killed before its record could say so
-            return {"step": max(earlier) + 1, "diverged_step": recorder.diverged_step}
+            return _diverged(max(earlier) + 1, recorder)
         stop = (StopTogether if _is_shared(config) else StopWhenTold)(interruption)
         checkpoints = (record.checkpoints, keep_latest_checkpoint(record))
         try:
@@ -90,21 +84,28 @@ def fit(
             interruption.patient = False
     keep_latest_checkpoint(record)
     parts.model.eval()
-    if recorder.diverged_step is None:
-        if trainer.global_step < trainer.max_steps:
-            interruption.check()
-        if trainer.global_step != trainer.max_steps:
-            raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
-        weights = {name: tensor.contiguous() for name, tensor in parts.model.state_dict().items()}
+    if recorder.diverged_step is not None:
+        return _diverged(trainer.global_step, recorder)
+    if trainer.global_step < trainer.max_steps:
+        interruption.check()
+    if trainer.global_step != trainer.max_steps:
+        raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
+    fields = ended(config, parts)
+    if fields["diverged_step"] is None:
+        weights = {name: tensor.cpu().contiguous() for name, tensor in parts.model.state_dict().items()}
         write_atomically(record.weights, save(weights))
-    return {"step": trainer.global_step, "diverged_step": recorder.diverged_step}
+    return fields
+
+
+def _diverged(step: int, recorder: Recorder) -> dict[str, Any]:
+    return {"step": step, "diverged_step": recorder.diverged_step, "diverged_because": LOSS}
 
 
 def _recorder(config: DictConfig, parts: Parts, history: AppendedTable) -> Recorder:
     return Recorder(
         history,
         log_every_steps=config.run.log_every_steps,
-        diverged_above=config.divergence_factor * zero_loss(parts),
+        diverged_above=diverged_above(config, parts),
     )
 
 
