@@ -25,6 +25,7 @@ class Contents(NamedTuple):
     """What a study's records say; see `runs.Study`."""
 
     trials: pd.DataFrame
+    missing: Mapping[str, Mapping[str, str]]
     factors: tuple[str, ...]
     constants: Mapping[str, Any]
     metrics: Mapping[str, Metric]
@@ -59,6 +60,7 @@ def load(folder: Path, state: str) -> Contents | None:
         return None
     return Contents(
         trials=trials,
+        missing=parts["missing"],
         factors=tuple(parts["factors"]),
         constants=parts["constants"],
         metrics={name: Metric(**declared) for name, declared in parts["metrics"].items()},
