@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from option_files import options
 from skiplab.analysis.compare import Contrast, compare
 from skiplab.analysis.runs import read_study
 from skiplab.cli import main
@@ -18,7 +19,7 @@ from skiplab.training import trial as trials
 from skiplab.training.build import build
 from skiplab.training.divergence import diverged_above, ended, zero_loss
 from skiplab.training.evaluate_record import evaluate_record
-from tiny_trials import TINY, compose_config
+from tiny_trials import TINY, compose_config, run_composed
 
 ONE_STEP = "trainer.max_steps=1"  # its loss is recorded before its only update
 OVERFLOW = ("optimizer=sgd", "optimizer.lr=3e38", "optimizer.weight_decay=1e4")  # of 10^4 W, which is above 1.2
@@ -53,6 +54,17 @@ def test_several_ranks_end_alike(run, tmp_path) -> None:
 def test_a_recorded_loss_that_explodes_says_so(run, tmp_path) -> None:
     content = run(tmp_path, "divergence_factor=0.5").record.read()
     assert (content["diverged_step"], content["diverged_because"]) == (0, "its loss exploded")
+
+
+@pytest.mark.parametrize("option", options("instrument"))
+def test_what_looks_into_an_exploded_network_lets_it_diverge(option: str, tmp_path) -> None:
+    """Losses are fetched every few steps, so instruments see steps of a network that has long exploded."""
+    words = ("evaluator=[]", f"instrument=[{option}]", "optimizer.lr=1e6", "run.log_every_steps=6")
+    composed = compose_config(*TINY, *words)
+    node = composed.config.instrument[option]
+    if "every_n_steps" in node:
+        node.every_n_steps = 2  # the least that suits all
+    assert run_composed(composed, tmp_path).record.read()["diverged_because"] == "its loss exploded"
 
 
 def test_a_sound_network_ends_without_a_reason(finished) -> None:
