@@ -66,7 +66,7 @@ def parse_record(text: bytes, key: str) -> Record:
         raise ValueError(f"it is the record of {content.get('key')!r}, not of this trial")
     if content.get("status") not in STATUSES:
         raise ValueError(f"its status is {content.get('status')!r}; valid: {', '.join(STATUSES)}")
-    for part in ("choices", "factors", "summary", "metrics", "charts", "details", "parity", "provenance"):
+    for part in ("choices", "factors", "summary", "missing", "metrics", "charts", "details", "parity", "provenance"):
         content[part] = content.get(part) or {}
         if not isinstance(content[part], dict):
             raise ValueError(f"its {part} are no mapping")

@@ -33,6 +33,7 @@ class Study:
 
     trials: a row a trial: key, status, every factor that varies, seed, the summary's metrics, step,
         diverged_step, error, wall_seconds and the costs of the parity report.
+    missing: for each key, why numbers of that trial are missing that were to be measured, by metric.
     factors: the names of the factors that vary, axes first; seed is none of them.
     constants: the value of every choice and setting that all trials share.
     metrics: the declaration of every summary metric.
@@ -48,6 +49,7 @@ class Study:
     runs_dir: Path
     folder: Path
     trials: pd.DataFrame
+    missing: Mapping[str, Mapping[str, str]]
     factors: tuple[str, ...]
     constants: Mapping[str, Any]
     metrics: Mapping[str, Metric]
@@ -132,6 +134,7 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
     found = find_factors(as_tuned(records, tuned))
     return Contents(
         trials=_trials(records, found, metrics),
+        missing={key: _reasons(record["missing"]) for key, record in records.items() if record["missing"]},
         factors=tuple(found.varying.columns),
         constants=found.constants,
         metrics=metrics,
@@ -139,6 +142,10 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
         measured_by=charts.measured_by,
         problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
     )
+
+
+def _reasons(missing: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(why) for name, why in missing.items()}
 
 
 def study_files(name: str, runs_dir: Path) -> list[Path]:

@@ -26,6 +26,7 @@ class Contents(NamedTuple):
     """What a study's records say; see `runs.Study`."""
 
     trials: pd.DataFrame
+    missing: Mapping[str, Mapping[str, str]]
     factors: tuple[str, ...]
     constants: Mapping[str, Any]
     metrics: Mapping[str, Metric]
@@ -62,6 +63,7 @@ def load(folder: Path, state: str) -> Contents | None:
     parts, trials.attrs = trials.attrs, {}
     return Contents(
         trials=trials,
+        missing=parts["missing"],
         factors=tuple(parts["factors"]),
         constants=parts["constants"],
         metrics={name: Metric(**declared) for name, declared in parts["metrics"].items()},

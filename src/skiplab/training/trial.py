@@ -20,11 +20,12 @@ from skiplab.errors import Interrupted, SkiplabError
 from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
 from skiplab.training.build import Parts, build, check_machine, maker
-from skiplab.training.fit import fit, zero_loss
+from skiplab.training.divergence import ended, zero_loss
+from skiplab.training.fit import fit
 from skiplab.training.key import factors, trial_key
 from skiplab.training.local_paths import with_absolute_paths
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
-from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
+from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
 from skiplab.training.salvage import salvage
@@ -61,7 +62,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     content = record.read()
     if not config.run.rerun and nothing_left(config, content):
         join_study(runs_dir, config.run.study, [record.key])
-        return Outcome(record.key, content["status"], "already done", unmeasured(config, content))
+        return Outcome(record.key, content["status"], "already done", remarks(config, content))
     parts = build(config)
     check_machine(config)
     torch.set_num_threads(config.num_threads)
@@ -76,7 +77,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
                 print(f"trial {record.key}: {salvaged}", flush=True)
                 record.update(salvaged=[*record.read().get("salvaged", []), salvaged])
             status = _complete(config, parts, record, interruption, progress)
-    return Outcome(record.key, status, action, unmeasured(config, record.read()))
+    return Outcome(record.key, status, action, remarks(config, record.read()))
 
 
 def warm(config: DictConfig) -> None:
@@ -109,8 +110,10 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
         factors=factors(config),
         step=0,
         diverged_step=None,
+        diverged_because=None,
         error=None,
         summary={},
+        missing={},
         metrics={},
         charts={},
         details={"data": dict(parts.data.derived)} if parts.data.derived else {},
@@ -158,7 +161,7 @@ def _train(
     instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
         load_weights(parts.model, record.weights, record.read())
-        record.update(step=config.trainer.max_steps)
+        record.update(**ended(config, parts))
     else:
         record.update(**fit(config, parts, record, instruments, logger, interruption, progress=progress))
     diverged = record.read()["diverged_step"] is not None

@@ -18,7 +18,7 @@ _LENGTH = 8  # bytes at the start of a safetensors file that say how long its he
 
 def write_weights(record: Record, model: nn.Module, **trained: Any) -> None:
     """Write a network's weights; their checksum, and whatever else belongs to them, go to the record first."""
-    content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    content = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
     record.update(trained=trained | {"weights": _checksum(content)})
     write_atomically(record.weights, content)
 
