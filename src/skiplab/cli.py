@@ -7,7 +7,7 @@ from pathlib import Path
 
 from skiplab import __version__
 from skiplab.errors import SkiplabError
-from skiplab.explain import explain
+from skiplab.explain import explain, explain_hydra
 from skiplab.train_command import train
 
 _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
@@ -68,16 +68,17 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> N
     """
     from hydra.errors import HydraException
 
+    from skiplab.told_outcome import tell
     from skiplab.training.evaluate_record import evaluate_record
     from skiplab.training.quiet import quiet
 
     quiet()
+    record = Path(folder).resolve()  # whose name is its key, also where it is given as `.`
     try:
-        outcome = evaluate_record(Path(folder), overrides, Path(config_dir) if config_dir else None)
+        outcome = evaluate_record(record, overrides, Path(config_dir) if config_dir else None)
     except HydraException as error:
         raise SkiplabError(explain_hydra(error)) from error
-    print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
-    _print_summary(Path(folder))
+    tell(outcome, record.parent)
 
 
 def status(study: str, runs_dir: str, watch: bool) -> None:

@@ -37,6 +37,7 @@ def _task(config):
 
     from skiplab.sweeps.job import Job
     from skiplab.sweeps.preview import preview
+    from skiplab.told_outcome import tell
     from skiplab.training.quiet import quiet
     from skiplab.training.trial import run_trial
 
@@ -53,17 +54,8 @@ def _task(config):
         if alone:
             stop(error)  # Hydra would add lines of its own
         raise
-    if alone or outcome.note:
-        print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
     if alone:
-        _print_summary(Path(config.run.runs_dir) / outcome.key)
+        tell(outcome, Path(config.run.runs_dir))
+    elif outcome.note:
+        print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}")
     return outcome._asdict()
-
-
-def _print_summary(folder: Path) -> None:
-    import json
-
-    content = json.loads((folder / "record.json").read_text())
-    for name, value in content["summary"].items():
-        print(f"  {name:28s} {value:.5g}" if value is not None else f"  {name:28s} not finite")
-    print(f"  record in {folder}")
