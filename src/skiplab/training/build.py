@@ -1,11 +1,10 @@
 """From a composed configuration to the objects of a trial; whatever is invalid is refused here."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.backbones.backbone import Backbone
@@ -16,11 +15,13 @@ from skiplab.blocks.recipe import Recipe
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.probe import Probe
+from skiplab.kinds import as_given, is_of, refusal
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
 from skiplab.training.freezing import num_frozen
+from skiplab.training.maker import check_settings, maker
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
@@ -49,15 +50,6 @@ class Parts(NamedTuple):
     objective: Objective
     model: Backbone
     costs: dict[str, Any]
-
-
-def maker(node: DictConfig) -> Callable[..., Any]:
-    """What an option's YAML describes, still to be called with its runtime arguments."""
-    try:
-        get_object(node._target_)
-    except Exception as error:
-        raise SkiplabError(f"_target_={node._target_} can't be imported: {error}") from error
-    return instantiate(node, _partial_=True, _convert_="all")
 
 
 def build_data(config: DictConfig) -> Dataset:
@@ -116,11 +108,15 @@ def build(config: DictConfig) -> Parts:
     for name in _SWITCHES:
         if not isinstance(OmegaConf.select(config, name), bool):
             raise SkiplabError(f"{name}={OmegaConf.select(config, name)} is invalid; valid: true, false")
+    for name in ("frozen_share", "divergence_factor"):
+        if not is_of(config[name], float):
+            raise SkiplabError(refusal(name, config[name], float))
     study_folder(Path(config.run.runs_dir), config.run.study)
     _check_device(config)
     data = build_data(config)
     objective = build_objective(config, data)
     Batches(len(data.train), config.batch_size, config.seed)
+    check_settings(Probe, config.probe)
     Probe(**config.probe)
     maker(config.augmentation)().check(data.train.shape)
     sampler = maker(config.sampler)()
@@ -136,12 +132,11 @@ def build(config: DictConfig) -> Parts:
     model = build_model(config, data, objective)
     check_ranks(config, model)
     num_frozen(len(blocks(model)), config.frozen_share)
-    try:
-        optimizer = maker(config.optimizer)(model.parameters())
-    except (ValueError, TypeError) as error:
-        settings = ", ".join(f"optimizer.{name}={value}" for name, value in config.optimizer.items() if name[0] != "_")
-        raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
+    optimizer = maker(config.optimizer)(model.parameters())
     maker(config.scheduler)(optimizer, config.trainer.max_steps)
+    for node in (config.trainer, config.logger):
+        if node._target_ is not None:
+            maker(node)
     costs = parity(model, objective.example(data.train.shape), config.depth)
     if config.run.activation_checkpointing:
         recompute_stages(model)
@@ -150,7 +145,7 @@ def build(config: DictConfig) -> Parts:
 
 def _check_whole(name: str, value: Any, *, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SkiplabError(f"{name}={value} is invalid; valid: a whole number from {least}")
+        raise SkiplabError(f"{name}={as_given(value)} is invalid; valid: a whole number from {least}")
 
 
 def _check_device(config: DictConfig) -> None:

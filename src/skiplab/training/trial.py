@@ -19,9 +19,10 @@ from safetensors.torch import load_file
 
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.interruption import Interruption, interruptible
-from skiplab.training.build import Parts, build, check_machine, maker
+from skiplab.training.build import Parts, build, check_machine
 from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
+from skiplab.training.maker import maker
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
