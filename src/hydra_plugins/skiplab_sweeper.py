@@ -1,6 +1,6 @@
 """Hydra's grid sweep, less the trials that are finished: checked first, longest first, failures told at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from skiplab.errors import SkiplabError
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
@@ -29,9 +30,16 @@ class SkiplabSweeper(Sweeper):
     Args:
         params: swept values of a preset, such as {connection: "plain,identity"}.
         tuned: a file that `skiplab tune` wrote, whose choices the trials get; None for none.
+
+    Raises:
+        SkiplabError: where params are no settings by name.
     """
 
     def __init__(self, params: dict[str, Any] | None, tuned: str | None) -> None:
+        if params is not None and not isinstance(params, Mapping):
+            raise SkiplabError(
+                f"hydra.sweeper.params={params} is invalid; valid: swept values by name, {{depth: '4,8'}}"
+            )
         self.params, self.tuned = params or {}, tuned
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

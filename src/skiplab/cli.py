@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skiplab import __version__
-from skiplab.errors import SkiplabError
-from skiplab.explain import explain, explain_hydra
+from skiplab.explain import explain
 from skiplab.train_command import train
 
 _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
@@ -25,12 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     if others:  # argparse takes overrides before an option, and leaves those behind it
         parsed.overrides += others
-    explain(lambda: parsed.run(parsed))
+    explain(lambda: parsed.run(parsed), arguments)
 
 
 def train_main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab-train`, the plain Hydra application; `skiplab train` forwards to it."""
-    explain(lambda: train(list(sys.argv[1:] if arguments is None else arguments)))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    explain(lambda: train(words), words)
 
 
 def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
@@ -66,18 +66,13 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> N
     Raises:
         SkiplabError: where there is no finished record, or an override can't be applied to it.
     """
-    from hydra.errors import HydraException
-
     from skiplab.told_outcome import tell
     from skiplab.training.evaluate_record import evaluate_record
     from skiplab.training.quiet import quiet
 
     quiet()
     record = Path(folder).resolve()  # whose name is its key, also where it is given as `.`
-    try:
-        outcome = evaluate_record(record, overrides, Path(config_dir) if config_dir else None)
-    except HydraException as error:
-        raise SkiplabError(explain_hydra(error)) from error
+    outcome = evaluate_record(record, overrides, Path(config_dir) if config_dir else None)
     tell(outcome, record.parent)
 
 
