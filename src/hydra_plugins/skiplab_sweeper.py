@@ -8,6 +8,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
@@ -18,6 +19,7 @@ from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
 from skiplab.sweeps.tuned_jobs import keep_tuned, tuned_jobs
+from skiplab.training.maker import check_settings
 from skiplab.training.record import join_study
 
 
@@ -44,6 +46,9 @@ class SkiplabSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
+        if config.hydra.launcher is None:
+            raise SkiplabError("hydra.launcher=null is invalid; valid: an option, such as hydra/launcher=basic")
+        check_settings(get_object(config.hydra.launcher._target_), config.hydra.launcher)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )

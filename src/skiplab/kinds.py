@@ -7,6 +7,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "text", NoneType: "null"}
+_BOUND = 2**63  # of whole numbers, as tensors and files hold them
 
 
 def is_of(value: Any, kind: Any) -> bool:
@@ -19,7 +20,7 @@ def is_of(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and -_BOUND <= value < _BOUND
     if kind in _WORDS:
         return isinstance(value, str if kind is Path else kind)
     origin, inner = get_origin(kind), get_args(kind)
@@ -67,8 +68,9 @@ def as_given(value: Any) -> str:
 
 def refusal(name: str, value: Any, kind: Any) -> str:
     """What to say of a value that isn't of its setting's kind."""
-    told = f"{name}={as_given(value)} is invalid; valid: {in_words(kind)}"
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    limits = ", from -2^63 to 2^63" if isinstance(value, int) and is_number and is_of(0, kind) else ""
+    told = f"{name}={as_given(value)} is invalid; valid: {in_words(kind)}{limits}"
     return f"{told}, here '{name}=\"{value}\"'" if is_number and is_of("", kind) else told
 
 

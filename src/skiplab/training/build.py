@@ -28,16 +28,17 @@ from skiplab.training.process_group import check_ranks
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise, keyed_seed, seed_globally
 
-# Settings that must be whole numbers from 1.
-_COUNTS = (
-    "depth",
-    "width",
-    "batch_size",
-    "num_threads",
-    "trainer.max_steps",
-    "run.checkpoint_every_steps",
-    "run.log_every_steps",
-)
+_MANY, _MOST = 10**5, 2**31 - 1
+# Settings that must be whole numbers from 1, and up to what; a network of more blocks or channels would never be built.
+_COUNTS = {
+    "depth": _MANY,
+    "width": _MANY,
+    "batch_size": _MOST,
+    "num_threads": _MANY,
+    "trainer.max_steps": _MOST,
+    "run.checkpoint_every_steps": _MOST,
+    "run.log_every_steps": _MOST,
+}
 # Settings that are true or false.
 _SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing", "run.cuda_graph")
 _PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
@@ -102,9 +103,9 @@ def build(config: DictConfig) -> Parts:
     Raises:
         SkiplabError: names the value that is invalid and the valid ones.
     """
-    for name in _COUNTS:
-        _check_whole(name, OmegaConf.select(config, name), least=1)
-    _check_whole("seed", config.seed, least=0)
+    for name, most in _COUNTS.items():
+        _check_whole(name, OmegaConf.select(config, name), 1, most)
+    _check_whole("seed", config.seed, 0, None)
     for name in _SWITCHES:
         if not isinstance(OmegaConf.select(config, name), bool):
             raise SkiplabError(f"{name}={OmegaConf.select(config, name)} is invalid; valid: true, false")
@@ -143,9 +144,11 @@ def build(config: DictConfig) -> Parts:
     return Parts(data=data, objective=objective, model=model, costs=costs)
 
 
-def _check_whole(name: str, value: Any, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SkiplabError(f"{name}={as_given(value)} is invalid; valid: a whole number from {least}")
+def _check_whole(name: str, value: Any, least: int, most: int | None) -> None:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < least or (most is not None and value > most):
+        limit = f" to {most}" if is_whole and most is not None else ""
+        raise SkiplabError(f"{name}={as_given(value)} is invalid; valid: a whole number from {least}{limit}")
 
 
 def _check_device(config: DictConfig) -> None:
