@@ -28,8 +28,8 @@ class SkiplabCoresLauncher(JoblibLauncher):
 
     def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
         super().__init__(batch_size=1)
-        for name, value in (("trials_per_gpu", trials_per_gpu), ("workers", workers)):
-            if value is not None and value < 1:
+        for name, value in (("trials_per_gpu", trials_per_gpu), ("workers", 1 if workers is None else workers)):
+            if not isinstance(value, int) or value < 1:
                 from skiplab.errors import SkiplabError
 
                 raise SkiplabError(f"hydra.launcher.{name}={value} is invalid; valid: a whole number from 1")

@@ -54,13 +54,12 @@ def tune(parsed: argparse.Namespace) -> None:
 
     budget = Budget(parsed.rates, parsed.factor, parsed.widenings, parsed.seeds, tuple(parsed.also))
     overrides = [*parsed.overrides, *(["run.dry_run=true"] if parsed.dry_run else [])]
-    config_dir = Path(parsed.config_dir) if parsed.config_dir else None
-    path = tune(parsed.preset, overrides, budget, parsed.metric, train, config_dir)
+    path = tune(parsed.preset, overrides, budget, parsed.metric, train, parsed.config_dir)
     if path:
         tuning_command(path)
 
 
-def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> None:
+def evaluate(folder: str, overrides: Sequence[str], config_dir: Path | None) -> None:
     """Measure a saved record with other evaluators.
 
     Raises:
@@ -72,7 +71,7 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> N
 
     quiet()
     record = Path(folder).resolve()  # whose name is its key, also where it is given as `.`
-    outcome = evaluate_record(record, overrides, Path(config_dir) if config_dir else None)
+    outcome = evaluate_record(record, overrides, config_dir)
     tell(outcome, record.parent)
 
 
@@ -159,6 +158,12 @@ def _seeds(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
 
 
+def _folder(text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder; give the one that holds your options")
+    return Path(text)
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
@@ -180,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("evaluate", help="measure a saved record with other evaluators")
     command.add_argument("folder", metavar="RUN", help="the record's folder, runs/KEY")
-    command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("--config-dir", type=_folder, help="a folder of your own options")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet] num_samples=5000")
     command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir))
 
@@ -260,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--also", action="append", default=[], metavar="KEY=V1,V2", help="a further setting to try")
     command.add_argument("--metric", default="skill_train", help="what decides (default: skill_train)")
-    command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("--config-dir", type=_folder, help="a folder of your own options")
     command.add_argument("--dry-run", action="store_true", help="say what would be trained, and do nothing")
     command.set_defaults(run=tune)
 

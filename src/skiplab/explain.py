@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from skiplab.analysis.text import printable
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.hydra_errors import explained
 
@@ -33,5 +34,5 @@ def explain(run: Callable[[], None], words: Sequence[str]) -> None:
 
 def stop(error: SkiplabError) -> NoReturn:
     """Print the message and exit with 1."""
-    print(f"skiplab: {error}", file=sys.stderr)
+    print(f"skiplab: {printable(error)}", file=sys.stderr)
     raise SystemExit(1) from None

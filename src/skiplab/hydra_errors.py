@@ -48,6 +48,8 @@ def _sentence(error: Exception, words: Sequence[str]) -> str:
         return f"{found[1]} spans several values; add -m to train each"
     if found := re.search(r"Could not (?:find|load) '(?:.*/)?([^/]+)/([^']+)'", text):
         return _unknown_option(found[1], found[2], text)
+    if found := re.search(r"An item is already at '(.*)'", text):
+        return f"{found[1]} is there already, so that nothing can be added; leave the + out"
     if "Config group override must be a string" in text:
         return _null_option(words)
     if "Could not override" in text and getattr(cause, "parent_node", None) is not None:
@@ -84,7 +86,7 @@ def _quoted(override: str) -> str | None:
 
 def _several(override: str) -> str:
     name, _, value = override.partition("=")
-    return f"{override} names several values; add -m to train each, or write a list, {name}=[{value}]"
+    return f"{override} names several values; `skiplab train -m` trains each, and a list is written {name}=[{value}]"
 
 
 def _options(axis: str) -> list[str]:

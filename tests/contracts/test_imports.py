@@ -31,7 +31,7 @@ TOP = {
     "explain": {"train_command", "cli"},
     "reproduce": {"cli"},
     "sweeps": {"sweeps", "train_command", "cli"},
-    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "cli"},
+    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "explain", "cli"},
     "testing": {"testing"},
 }
 

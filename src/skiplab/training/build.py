@@ -135,7 +135,7 @@ def build(config: DictConfig) -> Parts:
     num_frozen(len(blocks(model)), config.frozen_share)
     optimizer = maker(config.optimizer)(model.parameters())
     maker(config.scheduler)(optimizer, config.trainer.max_steps)
-    for node in (config.trainer, config.logger):
+    for node in (config.trainer, config.logger, config.feature_extractor):  # what is only made later
         if node._target_ is not None:
             maker(node)
     costs = parity(model, objective.example(data.train.shape), config.depth)
