@@ -86,7 +86,7 @@ class Settings:
             if each.config_path == _PRIMARY or each.package.split(".")[0] == each.config_path.split("/")[0]:
                 _merge(known, each.package, repository.load_config(each.config_path).config)
         for axis in axes & set(primary.config):  # lists of options; a preset may hold settings of others
-            for option in set(found.get(axis) or ()) & set(self.loader.get_group_options(axis)):
+            for option in set(found.get(axis) or ()) & set(repository.get_group_options(axis)):
                 _merge(known, axis, repository.load_config(f"{axis}/{option}").config)
         return {name: node for name, node in known.items() if name in axes or name in primary.config}
 
@@ -149,7 +149,7 @@ def _add(node: dict[str, Any], settings: Mapping[str, Any]) -> None:
     for name, child in settings.items():
         if isinstance(child, dict) and isinstance(node.get(name), dict):
             _add(node[name], child)
-        else:
+        elif not isinstance(node.get(name), dict):  # whose settings another file leaves open
             node[name] = child
 
 
