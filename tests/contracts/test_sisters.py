@@ -7,7 +7,7 @@ import pytest
 
 import skiplab.testing
 from option_files import backbones, options
-from skiplab.training.build import maker
+from skiplab.training.maker import maker
 from tiny_trials import compose_config
 
 # Held to their checks in tests/blocks.

@@ -66,11 +66,11 @@ def figures_command(
     for what, asked, valid in (("format", formats, _WRITERS), ("figure", only or (), known)):
         if wrong := [name for name in asked if name not in valid]:
             raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
+    found = {name: known[name]() for name in only or known}  # before anything is written: a factor may be unknown
     folder = study.folder / "figures"
     folder.mkdir(exist_ok=True)
     index = [f"# {markdown(study.name)}"]
-    for name in only or known:
-        drawn = known[name]()
+    for name, drawn in found.items():
         if drawn is None:
             continue
         names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))

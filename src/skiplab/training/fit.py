@@ -17,12 +17,13 @@ from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
 from skiplab.training.appended_table import AppendedTable
-from skiplab.training.build import Parts, build, maker
+from skiplab.training.build import Parts, build
 from skiplab.training.checkpoints import KEPT, Signature, keep_newest
 from skiplab.training.divergence import LOSS, diverged_above, ended
 from skiplab.training.freezing import frozen
 from skiplab.training.gpu_module import GpuModule
 from skiplab.training.interrupt import StopWhenTold
+from skiplab.training.maker import maker
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import together
 from skiplab.training.ranks import StopTogether

@@ -13,7 +13,8 @@ from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.missing import measured, split_finite
 from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument, TrainingLog
-from skiplab.training.build import Parts, build_model, maker
+from skiplab.training.build import Parts, build_model
+from skiplab.training.maker import maker
 from skiplab.training.plan import asked_evaluators
 from skiplab.training.record import Record, write_atomically
 

@@ -20,6 +20,7 @@ FINISHED = ("done", "diverged")
 UNWRITABLE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EIO}
 )
+_LONGEST, _LONGEST_PATH = 255, 3000  # bytes that a folder's name may have, and that leave room below it
 
 
 class HeldError(SkiplabError):
@@ -198,12 +199,18 @@ def study_folder(runs_dir: Path, study: str) -> Path:
     """Where a study's list and its tables lie.
 
     Raises:
-        SkiplabError: where the study's name isn't a plain folder name.
+        SkiplabError: where the study's name isn't a plain folder name, or one of both is too long for a file system.
     """
     if not isinstance(study, str) or not study or study != Path(study).name or study.startswith("."):
         raise SkiplabError(
             f"run.study={study!r} is no valid name; valid: one folder name that reads as text, such as my_study"
         )
+    for name, path in (("run.study", Path(study)), ("run.runs_dir", runs_dir)):
+        if any(len(os.fsencode(part)) > _LONGEST for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
+            raise SkiplabError(
+                f"{name} is too long with {len(str(path))} signs; valid: up to {_LONGEST} bytes a folder name, "
+                f"{_LONGEST_PATH} in all"
+            )
     return runs_dir / "studies" / study
 
 

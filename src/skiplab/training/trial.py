@@ -19,11 +19,12 @@ from pytorch_lightning.loggers import WandbLogger
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
-from skiplab.training.build import Parts, build, check_machine, maker
+from skiplab.training.build import Parts, build, check_machine
 from skiplab.training.divergence import ended, zero_loss
 from skiplab.training.fit import fit
 from skiplab.training.key import factors, trial_key
 from skiplab.training.local_paths import with_absolute_paths
+from skiplab.training.maker import maker
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
 from skiplab.training.provenance import provenance
