@@ -27,8 +27,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from skiplab.paths import project_dir
 from skiplab.training import trainer
-from skiplab.training.build import build, maker
+from skiplab.training.build import build
 from skiplab.training.captured_step import CapturedStep, DeviceRates, fuse
+from skiplab.training.maker import maker
 from skiplab.training.quiet import quiet
 from skiplab.training.trial import run_trial
 

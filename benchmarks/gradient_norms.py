@@ -26,7 +26,8 @@ from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.layers import places
 from skiplab.paths import project_dir
-from skiplab.training.build import Parts, build, maker
+from skiplab.training.build import Parts, build
+from skiplab.training.maker import maker
 from skiplab.training.module import AblationModule
 from skiplab.training.quiet import quiet
 

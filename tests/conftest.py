@@ -60,7 +60,8 @@ def trained(finished: Trial):
 
     from skiplab.evaluators.evaluator import Trained
     from skiplab.evaluators.probe import Probe
-    from skiplab.training.build import build, build_model, maker
+    from skiplab.training.build import build, build_model
+    from skiplab.training.maker import maker
 
     config = finished.composed.config
     parts = build(config)

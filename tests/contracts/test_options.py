@@ -10,7 +10,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from option_files import AXES, CONF, PACKAGE, every_option, options
-from skiplab.training.build import maker
+from skiplab.training.maker import maker
 from skiplab.training.trust import record_config
 
 

@@ -27,7 +27,7 @@ from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.denoising import Denoising
 from skiplab.testing.small_trial import small_trained
-from skiplab.training.build import maker
+from skiplab.training.maker import maker
 from tiny_trials import compose_config
 
 

@@ -32,7 +32,7 @@ def test_five_mistakes_are_named_at_once(tmp_path: Path, capsys) -> None:
     ("wrong", "named"),
     [
         (("batch_size=2000", "norm.num_groups=3", "optimizer.lr=-1"), ("batch_size=2000", "num_groups=3", "lr=-1")),
-        (("trainer.precision=12", "run.rerun=perhaps"), ("precision=12", "run.rerun=perhaps")),
+        (("trainer.precision=12-true", "run.rerun=perhaps"), ("precision=12-true", "run.rerun=perhaps")),
         (("instrument.gradient_flow.every_n_steps=0", "frozen_share=1"), ("every_n_steps=0", "frozen_share=1")),
         (
             ("evaluator=[kernel,bayes_floor,frechet]", "num_samples=1"),
@@ -50,7 +50,7 @@ def test_mistakes_of_all_parts_are_gathered(wrong: tuple[str, ...], named: tuple
 
 
 def test_a_single_mistake_is_one_sentence() -> None:
-    assert complaint("depth=0") == "depth=0 is invalid; valid: a whole number from 1"
+    assert complaint("depth=0") == "depth=0 is invalid; valid: a whole number from 1 to 100000"
 
 
 def test_what_rests_on_a_refused_part_is_not_told_as_well() -> None:

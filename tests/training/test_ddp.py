@@ -22,7 +22,8 @@ from option_files import options
 from skiplab.data.dataset import Split
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
-from skiplab.training.build import build, check_machine, maker
+from skiplab.training.build import build, check_machine
+from skiplab.training.maker import maker
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import check_ranks, together
 from tiny_trials import TINY, compose_config, network, run_composed, run_tiny

@@ -5,7 +5,8 @@ import pytest
 from skiplab.evaluators.extractors.by_shape import ByShape
 from skiplab.evaluators.extractors.digits_classifier import DigitsClassifier
 from skiplab.evaluators.extractors.raw import Raw
-from skiplab.training.build import build, build_data, maker
+from skiplab.training.build import build, build_data
+from skiplab.training.maker import maker
 from tiny_trials import compose_config, run_tiny
 
 
