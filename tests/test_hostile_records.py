@@ -12,7 +12,7 @@ import pytest
 
 from hostile_records import HOSTILE, REFUSED, change_record, make_hostile, png
 
-READING = ("status", "table", "effects", "report", "wandb-import")
+READING = ("status", "table", "effects", "report", "figures", "dashboard", "wandb-import")
 
 
 class Watched(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import skiplab
+from skiplab.analysis.served_page import ServedPage
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.training.evaluate_record import evaluate_record
@@ -52,6 +53,11 @@ def ended(run: Callable[[], object]) -> str:
     return "done"
 
 
+def draw(page: ServedPage) -> None:
+    page._look()
+    assert "can't be drawn" not in page.shown.html
+
+
 if __name__ == "__main__":
     runs_dir, offline, outside, answer = sys.argv[1:]
     seen: list[str] = []
@@ -64,6 +70,10 @@ if __name__ == "__main__":
         "table": lambda: main(["table", "hostile", "--runs-dir", runs_dir]),
         "effects": lambda: main(["effects", "hostile", "--runs-dir", runs_dir]),
         "report": lambda: main(["report", "hostile", "--runs-dir", runs_dir]),
+        "figures": lambda: main(
+            ["figures", "hostile", "--runs-dir", runs_dir, "--format", "png", "--only", "samples,loss_by_noise"]
+        ),
+        "dashboard": lambda: draw(ServedPage("hostile", Path(runs_dir), None, lambda: "")),
         "wandb-import": lambda: main(["wandb-import", offline, "--runs-dir", f"{runs_dir}/imported", "--study", "s"]),
     }
     for folder in sorted(path.parent for path in Path(runs_dir).glob("*/record.json")):

@@ -46,7 +46,7 @@ def _makes(found: Any, kind: type, unannotated: bool) -> bool:
     returned = found.__annotations__.get("return", inspect.Signature.empty)
     if inspect.isclass(returned) and returned is not inspect.Signature.empty:
         return issubclass(returned, kind)
-    of_python = found.__module__.partition(".")[0] in sys.stdlib_module_names  # which makes nothing of the kind
+    of_python = str(found.__module__).partition(".")[0] in sys.stdlib_module_names  # which makes nothing of the kind
     return unannotated and returned is not None and not of_python
 
 

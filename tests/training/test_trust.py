@@ -117,6 +117,10 @@ def test_decoded_images_are_kept_where_this_machine_keeps_them(folder, tmp_path,
     assert "are read from data.path=pictures" in capsys.readouterr().err
 
 
+def test_a_record_is_loaded_under_any_name(folder) -> None:
+    assert load(folder.rename(folder.with_name("the_best"))).costs["depth"] == 4
+
+
 def test_a_record_that_was_trained_anew_is_measured_not_trained_again(folder) -> None:
     change(folder, lambda config: config["run"].update(rerun=True))
     written = (folder / "weights.safetensors").stat().st_mtime_ns

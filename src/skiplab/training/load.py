@@ -6,9 +6,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import parse_json, read_own
 from skiplab.training.build import Parts, build_data, build_model, build_objective
 from skiplab.training.local_paths import find_again
-from skiplab.training.record import Record
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
 
@@ -45,7 +45,13 @@ def read_content(folder: Path) -> dict[str, Any]:
     Raises:
         SkiplabError: where it isn't one.
     """
-    content = Record(folder.parent, folder.resolve().name).read()
+    try:
+        content = parse_json(read_own(folder / "record.json"))
+    except (OSError, ValueError) as error:
+        raise SkiplabError(
+            f"{folder / 'record.json'} can't be read: {error}; take another copy of the record"
+        ) from None
+    content = content if isinstance(content, dict) else {}
     if lacking := [name for name in _MAPPINGS if not isinstance(content.get(name), dict)]:
         raise SkiplabError(f"{folder / 'record.json'} lacks {', '.join(lacking)}; take another copy of the record")
     return content
