@@ -10,6 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from skiplab.joining import join
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
@@ -17,7 +18,6 @@ from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
 from skiplab.sweeps.tuned_jobs import keep_tuned, tuned_jobs
-from skiplab.training.record import join_study
 
 
 class SkiplabSweeper(Sweeper):
@@ -61,7 +61,7 @@ class SkiplabSweeper(Sweeper):
             # workers that will train import all on the way
             run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
             check(left, run, elsewhere=elsewhere)
-        join_study(jobs[0].record.runs_dir, jobs[0].config.run.study, [job.record.key for job in jobs])
+        join(jobs[0].config, [job.record.key for job in jobs])
         if self.tuned:
             keep_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)
         left.sort(key=lambda job: -job.cost)

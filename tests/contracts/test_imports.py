@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths"},
+    "analysis": {"analysis", "charts", "metrics", "tuned", "registered", "errors", "paths"},
 }
 # Only the command line, and the package itself, may import these.
 TOP = {
@@ -31,7 +31,7 @@ TOP = {
     "explain": {"train_command", "cli"},
     "reproduce": {"cli"},
     "sweeps": {"sweeps", "train_command", "cli"},
-    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "cli"},
+    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "joining", "cli"},
     "testing": {"testing"},
 }
 

@@ -10,13 +10,15 @@ from rich.console import Console
 from skiplab.analysis import terminal
 from skiplab.analysis.arms import cell_factors
 from skiplab.analysis.chart_figures import DrawnChart, draw_chart
-from skiplab.analysis.claims import Claims, read_claims
+from skiplab.analysis.claims import Claims
+from skiplab.analysis.compared import ANY, Asked, compared
 from skiplab.analysis.figures import LOSS_WORDS, headline_figure, headline_metric, loss_curves
 from skiplab.analysis.forest_figure import FOREST_WORDS, forest_figure
 from skiplab.analysis.interaction_figure import INTERACTION_WORDS, interaction_figure
 from skiplab.analysis.palette import to_pdf, to_png, to_svg
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.sample_figure import SAMPLE_WORDS, sample_figure
+from skiplab.analysis.study_claims import study_claims
 from skiplab.analysis.text import markdown, printable, unknown_name
 from skiplab.analysis.verdicts import judge
 from skiplab.errors import SkiplabError
@@ -24,8 +26,9 @@ from skiplab.errors import SkiplabError
 DEFAULT_FORMATS = ("pdf", "png")
 
 
-def drawables(study: Study, factor: str, claims: Claims | None) -> dict[str, Callable[[], DrawnChart | None]]:
+def drawables(study: Study, claims: Claims | None, asked: Asked = ANY) -> dict[str, Callable[[], DrawnChart | None]]:
     """What can be drawn of a study, by name; None comes where there turns out to be no value."""
+    factor, _, control, _ = compared(study, claims, asked)
     found: dict[str, Callable[[], DrawnChart | None]] = {}
     if claims:
         found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_WORDS)
@@ -34,7 +37,9 @@ def drawables(study: Study, factor: str, claims: Claims | None) -> dict[str, Cal
         label = f"{study.metrics[name].label}, of each arm."
         found["headline"] = lambda: DrawnChart(headline_figure(study, factor), label)
         if cell_factors(study, factor):
-            found["interaction"] = lambda: DrawnChart(interaction_figure(study, name, factor), INTERACTION_WORDS)
+            found["interaction"] = lambda: DrawnChart(
+                interaction_figure(study, name, factor, control), INTERACTION_WORDS
+            )
     if (study.history["metric"] == "loss").any():
         found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_WORDS)
     found["samples"] = lambda: _samples(study, factor)
@@ -49,20 +54,20 @@ def _samples(study: Study, factor: str) -> DrawnChart | None:
 def figures_command(
     study_name: str,
     runs_dir: Path,
-    factor: str = "connection",
     claims_path: Path | None = None,
     formats: Sequence[str] = DEFAULT_FORMATS,
     only: Sequence[str] | None = None,
     console: Console | None = None,
+    asked: Asked = ANY,
 ) -> None:
     """Write the study's figures, all or those asked for, and figures.md, which says how to read each.
 
     Raises:
-        SkiplabError: where the study, the claims, a format or a figure is unknown.
+        SkiplabError: where the study, the claims, a format, a figure or what is asked for is unknown.
     """
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
-    known = drawables(study, factor, read_claims(claims_path) if claims_path else None)
+    known = drawables(study, study_claims(study, claims_path), asked)
     for what, asked, valid in (("format", formats, _WRITERS), ("figure", only or (), known)):
         if wrong := [name for name in asked if name not in valid]:
             raise SkiplabError(unknown_name(what, wrong[0], list(valid)))

@@ -19,13 +19,14 @@ from safetensors.torch import load_file
 
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.interruption import Interruption, interruptible
+from skiplab.joining import join
 from skiplab.training.build import Parts, build, check_machine, maker
 from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
-from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
+from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable
 from skiplab.training.wandb_logger import attach_record, log_outcome
 
 
@@ -56,7 +57,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     record = Record(runs_dir, trial_key(config))
     content = record.read()
     if not config.run.rerun and nothing_left(config, content):
-        join_study(runs_dir, config.run.study, [record.key])
+        join(config, [record.key])
         return Outcome(record.key, content["status"], "already done", unmeasured(config, content))
     parts = build(config)
     check_machine(config)
@@ -64,7 +65,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     with record.locked(), interruptible() as interruption:
         if config.run.rerun and record.read():
             record.set_aside()
-        join_study(runs_dir, config.run.study, [record.key])
+        join(config, [record.key])
         with explain_unwritable(runs_dir):
             action = _begin(config, choices, parts, record)
             status = _complete(config, parts, record, interruption, progress)
