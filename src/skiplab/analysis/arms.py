@@ -11,7 +11,7 @@ from skiplab.analysis.text import level_text, printable, unknown_name
 from skiplab.errors import SkiplabError
 
 Cell = dict[str, Any]
-_DEFAULT_FACTOR = "connection"
+DEFAULT_FACTOR = "connection"
 
 
 def with_arms(study: Study, factor: str) -> pd.DataFrame:
@@ -55,6 +55,12 @@ def constant(study: Study, name: str) -> Any:
         f"unknown factor {printable(name)!r}; in study {printable(study.name)!r} these vary: "
         f"{printable(', '.join(study.factors)) or 'none'}"
     )
+
+
+def status_counts(study: Study) -> str:
+    """How many trials there are of each status."""
+    found = study.trials["status"].value_counts()
+    return ", ".join(f"{count} {status}" for status, count in found.items() if count) or "none"
 
 
 def cell_factors(study: Study, factor: str, over: str | None = None) -> list[str]:
@@ -111,7 +117,7 @@ def chosen_factor(study: Study, factor: str | None) -> str:
     if factor is not None:
         return factor
     axes = [name for name in study.factors if not any(name.startswith(f"{other}.") for other in study.factors)]
-    return axes[0] if len(axes) == 1 else _DEFAULT_FACTOR
+    return axes[0] if len(axes) == 1 else DEFAULT_FACTOR
 
 
 def chosen_control(arms: Sequence[str], control: str | None) -> str:

@@ -54,6 +54,11 @@ def factorial_effects(study: Study, metric: str, factor: str | None = None, cont
     control = chosen_control(levels["arm"], control)
     levels["arm"] = [control, *(arm for arm in levels["arm"] if arm != control)]
     varying = {name: found for name, found in levels.items() if len(found) > 1}
+    if not varying:
+        raise SkiplabError(
+            f"nothing but the seed varies in {printable(study.name)}: effects need a factor with two levels; valid: a "
+            "study of a sweep, such as connection=plain,identity"
+        )
     values = _full_seeds(trials, varying)
     steps = {name: _steps(name, found, factor) for name, found in varying.items()}
     rows = []

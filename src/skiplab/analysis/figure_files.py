@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from skiplab.analysis import terminal
-from skiplab.analysis.arms import cell_factors
+from skiplab.analysis.arms import cell_factors, status_counts
 from skiplab.analysis.chart_figures import DrawnChart, draw_chart
 from skiplab.analysis.claims import Claims
 from skiplab.analysis.compared import ANY, Asked, compared
@@ -28,15 +28,15 @@ DEFAULT_FORMATS = ("pdf", "png")
 
 def drawables(study: Study, claims: Claims | None, asked: Asked = ANY) -> dict[str, Callable[[], DrawnChart | None]]:
     """What can be drawn of a study, by name; None comes where there turns out to be no value."""
-    factor, _, control, _ = compared(study, claims, asked)
+    factor, arms, control, _ = compared(study, claims, asked)
     found: dict[str, Callable[[], DrawnChart | None]] = {}
     if claims:
         found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_WORDS)
-    if study.metrics:
+    if study.has_numbers:
         name = headline_metric(study)
         label = f"{study.metrics[name].label}, of each arm."
         found["headline"] = lambda: DrawnChart(headline_figure(study, factor), label)
-        if cell_factors(study, factor):
+        if len(arms) > 1 and cell_factors(study, factor):
             found["interaction"] = lambda: DrawnChart(
                 interaction_figure(study, name, factor, control), INTERACTION_WORDS
             )
@@ -81,6 +81,8 @@ def figures_command(
         names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
         index.append(f"## {markdown(name)}\n\n{markdown(drawn.words)}\n\n{markdown(names)}")
         console.print(printable(names), markup=False, highlight=False, soft_wrap=True)
+    if len(index) == 1:
+        console.print(f"no figure: no trial has left a value to draw yet ({status_counts(study)})", markup=False)
     (folder / "figures.md").write_text("\n\n".join(index) + "\n")
     console.print(f"written to {printable(folder)}", markup=False, highlight=False, soft_wrap=True)
 

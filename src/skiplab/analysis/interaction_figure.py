@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from skiplab.analysis.arms import cell_factors, chosen_factor
+from skiplab.analysis.arms import cell_factors, chosen_factor, with_arms
 from skiplab.analysis.figures import depth_factor
 from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
@@ -32,12 +32,14 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
     metric) with 95% intervals; lines that are parallel show no interaction. An arm that failed has no dot.
 
     Raises:
-        SkiplabError: where nothing but the factor under test varies.
+        SkiplabError: where nothing but the factor under test varies, or it has one arm.
     """
     factor = chosen_factor(study, factor)
     names = cell_factors(study, factor)
     if not names:
         raise SkiplabError(f"nothing but {factor} varies in this study: there is no interaction to draw")
+    if len(arms := with_arms(study, factor)["arm"].cat.categories) < 2:
+        raise SkiplabError(f"{factor} has one arm alone, {', '.join(arms)}: there is no interaction to draw")
     over = depth_factor(study, factor) or names[0]
     lines = next((name for name in names if name != over), None)
     rest = ["treatment", *(name for name in names if name not in (over, lines))]

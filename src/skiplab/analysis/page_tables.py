@@ -28,12 +28,6 @@ class Row(NamedTuple):
     bold: int | None = None
 
 
-def counts(study: Study) -> str:
-    """How many trials there are of each status."""
-    found = study.trials["status"].value_counts()
-    return ", ".join(f"{count} {status}" for status, count in found.items() if count) or "none"
-
-
 def comparisons(
     study: Study, factor: str, control: str, arms: Sequence[str], metrics: Sequence[str], filters: Filters
 ) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from skiplab.analysis import page_tables, terminal
+from skiplab.analysis.arms import status_counts
 from skiplab.analysis.claims import Claims
 from skiplab.analysis.compared import ANY, Asked, compared
 from skiplab.analysis.filters import Filters
@@ -56,6 +57,8 @@ def report_command(
         console.print(render_verdicts(verdicts))
         written = write_verdicts(verdicts, study.folder)
         console.print(f"written: {printable(written)}", markup=False, highlight=False, soft_wrap=True)
+    if not study.has_numbers:
+        console.print(f"no trial has a number to compare yet: {status_counts(study)}", markup=False, highlight=False)
     page = write_report(study, claims, asked)
     for problem in (*study.problems, *study.series_problems):
         found = f"not read: {printable(problem.where)}: {printable(problem.reason)}"
@@ -91,7 +94,7 @@ def report_page(study: Study, claims: Claims | None = None, version: str = "", a
         "claims_sha256": claims.sha256[:12] if claims else "",
         "factor": factor,
         "control": control,
-        "counts": page_tables.counts(study),
+        "counts": status_counts(study),
         "filters": filters,
         "verdicts": [_verdict(verdict, filters) for verdict in verdicts],
         "forest": _forest(verdicts, drawing),

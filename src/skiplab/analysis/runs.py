@@ -62,6 +62,11 @@ class Study:
     derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
+    def has_numbers(self) -> bool:
+        """Whether any trial has a number that was measured at its end."""
+        return bool(self.trials[list(self.metrics)].notna().any(axis=None))
+
+    @property
     def history(self) -> pd.DataFrame:
         """What was logged at each step: key, step, metric, value."""
         return self._history[0]

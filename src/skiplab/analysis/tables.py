@@ -10,7 +10,16 @@ import pandas as pd
 from rich.console import Console
 
 from skiplab.analysis import terminal
-from skiplab.analysis.arms import Cell, cell_factors, cells, chosen_control, chosen_factor, in_cell, with_arms
+from skiplab.analysis.arms import (
+    Cell,
+    cell_factors,
+    cells,
+    chosen_control,
+    chosen_factor,
+    in_cell,
+    status_counts,
+    with_arms,
+)
 from skiplab.analysis.cell_verdicts import advantage_interval
 from skiplab.analysis.claims import Claims
 from skiplab.analysis.compare import Contrast, Paired, compare, measured_of
@@ -112,9 +121,7 @@ def table_command(
     print_table(table, console)
     rates = rates_table(study, factor)
     print_rates(rates, console)
-    counts = study.trials["status"].value_counts()
-    states = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    console.print(f"{len(study.trials)} trials: {states or 'none'}", markup=False, highlight=False)
+    console.print(f"{len(study.trials)} trials: {status_counts(study)}", markup=False, highlight=False)
     rates.to_csv(study.folder / "rates.csv", index=False)
     for path in [*write_tables(table, study.folder), study.folder / "rates.csv"]:
         console.print(f"written: {printable(path)}", markup=False, highlight=False, soft_wrap=True)
