@@ -83,7 +83,7 @@ def register(folder: Path, source: Path, content: bytes, count_started: Callable
     digest, present = sha256(content).hexdigest(), copy.read_bytes() if copy.exists() else None
     if present != content:
         if present is not None:
-            copy.replace(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml")
+            _replace(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml", present)
         _replace(copy, content)
     if not found or found[-1].sha256 != digest:
         now = datetime.now(UTC).isoformat(timespec="seconds")

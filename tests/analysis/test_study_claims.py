@@ -119,6 +119,23 @@ def test_where_nothing_can_be_written_the_verdict_is_the_same(fill, runs, claims
     assert study_claims(study) is None
 
 
+def test_a_disk_that_fills_up_leaves_what_was_remembered(fill, runs, claims_file, monkeypatch):
+    in_time(runs, claims_file())
+    fill(effect=0.15, num_seeds=3)
+    write = registered._replace
+
+    def full(path, content):
+        if path.name == "claims.yaml":
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(registered, "_replace", full)
+    study = read_study("s", runs.folder)
+    assert study_claims(study, claims_file(OTHER)).marks == (LATE,)
+    assert study_claims(study).sha256 == sha256(CLAIMS.encode()).hexdigest()
+    assert study_claims(study).marks == ()
+
+
 @pytest.mark.parametrize("text", ["claims: [", CLAIMS.replace("skill_train", "skil_train")])
 def test_a_file_that_is_refused_is_not_remembered(fill, runs, claims_file, text, capsys):
     fill(effect=0.15, num_seeds=3)
