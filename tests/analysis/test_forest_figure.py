@@ -58,7 +58,7 @@ claims:
     assert [text.get_text() for text in failed.texts] == ["supported, n 3", "failed: plain"]
     assert [text.get_text() for text in missing.texts] == [
         "not run, n 0",
-        "kernel was not measured; evaluator=[kernel] measures it",
+        "kernel was not measured; evaluator=[kernel]…",
     ]
     assert not [line for line in failed.lines if line.get_marker() == "o"]
 
