@@ -91,6 +91,7 @@ def simulated(advantage: float, num_seeds: int, num_cells: int, generator: np.ra
         name="simulated",
         runs_dir=Path(),
         folder=Path(),
+        listed_in=(),
         trials=trials,
         factors=("connection", "cell") if num_cells > 1 else ("connection",),
         constants={},

@@ -3,6 +3,8 @@
 import re
 import shlex
 import sys
+import time
+from html import unescape
 from pathlib import Path
 
 import nbformat
@@ -10,7 +12,15 @@ import pytest
 from nbclient import NotebookClient
 
 from skiplab import cli
+from skiplab.analysis.claims import read_claims
+from skiplab.analysis.runs import read_study
+from skiplab.analysis.served_page import ServedPage
+from skiplab.analysis.verdict_text import headline
+from skiplab.analysis.verdicts import judge
+from skiplab.reproduce import reproduce
 
+STUDY = "residual_in_diffusion_quick"
+CLAIMS = "experiments/residual_in_diffusion/quick/claims.yaml"
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ABSOLUTE = re.compile(r"(?<![\w.:/<])(?:/[\w.~-]+){2,}|\b[A-Za-z]:\\")
@@ -50,11 +60,11 @@ def newcomer(tmp_path_factory):
 def runs_dir(newcomer):
     """The study that the notebook's command trains, by the shortest trials that leave every reading."""
     (command,) = commands_of(CONNECTION)
-    command[command.index("run.study=mine")] = "run.study=residual_in_diffusion_small"
+    command[command.index("run.study=mine")] = f"run.study={STUDY}"
     short = ["width=8", "norm.num_groups=4", "batch_size=16", "trainer.max_steps=3", "logger=none"]
     short += ["evaluator=[denoising_loss,baselines]", "probe.num_images=8", "probe.num_levels=2"]
     short += ["instrument.gradient_flow.every_n_steps=1", "hydra/launcher=basic"]  # in this process: no starts to pay
-    cli.train_main([*command, *short, f"run.runs_dir={newcomer}/runs"])
+    cli.train_main([*command, *short, f"run.claims={CLAIMS}", f"run.runs_dir={newcomer}/runs"])
     return newcomer / "runs"
 
 
@@ -80,13 +90,57 @@ def test_notebook_says_what_it_asks_and_ends_with_exercises(path):
 @each_notebook
 def test_notebook_runs_and_shows_its_figures(path, runs_dir, monkeypatch):
     monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
-    monkeypatch.setenv("SKIPLAB_STUDY", "residual_in_diffusion_small")
+    monkeypatch.setenv("SKIPLAB_STUDY", STUDY)
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     shown = [output.data for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
     figures = [data for data in shown if re.search(r"<\w*Figure", data["text/plain"])]
     assert figures
     assert all("image/png" in data for data in figures)
+
+
+def run_code(path: Path) -> None:
+    """A notebook's cells in this process, without what they display."""
+    names: dict[str, object] = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+
+
+def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, monkeypatch, capsys):
+    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
+    monkeypatch.setenv("SKIPLAB_STUDY", STUDY)
+    study, claims = read_study(STUDY, runs_dir), read_claims(ROOT / CLAIMS)
+    said = {verdict.claim.name: headline(verdict) for verdict in judge(study, claims)}
+    assert all("at shared settings" in words for words in said.values())
+
+    def printed() -> dict[str, str]:
+        """The verdict below each claim's name, as it was just printed."""
+        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+        found = {}
+        for name in said:
+            at = next((at for at, line in enumerate(lines) if line.startswith(f"{name}: ")), None)
+            if at is not None:
+                found[name] = next(line for line in lines[at:] if line in said.values())
+        return found
+
+    capsys.readouterr()
+    for path, names in zip(PATHS, ([*said], ["gradient_flow"], ["depth_without_degradation"]), strict=False):
+        run_code(path)
+        assert printed() == {name: said[name] for name in names}
+    reproduce("residual_in_diffusion", "quick", [f"run.runs_dir={runs_dir}"], train=lambda words: None)
+    assert printed() == said
+    cli.main(["report", STUDY, "--runs-dir", str(runs_dir)])
+    assert printed() == said
+    served = ServedPage(STUDY, runs_dir, None, str)
+    while served.shown.version == "none":
+        served.look_soon()
+        time.sleep(0.05)
+    by_text = {claim.text: said[claim.name] for claim in claims.claims}
+    for html in ((runs_dir / "studies" / STUDY / "report.html").read_text(), served.shown.html):
+        shown = re.findall(r'<h3>(.*?)</h3>\s*<p class="word">(.*?)</p>', html)
+        assert {unescape(text): unescape(verdict) for text, verdict in shown} == by_text
+        assert f"Claims file sha256 {claims.sha256[:12]}" in html
 
 
 def test_checks_of_wrong_connections_say_what_is_wrong(runs_dir, monkeypatch):

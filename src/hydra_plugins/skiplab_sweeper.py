@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
 from skiplab.fingerprint import looked_at_once
+from skiplab.joining import join
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
@@ -21,7 +22,6 @@ from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
 from skiplab.sweeps.tuned_jobs import keep_tuned, tuned_jobs
 from skiplab.training.maker import check_settings
-from skiplab.training.record import join_study
 
 
 class SkiplabSweeper(Sweeper):
@@ -76,7 +76,7 @@ class SkiplabSweeper(Sweeper):
             # workers that will train import all on the way
             run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
             check(left, run, elsewhere=elsewhere)
-        join_study(jobs[0].record.runs_dir, jobs[0].config.run.study, [job.record.key for job in jobs])
+        join(jobs[0].config, [job.record.key for job in jobs])
         if self.tuned:
             keep_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)
         left.sort(key=lambda job: -job.cost)

@@ -10,6 +10,7 @@ from skiplab.explain import explain
 from skiplab.train_command import train
 
 _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
+_CLAIMS = "a YAML file of claims to judge, which the study remembers (default: the one that it remembers)"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,26 +90,27 @@ def doctor(runs_dir: str) -> None:
     doctor_command(Path(runs_dir))
 
 
-def table(study: str, runs_dir: str, factor: str, control: str | None, metrics: Sequence[str] | None) -> None:
+def table(parsed: argparse.Namespace) -> None:
     """Print and write a study's comparison table."""
     from skiplab.analysis.tables import table_command
 
-    table_command(study, Path(runs_dir), factor, control, metrics)
+    table_command(parsed.study, Path(parsed.runs_dir), parsed.factor, parsed.control, parsed.metric)
 
 
-def effects(study: str, runs_dir: str, factor: str, control: str | None, metrics: Sequence[str] | None) -> None:
+def effects(parsed: argparse.Namespace) -> None:
     """Print and write a study's main effects and interactions."""
     from skiplab.analysis.effects import effects_command
 
-    effects_command(study, Path(runs_dir), factor, control, metrics)
+    effects_command(parsed.study, Path(parsed.runs_dir), parsed.factor, parsed.control, parsed.metric)
 
 
 def figures(parsed: argparse.Namespace) -> None:
     """Write a study's figures as files."""
+    from skiplab.analysis.compared import Asked
     from skiplab.analysis.figure_files import figures_command
 
-    claims = Path(parsed.claims) if parsed.claims else None
-    figures_command(parsed.study, Path(parsed.runs_dir), parsed.factor, claims, parsed.format, parsed.only)
+    asked = Asked(parsed.factor, parsed.control)
+    figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, asked=asked)
 
 
 def wandb_import(source: str, runs_dir: str, study: str | None) -> None:
@@ -132,23 +134,28 @@ def wandb_workspace(parsed: argparse.Namespace) -> None:
     workspace_command(parsed.study, Path(parsed.runs_dir), parsed.entity, parsed.project, parsed.dry_run)
 
 
-def report(study: str, runs_dir: str, claims: str | None) -> None:
-    """Judge a study's claims, if any are given, and write its page."""
+def report(parsed: argparse.Namespace) -> None:
+    """Judge a study's claims, if it has any, and write its page."""
+    from skiplab.analysis.compared import Asked
     from skiplab.analysis.report import report_command
 
-    report_command(study, Path(runs_dir), Path(claims) if claims else None)
+    asked = Asked(parsed.factor, parsed.control, parsed.metric)
+    report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, asked=asked)
 
 
-def dashboard(study: str, runs_dir: str, claims: str | None, port: int, open_browser: bool) -> None:
+def dashboard(parsed: argparse.Namespace) -> None:
     """Serve a study's page on this machine, anew whenever its records change."""
+    from skiplab.analysis.compared import Asked
     from skiplab.analysis.dashboard import dashboard_command
     from skiplab.sweeps.status import read_standings, summary
 
-    def standing() -> str:
-        return summary(study, read_standings(study, Path(runs_dir)))
+    study, runs_dir = parsed.study, Path(parsed.runs_dir)
 
-    claims_path = Path(claims) if claims else None
-    dashboard_command(study, Path(runs_dir), claims_path, port, standing, open_browser=open_browser)
+    def standing() -> str:
+        return summary(study, read_standings(study, runs_dir))
+
+    asked = Asked(parsed.factor, parsed.control, parsed.metric)
+    dashboard_command(study, runs_dir, parsed.claims, parsed.port, standing, asked=asked, open_browser=parsed.open)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -162,6 +169,11 @@ def _folder(text: str) -> Path:
     if not text or not Path(text).is_dir():
         raise argparse.ArgumentTypeError(f"{text!r} is no folder; give the one that holds your options")
     return Path(text)
+
+
+def _add_compared(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--factor", help="the factor under test (default: what alone varies, else connection)")
+    command.add_argument("--control", help="the arm compared against (default: plain where there is one)")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -196,22 +208,23 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=words)
         command.add_argument("study", help=_STUDY)
-        command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
-        command.add_argument("--control", help="the arm compared against (default: plain where there is one)")
+        _add_compared(command)
         command.add_argument("--metric", action="append", help="a metric to compare; may be given several times")
         command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
-        command.set_defaults(run=lambda a, run=run: run(a.study, a.runs_dir, a.factor, a.control, a.metric))
+        command.set_defaults(run=run)
 
     command = commands.add_parser("report", help="one self-contained HTML page: verdicts, tables, plots")
     command.add_argument("study", help=_STUDY)
-    command.add_argument("--claims", help="a YAML file of claims to judge")
+    command.add_argument("--claims", type=Path, help=_CLAIMS)
+    _add_compared(command)
+    command.add_argument("--metric", action="append", help="a metric to compare; may be given several times")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
-    command.set_defaults(run=lambda a: report(a.study, a.runs_dir, a.claims))
+    command.set_defaults(run=report)
 
     command = commands.add_parser("figures", help="a study's figures as files for papers: PDF, SVG, PNG")
     command.add_argument("study", help=_STUDY)
-    command.add_argument("--claims", help="a YAML file of claims, for the forest plot")
-    command.add_argument("--factor", default="connection", help="the factor under test (default: connection)")
+    command.add_argument("--claims", type=Path, help=_CLAIMS)
+    _add_compared(command)
     command.add_argument("--format", type=_words, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)")
     command.add_argument("--only", type=_words, metavar="NAME,NAME", help="these figures alone")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
@@ -238,11 +251,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("dashboard", help="the report of a study while it is trained, in a browser")
     command.add_argument("study", help="the name given by run.study=NAME")
-    command.add_argument("--claims", help="a YAML file of claims to judge")
+    command.add_argument("--claims", type=Path, help=_CLAIMS)
+    _add_compared(command)
+    command.add_argument("--metric", action="append", help="a metric to compare; may be given several times")
     command.add_argument("--runs-dir", default="runs", help="where the records are (default: runs)")
     command.add_argument("--port", type=int, default=8465, help="of this machine; 0: any that is free (default: 8465)")
     command.add_argument("--open", action="store_true", help="show it in the browser at once")
-    command.set_defaults(run=lambda a: dashboard(a.study, a.runs_dir, a.claims, a.port, a.open))
+    command.set_defaults(run=dashboard)
 
     command = commands.add_parser("reproduce", help="run an experiment's sweep and print its verdicts")
     command.add_argument("experiment", nargs="?", help="a folder of experiments/")

@@ -1,9 +1,10 @@
 """The experiments that come with skiplab: a question, claims, and profiles that say how much of it is run.
 
 An experiment is a folder of experiments/ with a claims.yaml, and an expected.csv where papers printed values; its
-profiles are the studies NAME_PROFILE of the presets in conf/experiment/. A profile that was published keeps its tables
-in experiments/NAME/PROFILE/, with result.json; there lie also a claims.yaml of its own, where it judges others, and
-what `skiplab tune` found, tuned.yaml, where its trials take that over.
+profiles are the studies NAME_PROFILE of the presets in conf/experiment/, which name the claims that they are judged by.
+A profile that was published keeps its tables in experiments/NAME/PROFILE/, with result.json; there lie also a
+claims.yaml of its own, where it is judged by others, and what `skiplab tune` found, tuned.yaml, where its trials take
+that over.
 """
 
 import json
@@ -27,6 +28,7 @@ from skiplab.analysis.verdict_text import headline
 from skiplab.analysis.verdicts import Verdict
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
+from skiplab.registered import find_claims
 
 
 class Experiment(NamedTuple):
@@ -47,9 +49,8 @@ class Experiment(NamedTuple):
         return read_published(path) if path.exists() else []
 
     def claims(self, profile: str) -> Path:
-        """What a profile judges: claims of its own, else the experiment's."""
-        own = self.folder / profile / "claims.yaml"
-        return own if own.exists() else self.folder / "claims.yaml"
+        """What a profile is judged by: run.claims of its first preset."""
+        return find_claims(_preset(self.profiles[profile][0])["run"]["claims"])
 
     def settings(self, profile: str) -> list[str]:
         """The override by which a profile's trials take over what was tuned for them; none where nothing was."""
@@ -58,7 +59,7 @@ class Experiment(NamedTuple):
 
     def words(self, profile: str) -> str:
         """What a profile is, as the comment at the top of its first preset says behind its name."""
-        lines = (project_dir("conf") / "experiment" / f"{self.profiles[profile][0]}.yaml").read_text().splitlines()
+        lines = _preset_file(self.profiles[profile][0]).read_text().splitlines()
         comment = takewhile(lambda line: line.startswith("#"), lines[1:])
         return " ".join(line.removeprefix("#").strip() for line in comment).partition(": ")[2]
 
@@ -73,13 +74,21 @@ def experiments() -> dict[str, Experiment]:
     studies: dict[str, list[str]] = {}
     presets = (project_dir("conf") / "experiment").glob("*.yaml")
     for path in sorted(presets, key=lambda path: (len(path.stem), path.stem)):
-        studies.setdefault(yaml.safe_load(path.read_text())["run"]["study"], []).append(path.stem)
+        studies.setdefault(_preset(path.stem)["run"]["study"], []).append(path.stem)
     found = {}
     for claims in sorted(project_dir("experiments").glob("*/claims.yaml")):
         start = f"{claims.parent.name}_"
         own = {study.removeprefix(start): presets for study, presets in studies.items() if study.startswith(start)}
         found[claims.parent.name] = Experiment(claims.parent.name, claims.parent, own)
     return found
+
+
+def _preset_file(name: str) -> Path:
+    return project_dir("conf") / "experiment" / f"{name}.yaml"
+
+
+def _preset(name: str) -> dict[str, Any]:
+    return yaml.safe_load(_preset_file(name).read_text())
 
 
 def reproduce(

@@ -52,11 +52,14 @@ treatment: identity
 failed_below: 0.1
 claims:
   - {name: a, text: t, metric: skill_train, contrast: difference, direction: higher, smallest_effect: 0.1}
-  - {name: b, text: t, metric: nothing, contrast: difference, direction: higher, smallest_effect: 0.1}
+  - {name: b, text: t, metric: kernel, contrast: difference, direction: higher, smallest_effect: 0.1}
 """
     failed, missing = forest_figure(judge(read_study("s", runs.folder), read_claims(claims_file(claims)))).axes
     assert [text.get_text() for text in failed.texts] == ["supported, n 3", "failed: plain"]
-    assert [text.get_text() for text in missing.texts] == ["not run, n 0", "nothing was not measured"]
+    assert [text.get_text() for text in missing.texts] == [
+        "not run, n 0",
+        "kernel was not measured; evaluator=[kernel]…",
+    ]
     assert not [line for line in failed.lines if line.get_marker() == "o"]
 
 

@@ -330,7 +330,7 @@ def test_lower_bounds_and_diverged_trials_have_marks_of_their_own(runs):
             runs.trial("by_depth", seed=seed, factors={"depth": depth}, summary=summary, status=status)
             runs.trial(f"only_{depth}", seed=seed, factors={"depth": depth}, summary=summary, status=status)
     for study, marks in (("by_depth", [".", "^", "x"]), ("only_4", [".", ">", "x"])):
-        (ax,) = figures.outcome(read_study(study, runs.folder), "steps_to_threshold").axes
+        (ax,) = figures.outcome(read_study(study, runs.folder), "steps_to_threshold", "connection").axes
         found = [line.get_marker() for line in ax.get_lines() if line.get_marker() in ".^>x" and len(line.get_xdata())]
         assert sorted(found) == sorted(marks)
 

@@ -168,7 +168,7 @@ def test_the_terminal_table_fits_100_columns_and_lists_problems(fill, capsys):
 
 def test_a_study_without_a_finished_trial(runs, capsys):
     runs.trial(status="running")
-    assert "no trials to compare yet" in shown(capsys, "s", runs.folder)
+    assert "no trial has a number to compare yet" in shown(capsys, "s", runs.folder)
 
 
 def test_what_claims_ask_for_stands_behind_skill_and_loss(fill, claims_file):

@@ -102,8 +102,7 @@ def test_holm_counts_every_cell_of_the_file(runs, claims_file):
     text = difference(smallest_effect="0.0")
     assert judged(runs, claims_file(text))[0].word == "supported"
     others = "".join(
-        f"  - {{name: other{n}, text: t, metric: not_measured, contrast: difference, direction: higher}}\n"
-        for n in range(2)
+        f"  - {{name: other{n}, text: t, metric: kernel, contrast: difference, direction: higher}}\n" for n in range(2)
     )
     first, *rest = judged(runs, claims_file(text + others))
     assert first.word == "inconclusive"  # claims that were not run still count as tests
@@ -303,15 +302,15 @@ def test_missing_cells_and_metrics_are_not_run(fill, claims_file):
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("[none, concat]", "[none, add]")))
     assert [cell.word for cell in verdict.cells] == ["supported", "not run"]
     assert headline(verdict).startswith("mixed, 1 of 2 supported")
-    (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: fid")))
+    (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: kernel")))
     assert verdict.word == "not run"
-    assert "fid was not measured" in printed([verdict])
+    assert "kernel was not measured; evaluator=[kernel] measures it" in printed([verdict])
 
 
 def test_marks(fill, claims_file):
     runs = fill(effect=0.15)
     (tuned,) = judged(runs, claims_file(CLAIMS.replace("tuned: false", "tuned: true")))
-    assert tuned.marks == ()
+    assert tuned.marks == ("at shared settings, though the claims file says tuned",)
     (undeclared,) = judged(runs, claims_file(CLAIMS.replace("    smallest_effect: 0.02\n", "")))
     assert undeclared.marks == ("at shared settings", "exploratory")
     assert undeclared.claims_sha256[:12] in printed([undeclared])

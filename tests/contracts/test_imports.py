@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "fingerprint", "foreign_files", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "tuned", "foreign_files", "errors", "paths"},
+    "analysis": {"analysis", "charts", "metrics", "tuned", "foreign_files", "registered", "errors", "paths"},
 }
 # Only the command line, and the package itself, may import these.
 TOP = {
@@ -31,7 +31,7 @@ TOP = {
     "explain": {"train_command", "cli"},
     "reproduce": {"cli"},
     "sweeps": {"sweeps", "train_command", "cli"},
-    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "explain", "cli"},
+    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "explain", "joining", "cli"},
     "testing": {"testing"},
 }
 

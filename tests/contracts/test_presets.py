@@ -15,6 +15,7 @@ from option_files import CONF, options, presets
 from skiplab.analysis.claims import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.data.shapes import Shapes
+from skiplab.registered import find_claims, registrations
 from skiplab.reproduce import experiments
 from skiplab.settings import Settings
 from skiplab.training.key import trial_key
@@ -68,6 +69,9 @@ def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
     study = trial.composed.config.run.study
     assert preset.startswith(study)
     assert (tmp_path / "studies" / study / "keys.txt").exists()
+    if trial.composed.config.run.claims:
+        (entry,) = registrations(tmp_path / "studies" / study)
+        assert (entry.source, entry.trials_started) == (str(find_claims(trial.composed.config.run.claims)), 0)
 
 
 @pytest.mark.parametrize("end", [0, -1])
@@ -84,9 +88,20 @@ def test_only_paper_profiles_need_data_that_are_downloaded(preset: str) -> None:
     assert swept(preset)[0]["data"] in BUNDLED
 
 
-@pytest.mark.parametrize(
-    ("name", "profile"), [(name, profile) for name, each in experiments().items() for profile in each.profiles]
-)
+PROFILES = [(name, profile) for name, each in experiments().items() for profile in each.profiles]
+
+
+@pytest.mark.parametrize(("name", "profile"), PROFILES)
+def test_a_profile_is_judged_by_claims_of_its_own_else_the_experiments(name: str, profile: str) -> None:
+    experiment = experiments()[name]
+    own = experiment.folder / profile / "claims.yaml"
+    expected = own if own.exists() else experiment.folder / "claims.yaml"
+    assert experiment.claims(profile).samefile(expected)
+    for preset in experiment.profiles[profile]:
+        assert find_claims(compose_config(f"experiment={preset}").config.run.claims).samefile(expected)
+
+
+@pytest.mark.parametrize(("name", "profile"), PROFILES)
 def test_a_profile_has_what_its_claims_ask_for(name: str, profile: str) -> None:
     experiment, metrics = experiments()[name], set()
     claims = read_claims(experiment.claims(profile)).claims

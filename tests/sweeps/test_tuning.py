@@ -13,6 +13,7 @@ from hydra_plugins import skiplab_sweeper
 from option_files import presets
 from skiplab.cli import main
 from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.registered import registrations
 from skiplab.sweeps import rounds
 from skiplab.training import trial
 from skiplab.training.key import factors, trial_key
@@ -274,6 +275,15 @@ def test_a_combination_that_was_not_tuned_is_refused_with_the_command_that_tunes
     assert f"{path} lacks connection=rezero" in error
     assert f"skiplab tune {PRESET} connection=plain,identity,rezero logger=none" in error
     assert not planted
+
+
+def test_tuning_trials_bring_no_claims_and_the_trials_that_follow_do(searched, planted) -> None:
+    assert registrations(searched / TUNING) == []
+    words = [f"experiment={PRESET}", *GRID, f"hydra.sweeper.tuned={searched / TUNING / 'tuned.yaml'}"]
+    main(["train", "-m", *words, f"run.runs_dir={searched}"])
+    (entry,) = registrations(searched / "studies" / PRESET)
+    assert entry.source.endswith("experiments/residual_in_diffusion/quick/claims.yaml")
+    assert entry.trials_started == 0
 
 
 @pytest.mark.parametrize(

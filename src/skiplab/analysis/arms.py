@@ -11,6 +11,7 @@ from skiplab.analysis.text import level_text, printable, unknown_name
 from skiplab.errors import SkiplabError
 
 Cell = dict[str, Any]
+DEFAULT_FACTOR = "connection"
 
 
 def with_arms(study: Study, factor: str) -> pd.DataFrame:
@@ -27,8 +28,7 @@ def with_arms(study: Study, factor: str) -> pd.DataFrame:
 def _arms(study: Study, factor: str) -> pd.Categorical:
     trials = study.trials
     if factor not in study.factors:
-        value = constant(study, factor)
-        return pd.Categorical([level_text(value)] * len(trials), ordered=True)
+        trials = trials.assign(**{factor: level_text(constant(study, factor))})
     own = [name for name in study.factors if name.startswith(f"{factor}.")]
     names = [
         ", ".join(
@@ -55,6 +55,12 @@ def constant(study: Study, name: str) -> Any:
         f"unknown factor {printable(name)!r}; in study {printable(study.name)!r} these vary: "
         f"{printable(', '.join(study.factors)) or 'none'}"
     )
+
+
+def status_counts(study: Study) -> str:
+    """How many trials there are of each status."""
+    found = study.trials["status"].value_counts()
+    return ", ".join(f"{count} {status}" for status, count in found.items() if count) or "none"
 
 
 def cell_factors(study: Study, factor: str, over: str | None = None) -> list[str]:
@@ -101,6 +107,17 @@ def _texts(study: Study, factor: str) -> pd.Series | str:
         texts = study.trials[factor].astype(object).map(level_text)
         study.derived["text", factor] = texts.astype("category")
     return study.derived["text", factor]
+
+
+def chosen_factor(study: Study, factor: str | None) -> str:
+    """The factor under test: the one asked for, else connection where it varies or several others do, else what varies.
+
+    An axis and the settings below it are one factor.
+    """
+    if factor is not None:
+        return factor
+    axes = [name for name in study.factors if not any(name.startswith(f"{other}.") for other in study.factors)]
+    return axes[0] if len(axes) == 1 else DEFAULT_FACTOR
 
 
 def chosen_control(arms: Sequence[str], control: str | None) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from skiplab.analysis.arms import chosen_factor
 from skiplab.analysis.chart_lines import bars_figure, has_layers, lines_figure
 from skiplab.analysis.chart_maps import map_panels, maps_figure
 from skiplab.analysis.chart_values import chart_panels, has_two_axes
@@ -24,7 +25,7 @@ class DrawnChart(NamedTuple):
     words: str
 
 
-def chart_figure(study: Study, name: str, factor: str = "connection") -> Figure:
+def chart_figure(study: Study, name: str, factor: str | None = None) -> Figure:
     """The figure of a chart that an evaluator or an instrument has declared.
 
     Raises:
@@ -35,7 +36,7 @@ def chart_figure(study: Study, name: str, factor: str = "connection") -> Figure:
         close = difflib.get_close_matches(name, study.charts, n=1)
         hint = f"; did you mean {printable(close[0])!r}?" if close else ""
         raise SkiplabError(f"unknown chart {printable(name)!r}; valid: {valid}{hint}")
-    drawn = draw_chart(study, name, factor)
+    drawn = draw_chart(study, name, chosen_factor(study, factor))
     if drawn is None:
         raise SkiplabError(f"the chart {printable(name)!r} has no values in study {printable(study.name)!r}")
     return drawn.figure
@@ -54,7 +55,7 @@ def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
         return None
     draw = {"lines": lines_figure, "bars": bars_figure, "heat": maps_figure, "contour": maps_figure}[chart.kind]
     remarks = [chart.words]
-    if has_two_axes(chart) and depth_factor(study) and "depth" in shown[0].cell:
+    if has_two_axes(chart) and depth_factor(study, factor) and "depth" in shown[0].cell:
         remarks.append(f"Of all depths the deepest, {level_text(shown[0].cell['depth'])}, is shown.")
     if chart.kind == "lines" and has_layers(shown):
         remarks.append("Dots are layers, lines join the means of their blocks.")

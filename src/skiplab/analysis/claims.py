@@ -57,6 +57,7 @@ class Claims:
 
     failed_below: mean skill below which an arm has failed; None calls no arm failed.
     looks: numbers of seeds at which the study is judged, each at its share of alpha; empty: once, at what there is.
+    marks: what limits every verdict by them, such as that they were registered late.
     """
 
     question: str
@@ -65,6 +66,17 @@ class Claims:
     looks: tuple[int, ...]
     claims: tuple[Claim, ...]
     sha256: str
+    marks: tuple[str, ...] = ()
+
+    @property
+    def factor(self) -> str:
+        """What the first claim compares."""
+        return self.claims[0].primary.contrast.factor
+
+    @property
+    def control(self) -> str:
+        """What the first claim compares against."""
+        return self.claims[0].primary.contrast.control
 
     @property
     def metrics(self) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from skiplab.analysis.arms import Cell, constant, in_cell, with_arms
 from skiplab.analysis.runs import Study
 from skiplab.analysis.text import cell_text
+from skiplab.analysis.unmeasured import not_measured
 from skiplab.metrics import Metric
 
 # States of trials that have ended; where one leaves no value, whoever has one is a survivor.
@@ -173,7 +174,7 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     """
     metric = study.metrics.get(contrast.metric)
     if metric is None:
-        return _nothing(contrast, cell, f"{contrast.metric} was not measured")
+        return _nothing(contrast, cell, not_measured(contrast.metric))
     names = [contrast.treatment] if contrast.of_one_arm else [contrast.control, contrast.treatment]
     arms = {name: measured_of(study, contrast.factor, contrast.metric, cell, name) for name in names}
     if empty := [name for name, rows in arms.items() if rows.empty]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from skiplab.analysis import terminal
+from skiplab.analysis.compared import ANY, Asked
 from skiplab.analysis.served_page import ServedPage
 from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
@@ -31,6 +32,7 @@ def dashboard_command(
     port: int,
     standing: Callable[[], str],
     *,
+    asked: Asked = ANY,
     open_browser: bool = False,
     console: Console | None = None,
 ) -> None:
@@ -39,9 +41,10 @@ def dashboard_command(
     Args:
         study_name: what is shown.
         runs_dir: where its records are.
-        claims_path: a file of claims to judge; None: no verdicts.
+        claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
         port: of this machine; 0: any that is free.
         standing: says in a line what of the study is done, running, failed and left.
+        asked: what the page compares.
         open_browser: whether to show the page at once.
         console: where its address is printed.
 
@@ -52,7 +55,7 @@ def dashboard_command(
         from aiohttp import web
     except ImportError:
         raise SkiplabError("the dashboard needs aiohttp, which isn't installed: pip install aiohttp") from None
-    page = ServedPage(study_name, runs_dir, claims_path, standing)
+    page = ServedPage(study_name, runs_dir, claims_path, standing, asked)
     with local_socket(port) as bound:
         port = bound.getsockname()[1]
         address = f"http://{_ADDRESS}:{port}/"

@@ -10,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis import terminal
+from skiplab.analysis.arms import chosen_factor, status_counts
 from skiplab.analysis.factorial import factorial_effects
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.tables import chosen_metrics
 from skiplab.analysis.text import number, printable, size_interval_text, size_text
+from skiplab.errors import SkiplabError
 
 EFFECT_HEADINGS = ("effect of", "size", "95%, paired", "n", "p, Holm")
 
@@ -21,7 +23,7 @@ EFFECT_HEADINGS = ("effect of", "size", "95%, paired", "n", "p, Holm")
 def effects_command(
     study_name: str,
     runs_dir: Path,
-    factor: str = "connection",
+    factor: str | None = None,
     control: str | None = None,
     metrics: Sequence[str] | None = None,
     console: Console | None = None,
@@ -33,7 +35,12 @@ def effects_command(
     """
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
-    names = chosen_metrics(study, metrics)
+    if not study.has_numbers:
+        raise SkiplabError(
+            f"no trial of {printable(study.name)} has a number to compare ({status_counts(study)}): effects need "
+            "trials that are done"
+        )
+    factor, names = chosen_factor(study, factor), chosen_metrics(study, metrics)
     tables = [factorial_effects(study, name, factor, control) for name in names]
     for name, table in zip(names, tables, strict=True):
         console.print(Text.assemble((f"\n{printable(name)}", "bold"), f"  {printable(study.metrics[name].label)}"))

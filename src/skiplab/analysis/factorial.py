@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from skiplab.analysis.arms import cell_factors, chosen_control
+from skiplab.analysis.arms import cell_factors, chosen_control, chosen_factor
 from skiplab.analysis.compare import measured
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import holm, p_above, p_below, paired_interval
@@ -28,9 +28,7 @@ class _Step(NamedTuple):
     weights: np.ndarray
 
 
-def factorial_effects(
-    study: Study, metric: str, factor: str = "connection", control: str | None = None
-) -> pd.DataFrame:
+def factorial_effects(study: Study, metric: str, factor: str | None = None, control: str | None = None) -> pd.DataFrame:
     """A row for each main effect and each interaction of up to three of the factors that vary.
 
     With y the metric on its scale, the effect of factors F, G is, for each seed,
@@ -49,12 +47,18 @@ def factorial_effects(
     """
     if metric not in study.metrics:
         raise SkiplabError(unknown_name("metric", metric, list(study.metrics)))
+    factor = chosen_factor(study, factor)
     names = ["arm", *cell_factors(study, factor)]
     trials = measured(study, factor, metric)
     levels = {name: _levels(trials[name]) for name in names}
     control = chosen_control(levels["arm"], control)
     levels["arm"] = [control, *(arm for arm in levels["arm"] if arm != control)]
     varying = {name: found for name, found in levels.items() if len(found) > 1}
+    if not varying:
+        raise SkiplabError(
+            f"nothing but the seed varies in {printable(study.name)}: effects need a factor with two levels; valid: a "
+            "study of a sweep, such as connection=plain,identity"
+        )
     values = _full_seeds(trials, varying)
     steps = {name: _steps(name, found, factor) for name, found in varying.items()}
     rows = []

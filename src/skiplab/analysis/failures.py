@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from skiplab.analysis.arms import Cell, cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.arms import Cell, cell_factors, cells, chosen_factor, in_cell, with_arms
 from skiplab.analysis.compare import measured
 from skiplab.analysis.effect_size import Rate, exact_rate
 from skiplab.analysis.runs import Study
@@ -63,12 +63,13 @@ def _skills_of_all(study: Study, factor: str, metric: str, cell: Cell) -> list[t
     return found
 
 
-def rates_table(study: Study, factor: str = "connection", failed_below: float = FAILED_BELOW) -> pd.DataFrame:
+def rates_table(study: Study, factor: str | None = None, failed_below: float = FAILED_BELOW) -> pd.DataFrame:
     """How often trials of each arm diverge, and end with a skill below failed_below (diverged ones have skill 0).
 
     A row for each cell and arm: `diverged` and `collapsed`, how many trials did; `_of`, how many have ended with a
     result that says so; `_low` and `_high`, the exact 95% interval of the share.
     """
+    factor = chosen_factor(study, factor)
     metric, names = _skill_metric(study), cell_factors(study, factor)
     trials = with_arms(study, factor)
     trials = trials.assign(skill=measured(study, factor, metric)["value"] if metric else float("nan"))

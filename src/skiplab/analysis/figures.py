@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
+from skiplab.analysis.arms import Cell, cells, chosen_factor, in_cell, with_arms
 from skiplab.analysis.chart_values import step_windows
 from skiplab.analysis.compare import measured, scaled
 from skiplab.analysis.marks import mark
@@ -27,17 +27,18 @@ _BASELINES = {
 }
 
 
-def depth_factor(study: Study) -> str | None:
-    """'depth' where it varies in the study, else None."""
-    return "depth" if "depth" in study.factors else None
+def depth_factor(study: Study, factor: str) -> str | None:
+    """'depth' where it varies in the study and isn't the factor under test, else None."""
+    return "depth" if "depth" in study.factors and factor != "depth" else None
 
 
-def loss_curves(study: Study, factor: str = "connection") -> Figure:
+def loss_curves(study: Study, factor: str | None = None) -> Figure:
     """Training loss against steps: geometric mean over seeds, with a band from the lowest to the highest.
 
     A panel for each cell without its depth; a colour an arm, a line style a depth; a cross where one diverged.
     """
-    over = depth_factor(study)
+    factor = chosen_factor(study, factor)
+    over = depth_factor(study, factor)
     history = study.history[study.history["metric"] == "loss"]
     found = cells(study, factor, over=over)
     figure, axes = panels(len(found))
@@ -56,17 +57,19 @@ def loss_curves(study: Study, factor: str = "connection") -> Figure:
     return figure
 
 
-def outcome(study: Study, metric: str, factor: str = "connection") -> Figure:
+def outcome(study: Study, metric: str, factor: str | None = None) -> Figure:
     """A metric against depth, or of each arm where depth doesn't vary."""
-    return (outcome_by_depth if depth_factor(study) else outcome_by_arm)(study, metric, factor)
+    factor = chosen_factor(study, factor)
+    return (outcome_by_depth if depth_factor(study, factor) else outcome_by_arm)(study, metric, factor)
 
 
-def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Figure:
+def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figure:
     """A metric of each arm, a row each, from the highest mean to the lowest of the first cell that shows it.
 
     Each seed is a dot (a cross where it diverged, a triangle where its value is a lower bound), the mean has its
     95% interval, baselines are broken lines.
     """
+    factor = chosen_factor(study, factor)
     declared, found = study.metrics[metric], _measured_cells(study, metric, factor)
     trials = with_arms(study, factor)
     points = scaled(trials, metric, declared)
@@ -105,11 +108,12 @@ def outcome_by_arm(study: Study, metric: str, factor: str = "connection") -> Fig
     return figure
 
 
-def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> Figure:
+def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Figure:
     """A metric against depth: each seed as a dot, the mean with its 95% interval, baselines as broken lines.
 
     A diverged trial that counts with a value is drawn as a cross, one with only a lower bound as a triangle.
     """
+    factor = chosen_factor(study, factor)
     over, declared = "depth", study.metrics[metric]
     found, trials = _measured_cells(study, metric, factor, over), with_arms(study, factor)
     arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
@@ -136,7 +140,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str = "connection") -> F
     return figure
 
 
-def headline_figure(study: Study, factor: str = "connection") -> Figure:
+def headline_figure(study: Study, factor: str | None = None) -> Figure:
     """The study in one figure: skill on training images, else the first metric there is."""
     return outcome(study, headline_metric(study), factor)
 

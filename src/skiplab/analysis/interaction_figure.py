@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from skiplab.analysis.arms import cell_factors
+from skiplab.analysis.arms import cell_factors, chosen_factor, with_arms
 from skiplab.analysis.figures import depth_factor
 from skiplab.analysis.marks import mark
 from skiplab.analysis.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
@@ -24,7 +24,7 @@ INTERACTION_WORDS = (
 _SPREAD = 0.12  # of the lines of one place, in distances between places
 
 
-def interaction_figure(study: Study, metric: str, factor: str = "connection", control: str | None = None) -> Figure:
+def interaction_figure(study: Study, metric: str, factor: str | None = None, control: str | None = None) -> Figure:
     """The effect of each arm over the control against one factor, a line a level of another.
 
     Where depth varies it is on the axis, else the first factor of a cell; lines are levels of the next one; a panel
@@ -32,12 +32,15 @@ def interaction_figure(study: Study, metric: str, factor: str = "connection", co
     metric) with 95% intervals; lines that are parallel show no interaction. An arm that failed has no dot.
 
     Raises:
-        SkiplabError: where nothing but the factor under test varies.
+        SkiplabError: where nothing but the factor under test varies, or it has one arm.
     """
+    factor = chosen_factor(study, factor)
     names = cell_factors(study, factor)
     if not names:
         raise SkiplabError(f"nothing but {factor} varies in this study: there is no interaction to draw")
-    over = depth_factor(study) if depth_factor(study) in names else names[0]
+    if len(arms := with_arms(study, factor)["arm"].cat.categories) < 2:
+        raise SkiplabError(f"{factor} has one arm alone, {', '.join(arms)}: there is no interaction to draw")
+    over = depth_factor(study, factor) or names[0]
     lines = next((name for name in names if name != over), None)
     rest = ["treatment", *(name for name in names if name not in (over, lines))]
     table = comparison_table(study, factor=factor, control=control, metrics=[metric])

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from skiplab.analysis.arms import cell_factors, with_arms
-from skiplab.analysis.claims import Claims
 from skiplab.analysis.effects import EFFECT_HEADINGS, effect_rows
 from skiplab.analysis.factorial import factorial_effects
 from skiplab.analysis.failures import rate_headings, rate_rows, rates_table
@@ -14,7 +13,7 @@ from skiplab.analysis.page_figures import PageFigures
 from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.runs import Study
 from skiplab.analysis.table_text import better_means, by_metric, caption, headings, text_rows
-from skiplab.analysis.tables import asked_metrics, chosen_metrics, comparison_table
+from skiplab.analysis.tables import comparison_table
 from skiplab.analysis.text import cell_text, level_text, printable
 from skiplab.analysis.tuning import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.tuning_figure import tuning_figure
@@ -30,19 +29,12 @@ class Row(NamedTuple):
     bold: int | None = None
 
 
-def counts(study: Study) -> str:
-    """How many trials there are of each status."""
-    found = study.trials["status"].value_counts()
-    return ", ".join(f"{count} {status}" for status, count in found.items() if count) or "none"
-
-
 def comparisons(
-    study: Study, factor: str, control: str, arms: Sequence[str], claims: Claims | None, filters: Filters
+    study: Study, factor: str, control: str, arms: Sequence[str], metrics: Sequence[str], filters: Filters
 ) -> list[dict[str, Any]]:
     """Each arm against the control, a table a metric."""
-    if not study.metrics:
+    if not metrics:
         return []
-    metrics = asked_metrics(study, claims) if claims else None
     table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
     found = []
     for name, part in by_metric(table):
@@ -80,12 +72,12 @@ def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
 
 
 def effects(
-    study: Study, factor: str, control: str, claims: Claims | None, drawing: PageFigures
+    study: Study, factor: str, control: str, metrics: Sequence[str], drawing: PageFigures
 ) -> dict[str, Any] | None:
     """Main effects and interactions on the first metric asked for, where arms can be compared in several cells."""
-    if not study.metrics or len(set(with_arms(study, factor)["arm"])) < 2 or not cell_factors(study, factor):
+    if not metrics or len(set(with_arms(study, factor)["arm"])) < 2 or not cell_factors(study, factor):
         return None
-    name = (asked_metrics(study, claims) if claims else chosen_metrics(study, None))[0]
+    name = metrics[0]
     found: dict[str, Any] = {"label": study.metrics[name].label, "headings": EFFECT_HEADINGS, "rows": [], "missing": ""}
     try:
         found["rows"] = [Row(row) for row in effect_rows(factorial_effects(study, name, factor, control))]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from skiplab.analysis.arms import cell_factors, cells, in_cell, with_arms
+from skiplab.analysis.arms import cell_factors, cells, chosen_factor, in_cell, with_arms
 from skiplab.analysis.runs import Study
 from skiplab.analysis.text import cell_text, level_text
 
@@ -15,8 +15,9 @@ COSTS = {
 }
 
 
-def parity_table(study: Study, factor: str = "connection") -> pd.DataFrame:
+def parity_table(study: Study, factor: str | None = None) -> pd.DataFrame:
     """The costs of each arm in each cell, a row each."""
+    factor = chosen_factor(study, factor)
     trials = with_arms(study, factor)
     rows = []
     for cell in cells(study, factor):
@@ -26,9 +27,9 @@ def parity_table(study: Study, factor: str = "connection") -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*cell_factors(study, factor), "arm", *COSTS])
 
 
-def unequal_arms(study: Study, control: str, factor: str = "connection") -> list[str]:
+def unequal_arms(study: Study, control: str, factor: str | None = None) -> list[str]:
     """Sentences that name the arms which differ from the control in more than the factor under test."""
-    found = []
+    factor, found = chosen_factor(study, factor), []
     table, names = parity_table(study, factor), cell_factors(study, factor)
     for _, rows in table.groupby(names, observed=True, dropna=False) if names else [((), table)]:
         costs = rows.set_index("arm")

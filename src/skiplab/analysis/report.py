@@ -7,8 +7,9 @@ from typing import Any
 from rich.console import Console
 
 from skiplab.analysis import page_tables, terminal
-from skiplab.analysis.arms import chosen_control, with_arms
-from skiplab.analysis.claims import Claims, read_claims
+from skiplab.analysis.arms import status_counts
+from skiplab.analysis.claims import Claims
+from skiplab.analysis.compared import ANY, Asked, compared
 from skiplab.analysis.filters import Filters
 from skiplab.analysis.forest_figure import FOREST_WORDS, forest_figure
 from skiplab.analysis.origin import origin
@@ -18,6 +19,7 @@ from skiplab.analysis.page_samples import page_samples
 from skiplab.analysis.page_tables import Row
 from skiplab.analysis.parity import unequal_arms
 from skiplab.analysis.runs import Study, read_study
+from skiplab.analysis.study_claims import study_claims
 from skiplab.analysis.text import level_text, printable
 from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import asked, cell_line, headline, render_verdicts
@@ -25,25 +27,39 @@ from skiplab.analysis.verdicts import Verdict, judge
 
 
 def report_command(
-    study_name: str, runs_dir: Path, claims_path: Path | None = None, console: Console | None = None
+    study_name: str,
+    runs_dir: Path,
+    claims_path: Path | None = None,
+    console: Console | None = None,
+    asked: Asked = ANY,
 ) -> list[Verdict]:
-    """Print a study's verdicts and write them to verdicts.csv, if there are claims, and write its page.
+    """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
+
+    Args:
+        study_name: what is judged.
+        runs_dir: where its records are.
+        claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
+        console: where verdicts are printed.
+        asked: what the page compares.
 
     Returns:
         The verdicts.
 
     Raises:
-        SkiplabError: where the study or the claims file can't be read.
+        SkiplabError: where the study or the claims file can't be read, or a name is unknown.
     """
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
-    claims = read_claims(claims_path) if claims_path else None
+    claims = study_claims(study, claims_path)
+    compared(study, claims, asked)  # a name that is unknown is told before anything is written
     verdicts = judge(study, claims) if claims else []
     if claims:
         console.print(render_verdicts(verdicts))
         written = write_verdicts(verdicts, study.folder)
         console.print(f"written: {printable(written)}", markup=False, highlight=False, soft_wrap=True)
-    page = write_report(study, claims)
+    if not study.has_numbers:
+        console.print(f"no trial has a number to compare yet: {status_counts(study)}", markup=False, highlight=False)
+    page = write_report(study, claims, asked)
     for problem in (*study.problems, *study.series_problems):
         found = f"not read: {printable(problem.where)}: {printable(problem.reason)}"
         console.print(found, markup=False, highlight=False, soft_wrap=True)
@@ -51,25 +67,23 @@ def report_command(
     return verdicts
 
 
-def write_report(study: Study, claims: Claims | None = None) -> Path:
+def write_report(study: Study, claims: Claims | None = None, asked: Asked = ANY) -> Path:
     """Write report.html beside the study; returns its path."""
     path = study.folder / "report.html"
-    path.write_text(report_page(study, claims))
+    path.write_text(report_page(study, claims, asked=asked))
     return path
 
 
-def report_page(study: Study, claims: Claims | None = None, version: str = "") -> str:
+def report_page(study: Study, claims: Claims | None = None, version: str = "", asked: Asked = ANY) -> str:
     """The page.
 
     Args:
         study: what it shows.
         claims: what is judged; None: no verdicts.
         version: of a page that is served, which asks for newer ones; '' for a file, which asks for nothing.
+        asked: what it compares; by itself, what the claims are about.
     """
-    factor = claims.claims[0].primary.contrast.factor if claims else "connection"
-    arms = list(with_arms(study, factor)["arm"].cat.categories)
-    wanted = claims.claims[0].primary.contrast.control if claims else None
-    control = chosen_control(arms, wanted if wanted in arms else None) if arms else ""
+    factor, arms, control, metrics = compared(study, claims, asked)
     filters = Filters(study, factor, arms)
     drawing = PageFigures(filters)
     samples, unreadable = page_samples(study, factor, arms, filters)
@@ -80,13 +94,13 @@ def report_page(study: Study, claims: Claims | None = None, version: str = "") -
         "claims_sha256": claims.sha256[:12] if claims else "",
         "factor": factor,
         "control": control,
-        "counts": page_tables.counts(study),
+        "counts": status_counts(study),
         "filters": filters,
         "verdicts": [_verdict(verdict, filters) for verdict in verdicts],
         "forest": _forest(verdicts, drawing),
         "rates": page_tables.rates(study, factor, filters),
-        "effects": page_tables.effects(study, factor, control, claims, drawing),
-        "tables": page_tables.comparisons(study, factor, control, arms, claims, filters),
+        "effects": page_tables.effects(study, factor, control, metrics, drawing),
+        "tables": page_tables.comparisons(study, factor, control, arms, metrics, filters),
         "figures": drawing.groups(study, factor),
         "tuning": page_tables.tuning(study, filters, drawing),
         "arms": [(arm, filters.tags({}, arm)) for arm in arms],

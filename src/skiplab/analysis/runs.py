@@ -31,6 +31,7 @@ _FILES = ("record.json", "history.csv", "layers.csv", "measurements.csv", "sampl
 class Study:
     """What the trials of one study left on disk.
 
+    listed_in: the folders of the studies that list them, of which there may be several.
     trials: a row a trial: key, status, every factor that varies, seed, the summary's metrics, step,
         diverged_step, error, wall_seconds and the costs of the parity report.
     missing: for each key, why numbers of that trial are missing that were to be measured, by metric.
@@ -48,6 +49,7 @@ class Study:
     name: str
     runs_dir: Path
     folder: Path
+    listed_in: tuple[Path, ...]
     trials: pd.DataFrame
     missing: Mapping[str, Mapping[str, str]]
     factors: tuple[str, ...]
@@ -59,6 +61,11 @@ class Study:
     tuned: Tuned | None
     problems: tuple[Problem, ...]
     derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether any trial has a number that was measured at its end."""
+        return bool(self.trials[list(self.metrics)].notna().any(axis=None))
 
     @property
     def history(self) -> pd.DataFrame:
@@ -124,7 +131,15 @@ def read_study(name: str, runs_dir: Path) -> Study:
     else:
         records = LaterRecords(runs_dir, contents.trials["key"])
     contents = contents._replace(problems=(*bad_keys, *contents.problems, *bad_tuned))
-    return Study(name=name, runs_dir=runs_dir, folder=folder, records=records, tuned=tuned, **contents._asdict())
+    return Study(
+        name=name,
+        runs_dir=runs_dir,
+        folder=folder,
+        listed_in=tuple(folders),
+        records=records,
+        tuned=tuned,
+        **contents._asdict(),
+    )
 
 
 def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
@@ -156,8 +171,10 @@ def study_files(name: str, runs_dir: Path) -> list[Path]:
     """
     folders = _study_folders(name, runs_dir)
     keys, _ = _read_keys(folders)
-    own = [folder / name for folder in folders for name in ("keys.txt", "tuned.yaml")]
-    return [path for path in (*own, *(runs_dir / key / name for key in keys for name in _FILES)) if path.exists()]
+    lists = [folder / name for folder in folders for name in ("keys.txt", "tuned.yaml")]
+    claims = [folder / "claims.yaml" for folder in dict.fromkeys([*folders, runs_dir / "studies" / name])]
+    trials = [runs_dir / key / name for key in keys for name in _FILES]
+    return [path for path in (*lists, *claims, *trials) if path.exists()]
 
 
 def _study_folders(name: str, runs_dir: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from skiplab.analysis.arms import with_arms
+from skiplab.analysis.arms import chosen_factor, with_arms
 from skiplab.analysis.palette import frame, panels
 from skiplab.analysis.runs import Study
 from skiplab.analysis.sample_grids import sample_grids
@@ -12,11 +12,12 @@ SAMPLE_WORDS = "Samples of each arm's lowest seed, a row a cell; arms of one see
 _MOST_ROWS = 12
 
 
-def sample_figure(study: Study, factor: str = "connection") -> Figure | None:
+def sample_figure(study: Study, factor: str | None = None) -> Figure | None:
     """A row a cell, a column an arm: the grid of its lowest seed; None where there are no samples.
 
     Arms of one seed start from the same noise. The first 12 cells are shown.
     """
+    factor = chosen_factor(study, factor)
     rows, _ = sample_grids(study, factor)
     present = {arm for row in rows for arm in row.arms}
     arms = [arm for arm in with_arms(study, factor)["arm"].cat.categories if arm in present]

@@ -7,10 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from skiplab.analysis.claims import read_claims
+from skiplab.analysis.compared import ANY, Asked, compared
 from skiplab.analysis.page import rendered
 from skiplab.analysis.report import report_page
 from skiplab.analysis.runs import read_study, study_files
+from skiplab.analysis.study_claims import study_claims
 from skiplab.analysis.text import printable
 
 _LOOK_EVERY_SECONDS = 5.0
@@ -31,7 +32,7 @@ class ServedPage:
     standing: where the study stands, in a line.
 
     Raises:
-        SkiplabError: where the study or the claims file can't be read.
+        SkiplabError: where the study or the claims file can't be read, or what is asked for is unknown.
     """
 
     def __init__(
@@ -40,15 +41,17 @@ class ServedPage:
         runs_dir: Path,
         claims_path: Path | None,
         standing: Callable[[], str],
+        asked: Asked = ANY,
         look_every_seconds: float = _LOOK_EVERY_SECONDS,
     ) -> None:
-        self._name, self._runs_dir, self._claims_path = study_name, runs_dir, claims_path
+        self._name, self._runs_dir, self._claims_path, self._asked = study_name, runs_dir, claims_path, asked
         self._ask_standing, self._every = standing, look_every_seconds
         self._thread: threading.Thread | None = None
         self._next_look = self._next_drawing = 0.0
-        read_study(study_name, runs_dir)
-        if claims_path:
-            read_claims(claims_path)
+        study = read_study(study_name, runs_dir)
+        claims = study_claims(study, claims_path)
+        if study.records:
+            compared(study, claims, asked)
         self.standing = self._told_standing()
         self.shown = Shown("none", self._message("none", "The page is being drawn; it shows itself when it is ready."))
 
@@ -89,7 +92,7 @@ class ServedPage:
         study = read_study(self._name, self._runs_dir)
         if not study.records:
             return self._message(version, "No trial has left a record yet; the page shows itself when one has.")
-        return report_page(study, read_claims(self._claims_path) if self._claims_path else None, version)
+        return report_page(study, study_claims(study, self._claims_path), version, self._asked)
 
     def _message(self, version: str, message: str) -> str:
         return rendered("message.html.jinja", version, title=self._name, message=printable(message))

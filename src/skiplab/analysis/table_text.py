@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis import terminal
+from skiplab.analysis.arms import DEFAULT_FACTOR
 from skiplab.analysis.failures import rate_headings, rate_rows
 from skiplab.analysis.text import (
     cell_text,
@@ -70,8 +71,10 @@ def print_table(table: pd.DataFrame, console: Console | None = None) -> None:
     """Print the table; it fits 100 columns."""
     console = console or terminal.console()
     if table.empty:
-        console.print("no trials to compare yet", markup=False)
+        console.print("no trial has a number to compare yet", markup=False)
         return
+    if table.attrs["factor"] != DEFAULT_FACTOR:
+        console.print(f"factor under test: {printable(table.attrs['factor'])}", markup=False, highlight=False)
     if _one_arm(table):
         only = printable(table["treatment"].iloc[0])
         console.print(f"only one arm, {only}: its means, nothing to compare", markup=False, highlight=False)

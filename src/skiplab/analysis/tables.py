@@ -10,7 +10,16 @@ import pandas as pd
 from rich.console import Console
 
 from skiplab.analysis import terminal
-from skiplab.analysis.arms import Cell, cell_factors, cells, chosen_control, in_cell, with_arms
+from skiplab.analysis.arms import (
+    Cell,
+    cell_factors,
+    cells,
+    chosen_control,
+    chosen_factor,
+    in_cell,
+    status_counts,
+    with_arms,
+)
 from skiplab.analysis.cell_verdicts import advantage_interval
 from skiplab.analysis.claims import Claims
 from skiplab.analysis.compare import Contrast, Paired, compare, measured_of
@@ -42,7 +51,7 @@ OBJECTIVES = ("objective", "parametrisation", "loss_weighting", "noise_schedule"
 def comparison_table(
     study: Study,
     *,
-    factor: str = "connection",
+    factor: str | None = None,
     control: str | None = None,
     metrics: Sequence[str] | None = None,
 ) -> pd.DataFrame:
@@ -60,13 +69,15 @@ def comparison_table(
 
     Args:
         study: what to compare.
-        factor: the factor under test, any that varies; or one that doesn't, for a table of one arm.
+        factor: the factor under test, any that varies; or one that doesn't, for a table of one arm. None: the one that
+            alone varies, else connection.
         control: the arm compared against; None: plain where there is one, else the first.
         metrics: summary metrics, in order; None: those of DEFAULT_METRICS that the study has.
 
     Raises:
         SkiplabError: where factor, control or a metric is unknown.
     """
+    factor = chosen_factor(study, factor)
     arms = list(with_arms(study, factor)["arm"].cat.categories)
     chosen = chosen_metrics(study, metrics)
     if len(arms) < 2:
@@ -90,15 +101,14 @@ def asked_metrics(study: Study, claims: Claims) -> list[str]:
 
     Where the claims compare objectives, skill and loss are in units of their own in each arm: claims' metrics alone.
     """
-    factor = claims.claims[0].primary.contrast.factor
-    always = [] if factor.partition(".")[0] in OBJECTIVES else ["skill_train", "loss_val"]
+    always = [] if claims.factor.partition(".")[0] in OBJECTIVES else ["skill_train", "loss_val"]
     return [name for name in dict.fromkeys([*always, *claims.metrics]) if name in study.metrics]
 
 
 def table_command(
     study_name: str,
     runs_dir: Path,
-    factor: str = "connection",
+    factor: str | None = None,
     control: str | None = None,
     metrics: Sequence[str] | None = None,
     console: Console | None = None,
@@ -106,13 +116,12 @@ def table_command(
     """Print a study's comparison table, write it beside the study, and say what could not be read."""
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
+    factor = chosen_factor(study, factor)
     table = comparison_table(study, factor=factor, control=control, metrics=metrics)
     print_table(table, console)
     rates = rates_table(study, factor)
     print_rates(rates, console)
-    counts = study.trials["status"].value_counts()
-    states = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    console.print(f"{len(study.trials)} trials: {states or 'none'}", markup=False, highlight=False)
+    console.print(f"{len(study.trials)} trials: {status_counts(study)}", markup=False, highlight=False)
     rates.to_csv(study.folder / "rates.csv", index=False)
     for path in [*write_tables(table, study.folder), study.folder / "rates.csv"]:
         console.print(f"written: {printable(path)}", markup=False, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from skiplab.analysis.text import level_text
 from skiplab.tuned import Tuned
 
 SHARED = "at shared settings"
+NOT_AS_CLAIMED = f"{SHARED}, though the claims file says tuned"
 TUNED = "tuned per arm"  # the one level of a tuned setting in trials that carry what was chosen for them
 _MOST_DEPARTURES = 3  # that a verdict names
 

@@ -19,7 +19,8 @@ from skiplab.analysis.ladder import first_seeds, spent
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import holm
 from skiplab.analysis.text import cell_text
-from skiplab.analysis.tuned_study import SHARED, settings_mark
+from skiplab.analysis.tuned_study import NOT_AS_CLAIMED, SHARED, settings_mark
+from skiplab.analysis.unmeasured import check_measured
 
 _DECIDED = ("supported", "contradicted", "no meaningful difference")
 
@@ -55,8 +56,9 @@ def judge(study: Study, claims: Claims) -> list[Verdict]:
     the lowest so many of them and that look's share of .025; what the first look decides stands.
 
     Raises:
-        SkiplabError: where a claim names a factor that the study doesn't know.
+        SkiplabError: where a claim names a factor that the study doesn't know, or a metric that nothing measures.
     """
+    check_measured(study, claims.metrics)
     if not claims.looks:
         return _verdicts(study, claims, _judge_cells(study, claims, Look()), ())
     num_seeds = study.trials["seed"].nunique()
@@ -136,7 +138,7 @@ def _verdict(
         claim=claim,
         question=claims.question,
         word=f"{word}, contested" if contested else word,
-        marks=(*_marks(study, claims, claim, judged), *look_marks),
+        marks=(*_marks(study, claims, claim, judged), *look_marks, *claims.marks),
         cells=tuple(judged),
         evidence=tuple(evidence),
         contested_by=contested,
@@ -151,8 +153,7 @@ def _marks(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVerd
     if FEWEST_SEEDS in sizes:
         marks.append("preliminary")
     settings = _settings_mark(study, claim)
-    if settings != SHARED or not claims.tuned:
-        marks.append(settings)
+    marks.append(NOT_AS_CLAIMED if claims.tuned and settings == SHARED else settings)
     if claim.primary.smallest_effect is None:
         marks.append("exploratory")
     return marks

@@ -225,6 +225,7 @@ def _command(
         "evaluator": f"evaluator=[{evaluator}]",
         "instrument": "instrument=[]",
         "run.study": f"run.study={asked.jobs[0].config.run.study}_tuning",
+        "run.claims": "run.claims=null",  # they are about the study that follows
         RATE: f"{RATE}={_listed(rates)}",
         **settings,
     }

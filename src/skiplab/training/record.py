@@ -8,12 +8,14 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
+from skiplab.registered import comes_with_skiplab, register, registrations
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
 FINISHED = ("done", "diverged")
@@ -214,8 +216,8 @@ def study_folder(runs_dir: Path, study: str) -> Path:
     return runs_dir / "studies" / study
 
 
-def join_study(runs_dir: Path, study: str, keys: Iterable[str]) -> None:
-    """Add trials to a study's list, keys that stand there already left out.
+def join_study(runs_dir: Path, study: str, keys: Iterable[str], claims: Path | None = None) -> None:
+    """Add trials to a study's list, keys that stand there already left out, and register its claims if they are new.
 
     Raises:
         SkiplabError: where the study's name is invalid, or the folder can't be written.
@@ -228,8 +230,22 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str]) -> None:
             take(file, "run.runs_dir", wait=True)
             cut_torn_line(file)
             file.seek(0)
-            present = set(file.read().decode().split())
-            file.write("".join(f"{key}\n" for key in dict.fromkeys(keys) if key not in present).encode())
+            present = dict.fromkeys(file.read().decode().split())
+            new = [key for key in dict.fromkeys(keys) if key not in present]
+            file.write("".join(f"{key}\n" for key in new).encode())
+            if claims is not None:
+                _register(claims, path.parent, runs_dir, present, new)
+
+
+def _register(claims: Path, folder: Path, runs_dir: Path, present: Iterable[str], new: Iterable[str]) -> None:
+    """Register the claims of trials that join, unless the study has had them before.
+
+    Trials of other studies that join count as started too, but for an experiment's own claims, which are older.
+    """
+    content = claims.read_bytes()
+    if sha256(content).hexdigest() not in [each.sha256 for each in registrations(folder)]:
+        known = present if comes_with_skiplab(claims) else [*present, *new]
+        register(folder, claims, content, lambda: sum((runs_dir / key / "record.json").exists() for key in known))
 
 
 def _to_json(content: dict[str, Any]) -> str:

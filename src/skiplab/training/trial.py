@@ -19,6 +19,7 @@ from pytorch_lightning.loggers import WandbLogger
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
+from skiplab.joining import join
 from skiplab.training.build import Parts, build, check_machine
 from skiplab.training.divergence import ended, zero_loss
 from skiplab.training.fit import fit
@@ -28,7 +29,7 @@ from skiplab.training.maker import maker
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
 from skiplab.training.provenance import provenance
-from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
+from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable
 from skiplab.training.salvage import salvage
 from skiplab.training.wandb_logger import attach_record, log_outcome
 from skiplab.training.weights import load_weights
@@ -62,7 +63,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     record = Record(runs_dir, trial_key(config))
     content = record.read()
     if not config.run.rerun and nothing_left(config, content):
-        join_study(runs_dir, config.run.study, [record.key])
+        join(config, [record.key])
         return Outcome(record.key, content["status"], "already done", remarks(config, content))
     parts = build(config)
     check_machine(config)
@@ -70,7 +71,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     with record.locked(), interruptible() as interruption:
         if config.run.rerun and record.read():
             record.set_aside()
-        join_study(runs_dir, config.run.study, [record.key])
+        join(config, [record.key])
         with explain_unwritable(runs_dir):
             salvaged = salvage(record)
             action = _begin(config, choices, parts, record)

@@ -1,0 +1,56 @@
+"""The claims that a study is judged by: the same ones in every command and notebook."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+from skiplab.analysis.claims import Claims, read_claims
+from skiplab.analysis.runs import Study
+from skiplab.analysis.unmeasured import check_measured
+from skiplab.registered import COPY, Registration, register, registrations
+
+LATE = "exploratory: claims were written after the first trial"
+
+
+def study_claims(study: Study, given: Path | None = None) -> Claims | None:
+    """The claims file that is given, which the study remembers from now on; else the one that it remembers, else None.
+
+    A study remembers the file that it was last judged by, or that its trials were trained with. Claims that it was
+    first given when trials of it had started carry the mark LATE. Where its folder can't be written, nothing is
+    remembered, and the mark is the same.
+
+    Raises:
+        SkiplabError: where the file can't be read, or asks for a metric that nothing measures.
+    """
+    path = Path(given) if given is not None else _remembered(study)
+    if path is None:
+        return None
+    claims = read_claims(path)
+    check_measured(study, claims.metrics)
+    with contextlib.suppress(OSError):
+        if given is not None or path.parent == study.folder:
+            register(study.folder, path.absolute(), path.read_bytes(), lambda: len(study.trials))
+    return replace(claims, marks=() if _in_time(study, claims.sha256) else (LATE,))
+
+
+def _remembered(study: Study) -> Path | None:
+    """The study's own copy; of several studies read as one, the copy that all of them have."""
+    own = study.folder / COPY
+    if own.exists():
+        return own
+    copies = [folder / COPY for folder in study.listed_in]
+    if all(copy.exists() for copy in copies) and len({copy.read_bytes() for copy in copies}) == 1:
+        return copies[0]
+    return None
+
+
+def _in_time(study: Study, sha256: str) -> bool:
+    """Whether each of the studies read was given these claims before its first trial."""
+    if not len(study.trials):
+        return True
+    firsts = [_first(folder, sha256) for folder in study.listed_in]
+    return all(first is not None and first.trials_started == 0 for first in firsts)
+
+
+def _first(folder: Path, sha256: str) -> Registration | None:
+    return next((each for each in registrations(folder) if each.sha256 == sha256), None)

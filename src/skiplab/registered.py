@@ -1,0 +1,101 @@
+"""The claims files that a study was given: the copy of the last one beside its list, and a note of each.
+
+claims.yaml is the copy, claims.json the note: where each file came from, when it was registered, and how many of the
+study's trials had started by then. A copy that gives way to another one is kept as claims-SHA256.yaml.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from skiplab.errors import SkiplabError
+from skiplab.paths import project_dir
+
+COPY, _NOTE = "claims.yaml", "claims.json"
+
+
+class Registration(NamedTuple):
+    """source: the file's path.  registered: when, in UTC.  trials_started: of the study, by then."""
+
+    source: str
+    sha256: str
+    registered: str
+    trials_started: int
+
+
+def find_claims(asked: str) -> Path:
+    """The file that run.claims names: from where the command runs, else among the experiments of skiplab.
+
+    Raises:
+        SkiplabError: where there is none.
+    """
+    found = [Path(asked), project_dir("experiments").parent / asked]
+    for path in found:
+        if path.is_file():
+            return path.absolute()
+    raise SkiplabError(
+        f"run.claims={asked} is no file; valid: the path of a YAML file of claims, or null for none "
+        f"(looked for {' and '.join(str(path) for path in dict.fromkeys(found))})"
+    )
+
+
+def comes_with_skiplab(path: Path) -> bool:
+    """Whether the file is an experiment's own, which is older than any trial of it."""
+    return path.resolve().is_relative_to(project_dir("experiments").resolve())
+
+
+def registrations(folder: Path) -> list[Registration]:
+    """Every file that the study of this folder was given, in order; the last is the one that it remembers.
+
+    Raises:
+        SkiplabError: where the note can't be read.
+    """
+    path = folder / _NOTE
+    try:
+        return [Registration(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (ValueError, TypeError, OSError) as error:
+        raise SkiplabError(
+            f"{path} can't be read ({error}); it says when the study's claims were registered: restore it, or move it "
+            "away to register them anew"
+        ) from None
+
+
+def register(folder: Path, source: Path, content: bytes, count_started: Callable[[], int]) -> None:
+    """Let the study of this folder remember a claims file.
+
+    Args:
+        folder: the study's.
+        source: where the file lies.
+        content: what it holds.
+        count_started: tells how many trials of the study have started.
+
+    Raises:
+        OSError: where the folder can't be written.
+        SkiplabError: where the note can't be read.
+    """
+    found, copy = registrations(folder), folder / COPY
+    digest, present = sha256(content).hexdigest(), copy.read_bytes() if copy.exists() else None
+    if present != content:
+        if present is not None:
+            _replace(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml", present)
+        _replace(copy, content)
+    if not found or found[-1].sha256 != digest:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        found.append(Registration(str(source), digest, now, count_started()))
+        note = json.dumps([each._asdict() for each in found], indent=1) + "\n"
+        _replace(folder / _NOTE, note.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

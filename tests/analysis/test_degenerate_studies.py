@@ -1,0 +1,174 @@
+"""Studies that are hardly one, in every command that reads them: something sensible or one sentence, never a traceback.
+
+Through the command line, on written records.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from example_charts import CHARTS
+from example_claims import CLAIMS
+
+from conftest import Runs, write_series
+from skiplab.analysis.served_page import ServedPage
+from skiplab.cli import main
+
+SUMMARY = {"skill_train": 0.5, "loss_val": 0.5, "frechet": 10.0, "loss_zero": 1.0, "loss_affine": 0.3}
+STEPS = {"trainer.max_steps": 30, "width": 8}
+
+
+def trial(
+    runs: Runs, arm: str = "plain", seed: int = 0, status: str = "done", depth: int = 4, long_skip: str = "none"
+) -> None:
+    """The first trial of the plain arm has curves too: they take the longest to draw."""
+    series = (arm, seed, depth, long_skip) == ("plain", 0, 4, "none") and status != "failed"
+    summary = SUMMARY if status == "done" else {}
+    key = runs.trial(
+        seed=seed,
+        choices={"connection": arm, "long_skip": long_skip},
+        factors={"depth": depth, **STEPS},
+        summary=summary,
+        status=status,
+        charts=CHARTS if series else {},
+    )
+    if series:
+        write_series(runs, key, depth, np.random.default_rng(seed))
+
+
+def arms(runs: Runs, status: str) -> None:
+    for arm in ("plain", "identity"):
+        for seed in range(3):
+            trial(runs, arm, seed, status)
+
+
+def one_arm(runs: Runs) -> None:
+    for seed in range(3):
+        for depth in (4, 8):
+            trial(runs, seed=seed, depth=depth)
+
+
+def one_seed(runs: Runs) -> None:
+    for arm in ("plain", "identity"):
+        for depth in (4, 8):
+            trial(runs, arm, depth=depth)
+
+
+def missing_arm(runs: Runs) -> None:
+    for seed in range(3):
+        for long_skip in ("none", "concat"):
+            trial(runs, "plain", seed, long_skip=long_skip)
+        trial(runs, "identity", seed, long_skip="none")
+
+
+def no_control(runs: Runs) -> None:
+    for seed in range(3):
+        for arm in ("identity", "dense"):
+            trial(runs, arm, seed, "done" if arm == "identity" else "failed")
+
+
+def without_metrics(runs: Runs) -> None:
+    for arm in ("plain", "identity"):
+        runs.trial(choices={"connection": arm, "long_skip": "none"}, factors=STEPS, summary={})
+
+
+def only_missing_numbers(runs: Runs) -> None:
+    for arm in ("plain", "identity"):
+        summary = {"skill_train": None, "frechet": None}
+        runs.trial(choices={"connection": arm, "long_skip": "none"}, factors=STEPS, summary=summary)
+
+
+def unreadable(runs: Runs) -> None:
+    (runs.folder / "studies" / "s").mkdir(parents=True)
+    runs.list_key("s", "no key")
+    runs.list_key("s", "0123456789abcdef")
+
+
+def all_waiting(runs: Runs) -> None:
+    for number in range(3):
+        runs.list_key("s", f"{number:016x}")
+
+
+def empty_list(runs: Runs) -> None:
+    (runs.folder / "studies" / "s").mkdir(parents=True)
+    (runs.folder / "studies" / "s" / "keys.txt").touch()
+
+
+STUDIES: dict[str, Callable[[Runs], object]] = {
+    "one arm": one_arm,
+    "one trial": trial,
+    "one seed": one_seed,
+    "all failed": lambda runs: arms(runs, "failed"),
+    "all running": lambda runs: arms(runs, "running"),
+    "all interrupted": lambda runs: arms(runs, "interrupted"),
+    "all diverged": lambda runs: arms(runs, "diverged"),
+    "one trial, failed": lambda runs: trial(runs, status="failed"),
+    "one trial, diverged": lambda runs: trial(runs, status="diverged"),
+    "an arm missing in a cell": missing_arm,
+    "no control, an arm all failed": no_control,
+    "no metric": without_metrics,
+    "no number": only_missing_numbers,
+    "nothing readable": unreadable,
+    "nothing begun": all_waiting,
+    "an empty list": empty_list,
+}
+COMMANDS = {
+    "status": ["status", "s"],
+    "table": ["table", "s"],
+    "effects": ["effects", "s"],
+    "report": ["report", "s", "--claims", "{claims}"],
+    "figures": ["figures", "s", "--format", "svg", "--claims", "{claims}"],
+    "sync": ["sync", "s"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("study", STUDIES)
+def test_each_command_says_something(study: str, command: str, runs, claims_file, capsys) -> None:
+    STUDIES[study](runs)
+    words = [word.format(claims=claims_file(CLAIMS)) for word in COMMANDS[command]]
+    ended = run([*words, "--runs-dir", str(runs.folder)])
+    out, err = capsys.readouterr()
+    if ended:
+        (line,) = err.splitlines()
+        assert (ended, line[:9]) == (1, "skiplab: ")
+        assert "nan" not in line.split()
+    else:
+        assert out.strip()
+        assert "nan" not in out.split()
+
+
+def run(words: list[str]) -> int:
+    """A command's exit code; whatever else it raises is a traceback."""
+    try:
+        main(words)
+    except SystemExit as end:
+        return int(end.code)
+    return 0
+
+
+NOTHING_TO_COMPARE = ("all failed", "all running", "no metric", "no number", "nothing readable", "an empty list")
+
+
+@pytest.mark.parametrize("study", NOTHING_TO_COMPARE)
+def test_where_there_is_nothing_to_compare_that_is_said(study: str, runs, capsys) -> None:
+    STUDIES[study](runs)
+    where = ["s", "--runs-dir", str(runs.folder)]
+    said = "no trial has a number to compare yet"
+    for command in ("table", "report"):
+        main([command, *where])
+        assert said in capsys.readouterr().out
+    assert "No trial has been measured yet" in (runs.folder / "studies" / "s" / "report.html").read_text()
+    with pytest.raises(SystemExit):
+        main(["effects", *where])
+    assert "no trial of s has a number to compare" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_dashboard_shows_something(study: str, runs, claims_file) -> None:
+    STUDIES[study](runs)
+    page = ServedPage("s", runs.folder, claims_file(CLAIMS), str)
+    page.look_soon()
+    page._thread.join()
+    assert "can&#39;t be drawn" not in page.shown.html
+    assert page.shown.version not in ("none", "failed")

@@ -1,0 +1,190 @@
+"""A study remembers its claims, and says of those that came late that they did; through the command line."""
+
+import json
+from hashlib import sha256
+
+import pytest
+from example_claims import CLAIMS
+
+from skiplab import registered
+from skiplab.analysis.claims import read_claims
+from skiplab.analysis.runs import read_study
+from skiplab.analysis.served_page import ServedPage
+from skiplab.analysis.study_claims import LATE, study_claims
+from skiplab.analysis.verdicts import judge
+from skiplab.cli import main
+from skiplab.errors import SkiplabError
+from skiplab.registered import register, registrations
+from skiplab.training.record import join_study
+
+OTHER = CLAIMS.replace("smallest_effect: 0.02", "smallest_effect: 0.03")
+
+
+@pytest.fixture
+def command(runs, capsys):
+    """Run a command on study s; what it prints."""
+
+    def run(name, *words, study="s"):
+        main([name, study, *map(str, words), "--runs-dir", str(runs.folder)])
+        return capsys.readouterr().out
+
+    return run
+
+
+def in_time(runs, path, study="s"):
+    """Register claims as a sweep does before its first trial."""
+    join_study(runs.folder, study, [], path)
+
+
+def marks(runs, study="s"):
+    found = read_study(study, runs.folder)
+    return {mark for verdict in judge(found, study_claims(found)) for mark in verdict.marks}
+
+
+def test_what_judged_a_study_once_judges_it_everywhere(fill, claims_file, command):
+    runs = fill(effect=0.15, num_seeds=3)
+    assert "claims" not in command("report")
+    assert "sha256" in command("report", "--claims", claims_file())
+    folder = runs.folder / "studies" / "s"
+    assert (folder / "claims.yaml").read_text() == CLAIMS
+    claims_file().unlink()
+    (folder / "report.html").unlink()
+    assert f"depth: {CLAIMS.split('text: ')[1].splitlines()[0]}" in command("report")
+    assert "Verdicts" in (folder / "report.html").read_text()
+    assert "forest.svg" in command("figures", "--only", "forest", "--format", "svg")
+    study = read_study("s", runs.folder)
+    assert study_claims(study).sha256 == sha256(CLAIMS.encode()).hexdigest()
+    assert "Verdicts" in ServedPage("s", runs.folder, None, str)._drawn("1")
+
+
+def test_the_note_says_where_claims_came_from_and_when(fill, claims_file, command):
+    runs = fill(effect=0.15, num_seeds=3)
+    path = claims_file()
+    command("report", "--claims", path)
+    (entry,) = json.loads((runs.folder / "studies" / "s" / "claims.json").read_text())
+    assert entry["source"] == str(path)
+    assert entry["sha256"] == sha256(CLAIMS.encode()).hexdigest()
+    assert entry["trials_started"] == 36
+    assert entry["registered"].endswith("+00:00")
+    command("report")
+    command("report", "--claims", path)
+    assert len(registrations(runs.folder / "studies" / "s")) == 1
+
+
+def test_claims_before_the_first_trial_carry_no_mark_and_later_ones_do(fill, runs, claims_file, command):
+    in_time(runs, claims_file())
+    fill(effect=0.15, num_seeds=4)
+    assert marks(runs) == {"at shared settings"}
+    assert LATE not in " ".join(command("report").split())
+    printed = " ".join(command("report", "--claims", claims_file(OTHER)).split())
+    assert f"(at shared settings, {LATE})" in printed
+    assert marks(runs) == {"at shared settings", LATE}  # remembered
+    command("report", "--claims", claims_file(CLAIMS))  # the first ones again
+    assert marks(runs) == {"at shared settings"}
+
+
+def test_python_judges_without_a_mark_and_leaves_nothing(fill, claims_file):
+    runs = fill(effect=0.15, num_seeds=4)
+    verdicts = judge(read_study("s", runs.folder), read_claims(claims_file()))
+    assert {mark for verdict in verdicts for mark in verdict.marks} == {"at shared settings"}
+    assert not (runs.folder / "studies" / "s" / "claims.yaml").exists()
+
+
+def test_a_copy_that_gives_way_is_kept(fill, runs, claims_file, command):
+    fill(effect=0.15, num_seeds=3)
+    for text in (CLAIMS, OTHER):
+        command("report", "--claims", claims_file(text))
+    folder = runs.folder / "studies" / "s"
+    assert (folder / "claims.yaml").read_text() == OTHER
+    assert (folder / f"claims-{sha256(CLAIMS.encode()).hexdigest()[:12]}.yaml").read_text() == CLAIMS
+
+
+def test_a_copy_that_is_edited_is_another_file(fill, runs, claims_file):
+    in_time(runs, claims_file())
+    fill(effect=0.15, num_seeds=3)
+    (runs.folder / "studies" / "s" / "claims.yaml").write_text(OTHER)
+    assert LATE in marks(runs)
+    assert [each.trials_started for each in registrations(runs.folder / "studies" / "s")] == [0, 36]
+
+
+def test_where_nothing_can_be_written_the_verdict_is_the_same(fill, runs, claims_file, monkeypatch):
+    fill(effect=0.15, num_seeds=4)
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(registered, "_replace", refuse)
+    study = read_study("s", runs.folder)
+    assert study_claims(study, claims_file()).marks == (LATE,)
+    assert study_claims(study) is None
+
+
+def test_a_disk_that_fills_up_leaves_what_was_remembered(fill, runs, claims_file, monkeypatch):
+    in_time(runs, claims_file())
+    fill(effect=0.15, num_seeds=3)
+    write = registered._replace
+
+    def full(path, content):
+        if path.name == "claims.yaml":
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(registered, "_replace", full)
+    study = read_study("s", runs.folder)
+    assert study_claims(study, claims_file(OTHER)).marks == (LATE,)
+    assert study_claims(study).sha256 == sha256(CLAIMS.encode()).hexdigest()
+    assert study_claims(study).marks == ()
+
+
+@pytest.mark.parametrize("text", ["claims: [", CLAIMS.replace("skill_train", "skil_train")])
+def test_a_file_that_is_refused_is_not_remembered(fill, runs, claims_file, text, capsys):
+    fill(effect=0.15, num_seeds=3)
+    with pytest.raises(SystemExit):
+        main(["report", "s", "--claims", str(claims_file(text)), "--runs-dir", str(runs.folder)])
+    assert capsys.readouterr().err.startswith("skiplab: ")
+    assert not list((runs.folder / "studies" / "s").glob("claims*"))
+
+
+def test_several_studies_read_as_one_have_the_claims_that_all_have(fill, runs, claims_file):
+    for name in ("a", "b"):
+        in_time(runs, claims_file(), name)
+        fill(name, effect=0.15, num_seeds=2)
+    assert LATE not in marks(runs, "a,b")
+    in_time(runs, claims_file(OTHER), "b")
+    assert study_claims(read_study("a,b", runs.folder)) is None
+    study_claims(read_study("a,b", runs.folder), claims_file(CLAIMS))
+    assert LATE not in marks(runs, "a,b")
+    study_claims(read_study("a,b", runs.folder), claims_file(OTHER))
+    assert LATE in marks(runs, "a,b")
+
+
+def test_trials_of_another_study_count_unless_the_claims_come_with_skiplab(fill, runs, claims_file, monkeypatch):
+    fill(effect=0.15, num_seeds=3)
+    keys = list(read_study("s", runs.folder).trials["key"])
+    join_study(runs.folder, "late", keys, claims_file())
+    monkeypatch.setattr("skiplab.training.record.comes_with_skiplab", lambda path: True)
+    join_study(runs.folder, "shipped", keys, claims_file())
+    started = [registrations(runs.folder / "studies" / name)[0].trials_started for name in ("late", "shipped")]
+    assert started == [36, 0]
+
+
+def test_a_note_that_is_broken_is_told(fill, runs, claims_file):
+    in_time(runs, claims_file())
+    fill(effect=0.15, num_seeds=3)
+    note = runs.folder / "studies" / "s" / "claims.json"
+    note.write_text("[{")
+    with pytest.raises(SkiplabError, match=r"claims.json can't be read .*restore it, or move it away"):
+        study_claims(read_study("s", runs.folder))
+    assert note.read_text() == "[{"
+
+
+def test_a_file_is_registered_once_however_often_it_joins(runs, claims_file):
+    for _ in range(3):
+        in_time(runs, claims_file())
+    in_time(runs, claims_file(OTHER))
+    in_time(runs, claims_file(CLAIMS))  # known already: the later one stays
+    folder = runs.folder / "studies" / "s"
+    assert len(registrations(folder)) == 2
+    assert (folder / "claims.yaml").read_text() == OTHER
+    register(folder, claims_file(CLAIMS), CLAIMS.encode(), lambda: 7)
+    assert (folder / "claims.yaml").read_text() == CLAIMS
