@@ -23,17 +23,19 @@ class SkiplabCoresLauncher(JoblibLauncher):
         trials_per_gpu: how many trials share a GPU, from 1; small networks leave most of it idle.
 
     Raises:
-        SkiplabError: where trials_per_gpu is below 1.
+        SkiplabError: where an argument is out of range.
     """
 
     def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
         super().__init__(batch_size=1)
-        if not isinstance(trials_per_gpu, int) or trials_per_gpu < 1:
-            from skiplab.errors import SkiplabError
+        for name, value, is_valid, valid in (
+            ("workers", workers, workers is None or _is_count(workers), "a whole number from 1, or null"),
+            ("trials_per_gpu", trials_per_gpu, _is_count(trials_per_gpu), "a whole number from 1"),
+        ):
+            if not is_valid:
+                from skiplab.errors import SkiplabError
 
-            raise SkiplabError(
-                f"hydra.launcher.trials_per_gpu={trials_per_gpu} is invalid; valid: a whole number from 1"
-            )
+                raise SkiplabError(f"hydra.launcher.{name}={value} is invalid; valid: {valid}")
         self.workers, self.trials_per_gpu = workers, trials_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -116,3 +118,7 @@ class SkiplabCoresLauncher(JoblibLauncher):
         if self._devices:
             return partial(on_devices, self._devices, self._processes, self.trials_per_gpu)
         return at_once if self._at_once > 1 else partial(one_at_a_time, sweep)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -24,6 +24,7 @@ from skiplab.training.freezing import num_frozen
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
+from skiplab.training.ranges import check_ranges
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise, keyed_seed, seed_globally
 
@@ -117,6 +118,7 @@ def build(config: DictConfig) -> Parts:
         if not isinstance(OmegaConf.select(config, name), bool):
             raise SkiplabError(f"{name}={OmegaConf.select(config, name)} is invalid; valid: true, false")
     study_folder(Path(config.run.runs_dir), config.run.study)
+    check_ranges(config)
     _check_device(config)
     data = build_data(config)
     objective = build_objective(config, data)
