@@ -29,7 +29,6 @@ _FILES = (
     "record.json",
 )
 _KEY = re.compile(r"[0-9a-f]{16}")
-_STUDY = re.compile(r"[\w.+-]+")
 
 
 class Run(NamedTuple):
@@ -121,7 +120,7 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
         raise ValueError(f"its record has the key {key!r}; valid: 16 of 0-9a-f")
     config = run.read("config.yaml")
     own = study or (yaml.safe_load(config) or {}).get("run", {}).get("study") if config else study
-    if not isinstance(own, str) or not _STUDY.fullmatch(own) or own.startswith("."):
+    if not isinstance(own, str) or not own.isprintable() or own != Path(own).name or own[:1] in ("", "."):
         raise ValueError(f"its study is {own!r}; name one with --study")
     folder = runs_dir / key
     there = (folder / "record.json").exists()

@@ -164,11 +164,15 @@ def _check_device(config: DictConfig) -> None:
 
 
 def check_machine(config: DictConfig) -> None:
-    """Refuse a trial for whose devices one has to go to another machine, as a launcher may do.
+    """Refuse a trial for whose devices or account one has to go to another machine, as a launcher may do.
 
     Raises:
-        SkiplabError: names the devices that are missing here.
+        SkiplabError: names what is missing here.
     """
+    if "offline" in config.logger:  # W&B's
+        from skiplab.training.wandb_settings import check_wandb
+
+        check_wandb(config.logger.project, config.logger.offline)
     if config.trainer.accelerator != "gpu":
         return
     if not torch.cuda.is_available():
