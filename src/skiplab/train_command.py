@@ -6,6 +6,7 @@ from pathlib import Path
 
 from skiplab.errors import SkiplabError
 from skiplab.explain import explain_hydra, stop
+from skiplab.own_hydra import own_hydra
 from skiplab.paths import project_dir
 
 
@@ -23,7 +24,8 @@ def train(arguments: list[str]) -> None:
     before = sys.argv
     sys.argv = ["skiplab-train", *("run.dry_run=true" if word == "--dry-run" else word for word in arguments)]
     try:
-        application()
+        with own_hydra():
+            application()
     except HydraException as error:
         raise SkiplabError(explain_hydra(error)) from error
     finally:

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths"},
+    "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths", "layer_keys", "wandb_account"},
 }
 # Only the command line, and the package itself, may import these.
 TOP = {

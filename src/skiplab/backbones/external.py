@@ -129,7 +129,11 @@ def _build(target: str, arguments: Mapping[str, Any]) -> nn.Module:
     try:
         make = get_object(target)
     except Exception as error:
-        raise SkiplabError(f"backbone.target={target} can't be imported: {error}") from error
+        reason = str(error).splitlines()[1:2] or [str(error)]
+        raise SkiplabError(
+            f"backbone.target={target} can't be imported: {reason[0]}; where it stands in a file of yours, name that "
+            "file's folder, PYTHONPATH=FOLDER skiplab ..."
+        ) from error
     try:
         model = make(**arguments)
     except Exception as error:
