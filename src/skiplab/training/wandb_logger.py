@@ -16,7 +16,7 @@ from skiplab.training.wandb_settings import of_this_run_alone, run_mode
 
 RECORD_FILES = ("record.json", "config.yaml", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 _AXES = ("data", "backbone", "branch", "long_skip", "norm", "parametrisation")
-_LONGEST_TAG, _LONGEST_GROUP = 64, 128  # W&B takes no longer ones
+_LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B takes no longer ones
 
 
 class StepLogger(WandbLogger):
@@ -54,9 +54,9 @@ def make_wandb_logger(
             resume="allow",
             reinit="create_new",  # not a run that the user's own code has begun
             project=project,
-            group=_cut(f"{study}: {cell}", _LONGEST_GROUP),
+            group=_cut(f"{study}: {cell}", _LONGEST_NAME),
             job_type=_cut(arm, _LONGEST_TAG),
-            name=f"{arm} {cell} seed={factors['seed']}",
+            name=_cut(f"{arm} {cell} seed={factors['seed']}", _LONGEST_NAME),
             tags=list(dict.fromkeys(_cut(tag, _LONGEST_TAG) for tag in tags)),
             config={"study": study, "axis": choices, **factors},
             dir=folder,
