@@ -5,7 +5,6 @@ import runpy
 import shlex
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -89,16 +88,17 @@ def test_train_commands_compose(newcomer, capsys):
 
 
 def test_networks_of_others_as_the_readme_says(tmp_path, monkeypatch, capsys):
-    first, second = re.findall(r"```python\n(.*?)```", section("Any network"), re.DOTALL)
+    first, network, second = re.findall(r"```python\n(.*?)```", section("Any network"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(first, {})
     assert "projection" in capsys.readouterr().out
-    module = types.ModuleType("readme_network")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    (tmp_path / "networks.py").write_text(network)
+    monkeypatch.syspath_prepend(tmp_path)
     short = "seeds=[0], settings={'trainer.max_steps': 2, 'evaluator': ['denoising_loss'], 'hydra/launcher': 'basic'}"
     assert "seeds=[0, 1]" in second
-    exec(second.replace("seeds=[0, 1]", short), vars(module))
+    exec(second.replace("seeds=[0, 1]", short), {})
     assert capsys.readouterr().out.count("plain") == 2
+    sys.modules.pop("networks")
 
 
 def test_ten_line_connection_passes_its_contracts_and_trains(newcomer, capsys):

@@ -88,7 +88,7 @@ def test_losses_and_gradient_norms_are_the_records(runs) -> None:
         assert history(lines, "loss") == pytest.approx(pairs)  # logged every two steps, as a mean
         rows = (record.folder / "layers.csv").read_text().splitlines()
         norms = [float(row.rsplit(",", 1)[1]) for row in rows if ",stem,weight_gradient_norm," in row]
-        assert history(lines, "weight_gradient_norm/stem") == pytest.approx(norms)
+        assert history(lines, "layers/weight_gradient_norm/stem") == pytest.approx(norms)
         assert len(norms) == 3
 
 

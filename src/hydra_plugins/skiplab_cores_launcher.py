@@ -23,16 +23,19 @@ class SkiplabCoresLauncher(JoblibLauncher):
         trials_per_gpu: how many trials share a GPU, from 1; small networks leave most of it idle.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: where an argument is out of range.
     """
 
     def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
         super().__init__(batch_size=1)
-        for name, value in (("trials_per_gpu", trials_per_gpu), ("workers", 1 if workers is None else workers)):
-            if not isinstance(value, int) or value < 1:
+        for name, value, is_valid, valid in (
+            ("workers", workers, workers is None or _is_count(workers), "a whole number from 1, or null"),
+            ("trials_per_gpu", trials_per_gpu, _is_count(trials_per_gpu), "a whole number from 1"),
+        ):
+            if not is_valid:
                 from skiplab.errors import SkiplabError
 
-                raise SkiplabError(f"hydra.launcher.{name}={value} is invalid; valid: a whole number from 1")
+                raise SkiplabError(f"hydra.launcher.{name}={value} is invalid; valid: {valid}")
         self.workers, self.trials_per_gpu = workers, trials_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -130,3 +133,7 @@ class SkiplabCoresLauncher(JoblibLauncher):
         if self._devices:
             return partial(on_devices, self._devices, self._processes, self.trials_per_gpu)
         return at_once if self._at_once > 1 else partial(one_at_a_time, sweep)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -28,7 +28,11 @@ def find_target(setting: str, path: Any, kind: type, *, unannotated: bool = Fals
     try:
         found = get_object(path)
     except Exception as error:
-        raise SkiplabError(f"{setting}={path} can't be imported: {error}") from error
+        reason = (str(error).splitlines()[1:2] or [str(error)])[0]
+        raise SkiplabError(
+            f"{setting}={path} can't be imported: {reason}; where it stands in a file of yours, name its folder, "
+            "PYTHONPATH=FOLDER skiplab ..."
+        ) from error
     if not _makes(found, kind, unannotated):
         known = "" if unannotated else f" with the annotation `-> {kind.__name__}`"
         raise SkiplabError(

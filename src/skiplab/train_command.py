@@ -7,6 +7,7 @@ from pathlib import Path
 from skiplab.errors import SkiplabError
 from skiplab.explain import stop
 from skiplab.hydra_errors import explained
+from skiplab.own_hydra import own_hydra
 from skiplab.paths import project_dir
 from skiplab.sweeps.room import check_temporary_folder
 
@@ -25,7 +26,7 @@ def train(arguments: list[str]) -> None:
     before = sys.argv
     sys.argv = ["skiplab-train", *_options_first(arguments)]
     try:
-        with explained(arguments):
+        with explained(arguments), own_hydra():
             application()
     finally:
         sys.argv = before

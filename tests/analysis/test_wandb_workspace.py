@@ -8,6 +8,7 @@ from rich.console import Console
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.wandb_workspace import workspace, workspace_command
 from skiplab.errors import SkiplabError
+from skiplab.layer_keys import layer_key
 
 # of the package's own making
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -25,12 +26,27 @@ def test_its_panels_show_what_runs_log(study):
     (loss,) = found["Training loss by arm"]
     assert loss.y == ["loss"]
     assert loss.groupby.name == "axis.connection"
-    paths = set(study.layers["path"])
+    logged = {layer_key("weight_gradient_norm", path) for path in study.layers["path"]}
     norms = [panel.y[0] for panel in found["Gradient norms"]]
     assert norms
-    assert {norm.removeprefix("weight_gradient_norm/") for norm in norms} <= paths
+    assert set(norms) <= logged
     drawn = {panel.y.name for panel in found["Outcomes against depth"] if hasattr(panel, "y")}
     assert drawn == {"loss_val", "skill_train", "frechet"}
+
+
+@pytest.mark.parametrize("name", ["s", "s,odd", "it's a=b", "Größe < 3 and 'x'"])
+def test_it_shows_the_studys_runs_alone(study, runs, name):
+    keys = (runs.folder / "studies" / "s" / "keys.txt").read_text()
+    for each in ("odd", "it's a=b", "Größe < 3 and 'x'"):
+        (runs.folder / "studies" / each).mkdir()
+        (runs.folder / "studies" / each / "keys.txt").write_text(keys)
+    made = workspace(read_study(name, runs.folder), "me", "skiplab")
+    sent = json.loads(made._to_model().model_dump_json(by_alias=True))
+    (runset,) = sent["spec"]["section"]["runSets"]
+    parts = ["s", "odd"] if name == "s,odd" else [name]
+    (shown,) = runset["filters"]["filters"]
+    assert shown["key"] == {"section": "config", "name": "study"}
+    assert (shown["op"], shown["value"]) == ("IN", parts)
 
 
 def test_a_dry_run_prints_it_without_a_key(study, runs, monkeypatch):

@@ -135,7 +135,7 @@ def test_only_the_shortcuts_asked_for_are_replaced() -> None:
     ("overrides", "message"),
     [
         ((), r"backbone\.target has no default; give it, backbone\.target=\.\.\."),
-        (("backbone.target=nowhere.Net",), "backbone.target=nowhere.Net can't be imported"),
+        (("backbone.target=nowhere.Net",), "nowhere.Net can't be imported: ModuleNotFoundError.*PYTHONPATH="),
         ((*words("words"), "+backbone.arguments.target=a"), "makes a tuple; valid: a torch.nn.Module"),
         ((*HERE, "+backbone.arguments.num_layers=2"), "refuses num_layers=2"),
         ((*HERE, "+backbone.arguments.out_channels=2"), r"gives \(1, 2, 8, 8\).*needs \(1, 1, 8, 8\)"),

@@ -20,7 +20,18 @@ MAY_IMPORT = {
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "fingerprint", "foreign_files", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "tuned", "foreign_files", "registered", "errors", "paths"},
+    "analysis": {
+        "analysis",
+        "charts",
+        "metrics",
+        "tuned",
+        "foreign_files",
+        "registered",
+        "layer_keys",
+        "wandb_account",
+        "errors",
+        "paths",
+    },
 }
 # Only the command line, and the package itself, may import these.
 TOP = {

@@ -106,6 +106,13 @@ def test_a_gpu_is_shared_by_whole_trials(value) -> None:
         SkiplabCoresLauncher(workers=None, trials_per_gpu=value)
 
 
+@pytest.mark.parametrize("value", [0, -1, 1.5, True])
+def test_a_number_of_workers_that_is_none_is_refused(value) -> None:
+    """0 would be taken for null, one per core."""
+    with pytest.raises(SkiplabError, match=f"workers={value} is invalid; valid: a whole number from 1, or null"):
+        SkiplabCoresLauncher(workers=value, trials_per_gpu=1)
+
+
 @pytest.mark.parametrize(("shared_by", "workers"), [(1, 2), (3, 6)])
 def test_as_many_trials_run_as_the_gpus_have_room_for(shared_by: int, workers: int, monkeypatch, compose) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")

@@ -28,7 +28,6 @@ _FILES = (
     "record.json",
 )
 _KEY = re.compile(r"[0-9a-f]{16}")
-_STUDY = re.compile(r"[\w.+-]+")
 
 
 class Run(NamedTuple):
@@ -127,7 +126,7 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ValueError(f"its record has the key {key!r}; valid: 16 of 0-9a-f")
     own = study or _study(run.read("config.yaml"))
-    if not isinstance(own, str) or not _STUDY.fullmatch(own) or own.startswith("."):
+    if not isinstance(own, str) or not own.isprintable() or own != Path(own).name or own[:1] in ("", "."):
         raise ValueError(f"its study is {own!r}; name one with --study")
     parse_record(record, key)
     folder, listed = runs_dir / key, runs_dir / "studies" / own

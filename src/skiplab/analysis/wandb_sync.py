@@ -1,11 +1,8 @@
 """Upload a study's offline runs."""
 
-import netrc
-import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlparse
 
 from rich.console import Console
 
@@ -13,6 +10,7 @@ from skiplab.analysis import terminal
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
+from skiplab.wandb_account import has_key
 
 
 def sync_command(study_name: str, runs_dir: Path, console: Console | None = None) -> None:
@@ -31,9 +29,10 @@ def sync_command(study_name: str, runs_dir: Path, console: Console | None = None
     waiting = [path for path in found if not path.with_name(f"{path.name}.synced").exists()]
     if not found:
         raise SkiplabError(
-            f"no trial of {printable(study_name)} has offline runs; valid: trials trained with logger=wandb_offline"
+            f"no trial of {printable(study_name)} has offline runs; valid: trials trained with "
+            "logger=wandb_offline, or with WANDB_MODE=offline"
         )
-    if waiting and not _has_key():
+    if waiting and not has_key():
         raise SkiplabError("W&B has no key: `wandb login`, or set WANDB_API_KEY; nothing was uploaded")
     failed = 0
     for path in waiting:
@@ -48,13 +47,3 @@ def sync_command(study_name: str, runs_dir: Path, console: Console | None = None
     console.print(f"{len(waiting) - failed} uploaded, {len(found) - len(waiting)} were already", markup=False)
     if failed:
         raise SkiplabError(f"{failed} of {len(waiting)} runs were not uploaded; the same command tries them again")
-
-
-def _has_key() -> bool:
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
-    try:
-        return bool(netrc.netrc(os.environ.get("NETRC")).authenticators(host or ""))
-    except (OSError, netrc.NetrcParseError):
-        return False

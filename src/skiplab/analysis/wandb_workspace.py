@@ -1,6 +1,7 @@
 """A workspace on W&B for a study: losses by arm, gradient norms, outcomes against depth."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.tables import chosen_metrics
 from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
+from skiplab.layer_keys import layer_key
 
-_ARM = "axis.connection"  # of a run's configuration
+_ARM, _STUDY = "axis.connection", "study"  # of a run's configuration
 _GRADIENTS = "weight_gradient_norm"
 
 
 def workspace(study: Study, entity: str, project: str) -> Any:
-    """The workspace, a wandb_workspaces.workspaces.Workspace; nothing is saved.
+    """The workspace, a wandb_workspaces.workspaces.Workspace, of the runs that were trained for the study.
+
+    Nothing is saved. A trial that another study had trained before is among that one's runs.
 
     Raises:
         SkiplabError: where the package is missing.
@@ -42,7 +46,7 @@ def workspace(study: Study, entity: str, project: str) -> Any:
             name="Gradient norms",
             is_open=True,
             panels=[
-                panels.LinePlot(title=path, x="Step", y=[f"{_GRADIENTS}/{path}"], log_y=True, **by_arm)
+                panels.LinePlot(title=path, x="Step", y=[layer_key(_GRADIENTS, path)], log_y=True, **by_arm)
                 for path in shown
             ],
         ),
@@ -67,10 +71,29 @@ def workspace(study: Study, entity: str, project: str) -> Any:
     return workspaces.Workspace(
         entity=entity,
         project=project,
-        name=f"skiplab {study.name}",
+        name=f"skiplab {_without_symbols(study.name)}",
         sections=[section for section in sections if section.panels],
-        runset_settings=workspaces.RunsetSettings(groupby=[workspaces.Config(_ARM)]),
+        runset_settings=workspaces.RunsetSettings(
+            groupby=[workspaces.Config(_ARM)],
+            filters=f"Config('{_STUDY}') in [{', '.join(map(_literal, _studies(study)))}]",
+        ),
     )
+
+
+def _studies(study: Study) -> list[str]:
+    """The names of the studies that were read as one."""
+    alone = (study.folder / "keys.txt").exists()
+    return [study.name] if alone else [part.strip() for part in study.name.split(",")]
+
+
+def _without_symbols(text: str) -> str:
+    """Workspaces' names take none, such as = or +."""
+    return "".join("_" if unicodedata.category(c)[0] == "S" else c for c in text)
+
+
+def _literal(text: str) -> str:
+    """In the package's language of filters, which takes signs such as = within quotes for its own."""
+    return "'" + "".join(c if c.isascii() and c.isalnum() else f"\\U{ord(c):08x}" for c in text) + "'"
 
 
 def workspace_command(

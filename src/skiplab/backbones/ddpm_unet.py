@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.backbones.backbone import Backbone
+from skiplab.backbones.embedding import check_multiplier
 from skiplab.backbones.head import make_head
 from skiplab.backbones.levels import level_widths
 from skiplab.backbones.resample import Downsample, Upsample
@@ -51,6 +52,7 @@ class DdpmUnet(Backbone):
         widths = level_widths(recipe, channel_multipliers)
         num_levels = len(widths)
         num_blocks = self.check_depth(multiple=2 * num_levels, least=3 * num_levels + 2)
+        check_multiplier(cond_multiplier)
         self.embedding = self.make_embedding(cond_multiplier * recipe.width, recipe.width)
 
         def attention(ports: Ports) -> Branch:

@@ -7,6 +7,7 @@ from skiplab.backbones.patches import Patchify, Unpatchify, grid, sinusoidal_pos
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.modulation import Modulation
 from skiplab.blocks.recipe import Recipe
+from skiplab.errors import SkiplabError
 
 
 class Dit(Backbone):
@@ -24,7 +25,7 @@ class Dit(Backbone):
 
     Args:
         patch_size: side of a patch, in pixels.
-        num_frequencies: sines and cosines of the noise level.
+        num_frequencies: sines and cosines of the noise level, an even number from 2.
 
     Raises:
         SkiplabError: where depth is below 1, patch_size doesn't divide the image, or a long skip is asked for.
@@ -37,6 +38,10 @@ class Dit(Backbone):
         self.require(position_dims=2, bridges=False, classifies=None)
         depth, width = self.check_depth(multiple=1), recipe.width
         rows, columns = grid(recipe.sides, patch_size)
+        if not isinstance(num_frequencies, int) or num_frequencies < 2 or num_frequencies % 2:
+            raise SkiplabError(
+                f"backbone.num_frequencies={num_frequencies} is invalid; valid: an even whole number from 2"
+            )
         self.embedding = self.make_embedding(width, num_frequencies)
         self.stem = Patchify(recipe.channels, width, patch_size)
         self.register_buffer("positions", sinusoidal_positions(width, rows, columns), persistent=False)

@@ -6,6 +6,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from skiplab.errors import SkiplabError
+
+
+def check_multiplier(cond_multiplier: int) -> None:
+    """Refuse what would make a conditioning vector of no features: no block would be told the noise level.
+
+    Raises:
+        SkiplabError: where cond_multiplier isn't a whole number from 1.
+    """
+    if not isinstance(cond_multiplier, int) or cond_multiplier < 1:
+        raise SkiplabError(f"backbone.cond_multiplier={cond_multiplier} is invalid; valid: a whole number from 1")
+
 
 class Sinusoids(nn.Module):
     """Sines and cosines of the noise level, [sin(w t), cos(w t)], w spaced geometrically from 1 to 1,000 per unit of t.

@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.backbones.backbone import Backbone
+from skiplab.backbones.embedding import check_multiplier
 from skiplab.backbones.head import make_head
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.recipe import Recipe
@@ -31,6 +32,7 @@ class Isotropic(Backbone):
         super().__init__(recipe)
         self.require(position_dims=self.position_dims, bridges=False, classifies=None)
         depth, width = self.check_depth(multiple=1), recipe.width
+        check_multiplier(cond_multiplier)
         self.embedding = self.make_embedding(cond_multiplier * width, cond_multiplier * width)
         self.stem = self.make_stem()
         self.stage = Stage(

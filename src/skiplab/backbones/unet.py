@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.backbones.backbone import Backbone
+from skiplab.backbones.embedding import check_multiplier
 from skiplab.backbones.head import make_head
 from skiplab.backbones.levels import level_widths
 from skiplab.backbones.resample import Downsample, Upsample
@@ -38,6 +39,7 @@ class Unet(Backbone):
         self.require(position_dims=2, bridges=True, classifies=False)
         widths = level_widths(recipe, channel_multipliers)
         num_blocks = self.check_depth(multiple=2 * len(widths))
+        check_multiplier(cond_multiplier)
         cond_width = cond_multiplier * recipe.width
         self.embedding = self.make_embedding(cond_width, cond_width)
 

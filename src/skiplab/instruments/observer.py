@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 
 from skiplab.instruments.instrument import Instrument
+from skiplab.layer_keys import layer_key
 from skiplab.layers import Network
 from skiplab.training.appended_table import AppendedTable
 from skiplab.training.gradient_scaler import gradient_scaler
@@ -51,5 +52,5 @@ class Observer(pl.Callback):
         ]
         self.table.append(rows)
         if trainer.logger is not None:
-            metrics = {f"{quantity}/{path}": value for _, _, path, quantity, value in rows}
+            metrics = {layer_key(quantity, path): value for _, _, path, quantity, value in rows}
             trainer.logger.log_metrics(metrics, step=self._step)

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiplab.wandb_account import has_key
+
 
 class Finding(NamedTuple):
     """One thing that was looked for: whether it is fine, what was found, and what to do if it isn't."""
@@ -73,7 +75,7 @@ def _launchers(runs_dir: Path) -> Finding:
 
 
 def _wandb(runs_dir: Path) -> Finding:
-    key = "WANDB_API_KEY" in os.environ or "api.wandb.ai" in _text(Path.home() / ".netrc")
+    key = has_key()
     advice = "" if key else "runs are logged offline, which needs none; `wandb login` for logger=wandb_online"
     return Finding("W&B account", key, f"wandb {metadata.version('wandb')}", advice)
 
@@ -97,13 +99,6 @@ def _installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
         return False
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 LOOKS: tuple[Callable[[Path], Finding], ...] = (

@@ -29,6 +29,7 @@ from skiplab.training.maker import check_settings, maker, option
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
+from skiplab.training.ranges import out_of_range
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise, keyed_seed, seed_globally
 
@@ -119,6 +120,8 @@ def build(config: DictConfig) -> Parts:
     for name in _NUMBERS:
         complaints.of(_check_kind, name, OmegaConf.select(config, name), float)
     complaints.of(study_folder, Path(config.run.runs_dir), config.run.study)
+    for sentence in out_of_range(config):
+        complaints.note(sentence)
     complaints.of(_check_device, config)
     complaints.of(check_apart, config)
     complaints.of(_check_probe, config.probe)
@@ -142,7 +145,7 @@ def build(config: DictConfig) -> Parts:
     model = complaints.on(build_model, sized, data, objective)
     complaints.on(check_ranks, sized, model)
     complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
-    optimizer = complaints.of(_build_optimizer, config, model)
+    optimizer = None if complaints.about("optimizer") else complaints.of(_build_optimizer, config, model)
     complaints.on(lambda optimizer, sized: maker(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized)
     for node in (config.trainer, config.logger, config.feature_extractor):  # what is only made later
         if node._target_ is not None:
@@ -199,11 +202,15 @@ def _check_device(config: DictConfig) -> None:
 
 
 def check_machine(config: DictConfig) -> None:
-    """Refuse a trial for whose devices one has to go to another machine, as a launcher may do.
+    """Refuse a trial for whose devices or account one has to go to another machine, as a launcher may do.
 
     Raises:
-        SkiplabError: names the devices that are missing here.
+        SkiplabError: names what is missing here.
     """
+    if "offline" in config.logger:  # W&B's
+        from skiplab.training.wandb_settings import check_wandb
+
+        check_wandb(config.logger.project, config.logger.offline)
     if config.trainer.accelerator != "gpu":
         return
     if not torch.cuda.is_available():

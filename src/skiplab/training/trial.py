@@ -31,7 +31,7 @@ from skiplab.training.plan import asked_instruments, chosen, missing_evaluators,
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable
 from skiplab.training.salvage import salvage
-from skiplab.training.wandb_logger import attach_record, log_outcome
+from skiplab.training.wandb_logger import end_run, log_outcome
 from skiplab.training.weights import load_weights
 
 
@@ -145,7 +145,10 @@ def _complete(config: DictConfig, parts: Parts, record: Record, interruption: In
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
-        log_outcome(logger, record.read()["summary"], pictures, read_measurements(record), read_readings(record))
+        content = record.read()
+        log_outcome(
+            logger, content["step"], content["summary"], pictures, read_measurements(record), read_readings(record)
+        )
         record.update(status=status)
     return status
 
@@ -173,21 +176,22 @@ def _train(
 
 @contextmanager
 def _wandb_run(config: DictConfig, record: Record) -> Iterator[WandbLogger | None]:
-    """The trial's W&B run, which ends with a copy of the record whatever happens; None where logger=none."""
-    if config.logger._target_ is None:
+    """The trial's W&B run, which ends with a copy of the record whatever happens; None where there is to be none."""
+    logger = None
+    if config.logger._target_ is not None:
+        with _account(record):
+            content = record.read()
+            logger = maker(config.logger)(
+                record.key, config.run.study, content["choices"], content["factors"], record.folder
+            )
+    if logger is None:
         yield None
         return
     try:
-        with _account(record):
-            content = record.read()
-            logger = maker(config.logger)(record.key, content["choices"], content["factors"], record.folder)
-            record.update(provenance=content["provenance"] | {"wandb_id": record.key})
-        try:
-            yield logger
-        finally:
-            attach_record(logger, record.folder)
+        record.update(provenance=content["provenance"] | {"wandb_id": logger.experiment.id})
+        yield logger
     finally:
-        wandb.finish()  # else the process's next trial would be merged into this run
+        end_run(logger, record.folder)
 
 
 @contextmanager

@@ -12,11 +12,11 @@ class Group(nn.GroupNorm):
     Args:
         width: channels (runtime).
         num_groups: groups; must divide the width.
-        eps: added to the variance.
+        eps: added to the variance, above 0.
         affine: whether there is the trained affine map, a gain and a bias per channel.
 
     Raises:
-        SkiplabError: where num_groups doesn't divide the width.
+        SkiplabError: where num_groups doesn't divide the width, or eps isn't above 0.
     """
 
     def __init__(self, width: int, *, num_groups: int, eps: float, affine: bool) -> None:
@@ -26,4 +26,6 @@ class Group(nn.GroupNorm):
                 f"norm.num_groups={num_groups} doesn't divide the {width} channels of a layer; "
                 f"valid: {', '.join(map(str, divisors))} (or another width)"
             )
+        if not eps > 0:
+            raise SkiplabError(f"norm.eps={eps} is invalid; valid: a number above 0")
         super().__init__(num_groups, width, eps, affine)

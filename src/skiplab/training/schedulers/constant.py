@@ -1,7 +1,7 @@
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from skiplab.errors import SkiplabError
+from skiplab.training.warmup import check_warmup
 
 
 class Constant(LambdaLR):
@@ -13,13 +13,12 @@ class Constant(LambdaLR):
     Args:
         optimizer: whose learning rates are scaled (runtime).
         num_steps: the trial's length in steps (runtime).
-        warmup_steps: steps before the full rate, from 0.
+        warmup_steps: steps before the full rate, from 0, below num_steps.
 
     Raises:
-        SkiplabError: where warmup_steps is below 0.
+        SkiplabError: where warmup_steps is out of range.
     """
 
     def __init__(self, optimizer: Optimizer, num_steps: int, *, warmup_steps: int) -> None:
-        if warmup_steps < 0:
-            raise SkiplabError(f"scheduler.warmup_steps={warmup_steps} is invalid; valid: a whole number from 0")
+        check_warmup(warmup_steps, num_steps)
         super().__init__(optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1)))

@@ -3,7 +3,7 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from skiplab.errors import SkiplabError
+from skiplab.training.warmup import check_warmup
 
 
 class Cosine(LambdaLR):
@@ -22,11 +22,7 @@ class Cosine(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, num_steps: int, *, warmup_steps: int) -> None:
-        if not 0 <= warmup_steps < num_steps:
-            raise SkiplabError(
-                f"scheduler.warmup_steps={warmup_steps} is invalid; valid: a whole number from 0, below "
-                f"trainer.max_steps={num_steps}"
-            )
+        check_warmup(warmup_steps, num_steps)
 
         def factor(step: int) -> float:
             if step < warmup_steps:

@@ -4,6 +4,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from skiplab.errors import SkiplabError
+from skiplab.training.warmup import check_warmup
 
 
 class MultiStep(LambdaLR):
@@ -19,7 +20,7 @@ class MultiStep(LambdaLR):
         num_steps: T, the trial's length in steps (runtime).
         milestones: shares of the trial, rising, between 0 and 1.
         factor: what the rate is multiplied by at each, above 0.
-        warmup_steps: steps before the full rate, from 0.
+        warmup_steps: steps before the full rate, from 0, below T.
 
     Raises:
         SkiplabError: where an argument is out of range.
@@ -34,15 +35,14 @@ class MultiStep(LambdaLR):
         factor: float,
         warmup_steps: int,
     ) -> None:
-        if list(milestones) != sorted(milestones) or not all(0 < milestone < 1 for milestone in milestones):
+        if list(milestones) != sorted(set(milestones)) or not all(0 < milestone < 1 for milestone in milestones):
             raise SkiplabError(
                 f"scheduler.milestones={list(milestones)} is invalid; valid: rising shares of the trial between 0 "
                 "and 1, such as [0.5, 0.75]"
             )
         if not factor > 0:
             raise SkiplabError(f"scheduler.factor={factor} is invalid; valid: a number above 0")
-        if warmup_steps < 0:
-            raise SkiplabError(f"scheduler.warmup_steps={warmup_steps} is invalid; valid: a whole number from 0")
+        check_warmup(warmup_steps, num_steps)
 
         def scale(step: int) -> float:
             passed = sum(step >= milestone * num_steps for milestone in milestones)
