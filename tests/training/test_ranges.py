@@ -26,7 +26,7 @@ REFUSED = {
     "divergence at once": (["divergence_factor=0"], "a number above 0"),
     "divergence never": (["divergence_factor=inf"], "a finite number"),
     "warm-up of the whole trial": (["scheduler.warmup_steps=6"], "a whole number from 0, below trainer.max_steps=6"),
-    "half a step of warm-up": (["scheduler.warmup_steps=0.5"], "a whole number from 0"),
+    "half a step of warm-up": (["scheduler.warmup_steps=0.5"], "a whole number"),
     "warm-up behind milestones": (
         [MULTI_STEP, "scheduler.warmup_steps=9"],
         "a whole number from 0, below trainer.max_steps=6",
