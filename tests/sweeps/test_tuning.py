@@ -214,7 +214,7 @@ def test_a_figure_and_a_table_say_what_was_found(searched, capsys) -> None:
         (["--also", "optimizer.lr=1,2"], "the rates are chosen by --rates and --factor"),
         (["optimizer.lr=1,2"], "optimizer.lr is swept, and it is what is tuned"),
         (["optimizer=adam,sgd"], "optimizer.lr is 0.001,0.1 in this sweep"),
-        (["num_samples=8,16"], "num_samples can't be tuned for: it changes no outcome"),
+        (["num_samples=8,16"], "num_samples=8 and num_samples=16 are one trial"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_trained(planted, tmp_path, capsys, words, reason) -> None:
