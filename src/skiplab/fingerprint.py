@@ -29,7 +29,7 @@ def file_hashes(path: Path | str) -> dict[str, str]:
 
     Names that begin with a dot are left out, links are followed, and a link to nothing has the hash ''. Files are read
     when they are first seen and whenever their size or a time of change, which copying cannot set back, is another;
-    else their hashes come from memory or from the folder fingerprints of the cache.
+    else their hashes come from memory or from the folder `fingerprints` of SKIPLAB_CACHE_DIR.
 
     Raises:
         SkiplabError: where a file or folder can't be read.

@@ -61,7 +61,7 @@ def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[st
     for name, recorded in factors.items():
         if not is_fingerprint(recorded):
             continue
-        place = Path(moved.get(name, OmegaConf.select(config, name))).expanduser().absolute()
+        place = Path(str(moved.get(name, OmegaConf.select(config, name)))).expanduser().absolute()
         remedy = f"say where they lie: {name}=PLACE, or in Python skiplab.load(RUN, data_path=PLACE)"
         if not place.exists():
             raise SkiplabError(f"the files that {record} was trained on aren't at {place}; {remedy}")
