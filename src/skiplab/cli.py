@@ -8,6 +8,7 @@ from pathlib import Path
 from skiplab import __version__
 from skiplab.errors import SkiplabError
 from skiplab.explain import explain
+from skiplab.streams import take_any_text
 from skiplab.train_command import train
 
 _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
@@ -15,6 +16,7 @@ _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab`."""
+    take_any_text()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["train"]:
         train_main(arguments[1:])
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def train_main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab-train`, the plain Hydra application; `skiplab train` forwards to it."""
+    take_any_text()
     explain(lambda: train(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -58,14 +58,15 @@ class Experiment(NamedTuple):
 
     def words(self, profile: str) -> str:
         """What a profile is, as the comment at the top of its first preset says behind its name."""
-        lines = (project_dir("conf") / "experiment" / f"{self.profiles[profile][0]}.yaml").read_text().splitlines()
+        preset = project_dir("conf") / "experiment" / f"{self.profiles[profile][0]}.yaml"
+        lines = preset.read_text(encoding="utf-8").splitlines()
         comment = takewhile(lambda line: line.startswith("#"), lines[1:])
         return " ".join(line.removeprefix("#").strip() for line in comment).partition(": ")[2]
 
     def result(self, profile: str) -> dict[str, Any] | None:
         """What the last published run said: date, trials, seconds, machine, verdicts; None where there is none."""
         path = self.folder / profile / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def experiments() -> dict[str, Experiment]:
@@ -73,7 +74,7 @@ def experiments() -> dict[str, Experiment]:
     studies: dict[str, list[str]] = {}
     presets = (project_dir("conf") / "experiment").glob("*.yaml")
     for path in sorted(presets, key=lambda path: (len(path.stem), path.stem)):
-        studies.setdefault(yaml.safe_load(path.read_text())["run"]["study"], []).append(path.stem)
+        studies.setdefault(yaml.safe_load(path.read_text(encoding="utf-8"))["run"]["study"], []).append(path.stem)
     found = {}
     for claims in sorted(project_dir("experiments").glob("*/claims.yaml")):
         start = f"{claims.parent.name}_"

@@ -7,6 +7,7 @@ from pathlib import Path
 from skiplab.errors import SkiplabError
 from skiplab.explain import explain_hydra, stop
 from skiplab.paths import project_dir
+from skiplab.streams import take_any_text
 
 
 def train(arguments: list[str]) -> None:
@@ -41,6 +42,7 @@ def _task(config):
     from skiplab.training.trial import run_trial
 
     quiet()
+    take_any_text()  # a worker has streams of its own
     if config.run.dry_run:
         preview([Job([], config, {})])
         return {}
@@ -63,7 +65,7 @@ def _task(config):
 def _print_summary(folder: Path) -> None:
     import json
 
-    content = json.loads((folder / "record.json").read_text())
+    content = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     for name, value in content["summary"].items():
         print(f"  {name:28s} {value:.5g}" if value is not None else f"  {name:28s} not finite")
     print(f"  record in {folder}")

@@ -127,7 +127,7 @@ def read_tuned(path: Path) -> Tuned:
         SkiplabError: where there is none, or it isn't such a file.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SkiplabError(f"can't read {path}: {error.strerror}; `skiplab tune PRESET` writes such a file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

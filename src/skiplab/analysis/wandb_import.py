@@ -136,8 +136,8 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
             raise ValueError(problems[0].reason)
     keys = runs_dir / "studies" / own / "keys.txt"
     keys.parent.mkdir(parents=True, exist_ok=True)
-    listed = keys.read_text().splitlines() if keys.exists() else []
+    listed = keys.read_text(encoding="utf-8").splitlines() if keys.exists() else []
     if key not in listed:
-        with keys.open("a") as file:
+        with keys.open("a", encoding="utf-8") as file:
             file.write(f"{key}\n")
     return f"{key}: {'already there' if there else content.get('status')}, study {own}"

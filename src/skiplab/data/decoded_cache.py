@@ -69,7 +69,7 @@ class DecodedCache:
     def _read(self, entry: Path, shape: tuple[int, ...]) -> Split | None:
         """The entry's images, or None where it is missing or damaged."""
         try:
-            note = json.loads((entry / "entry.json").read_text())
+            note = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
             images = np.load(entry / "images.npy", mmap_mode="c")
             labels = np.load(entry / "labels.npy")
             sound = labels.shape == (note["count"],) and images.shape == (note["count"], *shape)
@@ -103,7 +103,7 @@ class DecodedCache:
                 "images_crc32": checksum(images),
                 "labels_crc32": checksum(labels),
             }
-            (partial / "entry.json").write_text(json.dumps(note, indent=1))
+            (partial / "entry.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
             _put_in_place(partial, entry)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

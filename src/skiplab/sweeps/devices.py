@@ -83,7 +83,7 @@ def _take_place(device: str, place: int, shared_by: int, stack: ExitStack) -> bo
 
 
 def _lock(name: str, kind: int, stack: ExitStack) -> bool:
-    handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("w"))
+    handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("wb"))
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -58,7 +58,7 @@ def read_standings(study: str, runs_dir: Path) -> list[Standing]:
     if not path.exists():
         names = sorted(found.parent.name for found in (runs_dir / "studies").glob("*/keys.txt"))
         raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(names) or 'none yet'}")
-    return [standing(Record(runs_dir, key)) for key in dict.fromkeys(path.read_text().split())]
+    return [standing(Record(runs_dir, key)) for key in dict.fromkeys(path.read_text(encoding="utf-8").split())]
 
 
 def standing(record: Record) -> Standing:

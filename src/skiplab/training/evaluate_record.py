@@ -48,5 +48,5 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
     config.run.runs_dir = str(folder.parent)
     if trial_key(config) != folder.name:
         raise SkiplabError(f"{folder} was recorded by another version of skiplab; train it again to measure it anew")
-    choices = json.loads((folder / "record.json").read_text())["choices"]
+    choices = json.loads((folder / "record.json").read_text(encoding="utf-8"))["choices"]
     return run_trial(config, choices, progress=False)

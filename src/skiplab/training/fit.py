@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from safetensors.torch import save
 
+from skiplab.atomic_file import write_atomically
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
@@ -24,7 +25,7 @@ from skiplab.training.interrupt import StopWhenTold
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import together
 from skiplab.training.ranks import StopTogether
-from skiplab.training.record import AppendedTable, Record, write_atomically
+from skiplab.training.record import AppendedTable, Record
 from skiplab.training.recorder import Recorder
 from skiplab.training.seeding import keyed_generator
 
@@ -168,6 +169,6 @@ def _losses_so_far(record: Record) -> dict[int, float]:
     path = record.folder / "history.csv"
     if not path.exists():
         return {}
-    *rows, _ = path.read_text().split("\n")
+    *rows, _ = path.read_text(encoding="utf-8").split("\n")
     cells = [row.split(",") for row in rows[1:]]
     return {int(step): float(value) for step, metric, value in cells if metric == "loss"}

@@ -25,5 +25,5 @@ def load(folder: str | Path) -> Parts:
     objective = build_objective(config, data)
     model = build_model(config, data, objective)
     model.load_state_dict(load_file(folder / "weights.safetensors"))
-    costs = json.loads((folder / "record.json").read_text())["parity"]
+    costs = json.loads((folder / "record.json").read_text(encoding="utf-8"))["parity"]
     return Parts(data=data, objective=objective, model=model.eval(), costs=costs)

@@ -8,13 +8,14 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
+from skiplab.atomic_file import write_atomically
 from skiplab.charts import Measurement
 from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.training.build import Parts, build_model, maker
 from skiplab.training.plan import asked_evaluators
-from skiplab.training.record import Record, write_atomically
+from skiplab.training.record import Record
 
 _COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
 

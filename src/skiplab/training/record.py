@@ -1,7 +1,6 @@
 """What a trial leaves on disk: `runs/KEY/`, written atomically or appended to, and never overwritten."""
 
 import csv
-import errno
 import fcntl
 import io
 import json
@@ -14,12 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from skiplab.atomic_file import UNWRITABLE, write_atomically
 from skiplab.errors import SkiplabError
 
 FINISHED = ("done", "diverged")
-UNWRITABLE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EIO}
-)
 
 
 class HeldError(SkiplabError):
@@ -47,7 +44,7 @@ class Record:
         """
         path = self.folder / "record.json"
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(content, dict) or content.get("key") != self.key or "status" not in content:
                 raise ValueError("it is no record of this trial")
         except (FileNotFoundError, NotADirectoryError):
@@ -73,7 +70,7 @@ class Record:
         """
         with explain_unwritable(self.runs_dir):
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = (self.folder / "lock").open("a+")
+            handle = (self.folder / "lock").open("a+", encoding="utf-8")
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +92,7 @@ class Record:
     def held(self) -> bool:
         """Whether a living process is at work on the trial; the system lets go of a dead one's lock."""
         try:
-            with (self.folder / "lock").open("r") as handle:
+            with (self.folder / "lock").open("rb") as handle:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -144,19 +141,6 @@ def _cut_torn_line(file: BinaryIO) -> int:
     if complete < end:
         file.truncate(complete)
     return complete
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by one rename: it is there whole or as before, also when killed or on a full disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
