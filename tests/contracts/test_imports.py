@@ -20,7 +20,10 @@ MAY_IMPORT = {
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "errors"},
-    "analysis": {"analysis", "charts", "metrics", "tuned", "errors", "paths"},
+    "analysis": {
+        *("analysis", "charts", "metrics", "tuned", "errors", "paths"),
+        *("atomic_file", "printable", "record_files", "spreadsheet"),
+    },
 }
 # Only the command line, and the package itself, may import these.
 TOP = {

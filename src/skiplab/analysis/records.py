@@ -1,6 +1,7 @@
 """The records of a study's trials; what can't be read is listed, never fatal."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from skiplab.analysis.text import printable
 
 STATUSES = ("running", "interrupted", "done", "diverged", "failed")
 Record = Mapping[str, Any]
+_HALF = re.compile("[\ud800-\udfff]")  # of a character beyond 16 bits, as in a file's name that is no UTF-8
 
 
 class Problem(NamedTuple):
@@ -58,7 +60,7 @@ def _read_record(path: Path, key: str) -> Record:
     Raises:
         ValueError: where it is no record of this trial.
     """
-    content = json.loads(path.read_bytes())
+    content = _loads(path.read_text(encoding="utf-8"))
     if not isinstance(content, dict):
         raise ValueError("it holds no record")
     if content.get("key") != key:
@@ -72,6 +74,14 @@ def _read_record(path: Path, key: str) -> Record:
     if not is_number(content["factors"].get("seed")):
         raise ValueError("its factors hold no seed")
     return content
+
+
+def _loads(text: str) -> Any:
+    """What a JSON text says; halves of characters, which no file can hold, are spelled out as JSON spells them."""
+    content = json.loads(text)
+    if "\\ud" not in text.lower():
+        return content
+    return json.loads(_HALF.sub(lambda found: f"\\\\u{ord(found[0]):04x}", json.dumps(content, ensure_ascii=False)))
 
 
 def is_number(value: Any) -> bool:

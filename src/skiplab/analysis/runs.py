@@ -97,7 +97,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
     """Read the records that a study lists, or several do.
 
     Several, 'A,B', are read as one that lists the trials of all, each once; what is written of it goes to a folder of
-    its own, which lists none. What was tuned for one of them is not known of all.
+    its own, which lists none. What was tuned for one of them is not known of all. Nothing but the cache is written.
 
     Raises:
         SkiplabError: where there is no such study, or a metric is named like a factor.
@@ -105,8 +105,6 @@ def read_study(name: str, runs_dir: Path) -> Study:
     runs_dir = Path(runs_dir)
     folders = _study_folders(name, runs_dir)
     folder = runs_dir / "studies" / name
-    if len(folders) > 1:
-        folder.mkdir(exist_ok=True)
     keys, bad_keys = _read_keys(folders)
     tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
     state = study_cache.state_of(folder, runs_dir, keys)
@@ -175,7 +173,7 @@ def _read_keys(folders: Sequence[Path]) -> tuple[list[str], list[Problem]]:
     keys: dict[str, None] = {}
     problems = []
     for path in (folder / "keys.txt" for folder in folders):
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
         for line in dict.fromkeys(line for line in lines if line):
             if _KEY.fullmatch(line):
                 keys[line] = None

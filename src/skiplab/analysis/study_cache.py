@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from skiplab.analysis.records import Problem
+from skiplab.analysis.written import write
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
 
@@ -77,9 +79,5 @@ def store(folder: Path, state: str, contents: Contents) -> None:
     for name in ("metrics", "charts"):
         parts[name] = {each: asdict(declared) for each, declared in parts[name].items()}
     trials.attrs = {"state": state, **parts}
-    path = folder / f"{_FILE}.{os.getpid()}"
-    try:
-        trials.to_parquet(path)
-        path.replace(folder / _FILE)
-    except OSError:
-        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        write(folder / _FILE, trials.to_parquet())
