@@ -21,6 +21,7 @@ from skiplab.analysis.tuned_study import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
+from skiplab.record_files import cut_off, explain_cut_off
 from skiplab.tuned import Tuned, read_tuned
 
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -41,7 +42,7 @@ class Study:
     measured_by: who measured each chart, such as 'evaluator information'.
     records: the content of record.json by key.
     tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
-    problems: what of the study's list and records could not be read.
+    problems: what of the study's list and records could not be read, and files of theirs that were cut off.
     derived: what `arms` worked out of the trials, to be worked out once.
     """
 
@@ -115,8 +116,17 @@ def read_study(name: str, runs_dir: Path) -> Study:
         study_cache.store(folder, state, contents)
     else:
         records = LaterRecords(runs_dir, contents.trials["key"])
-    contents = contents._replace(problems=(*bad_keys, *contents.problems, *bad_tuned))
-    return Study(name=name, runs_dir=runs_dir, folder=folder, records=records, tuned=tuned, **contents._asdict())
+    parts = contents._asdict()
+    lost = _cut_off(runs_dir, parts.pop("files"), records)
+    parts["problems"] = (*bad_keys, *contents.problems, *lost, *bad_tuned)
+    return Study(name=name, runs_dir=runs_dir, folder=folder, records=records, tuned=tuned, **parts)
+
+
+def _cut_off(runs_dir: Path, files: Mapping[str, Any], records: Mapping[str, Record]) -> list[Problem]:
+    """Files of finished trials that are shorter than their records say; only those trials' records are asked."""
+    lost = [key for key, kept in files.items() if any(cut_off(runs_dir / key, kept))]
+    found = ((runs_dir / key, *each) for key in lost for each in explain_cut_off(runs_dir / key, records[key]))
+    return [Problem(str(folder / name), reason) for folder, name, reason in found]
 
 
 def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
@@ -132,6 +142,7 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
         charts=charts.declared,
         measured_by=charts.measured_by,
         problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
+        files={key: record["files"] for key, record in records.items() if record.get("files")},
     )
 
 

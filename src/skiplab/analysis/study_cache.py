@@ -24,7 +24,10 @@ _FILE = "cache.parquet"
 
 
 class Contents(NamedTuple):
-    """What a study's records say; see `runs.Study`."""
+    """What a study's records say; see `runs.Study`.
+
+    files: how long each record says its files are, by key.
+    """
 
     trials: pd.DataFrame
     factors: tuple[str, ...]
@@ -33,6 +36,7 @@ class Contents(NamedTuple):
     charts: Mapping[str, Chart]
     measured_by: Mapping[str, str]
     problems: tuple[Problem, ...]
+    files: Mapping[str, Any]
 
 
 def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:
@@ -69,6 +73,7 @@ def load(folder: Path, state: str) -> Contents | None:
         },
         measured_by=parts["measured_by"],
         problems=tuple(Problem(*each) for each in parts["problems"]),
+        files=parts["files"],
     )
 
 

@@ -13,8 +13,9 @@ from skiplab.charts import Measurement
 from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument, TrainingLog
+from skiplab.record_files import MEASURED, TRAINED, cut_off, lengths
 from skiplab.training.build import Parts, build_model, maker
-from skiplab.training.plan import asked_evaluators
+from skiplab.training.plan import asked_evaluators, kept_evaluators
 from skiplab.training.record import Record
 
 _COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
@@ -36,7 +37,8 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
     )
     content = record.read()
     found: dict[str, dict[str, Any]] = {name: content[name] for name in ("summary", "details", "metrics", "charts")}
-    measurements = read_measurements(record)
+    kept = kept_evaluators(record.folder, content)
+    measurements = read_measurements(record) if kept else pd.DataFrame(columns=list(_COLUMNS))
     pictures: dict[str, Image.Image] = {}
     for name in names:
         evaluator: Evaluator = maker(config.evaluator[name])()
@@ -50,8 +52,13 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
     asked = asked_evaluators(config)
+    trained = {name: length for name, length in content.get("files", {}).items() if name in TRAINED}
     write_atomically(record.folder / "measurements.csv", measurements.to_csv(index=False).encode())
-    record.update(**found, evaluators=content["evaluators"] | {name: asked[name] for name in names})
+    record.update(
+        **found,
+        evaluators=kept | {name: asked[name] for name in names},
+        files=trained | lengths(record.folder, MEASURED),
+    )
     return pictures
 
 
@@ -73,7 +80,9 @@ def read_measurements(record: Record) -> pd.DataFrame:
 
 
 def read_readings(record: Record) -> pd.DataFrame:
-    """All that the instruments read; of rows that a resumed trial wrote again, the last."""
+    """All that the instruments read; of rows that a resumed trial wrote again, the last; nothing of a cut-off file."""
+    if any(cut_off(record.folder, record.read().get("files"), ["layers.csv"])):
+        return pd.DataFrame(columns=["step", "index", "path", "quantity", "value"])
     readings = pd.read_csv(record.folder / "layers.csv")
     return readings.drop_duplicates(["step", "path", "quantity"], keep="last")
 
@@ -105,4 +114,4 @@ def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
             summary = {metric: value for metric, value in summary.items() if metric in counted}
         found["summary"] |= summary
         found |= _declarations(found, instrument, f"instrument {name}")
-    record.update(**found)
+    record.update(**found, files=lengths(record.folder, TRAINED))
