@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.paths import project_dir
 
@@ -16,6 +17,7 @@ def explain(run: Callable[[], None]) -> None:
     """Show a mistake or a signal as one message; exit with 1, or for a signal with 128 + its number."""
     try:
         run()
+        sys.stdout.flush()
     except SkiplabError as error:
         stop(error)
     except Interrupted as signalled:
@@ -24,7 +26,16 @@ def explain(run: Callable[[], None]) -> None:
     except KeyboardInterrupt:  # where nothing is at work that could be lost
         raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:  # a stream has no name
+            raise
+        _print_no_more()
+        stop(SkiplabError(f"can't print: {error.strerror}; free space where the output goes, or send it elsewhere"))
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def stop(error: SkiplabError) -> NoReturn:

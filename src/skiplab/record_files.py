@@ -17,7 +17,7 @@ def lengths(folder: Path, names: Sequence[str]) -> dict[str, dict[str, int]]:
     return {name: _length(folder / name) for name in names if (folder / name).exists()}
 
 
-def cut_off(folder: Path, kept: Any, names: Sequence[str] = (*TRAINED, *MEASURED)) -> Iterator[tuple[str, str]]:
+def cut_off(folder: Path | str, kept: Any, names: Sequence[str] = (*TRAINED, *MEASURED)) -> Iterator[tuple[str, str]]:
     """The files that are shorter than the record says, each with what is left of it.
 
     Args:
@@ -25,12 +25,12 @@ def cut_off(folder: Path, kept: Any, names: Sequence[str] = (*TRAINED, *MEASURED
         kept: its `files`, what `lengths` said when they were finished; one that isn't named there isn't looked at.
         names: the files that are looked at.
     """
-    for name in names if isinstance(kept, Mapping) else ():
+    for name in names if isinstance(kept, dict) else ():
         length = kept.get(name)
-        if isinstance(length, Mapping) and isinstance(length.get("bytes"), int):
+        if isinstance(length, dict) and isinstance(length.get("bytes"), int):
             left = _num_bytes(f"{folder}/{name}")
             if left is None or left < length["bytes"]:
-                yield name, _loss(folder / name, left, length)
+                yield name, _loss(Path(folder, name), left, length)
 
 
 def explain_cut_off(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, str]]:

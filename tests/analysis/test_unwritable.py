@@ -70,3 +70,14 @@ def test_what_was_there_stays_as_it_was(runs, fill, monkeypatch, capsys) -> None
     main(["table", "s", "--runs-dir", str(runs.folder)])
     changed = {path.name for path, content in before.items() if path.read_bytes() != content}
     assert changed == {"keys.txt"}, "a full disk cuts no file off"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+def test_output_to_a_full_disk_is_one_sentence(runs, fill, monkeypatch, capfd) -> None:
+    fill(effect=0.1, num_seeds=1)
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main(["table", "s", "--runs-dir", str(runs.folder)])
+    assert ended.value.code == 1
+    assert capfd.readouterr().err.startswith("skiplab: can't print: No space left on device")

@@ -28,13 +28,13 @@ def without_encoding(source: str) -> Iterator[int]:
                 yield node.lineno
 
 
-def _opens_text(node: ast.Call, words: dict[str | None, ast.expr]) -> bool:
+def _opens_text(call: ast.Call, words: dict[str | None, ast.expr]) -> bool:
     """Whether a call of `open` opens a file as text; `path.open` begins with its mode, other things named so don't."""
-    is_method = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") not in ("io", "os")
-    place = 0 if is_method else 1
-    mode = words.get("mode", node.args[place] if len(node.args) > place else ast.Constant("r"))
-    if getattr(node.func, "attr", "") == "open" and getattr(node.func.value, "id", "") == "os":
+    owner = getattr(getattr(call.func, "value", None), "id", None)
+    if owner == "os" and call.func.attr == "open":
         return False
+    place = 1 if isinstance(call.func, ast.Name) or owner in ("io", "os") else 0
+    mode = words.get("mode", call.args[place] if len(call.args) > place else ast.Constant("r"))
     return isinstance(mode, ast.Constant) and isinstance(mode.value, str) and "b" not in mode.value
 
 

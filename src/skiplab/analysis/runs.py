@@ -124,7 +124,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
 
 def _cut_off(runs_dir: Path, files: Mapping[str, Any], records: Mapping[str, Record]) -> list[Problem]:
     """Files of finished trials that are shorter than their records say; only those trials' records are asked."""
-    lost = [key for key, kept in files.items() if any(cut_off(runs_dir / key, kept))]
+    lost = [key for key, kept in files.items() if any(cut_off(f"{runs_dir}/{key}", kept))]
     found = ((runs_dir / key, *each) for key in lost for each in explain_cut_off(runs_dir / key, records[key]))
     return [Problem(str(folder / name), reason) for folder, name, reason in found]
 
