@@ -17,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from safetensors.torch import load_file
 
-from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.interruption import Interruption, interruptible
 from skiplab.training.build import Parts, build, check_machine, maker
@@ -26,7 +25,7 @@ from skiplab.training.key import factors, trial_key
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
-from skiplab.training.record import FINISHED, Record, explain_unwritable, join_study
+from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
 from skiplab.training.wandb_logger import attach_record, log_outcome
 
 
