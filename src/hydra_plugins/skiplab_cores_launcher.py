@@ -44,21 +44,34 @@ class SkiplabCoresLauncher(JoblibLauncher):
         """The function of each item, by the workers.
 
         Raises:
+            SkiplabError: there is no room for the workers.
             Interrupted: the sweep was told to stop; its workers are ended.
         """
         import joblib
+        from joblib.externals.loky.process_executor import BrokenProcessPool
 
+        from skiplab.errors import SkiplabError
         from skiplab.interruption import interruptible
+        from skiplab.sweeps.room import room_for
 
-        with interruptible():
-            return joblib.Parallel(n_jobs=self._num_workers(len(items)), batch_size=1)(
-                joblib.delayed(function)(item) for item in items
-            )
+        num_workers = self._num_workers(len(items))
+        with interruptible(), room_for(num_workers):
+            try:
+                return joblib.Parallel(n_jobs=num_workers, batch_size=1)(
+                    joblib.delayed(function)(item) for item in items
+                )
+            except BrokenProcessPool as error:
+                raise SkiplabError(
+                    "a worker was killed while trials were checked, as the system does when memory runs out; nothing "
+                    f"was trained; run the same command again, or with fewer than {num_workers} workers "
+                    "(hydra.launcher.workers=2)"
+                ) from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Bring every job to its end.
 
         Raises:
+            SkiplabError: there is no room for the workers.
             WorkersLostError: a worker, not a trial, was killed; their records hold what was done.
             Interrupted: the sweep was told to stop, and so were its trials.
         """
@@ -66,10 +79,12 @@ class SkiplabCoresLauncher(JoblibLauncher):
 
         from skiplab.interruption import interruptible
         from skiplab.sweeps.isolated import Isolated
+        from skiplab.sweeps.room import room_for
         from skiplab.sweeps.rounds import WorkersLostError
 
-        self.joblib["n_jobs"] = self._num_workers(len(job_overrides))
-        with TemporaryDirectory(prefix="skiplab-sweep-") as folder:
+        num_workers = self._num_workers(len(job_overrides))
+        self.joblib["n_jobs"] = num_workers
+        with room_for(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
             going_on = Path(folder) / "going_on"
             going_on.touch()
             self.task_function = Isolated(self.task, going_on, self._turn(Path(folder).name))

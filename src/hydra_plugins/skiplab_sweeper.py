@@ -10,6 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from skiplab.fingerprint import looked_at_once
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
@@ -40,6 +41,7 @@ class SkiplabSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
+    @looked_at_once()
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
         """What the trials leave is in their records; nothing is returned.
 

@@ -3,11 +3,14 @@
 __version__ = "0.1.0"
 
 
-def load(folder):
-    """The data, the objective and the trained model of a record: `skiplab.load(folder).model`."""
+def load(folder, *, data_path=None):
+    """The data, the objective and the trained model of a record: `skiplab.load(folder).model`.
+
+    `data_path` is where the files of its data lie, if they were moved.
+    """
     from skiplab.training.load import load  # torch is imported when it is needed
 
-    return load(folder)
+    return load(folder, data_path=data_path)
 
 
 def find_shortcuts(model, example_inputs):

@@ -8,17 +8,19 @@ from skiplab.errors import SkiplabError
 from skiplab.explain import explain_hydra, stop
 from skiplab.paths import project_dir
 from skiplab.streams import take_any_text
+from skiplab.sweeps.room import check_temporary_folder
 
 
 def train(arguments: list[str]) -> None:
     """Run the Hydra application on these arguments; `--dry-run` stands for run.dry_run=true.
 
     Raises:
-        SkiplabError: where the overrides are wrong, or a trial failed.
+        SkiplabError: where the overrides are wrong, no temporary file can be written, or a trial failed.
     """
     import hydra
     from hydra.errors import HydraException
 
+    check_temporary_folder()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be explained in one place
     application = hydra.main(version_base="1.3", config_path=str(project_dir("conf")), config_name="train")(_task)
     before = sys.argv

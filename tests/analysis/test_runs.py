@@ -194,3 +194,28 @@ def test_several_studies_are_read_as_one(runs):
     assert not (study.folder / "keys.txt").exists()
     with pytest.raises(SkiplabError, match=r"no study 'c'.*valid: a, b"):
         read_study("a,c", runs.folder)
+
+
+def test_whole_numbers_are_read_exactly_up_to_the_largest(runs):
+    seeds = [2**53, 2**53 + 1, 2**63 - 2, 2**63 - 1]
+    for seed in seeds:
+        runs.trial(seed=seed, factors={"data.seed": seed, "limit": seed, "share": 0.5 if seed == 2**53 else seed})
+        runs.trial(seed=seed, factors={"data.seed": seed, "limit": None, "share": seed})
+    for _ in range(2):  # from the records, and from what was kept of them
+        trials = read_study("s", runs.folder).trials
+        assert trials["seed"].tolist() == [seed for seed in seeds for _ in range(2)]
+        assert trials["data.seed"].tolist() == trials["seed"].tolist()
+        assert trials["limit"].tolist() == [text for seed in seeds for text in (str(seed), "null")]
+        assert trials["share"].nunique() == 5
+
+
+def test_a_number_that_no_frame_holds_is_listed_and_the_rest_is_read(runs):
+    good = runs.trial()
+    runs.trial(seed=2**64)
+    runs.trial(factors={"data.seed": 2**63})
+    study = read_study("s", runs.folder)
+    assert study.trials["key"].tolist() == [good]
+    assert [problem.reason for problem in study.problems] == [
+        f"its {name} is {value}; valid: whole numbers up to {2**63 - 1}"
+        for name, value in (("seed", 2**64), ("data.seed", 2**63))
+    ]

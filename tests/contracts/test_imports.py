@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "layers": {"blocks"},
     "objectives": {"objectives", "errors"},
     "samplers": {"samplers", "objectives", "errors"},
-    "data": {"data", "errors"},
+    "data": {"data", "fingerprint", "errors"},
     "analysis": {
         *("analysis", "charts", "metrics", "tuned", "errors", "paths"),
         *("atomic_file", "printable", "record_files", "spreadsheet"),

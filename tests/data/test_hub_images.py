@@ -1,5 +1,6 @@
 """Data of the hub, read from small files of the published layout: every pixel and label, once decoded, and refusals."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -99,6 +100,16 @@ def test_files_that_changed_are_decoded_again(root: Path) -> None:
         label=[6, 6, 6],
     )
     assert cifar10(root).val.labels.tolist() == [6, 6, 6]
+
+
+def test_copies_are_not_decoded_again_and_hidden_files_are_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = cifar10(root).train.labels
+    shutil.copytree(root / "cifar10", root / "copy", copy_function=shutil.copyfile)  # with times of their own
+    (root / "copy" / "plain_text" / "._train-00000-of-00002.parquet").write_bytes(b"hidden")
+    (root / "copy" / ".cache" / "train").mkdir(parents=True)
+    (root / "copy" / ".cache" / "train" / "0.parquet").write_bytes(b"hidden")
+    monkeypatch.setattr("skiplab.data.hub_images.to_pixels", None)
+    assert torch.equal(cifar10(root, path=str(root / "copy")).train.labels, expected)
 
 
 def test_more_bytes_than_may_be_resident_are_mapped_and_equal(root: Path) -> None:

@@ -1,5 +1,8 @@
 """A folder of image files: subfolders are classes, files of all kinds are read, each lies in one split."""
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from PIL import Image
 from published import pictures
 
+from skiplab.cli import main
 from skiplab.data.image_folder import ImageFolder
 from skiplab.errors import SkiplabError
 
@@ -117,6 +121,74 @@ def test_refuses_a_file_that_was_cut_off(root: Path) -> None:
         image_folder(root)
 
 
+def test_hidden_names_are_neither_classes_nor_images(root: Path) -> None:
+    expected = marks(image_folder(root).train)
+    write(root / "images/.ipynb_checkpoints/0.png", pictures(1, (8, 8))[0])
+    write(root / "images/bee/.thumbnails/0.png", pictures(1, (8, 8))[0])
+    (root / "images/bee/more/._1.png").write_bytes(b"what a Mac keeps beside a file")
+    (root / "images/.loose.png").write_bytes(b"hidden")
+    data = image_folder(root)
+    assert data.class_names == ("ant", "bee", "cat")
+    assert marks(data.train) == expected
+
+
+def test_refuses_a_link_to_nothing(root: Path) -> None:
+    (root / "images/bee/gone.png").symlink_to(root / "gone.png")
+    with pytest.raises(SkiplabError, match=r"bee/gone.png is a link to a file that isn't there; mend or remove it"):
+        image_folder(root)
+
+
+@pytest.mark.parametrize("limit", [20, 40])  # of which Pillow raises at twice as many, and warns before
+def test_refuses_an_absurdly_large_image(root: Path, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(SkiplabError, match=r"png can't be read as an image .*64 pixels.* limit of 40 pixels"):
+        image_folder(root)
+
+
+def test_refuses_a_scale_that_isnt_clear(root: Path) -> None:
+    Image.fromarray(np.full((8, 8), 812, dtype=np.float32)).save(root / "images/bee/deep.tif")
+    with pytest.raises(SkiplabError, match=r"deep.tif can't be read as an image \(its values .* to 812, and 0 to 1"):
+        image_folder(root)
+
+
+@pytest.mark.parametrize("error", [ValueError, EOFError, IndexError, ZeroDivisionError])
+def test_whatever_pillow_stumbles_over_is_one_sentence(root: Path, error, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(picture, shape):
+        raise error("deep inside")
+
+    monkeypatch.setattr("skiplab.data.image_folder.to_pixels", stumble)
+    with pytest.raises(SkiplabError, match=r"png can't be read as an image \(deep inside\); mend or remove it"):
+        image_folder(root)
+
+
+def test_copies_are_not_decoded_again(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = marks(image_folder(root).train)
+    shutil.copytree(root / "images", root / "copy", copy_function=shutil.copyfile)  # with times of their own
+    monkeypatch.setattr("skiplab.data.image_folder.to_pixels", None)
+    assert marks(image_folder(root, path=str(root / "copy")).train) == expected
+
+
+def test_a_change_that_keeps_size_and_time_is_decoded(root: Path) -> None:
+    path = root / "images/ant/more/0.bmp"  # whose size is that of its pixels
+    write(path, np.full((8, 8, 3), 77, dtype=np.uint8))
+    image_folder(root)
+    before = path.stat()
+    write(path, np.full((8, 8, 3), 78, dtype=np.uint8))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    data = image_folder(root)
+    assert {77, 78} & {*marks(data.train), *marks(data.val)} == {78}
+
+
+@pytest.mark.parametrize(("count", "expected"), [(2, 1), (9, 1), (10, 2), (30, 6), (1300, 256)])
+def test_without_a_number_a_fifth_validates(tmp_path: Path, count: int, expected: int) -> None:
+    for index in range(count):
+        write(tmp_path / "images" / f"{index}.pgm", np.zeros((1, 1), dtype=np.uint8))
+    data = image_folder(tmp_path, num_val=None, size=1, channels=1)
+    assert (len(data.val), len(data.train), data.derived) == (expected, count - expected, {"num_val": expected})
+    assert image_folder(tmp_path, num_val=1, size=1, channels=1).derived == {}
+
+
 def test_refuses_images_beside_subfolders(root: Path) -> None:
     write(root / "images/loose.png", pictures(1, (8, 8))[0])
     with pytest.raises(SkiplabError, match=r"loose.png beside ant/"):
@@ -143,3 +215,18 @@ def test_refuses_a_folder_without_images(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     with pytest.raises(SkiplabError, match="holds no images"):
         image_folder(tmp_path)
+
+
+def test_two_hundred_images_are_trained_without_a_word_about_them(tmp_path: Path, capsys) -> None:
+    for index, picture in enumerate(pictures(200, (9, 12, 3))):
+        write(tmp_path / "images" / f"{index}.png", picture)
+    budget = ["data.size=8", "width=8", "norm.num_groups=4", "depth=4", "trainer.max_steps=2", "sampler.num_steps=2"]
+    words = ["data=image_folder", f"data.path={tmp_path / 'images'}", f"run.runs_dir={tmp_path / 'runs'}"]
+    main(["train", *words, *budget, "num_samples=20", "logger=none"])
+    assert "trained, done" in capsys.readouterr().out
+    (path,) = (tmp_path / "runs").glob("*/record.json")
+    details = json.loads(path.read_text())["details"]
+    assert details["data"] == {"num_val": 40}
+    assert details["kernel"]["subset_size"] == 20
+    assert (details["frechet"]["extractor"], details["frechet"]["num_reference"]) == ("Raw", 160)
+    assert details["denoising_loss"]["num_images"] == 40

@@ -61,3 +61,42 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     board = np.indices((64, 64)).sum(axis=0) % 2 * 255
     small = to_pixels(Image.fromarray(board.astype(np.uint8)), (1, 8, 8)).astype(int)
     assert np.abs(small - 127.5).max() < 5
+
+
+GRADIENT = np.arange(256, dtype=np.uint8).reshape(16, 16)
+
+
+@pytest.mark.parametrize(
+    ("ending", "values"),
+    [
+        ("tif", GRADIENT),
+        ("tif", GRADIENT.astype(np.uint16) * 257),
+        ("tif", GRADIENT.astype(">u2") * np.array(257, dtype=">u2")),
+        ("tif", GRADIENT.astype(np.int32)),
+        ("tif", GRADIENT.astype(np.float32) / 255),
+        ("png", GRADIENT.astype(np.uint16) * 257),
+        ("pgm", GRADIENT.astype(np.int32) * 257),
+    ],
+    ids=lambda value: f"{value.dtype.str}" if isinstance(value, np.ndarray) else value,
+)
+def test_a_gradient_of_any_depth_gives_the_bytes_of_its_twin(tmp_path, ending: str, values: np.ndarray) -> None:
+    Image.fromarray(values).save(tmp_path / f"gradient.{ending}")
+    with Image.open(tmp_path / f"gradient.{ending}") as picture:
+        assert np.array_equal(to_pixels(picture, (1, 16, 16))[0], GRADIENT)
+    with Image.open(tmp_path / f"gradient.{ending}") as picture:
+        assert np.array_equal(to_pixels(picture, (3, 16, 16)), np.stack([GRADIENT] * 3))
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        (GRADIENT.astype(np.float32), "from 0 to 255, and 0 to 1 alone"),
+        (GRADIENT.astype(np.float32) / 255 - 0.5, "from -0.5 to 0.5, and 0 to 1 alone"),
+        (np.where(GRADIENT > 7, np.nan, 0).astype(np.float32), "from nan to nan, and 0 to 1 alone"),
+        (GRADIENT.astype(np.int32) * 257, "from 0 to 65535, and 0 to 255 alone"),
+        (GRADIENT.astype(np.int32) - 9, "from -9 to 246, and 0 to 255 alone"),
+    ],
+)
+def test_values_without_a_clear_scale_are_refused(values: np.ndarray, found: str) -> None:
+    with pytest.raises(ValueError, match=f"reach {found} has a clear scale; save it with 8 or 16 bits"):
+        to_pixels(Image.fromarray(values), (1, 16, 16))

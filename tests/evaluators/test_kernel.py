@@ -63,13 +63,26 @@ def test_draws_nothing_from_the_global_generator(trained) -> None:
     assert Kernel(num_samples=40, num_subsets=3, subset_size=15).evaluate(trained).summary == first.summary
 
 
-@pytest.mark.parametrize(("num_subsets", "subset_size"), [(0, 10), (1, 1), (1, 41)])
-def test_refuses_impossible_subsets(num_subsets: int, subset_size: int) -> None:
-    with pytest.raises(SkiplabError, match=f"subset_size={subset_size}.*valid: subset_size 2 to num_samples=40"):
-        Kernel(num_samples=40, num_subsets=num_subsets, subset_size=subset_size)
+@pytest.mark.parametrize(("num_samples", "num_images"), [(40, 15), (15, 40)])
+def test_subsets_hold_as_many_as_there_are(trained, num_samples: int, num_images: int) -> None:
+    data = Dataset()
+    data.train = Split(*trained.data.train.first(num_images))
+    few = replace(trained, data=data, _samples={})
+    asked, fitting = (
+        Kernel(num_samples=num_samples, num_subsets=3, subset_size=size).evaluate(few) for size in (200, 15)
+    )
+    assert asked == fitting
+    assert asked.details["subset_size"] == 15
 
 
-def test_refuses_subsets_larger_than_the_training_split(trained) -> None:
-    kernel_distance = Kernel(num_samples=2000, num_subsets=1, subset_size=1500)
-    with pytest.raises(SkiplabError, match=r"subset_size=1500 is invalid; valid: 2 to the 1437 training images"):
-        kernel_distance.check(trained.objective, trained.data, "kernel")
+@pytest.mark.parametrize(("num_subsets", "subset_size", "num_samples"), [(0, 10, 40), (1, 1, 40), (1, 10, 1)])
+def test_refuses_impossible_subsets(num_subsets: int, subset_size: int, num_samples: int) -> None:
+    with pytest.raises(SkiplabError, match=f"subset_size={subset_size}.*valid: subset_size and num_samples from 2"):
+        Kernel(num_samples=num_samples, num_subsets=num_subsets, subset_size=subset_size)
+
+
+def test_refuses_a_single_training_image(trained) -> None:
+    data = Dataset()
+    data.train = Split(*trained.data.train.first(1))
+    with pytest.raises(SkiplabError, match=r"evaluator=kernel needs two training images, and there is one; leave"):
+        Kernel(num_samples=40, num_subsets=1, subset_size=15).check(trained.objective, data, "kernel")

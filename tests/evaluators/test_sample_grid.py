@@ -83,7 +83,17 @@ def test_refuses_data_that_it_cannot_show(trained, shape) -> None:
         SampleGrid(num_samples=4, rows=1, columns=1, pixel_size=1).check(trained.objective, data, "sample_grid")
 
 
-@pytest.mark.parametrize(("rows", "columns", "pixel_size"), [(0, 1, 1), (3, 3, 1), (2, 2, 0)])
-def test_refuses_a_grid_that_cannot_be_filled(rows: int, columns: int, pixel_size: int) -> None:
-    with pytest.raises(SkiplabError, match=f"rows={rows}, columns={columns}.*num_samples=8"):
-        SampleGrid(num_samples=8, rows=rows, columns=columns, pixel_size=pixel_size)
+@pytest.mark.parametrize(("count", "height", "width"), [(5, 2, 3), (6, 2, 3), (3, 1, 3), (2, 1, 2)])
+def test_fewer_samples_than_cells_are_shown_all(count: int, height: int, width: int) -> None:
+    grid = SampleGrid(num_samples=count, rows=2, columns=3, pixel_size=1)
+    picture = np.asarray(grid.draw(torch.ones(count, 1, 2, 2)))
+    assert picture.shape == (4 * height, 4 * width)
+    white = [(picture[4 * row :, 4 * column :][1:3, 1:3] == 255).all() for row, column in np.ndindex(height, width)]
+    assert white == [index < count for index in range(height * width)]
+    assert (picture == 255).sum() == 4 * count
+
+
+@pytest.mark.parametrize(("rows", "columns", "pixel_size", "num_samples"), [(0, 1, 1, 8), (2, 2, 0, 8), (2, 2, 1, 0)])
+def test_refuses_a_grid_of_nothing(rows: int, columns: int, pixel_size: int, num_samples: int) -> None:
+    with pytest.raises(SkiplabError, match=f"rows={rows}, columns={columns}.*num_samples={num_samples} is invalid"):
+        SampleGrid(num_samples=num_samples, rows=rows, columns=columns, pixel_size=pixel_size)

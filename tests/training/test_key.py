@@ -7,11 +7,16 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from option_files import options
+from skiplab.errors import SkiplabError
 from skiplab.training.key import factors, trial_key
 from tiny_trials import compose_config
 
 # What observes a trial, names it, or says where it lies.
 CHANGES_NOTHING = ("logger", "instrument", "evaluator", "feature_extractor", "probe", "num_samples", "run")
+
+
+# Keys under which trials of bundled data were published: of the defaults, and of a preset's.
+PUBLISHED = ["c638dac256d14e44", "a5a7d18d471e07c9"]
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[str]:
@@ -103,3 +108,19 @@ def test_factors_are_flat_leaves_without_observers() -> None:
     assert flat["backbone.channel_multipliers"] == "[1, 2]"
     assert flat["trainer.gradient_clip_norm"] is None
     assert not any(name.split(".")[0] in CHANGES_NOTHING or "_target_" in name for name in flat)
+
+
+def test_large_whole_numbers_are_told_apart(compose) -> None:
+    seeds = [2**53 - 1, 2**53, 2**53 + 1, 2**53 + 2, 2**63 - 2, 2**63 - 1]
+    assert len({trial_key(compose(f"seed={seed}").config) for seed in seeds}) == len(seeds)
+
+
+@pytest.mark.parametrize("setting", ["seed=9223372036854775808", "data.split_seed=18446744073709551616"])
+def test_whole_numbers_that_no_frame_holds_are_refused(setting: str, compose) -> None:
+    with pytest.raises(SkiplabError, match=f"{setting} is too large; valid: whole numbers up to 9223372036854775807"):
+        trial_key(compose(setting).config)
+
+
+def test_keys_of_ordinary_trials_are_those_of_the_published_records(compose) -> None:
+    keys = [trial_key(compose(*words).config) for words in ((), ("experiment=residual_in_diffusion_quick",))]
+    assert keys == PUBLISHED

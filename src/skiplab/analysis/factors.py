@@ -9,6 +9,7 @@ import pandas as pd
 # Axes that observe a trial and can't change its outcome.
 _OBSERVERS = ("logger", "instrument", "evaluator", "feature_extractor")
 _ABSENT = object()
+_LARGEST_FLOAT = 2**53  # above it, floating point doesn't tell whole numbers apart
 
 
 class Factors(NamedTuple):
@@ -73,11 +74,12 @@ def _identity(value: Any) -> Any:
 
 
 def _typed(values: Sequence[Any]) -> pd.Series | pd.Categorical | list[Any]:
-    """Numbers as numbers; anything else as a categorical, its levels in first-seen order."""
+    """Numbers as numbers that stay what they are; anything else as a categorical, its levels in first-seen order."""
     present = [value for value in values if value is not None and value is not _ABSENT]
-    if present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
-        if len(present) == len(values):
-            return list(values)
+    numbers = present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
+    if numbers and len(present) == len(values) and all(isinstance(value, int) for value in values):
+        return list(values)
+    if numbers and not any(isinstance(value, int) and abs(value) > _LARGEST_FLOAT for value in present):
         return [float("nan") if value is None or value is _ABSENT else float(value) for value in values]
     texts = [None if value is _ABSENT else _text(value) for value in values]
     levels = list(dict.fromkeys(text for text in texts if text is not None))

@@ -11,6 +11,7 @@ from skiplab.analysis.text import printable
 STATUSES = ("running", "interrupted", "done", "diverged", "failed")
 Record = Mapping[str, Any]
 _HALF = re.compile("[\ud800-\udfff]")  # of a character beyond 16 bits, as in a file's name that is no UTF-8
+_LARGEST = 2**63 - 1  # of the whole numbers of a frame
 
 
 class Problem(NamedTuple):
@@ -73,6 +74,9 @@ def _read_record(path: Path, key: str) -> Record:
             raise ValueError(f"its {part} are no mapping")
     if not is_number(content["factors"].get("seed")):
         raise ValueError("its factors hold no seed")
+    for name, value in content["factors"].items():
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError(f"its {name} is {value}; valid: whole numbers up to {_LARGEST}")
     return content
 
 

@@ -90,5 +90,5 @@ class Backbone(nn.Module):
         x: Float[Tensor, "batch channels *positions"],
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch *output"]:
+    ) -> Float[Tensor, " batch *output"]:
         raise NotImplementedError(f"{type(self).__name__} must define forward(x, level, labels)")

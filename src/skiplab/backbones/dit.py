@@ -57,7 +57,7 @@ class Dit(Backbone):
         x: Float[Tensor, "batch channels height width"],
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch *output"]:
+    ) -> Float[Tensor, " batch *output"]:
         cond = self.embedding(level, labels) if self.embedding else None
         x = self.norm(self.stage(self.stem(x) + self.positions, cond))
         return self.head(self.modulation(x, cond) if self.embedding else x)

@@ -102,7 +102,7 @@ class External(Backbone):
         x: Float[Tensor, "batch channels *positions"],
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch *output"]:
+    ) -> Float[Tensor, " batch *output"]:
         args, kwargs = self._arguments(x, level, labels)
         output = _tensor(self.model(*args, **kwargs))
         wanted = (self.recipe.num_logits,) if self.recipe.num_logits else self.recipe.shape

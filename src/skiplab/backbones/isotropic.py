@@ -53,6 +53,6 @@ class Isotropic(Backbone):
         x: Float[Tensor, "batch channels *positions"],
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
-    ) -> Float[Tensor, "batch *output"]:
+    ) -> Float[Tensor, " batch *output"]:
         cond = self.embedding(level, labels) if self.embedding else None
         return self.head(self.stage(self.stem(x), cond))

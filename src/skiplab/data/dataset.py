@@ -1,7 +1,8 @@
 """What a data option provides: arrays, split once and for all."""
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -77,6 +78,7 @@ class Dataset:
     """A fixed training and validation split.
 
     num_classes: how many labels there are.
+    derived: settings that were null and follow from the data, such as num_val; the record keeps them.
     exact_denoiser: E[x0 | x_t] in closed form where it is known, (x_t, alpha, sigma) to x0, all
         (batch, channel, *positions) or broadcast to it; None elsewhere.
     """
@@ -84,6 +86,7 @@ class Dataset:
     num_classes: int
     train: Split
     val: Split
+    derived: Mapping[str, Any] = MappingProxyType({})
     exact_denoiser: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
     def to(self, device: torch.device | str) -> "Dataset":

@@ -13,6 +13,7 @@ from skiplab.data.dataset import Dataset, Split
 from skiplab.data.decoded_cache import DecodedCache, Decoding
 from skiplab.data.pixels import to_pixels
 from skiplab.errors import SkiplabError
+from skiplab.fingerprint import file_hashes
 
 _BATCH = 256  # images decoded at once
 _TIMEOUT_SECONDS = 10
@@ -23,7 +24,7 @@ class HubImages(Dataset):
 
     A split's files are named SPLIT-*.parquet or lie in a folder SPLIT. Images are decoded once, to bytes below
     cache_dir, and loaded from there ever after: a name of the hub is then neither asked for nor compared with what
-    the hub holds by now, a local folder is decoded again where a file's name, size or time of change differs.
+    the hub holds by now, a local folder is decoded again where a file's name or content differs (see `file_hashes`).
 
     option: the name on the axis.
     home: the name on the hub.
@@ -61,16 +62,19 @@ class HubImages(Dataset):
         if not self._folder.is_dir():
             facts |= {"path": self.path}
             return self._cache.split(facts, self.shape, lambda: self._decoding(self._from_hub(name), name))
-        files = sorted(
-            file
-            for file in self._folder.rglob("*.parquet")
+        hashes = file_hashes(self._folder)
+        places = {relative: self._folder / relative for relative in hashes if relative.endswith(".parquet")}
+        files = {
+            relative: file
+            for relative, file in places.items()
             if file.name.startswith(f"{name}-") or file.parent.name == name
-        )
+        }
         if not files:
             raise self._missing(f"it has no {name}-*.parquet and no {name}/*.parquet")
-        stats = [(str(file.relative_to(self._folder)), file.stat()) for file in files]
-        facts |= {"files": [[relative, stat.st_size, stat.st_mtime_ns] for relative, stat in stats]}
-        return self._cache.split(facts, self.shape, lambda: self._decoding(self._from_files(files), name))
+        facts |= {"files": [[relative, hashes[relative]] for relative in files]}
+        return self._cache.split(
+            facts, self.shape, lambda: self._decoding(self._from_files(list(files.values())), name)
+        )
 
     def _from_files(self, files: list[Path]) -> tuple[Any, int]:
         """The rows of parquet files, read as they are asked for, and how many there are."""
@@ -121,7 +125,9 @@ class HubImages(Dataset):
         try:
             for batch in rows.iter(batch_size=_BATCH):
                 yield self._decoded(batch[self.image_column], name), self._checked(batch[self.label_column], name)
-        except (OSError, SyntaxError) as error:  # what Pillow raises
+        except SkiplabError:
+            raise
+        except Exception as error:  # a broken image makes Pillow raise whatever it stumbles over
             raise self._wrong(f"has an image in {name} that can't be read ({error})") from error
 
     def _decoded(self, pictures: list[Image.Image], name: str) -> UInt8[np.ndarray, "image channel size size"]:

@@ -1,17 +1,20 @@
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.data.decoded_cache import DecodedCache, Decoding
 from skiplab.data.pixels import to_pixels
 from skiplab.errors import SkiplabError
+from skiplab.fingerprint import file_hashes
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _BATCH = 256  # images decoded at once
+_MOST_VAL = 256  # validation images where data.num_val is null
 
 
 class ImageFolder(Dataset):
@@ -19,6 +22,7 @@ class ImageFolder(Dataset):
 
     Where the folder has subfolders, each is a class, in the order of their names, with all images at any depth
     below it; otherwise all images are of one class. Split at random once. Of an animation, the first picture counts.
+    Files and folders whose names begin with a dot are left out.
 
     Source: none.
     Differs from the source: none.
@@ -29,7 +33,7 @@ class ImageFolder(Dataset):
         path: the folder.
         size: side of an image in pixels, from 1.
         channels: 1 (grey) or 3 (RGB).
-        num_val: validation images, from 1 to one less than there are.
+        num_val: validation images, from 1 to one less than there are; null for a fifth, 256 at most.
         split_seed: seed of the split; the same for every trial of a study.
         cache_dir: where decoded images are kept.
         max_resident_bytes: where all images have more bytes than this, they are mapped from their file.
@@ -44,7 +48,7 @@ class ImageFolder(Dataset):
         path: str,
         size: int,
         channels: int,
-        num_val: int,
+        num_val: int | None,
         split_seed: int,
         cache_dir: str,
         max_resident_bytes: int,
@@ -54,20 +58,20 @@ class ImageFolder(Dataset):
                 f"data.size={size}, data.channels={channels} is invalid; valid: size from 1, channels 1 or 3"
             )
         folder = Path(path).expanduser()
-        self.class_names, files, labels = _listed(folder)
+        self.class_names, names, labels = _listed(folder)
         self.num_classes = len(self.class_names)
-        if not 1 <= num_val < len(files):
+        if num_val is None:
+            num_val = min(max(len(names) // 5, 1), _MOST_VAL)
+            self.derived = {"num_val": num_val}
+        if not 1 <= num_val < len(names):
             raise SkiplabError(
-                f"data.num_val={num_val} is invalid; valid: 1 to {len(files) - 1}, the images of data.path less one"
+                f"data.num_val={num_val} is invalid; valid: 1 to {len(names) - 1}, the images of data.path less one"
             )
         # shuffled before they are decoded: each split is then a stretch of one file that can be mapped
-        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(split_seed)).tolist()
-        files, labels = [files[index] for index in order], [labels[index] for index in order]
-        stats = [(str(file.relative_to(folder)), file.stat()) for file in files]
-        facts = {
-            "option": "image_folder",
-            "files": [[relative, stat.st_size, stat.st_mtime_ns] for relative, stat in stats],
-        }
+        order = torch.randperm(len(names), generator=torch.Generator().manual_seed(split_seed)).tolist()
+        names, labels = [names[index] for index in order], [labels[index] for index in order]
+        files, hashes = [folder / name for name in names], file_hashes(folder)
+        facts = {"option": "image_folder", "files": [[name, hashes[name]] for name in names]}
         shape = (channels, size, size)
         cache = DecodedCache(cache_dir, max_resident_bytes=max_resident_bytes)
         whole = cache.split(facts, shape, lambda: Decoding(len(files), _batches(files, labels, shape)))
@@ -77,30 +81,31 @@ class ImageFolder(Dataset):
         )
 
 
-def _listed(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
-    """The classes, the image files and the class of each."""
+def _listed(folder: Path) -> tuple[tuple[str, ...], list[str], list[int]]:
+    """The classes, the names of the image files and the class of each."""
     if not folder.is_dir():
         raise SkiplabError(
             f"data.path={folder} is no folder; give one that holds images, or a subfolder of images for each class"
         )
-    loose = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in _ENDINGS]
-    within = {
-        place.name: [path for path in sorted(place.rglob("*")) if path.suffix.lower() in _ENDINGS]
-        for place in sorted(folder.iterdir())
-        if place.is_dir()
-    }
-    within = {name: files for name, files in within.items() if files}
+    images = {name: digest for name, digest in file_hashes(folder).items() if name.lower().endswith(_ENDINGS)}
+    if broken := next((name for name, digest in images.items() if not digest), None):
+        raise SkiplabError(f"data.path: {folder / broken} is a link to a file that isn't there; mend or remove it")
+    loose = [name for name in images if "/" not in name]
+    within: dict[str, list[str]] = {}
+    for name in images:
+        if "/" in name:
+            within.setdefault(name.partition("/")[0], []).append(name)
     if loose and within:
         raise SkiplabError(
-            f"data.path={folder} has images both beside and in subfolders ({loose[0].name} beside "
+            f"data.path={folder} has images both beside and in subfolders ({loose[0]} beside "
             f"{next(iter(within))}/), so their classes are unclear; move them"
         )
     classes = within or {folder.name: loose}
-    files = [file for found in classes.values() for file in found]
-    if not files:
+    names = [name for found in classes.values() for name in found]
+    if not names:
         raise SkiplabError(f"data.path={folder} holds no images; valid endings: {' '.join(_ENDINGS)}")
     labels = [label for label, found in enumerate(classes.values()) for _ in found]
-    return tuple(classes), files, labels
+    return tuple(classes), names, labels
 
 
 def _batches(
@@ -113,7 +118,10 @@ def _batches(
 
 def _read(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
     try:
-        with Image.open(file) as picture:
-            return to_pixels(picture, shape)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise SkiplabError(f"data.path: {file} can't be read as an image ({error}); mend or remove it") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)  # else refused at twice that size alone
+            with Image.open(file) as picture:
+                return to_pixels(picture, shape)
+    except Exception as error:  # a broken image makes Pillow raise whatever it stumbles over
+        reason = str(error).rstrip(".")
+        raise SkiplabError(f"data.path: {file} can't be read as an image ({reason}); mend or remove it") from error

@@ -45,15 +45,15 @@ class Mixture:
         return Split(samples.float().view(count, *shape), modes)
 
     def log_density(
-        self, x_t: Float[Tensor, "batch *shape"], alpha: Float[Tensor, "..."], sigma: Float[Tensor, "..."]
+        self, x_t: Float[Tensor, " batch *shape"], alpha: Float[Tensor, "..."], sigma: Float[Tensor, "..."]
     ) -> Float[Tensor, " batch"]:
         """log p(x_t), in float64."""
         log_joint, _ = self._modes(x_t, alpha, sigma)
         return log_joint.logsumexp(dim=1)
 
     def exact_denoiser(
-        self, x_t: Float[Tensor, "batch *shape"], alpha: Float[Tensor, "..."], sigma: Float[Tensor, "..."]
-    ) -> Float[Tensor, "batch *shape"]:
+        self, x_t: Float[Tensor, " batch *shape"], alpha: Float[Tensor, "..."], sigma: Float[Tensor, "..."]
+    ) -> Float[Tensor, " batch *shape"]:
         """E[x0 | x_t], in x_t's type; alpha and sigma are one value a sample, (batch, 1, ...), or one for all."""
         log_joint, means = self._modes(x_t, alpha, sigma)
         posterior = log_joint.softmax(dim=1)

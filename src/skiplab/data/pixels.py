@@ -4,18 +4,29 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
+_GREYS_OF_16_BITS = ("PNG", "PPM")  # formats that know none of 32, which Pillow may give by the mode of those
+_LARGEST = {"I": 255, "F": 1}  # what is white, by Pillow's mode
+
 
 def to_pixels(picture: Image.Image, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "channel size size"]:
     """One channel (ITU-R 601-2 luma) or three (RGB); the largest central square, resized where its size differs.
 
-    A picture is first turned as its camera held it; palettes are looked up; what is transparent lies on black;
-    16-bit greys keep their upper byte. Resizing is Pillow's bicubic filter, which widens with the scale and so
-    doesn't alias (Parmar et al. 2022, arXiv:2104.11222).
+    A picture is first turned as its camera held it; palettes are looked up; what is transparent lies on black. Greys
+    of 16 bits keep their upper byte; whole numbers of 32 bits are taken as they are where they lie in 0 to 255, and
+    floating point is multiplied by 255 where it lies in 0 to 1, since then alone it is clear what black and white are.
+    Resizing is Pillow's bicubic filter, which widens with the scale and so doesn't alias (Parmar et al. 2022,
+    arXiv:2104.11222).
+
+    Raises:
+        ValueError: where values lie elsewhere.
     """
     channels, size, _ = shape
+    grey_of_16_bits = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in _GREYS_OF_16_BITS)
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):
+    if grey_of_16_bits:
         picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    elif picture.mode in _LARGEST:
+        picture = Image.fromarray(_levels(np.asarray(picture), _LARGEST[picture.mode]))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, (0, 0, 0, 255)), picture)
@@ -28,3 +39,13 @@ def to_pixels(picture: Image.Image, shape: tuple[int, int, int]) -> UInt8[np.nda
         picture = picture.resize((size, size), Image.Resampling.BICUBIC)
     pixels = np.asarray(picture)
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def _levels(values: np.ndarray, white: int) -> UInt8[np.ndarray, "height width"]:
+    low, high = float(values.min()), float(values.max())
+    if not 0 <= low <= high <= white:
+        raise ValueError(
+            f"its values of 32 bits reach from {low:g} to {high:g}, and 0 to {white} alone has a clear scale; "
+            "save it with 8 or 16 bits"
+        )
+    return np.rint(values * (255 / white)).astype(np.uint8)

@@ -97,7 +97,7 @@ class BayesFloor(Evaluator):
             for line, by_level in values.items()
             for time, weight, value in zip(times, weights, by_level, strict=True)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": probe.num_images})
+        return Result(summary, measurements=measurements, details={"num_images": probe.count(trained.data.val)})
 
 
 def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:

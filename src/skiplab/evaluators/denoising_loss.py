@@ -76,4 +76,4 @@ class DenoisingLoss(Evaluator):
             for chart, by_level in values.items()
             for time, value in zip(times, by_level, strict=True)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": probe.num_images})
+        return Result(summary, measurements=measurements, details={"num_images": probe.count(trained.data.val)})

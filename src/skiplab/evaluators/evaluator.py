@@ -43,7 +43,7 @@ class Trained:
 
     @cached_property
     def extractor(self) -> Extractor:
-        return self.make_extractor().to(self.device)
+        return self.make_extractor().for_shape(self.data.train.shape).to(self.device)
 
     @cached_property
     def untrained(self) -> nn.Module:

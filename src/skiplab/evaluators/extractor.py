@@ -20,6 +20,10 @@ class Extractor(nn.Module):
     sha256: str
     resize: int | None = None
 
+    def for_shape(self, shape: tuple[int, ...]) -> "Extractor":
+        """The extractor for data of a shape; itself, unless its option stands for several."""
+        return self
+
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse, before training, data that it can't take.
 

@@ -120,7 +120,7 @@ class Information(Evaluator):
             for line, shares in by_noise.items()
             for time, share in zip(times, shares, strict=True)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": self.probe.num_images})
+        return Result(summary, measurements=measurements, details={"num_images": self.probe.count(trained.data.val)})
 
     def shares(
         self, model: nn.Module, trained: Trained
@@ -142,9 +142,9 @@ class Information(Evaluator):
 
 def read(
     stream: Float[Tensor, "sample channel *positions"],
-    target: Float[Tensor, "sample *shape"],
+    target: Float[Tensor, " sample *shape"],
     unseen: Float[Tensor, "others channel *positions"],
-) -> Float[Tensor, "others *shape"]:
+) -> Float[Tensor, " others *shape"]:
     """What ridge regression from streams to targets says of other streams; channels are scaled as they come.
 
     There are more features than samples, so all is done with the samples' inner products K, in their eigenvectors:

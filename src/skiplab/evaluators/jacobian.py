@@ -110,7 +110,7 @@ class Jacobian(Evaluator):
                 for line, values in spectra.items()
                 for share, value in _points(values.log().mean(dim=0).exp().tolist())
             ]
-        details = {"num_images": self.probe.num_images, "num_singular_values": every.shape[1]}
+        details = {"num_images": self.probe.count(trained.data.val), "num_singular_values": every.shape[1]}
         return Result(summary, measurements=measurements, details=details)
 
     def spectra(self, trained: Trained, model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:
@@ -131,7 +131,7 @@ class Jacobian(Evaluator):
         return found
 
 
-def jacobian(network: _Network, x: Float[Tensor, "channel *positions"]) -> Float[Tensor, "output input"]:
+def jacobian(network: _Network, x: Float[Tensor, " channel *positions"]) -> Float[Tensor, "output input"]:
     """The derivatives of the network's flattened output with respect to its flattened input."""
 
     def flat(values: Float[Tensor, " input"]) -> Float[Tensor, " output"]:
@@ -141,7 +141,7 @@ def jacobian(network: _Network, x: Float[Tensor, "channel *positions"]) -> Float
         return jacrev(flat, chunk_size=_CHUNK)(x.flatten()).detach()
 
 
-def spectrum(network: _Network, x: Float[Tensor, "channel *positions"]) -> Float[Tensor, " value"]:
+def spectrum(network: _Network, x: Float[Tensor, " channel *positions"]) -> Float[Tensor, " value"]:
     """The Jacobian's singular values, descending, floored.
 
     Raises:

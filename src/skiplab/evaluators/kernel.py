@@ -24,10 +24,10 @@ class Kernel(Evaluator):
     Args:
         num_samples: samples drawn.
         num_subsets: subsets that the mean is taken over, from 1.
-        subset_size: images a subset, from 2 to num_samples.
+        subset_size: images a subset, from 2; as many as there are where samples or training images are fewer.
 
     Raises:
-        SkiplabError: where subset_size or num_subsets is out of range.
+        SkiplabError: where an argument is out of range, or there is one training image alone.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -42,25 +42,23 @@ class Kernel(Evaluator):
     }
 
     def __init__(self, *, num_samples: int, num_subsets: int, subset_size: int) -> None:
-        if not 2 <= subset_size <= num_samples or num_subsets < 1:
+        if min(subset_size, num_samples) < 2 or num_subsets < 1:
             raise SkiplabError(
-                f"evaluator.kernel.subset_size={subset_size}, num_subsets={num_subsets} is invalid; valid: "
-                f"subset_size 2 to num_samples={num_samples}, num_subsets from 1"
+                f"evaluator.kernel.subset_size={subset_size}, num_samples={num_samples}, num_subsets={num_subsets} is "
+                "invalid; valid: subset_size and num_samples from 2, num_subsets from 1"
             )
         self.num_samples, self.num_subsets, self.subset_size = num_samples, num_subsets, subset_size
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
         super().check(objective, data, name)
-        if self.subset_size > len(data.train):
-            raise SkiplabError(
-                f"evaluator.kernel.subset_size={self.subset_size} is invalid; valid: 2 to the {len(data.train)} "
-                "training images"
-            )
+        if len(data.train) < 2:
+            raise SkiplabError(f"evaluator={name} needs two training images, and there is one; leave {name} out")
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
+        subset_size = min(self.subset_size, len(samples), len(trained.data.train))
         metric = KernelInceptionDistance(
-            feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=self.subset_size, normalize=True
+            feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=subset_size, normalize=True
         ).to(trained.device)
         metric.update(some_reference_features(trained, len(trained.data.train)), real=True)
         metric.update(samples, real=False)
@@ -69,7 +67,7 @@ class Kernel(Evaluator):
             mean, spread = metric.compute()
         details = describe(trained, samples) | {
             "num_subsets": self.num_subsets,
-            "subset_size": self.subset_size,
+            "subset_size": subset_size,
             "spread_over_subsets": float(spread),
         }
         return Result({"kernel": float(mean)}, details=details)

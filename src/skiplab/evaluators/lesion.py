@@ -110,7 +110,7 @@ class Lesion(Evaluator):
             ],
             details={
                 "loss": intact,
-                "num_images": self.probe.num_images,
+                "num_images": self.probe.count(trained.data.val),
                 "blocks_not_removed": sorted(every - ratios["lesion_by_block"].keys()),
                 "num_pairs_swapped": len(pairs),
             },

@@ -17,7 +17,7 @@ class Probe:
     level alone, so all trials on the same data are measured at the same noise.
 
     Args:
-        num_images: images of a split, at most as many as it has.
+        num_images: images of a split; all where it has fewer.
         num_levels: noise levels.
 
     Raises:
@@ -30,6 +30,10 @@ class Probe:
                 f"probe.num_images={num_images}, probe.num_levels={num_levels} is invalid; valid: whole numbers from 1"
             )
         self.num_images, self.num_levels = num_images, num_levels
+
+    def count(self, split: Split) -> int:
+        """How many images it takes of a split."""
+        return min(self.num_images, len(split))
 
     def noised(self, objective: Denoising, split: Split, name: str) -> list[tuple[Tensor, Tensor, Noised]]:
         """For each level, from clean to noisy: the clean images, the noise and what the network reads."""

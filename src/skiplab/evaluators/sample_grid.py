@@ -19,22 +19,23 @@ class SampleGrid(Evaluator):
     Differs from the source: none.
 
     Args:
-        num_samples: samples drawn; the first rows * columns images, or all points, are shown.
+        num_samples: samples drawn, from 1; the first rows * columns images, or as many as there are, or all points, are
+            shown.
         rows: rows of the grid, from 1.
         columns: columns of the grid, from 1.
         pixel_size: side of an image's pixel in the picture, in pixels.
 
     Raises:
-        SkiplabError: where the grid holds more than num_samples or is empty, or the data can't be shown.
+        SkiplabError: where there are no samples or the grid is empty, or the data can't be shown.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {}
 
     def __init__(self, *, num_samples: int, rows: int, columns: int, pixel_size: int) -> None:
-        if min(rows, columns, pixel_size) < 1 or rows * columns > num_samples:
+        if min(rows, columns, pixel_size, num_samples) < 1:
             raise SkiplabError(
-                f"evaluator.sample_grid rows={rows}, columns={columns}, pixel_size={pixel_size} is invalid; "
-                f"valid: whole numbers from 1 with rows * columns at most num_samples={num_samples}"
+                f"evaluator.sample_grid rows={rows}, columns={columns}, pixel_size={pixel_size}, "
+                f"num_samples={num_samples} is invalid; valid: whole numbers from 1"
             )
         self.num_samples, self.rows, self.columns, self.pixel_size = num_samples, rows, columns, pixel_size
 
@@ -58,11 +59,14 @@ class SampleGrid(Evaluator):
         return Result({}, pictures={"samples": picture})
 
     def draw(self, images: torch.Tensor) -> Image.Image:
-        """Images of [-1, 1], one or three channels, side by side with a one-pixel border."""
+        """Images of [-1, 1], one or three channels, side by side with a one-pixel border; what is left over is grey."""
+        columns = min(self.columns, len(images))
+        rows = -(-len(images) // columns)
         levels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
         levels = levels.repeat_interleave(self.pixel_size, dim=2).repeat_interleave(self.pixel_size, dim=3)
         levels = torch.nn.functional.pad(levels, (1, 1, 1, 1), value=128)
+        levels = torch.nn.functional.pad(levels, (0, 0) * 3 + (0, rows * columns - len(levels)), value=128)
         _, channels, height, width = levels.shape
-        grid = levels.view(self.rows, self.columns, channels, height, width).permute(0, 3, 1, 4, 2)
-        grid = grid.reshape(self.rows * height, self.columns * width, channels)
+        grid = levels.view(rows, columns, channels, height, width).permute(0, 3, 1, 4, 2)
+        grid = grid.reshape(rows * height, columns * width, channels)
         return Image.fromarray(grid.squeeze(2).numpy() if channels == 1 else grid.numpy())

@@ -7,8 +7,8 @@ import torch
 
 from skiplab.instruments.instrument import Instrument
 from skiplab.layers import Network
+from skiplab.training.appended_table import AppendedTable
 from skiplab.training.gradient_scaler import gradient_scaler
-from skiplab.training.record import AppendedTable
 
 
 class Observer(pl.Callback):

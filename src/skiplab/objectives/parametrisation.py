@@ -31,12 +31,12 @@ class Parametrisation:
         return torch.ones_like(alpha)
 
     def target(
-        self, x0: Float[Tensor, "batch *shape"], noise: Float[Tensor, "batch *shape"], alpha: Tensor, sigma: Tensor
-    ) -> Float[Tensor, "batch *shape"]:
+        self, x0: Float[Tensor, " batch *shape"], noise: Float[Tensor, " batch *shape"], alpha: Tensor, sigma: Tensor
+    ) -> Float[Tensor, " batch *shape"]:
         a, b = self.coefficients(alpha, sigma)
         return a * x0 + b * noise
 
-    def solve(self, output: Float[Tensor, "batch *shape"], x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Estimate:
+    def solve(self, output: Float[Tensor, " batch *shape"], x_t: Tensor, alpha: Tensor, sigma: Tensor) -> Estimate:
         a, b = self.coefficients(alpha, sigma)
         determinant = alpha * b - sigma * a
         x0 = (b * x_t - sigma * output) / determinant

@@ -1,6 +1,5 @@
 """Turns: which trials of a machine run at once, and the GPUs that each of them has for itself."""
 
-import fcntl
 import itertools
 import os
 import tempfile
@@ -8,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from skiplab.locks import take
 
 _LOOK_SECONDS = 0.5  # between two looks at whether a device is free
 
@@ -45,7 +46,7 @@ def one_at_a_time(sweep: str) -> Iterator[dict[str, str]]:
     """Wait until no other trial of the sweep runs."""
 
     def turns(stack: ExitStack) -> Iterator[str]:
-        if _lock(f"{sweep}.turn", fcntl.LOCK_EX, stack):
+        if _lock(f"{sweep}.turn", stack):
             yield sweep
 
     with _held(turns, 1):
@@ -74,18 +75,14 @@ def _take_place(device: str, place: int, shared_by: int, stack: ExitStack) -> bo
     """Whether a place on a device was free; one that isn't shared keeps those away that share it."""
     name = f"skiplab-{os.getuid()}-device-{device}"
     if shared_by == 1:
-        return _lock(f"{name}.lock", fcntl.LOCK_EX, stack)
+        return _lock(f"{name}.lock", stack)
     with ExitStack() as own:
-        if _lock(f"{name}.lock", fcntl.LOCK_SH, own) and _lock(f"{name}-{place}.lock", fcntl.LOCK_EX, own):
+        if _lock(f"{name}.lock", own, shared=True) and _lock(f"{name}-{place}.lock", own):
             stack.enter_context(own.pop_all())
             return True
     return False
 
 
-def _lock(name: str, kind: int, stack: ExitStack) -> bool:
+def _lock(name: str, stack: ExitStack, *, shared: bool = False) -> bool:
     handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("wb"))
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    return take(handle, "TMPDIR", shared=shared)

@@ -44,9 +44,11 @@ def _launch(launcher: Launcher, jobs: list[Job], failures: dict[Job, str], losse
     try:
         returns = launcher.launch([job.overrides for job in jobs], initial_job_idx=0)
     except WorkersLostError:
-        losses.update(job for job in jobs if job.record.read().get("status") in ("running", "interrupted"))
-        failures |= {job: f"lost its worker {_MOST_LOSSES} times" for job in jobs if losses[job] == _MOST_LOSSES}
-        print("a worker was killed; its trial and the others go on in new ones")
+        begun = [job for job in jobs if job.record.read().get("status") in ("running", "interrupted")]
+        losses.update(begun or jobs)  # where none had begun, workers end as they start
+        reason = f"lost its worker {_MOST_LOSSES} times, as happens where memory runs out"
+        failures |= {job: reason for job in jobs if losses[job] == _MOST_LOSSES}
+        print("a worker was killed; its trial and the others go on in new ones", flush=True)
         return jobs
     outcomes = {job: _error(result) for job, result in zip(jobs, returns, strict=True)}
     failures |= {job: str(error) for job, error in outcomes.items() if error and not isinstance(error, HeldError)}

@@ -1,12 +1,14 @@
 """From a composed configuration to the objects of a trial; whatever is invalid is refused here."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from skiplab.backbones.backbone import Backbone
 from skiplab.backbones.external import External
@@ -15,12 +17,15 @@ from skiplab.blocks.inits.default import Default
 from skiplab.blocks.recipe import Recipe
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.evaluator import Evaluator
 from skiplab.evaluators.probe import Probe
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.training.batches import Batches
+from skiplab.training.complaints import Complaints
 from skiplab.training.freezing import num_frozen
+from skiplab.training.local_paths import check_apart
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
@@ -108,44 +113,75 @@ def build(config: DictConfig) -> Parts:
     """Everything that can be refused before training starts, built, and the network run once.
 
     Raises:
-        SkiplabError: names the value that is invalid and the valid ones.
+        SkiplabError: names the values that are invalid and the valid ones, all that can be told at once.
     """
+    complaints = Complaints()
     for name in _COUNTS:
-        _check_whole(name, OmegaConf.select(config, name), least=1)
-    _check_whole("seed", config.seed, least=0)
+        complaints.of(_check_whole, name, OmegaConf.select(config, name), least=1)
+    complaints.of(_check_whole, "seed", config.seed, least=0)
+    sized = None if complaints else config  # the network and its batches can't be tried without
     for name in _SWITCHES:
-        if not isinstance(OmegaConf.select(config, name), bool):
-            raise SkiplabError(f"{name}={OmegaConf.select(config, name)} is invalid; valid: true, false")
-    study_folder(Path(config.run.runs_dir), config.run.study)
-    _check_device(config)
-    data = build_data(config)
-    objective = build_objective(config, data)
-    Batches(len(data.train), config.batch_size, config.seed)
-    Probe(**config.probe)
-    maker(config.augmentation)().check(data.train.shape)
-    sampler = maker(config.sampler)()
-    if isinstance(objective, Denoising):
-        sampler.check(objective)
+        complaints.of(_check_switch, name, OmegaConf.select(config, name))
+    complaints.of(study_folder, Path(config.run.runs_dir), config.run.study)
+    complaints.of(_check_device, config)
+    complaints.of(check_apart, config)
+    complaints.of(lambda: Probe(**config.probe))
+    for axis in complaints.of(lambda: maker(config.objective).func.axes) or ():
+        complaints.of(_made, config[axis])
+    sampler, augmentation = complaints.of(_made, config.sampler), complaints.of(_made, config.augmentation)
     for node in chosen(config.instrument).values():
-        maker(node)()
-    evaluators = {name: maker(node)() for name, node in chosen(config.evaluator).items()}
+        complaints.of(_made, node)
+    evaluators = {name: complaints.of(_made, node) for name, node in chosen(config.evaluator).items()}
+
+    data = complaints.of(build_data, config)
+    objective = complaints.on(build_objective, config, data)
+    complaints.on(lambda data, augmentation: augmentation.check(data.train.shape), data, augmentation)
+    complaints.on(lambda data, sized: Batches(len(data.train), sized.batch_size, sized.seed), data, sized)
+    if isinstance(objective, Denoising):
+        complaints.on(lambda sampler: sampler.check(objective), sampler)
     for name, evaluator in evaluators.items():
-        evaluator.check(objective, data, name)
-    if any(evaluator.needs_extractor for evaluator in evaluators.values()):
-        maker(config.feature_extractor)().check(data.train.shape)
-    model = build_model(config, data, objective)
-    check_ranks(config, model)
-    num_frozen(len(blocks(model)), config.frozen_share)
-    try:
-        optimizer = maker(config.optimizer)(model.parameters())
-    except (ValueError, TypeError) as error:
-        settings = ", ".join(f"optimizer.{name}={value}" for name, value in config.optimizer.items() if name[0] != "_")
-        raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
-    maker(config.scheduler)(optimizer, config.trainer.max_steps)
+        complaints.on(partial(_check_evaluator, name), evaluator, objective, data)
+    if any(evaluator.needs_extractor for evaluator in evaluators.values() if evaluator is not None):
+        complaints.on(partial(_check_extractor, config), data)
+    model = complaints.on(build_model, sized, data, objective)
+    complaints.on(check_ranks, sized, model)
+    complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
+    optimizer = complaints.of(_build_optimizer, config, model)
+    complaints.on(lambda optimizer, sized: maker(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized)
+    complaints.tell()
+
     costs = parity(model, objective.example(data.train.shape), config.depth)
     if config.run.activation_checkpointing:
         recompute_stages(model)
     return Parts(data=data, objective=objective, model=model, costs=costs)
+
+
+def _made(node: DictConfig) -> Any:
+    return maker(node)()
+
+
+def _build_optimizer(config: DictConfig, model: nn.Module | None) -> torch.optim.Optimizer:
+    """Of the network's parameters; of one alone, where the network itself was refused."""
+    parameters = [nn.Parameter(torch.zeros(1))] if model is None else model.parameters()
+    try:
+        return maker(config.optimizer)(parameters)
+    except (ValueError, TypeError) as error:
+        settings = ", ".join(f"optimizer.{name}={value}" for name, value in config.optimizer.items() if name[0] != "_")
+        raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
+
+
+def _check_evaluator(name: str, evaluator: Evaluator, objective: Objective, data: Dataset) -> None:
+    evaluator.check(objective, data, name)
+
+
+def _check_extractor(config: DictConfig, data: Dataset) -> None:
+    shape = data.train.shape
+    _made(config.feature_extractor).for_shape(shape).check(shape)
+
+
+def _check_switch(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise SkiplabError(f"{name}={value} is invalid; valid: true, false")
 
 
 def _check_whole(name: str, value: Any, *, least: int) -> None:

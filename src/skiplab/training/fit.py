@@ -11,23 +11,24 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
-from safetensors.torch import save
 
-from skiplab.atomic_file import write_atomically
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
+from skiplab.training.appended_table import AppendedTable
 from skiplab.training.build import Parts, build, maker
+from skiplab.training.checkpoints import KEPT, Signature, keep_newest
 from skiplab.training.freezing import frozen
 from skiplab.training.gpu_module import GpuModule
 from skiplab.training.interrupt import StopWhenTold
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import together
 from skiplab.training.ranks import StopTogether
-from skiplab.training.record import AppendedTable, Record
+from skiplab.training.record import Record
 from skiplab.training.recorder import Recorder
 from skiplab.training.seeding import keyed_generator
+from skiplab.training.weights import write_weights
 
 _HISTORY = ("step", "metric", "value")
 _NUM_ZERO = 256  # images from which the loss of a network that has learnt nothing is estimated
@@ -36,19 +37,6 @@ _NUM_ZERO = 256  # images from which the loss of a network that has learnt nothi
 def zero_loss(parts: Parts) -> float:
     """The training loss of the network that answers zero."""
     return parts.objective.zero_loss(*parts.data.train.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
-
-
-def keep_latest_checkpoint(record: Record) -> Path | None:
-    """The checkpoint of the latest step; others are removed, since one is left behind by each signal."""
-    *older, newest = sorted(record.checkpoints.glob("*.ckpt"), key=_step) or [None]
-    for path in older:
-        path.unlink()
-    return newest
-
-
-def _step(checkpoint: Path) -> int:
-    """By its name, such as step=40.ckpt or step=40-v1.ckpt: a clock may have been set back."""
-    return int(checkpoint.stem.removeprefix("step=").split("-")[0])
 
 
 def fit(
@@ -83,21 +71,22 @@ def fit(
         if recorder.diverged_step is not None:  # it was killed before its record could say so
             return {"step": max(earlier) + 1, "diverged_step": recorder.diverged_step}
         stop = (StopTogether if _is_shared(config) else StopWhenTold)(interruption)
-        checkpoints = (record.checkpoints, keep_latest_checkpoint(record))
+        signed = Signature(record.key, {"history": history, "layers": readings})
+        checkpoints = (record.checkpoints, keep_newest(record, KEPT))
         try:
             with _other_ranks(config, *checkpoints):
-                trainer = _train(config, parts, [recorder, observer, stop], logger, *checkpoints, progress=progress)
+                callbacks = [recorder, observer, signed, stop]
+                trainer = _train(config, parts, callbacks, logger, *checkpoints, progress=progress)
         finally:
             interruption.patient = False
-    keep_latest_checkpoint(record)
+    keep_newest(record, 1)
     parts.model.eval()
     if recorder.diverged_step is None:
         if trainer.global_step < trainer.max_steps:
             interruption.check()
         if trainer.global_step != trainer.max_steps:
             raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
-        weights = {name: tensor.contiguous() for name, tensor in parts.model.state_dict().items()}
-        write_atomically(record.weights, save(weights))
+        write_weights(record, parts.model, tables=signed.marks)
     return {"step": trainer.global_step, "diverged_step": recorder.diverged_step}
 
 

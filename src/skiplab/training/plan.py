@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.record_files import MEASURED, TRAINED, cut_off, explain_cut_off
+from skiplab.training.local_paths import by_contents
 from skiplab.training.record import FINISHED
 
 
@@ -16,14 +17,19 @@ def chosen(options: DictConfig) -> dict[str, DictConfig]:
 
 def asked_instruments(config: DictConfig) -> dict[str, Any]:
     """Each instrument's settings, as a record keeps them."""
-    return {name: OmegaConf.to_container(node, resolve=True) for name, node in chosen(config.instrument).items()}
+    return {name: _settings(node) for name, node in chosen(config.instrument).items()}
 
 
 def asked_evaluators(config: DictConfig) -> dict[str, Any]:
     """Each evaluator's settings with all else that its result depends on, as a record keeps them."""
-    shared = {name: OmegaConf.to_container(config[name], resolve=True) for name in ("probe", "feature_extractor")}
-    settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in chosen(config.evaluator).items()}
+    shared = {name: _settings(config[name]) for name in ("probe", "feature_extractor")}
+    settings = {name: _settings(node) for name, node in chosen(config.evaluator).items()}
     return {name: {"settings": node, **shared} for name, node in settings.items()}
+
+
+def _settings(node: DictConfig) -> dict[str, Any]:
+    """Resolved, with what lies at local paths in their place."""
+    return by_contents(OmegaConf.to_container(node, resolve=True))
 
 
 def missing_evaluators(config: DictConfig, content: dict[str, Any]) -> list[str]:

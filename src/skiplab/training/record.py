@@ -1,8 +1,5 @@
 """What a trial leaves on disk: `runs/KEY/`, written atomically or appended to, and never overwritten."""
 
-import csv
-import fcntl
-import io
 import json
 import math
 import os
@@ -11,10 +8,12 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from skiplab.atomic_file import UNWRITABLE, write_atomically
 from skiplab.errors import SkiplabError
+from skiplab.locks import take
+from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
 FINISHED = ("done", "diverged")
 
@@ -35,6 +34,7 @@ class Record:
         self.folder = runs_dir / key
         self.checkpoints = self.folder / "checkpoints"
         self.weights = self.folder / "weights.safetensors"
+        self._lock: IO[str] | None = None  # while this process holds the trial
 
     def read(self) -> dict[str, Any]:
         """The content of record.json, {} where there is none.
@@ -57,8 +57,32 @@ class Record:
         return content
 
     def update(self, **fields: Any) -> None:
-        """Replace fields of record.json in one atomic step."""
-        write_atomically(self.folder / "record.json", _to_json({"key": self.key, **self.read(), **fields}).encode())
+        """Replace fields of record.json in one atomic step.
+
+        Raises:
+            SkiplabError: where the record is corrupt, or gone.
+        """
+        self.check_kept()
+        content = {"key": self.key, **self.read(), **fields}
+        if "status" not in content:
+            raise self._gone
+        write_atomically(self.folder / "record.json", _to_json(content).encode())
+
+    def check_kept(self) -> None:
+        """Raise where the folder is no longer the one that this process holds.
+
+        Raises:
+            SkiplabError: where it was deleted, or moved away.
+        """
+        if self._lock is not None and not _is_open_at(self._lock, self.folder / "lock"):
+            raise self._gone
+
+    @property
+    def _gone(self) -> SkiplabError:
+        return SkiplabError(
+            f"{self.folder} was deleted or moved while its trial was at work, so nothing more can be recorded there; "
+            "the same command trains the trial anew"
+        )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -72,75 +96,55 @@ class Record:
             self.folder.mkdir(parents=True, exist_ok=True)
             handle = (self.folder / "lock").open("a+", encoding="utf-8")
         with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not take(handle, "run.runs_dir"):
                 handle.seek(0)
                 owner = handle.read().strip() or "another process"
                 raise HeldError(
                     f"trial {self.key} is being trained by {owner}; wait for it, then run the same command again"
-                ) from None
+                )
             with explain_unwritable(self.runs_dir):
                 handle.truncate(0)
                 handle.write(f"process {os.getpid()} on {socket.gethostname()}")
                 handle.flush()
                 for unfinished in self.folder.rglob(".*.[0-9]*"):  # what a killed process had begun to write
                     unfinished.unlink()
-            yield
+            self._lock = handle
+            try:
+                yield
+            finally:
+                self._lock = None
 
     @property
     def held(self) -> bool:
         """Whether a living process is at work on the trial; the system lets go of a dead one's lock."""
         try:
             with (self.folder / "lock").open("rb") as handle:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
+                return not take(handle, "run.runs_dir", shared=True)
+        except (OSError, SkiplabError):  # without locks, nothing can be at work there
             return False
-        return False
 
-    def set_aside(self) -> None:
-        """Move what an earlier training left out of the way, so that it isn't lost."""
+    def set_aside(self, paths: Sequence[Path] | None = None) -> Path:
+        """Move what an earlier training left, or some of its files, out of the way, so that it isn't lost.
+
+        Returns:
+            Where it is now.
+        """
         target = self.runs_dir / "replaced" / f"{self.key}-{time.time_ns()}"
         target.mkdir(parents=True)
-        for path in self.folder.iterdir():
-            if path.name != "lock":
-                path.rename(target / path.name)
+        for path in [path for path in self.folder.iterdir() if path.name != "lock"] if paths is None else paths:
+            path.rename(target / path.name)
+        return target
 
-    def table(self, name: str, columns: Sequence[str]) -> "AppendedTable":
+    def table(self, name: str, columns: Sequence[str]) -> AppendedTable:
         return AppendedTable(self.folder / f"{name}.csv", columns)
 
 
-class AppendedTable:
-    """A CSV file that only grows; a line that a killed process tore is cut off when it is opened again."""
-
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self._header = ",".join(columns) + "\n"
-        self._file = path.open("a+b")
-        if _cut_torn_line(self._file) == 0:
-            self._file.write(self._header.encode())
-            self._file.flush()
-
-    def append(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows and hand them to the system at once."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue().encode())
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
-
-
-def _cut_torn_line(file: BinaryIO) -> int:
-    """Cut off what follows the last complete line; returns the bytes that are left."""
-    end = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    complete = file.read().rfind(b"\n") + 1
-    if complete < end:
-        file.truncate(complete)
-    return complete
+def _is_open_at(file: IO[Any], path: Path) -> bool:
+    """Whether an open file is the one that a path names."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager
@@ -180,8 +184,8 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str]) -> None:
     with explain_unwritable(runs_dir):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            _cut_torn_line(file)
+            take(file, "run.runs_dir", wait=True)
+            cut_torn_line(file)
             file.seek(0)
             present = set(file.read().decode().split())
             file.write("".join(f"{key}\n" for key in dict.fromkeys(keys) if key not in present).encode())

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from skiplab.training.atomic_checkpoint import AtomicCheckpoint
+from skiplab.training.checkpoints import KEPT
 from skiplab.training.ranks import MeanGradient, MeanLoss, RankEnvironment, RankStrategy
 
 
@@ -26,7 +27,7 @@ def make_trainer(
     max_steps: int,
     gradient_clip_norm: float | None,
 ) -> pl.Trainer:
-    """A trainer of exactly `max_steps` steps that keeps the latest checkpoint alone.
+    """A trainer of exactly `max_steps` steps that keeps the latest checkpoints alone.
 
     Args:
         callbacks: recorder and observer (runtime).
@@ -44,7 +45,7 @@ def make_trainer(
         devices=1,
         precision=precision,
         gradient_clip_val=gradient_clip_norm,
-        callbacks=[*callbacks, _latest_checkpoint(checkpoints, checkpoint_every_steps)],
+        callbacks=[*callbacks, _latest_checkpoints(checkpoints, checkpoint_every_steps)],
         plugins=[LightningEnvironment(), AtomicCheckpoint()],
         **_common(max_steps, logger, progress),
     )
@@ -95,16 +96,22 @@ def make_ddp_trainer(
         devices=devices,
         precision=precision,
         gradient_clip_val=gradient_clip_norm,
-        callbacks=[MeanGradient(), MeanLoss(), *callbacks, _latest_checkpoint(checkpoints, checkpoint_every_steps)],
+        callbacks=[MeanGradient(), MeanLoss(), *callbacks, _latest_checkpoints(checkpoints, checkpoint_every_steps)],
         plugins=[RankEnvironment(), AtomicCheckpoint()],
         strategy=RankStrategy(backend),
         **_common(max_steps, logger, progress),
     )
 
 
-def _latest_checkpoint(folder: Path, every_steps: int) -> ModelCheckpoint:
+def _latest_checkpoints(folder: Path, every_steps: int) -> ModelCheckpoint:
     return ModelCheckpoint(
-        dirpath=folder, filename="{step}", every_n_train_steps=every_steps, save_on_train_epoch_end=False
+        dirpath=folder,
+        filename="{step}",
+        every_n_train_steps=every_steps,
+        save_on_train_epoch_end=False,
+        monitor="step",
+        mode="max",
+        save_top_k=KEPT,
     )
 
 

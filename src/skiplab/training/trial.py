@@ -15,18 +15,22 @@ import wandb
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
-from safetensors.torch import load_file
 
+from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
+from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
 from skiplab.training.build import Parts, build, check_machine, maker
 from skiplab.training.fit import fit, zero_loss
 from skiplab.training.key import factors, trial_key
+from skiplab.training.local_paths import with_absolute_paths
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
 from skiplab.training.provenance import provenance
-from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable, join_study
+from skiplab.training.record import FINISHED, Record, explain_unwritable, join_study
+from skiplab.training.salvage import salvage
 from skiplab.training.wandb_logger import attach_record, log_outcome
+from skiplab.training.weights import read_weights
 
 
 class Outcome(NamedTuple):
@@ -38,6 +42,7 @@ class Outcome(NamedTuple):
     note: str
 
 
+@looked_at_once()
 def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) -> Outcome:
     """Bring a trial to its end: skip what is done, resume what was broken off, train what is new.
 
@@ -66,7 +71,11 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
             record.set_aside()
         join_study(runs_dir, config.run.study, [record.key])
         with explain_unwritable(runs_dir):
+            salvaged = salvage(record)
             action = _begin(config, choices, parts, record)
+            if salvaged:
+                print(f"trial {record.key}: {salvaged}", flush=True)
+                record.update(salvaged=[*record.read().get("salvaged", []), salvaged])
             status = _complete(config, parts, record, interruption, progress)
     return Outcome(record.key, status, action, unmeasured(config, record.read()))
 
@@ -94,7 +103,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
     content = record.read()
     if content:
         return "evaluated" if content["status"] in FINISHED else "resumed"
-    OmegaConf.save(config, record.folder / "config.yaml", resolve=True)
+    OmegaConf.save(with_absolute_paths(config), record.folder / "config.yaml")
     record.update(
         status="running",
         choices=choices,
@@ -105,7 +114,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
         summary={},
         metrics={},
         charts={},
-        details={},
+        details={"data": dict(parts.data.derived)} if parts.data.derived else {},
         parity=parts.costs,
         instruments=asked_instruments(config),
         evaluators={},
@@ -128,7 +137,7 @@ def _complete(config: DictConfig, parts: Parts, record: Record, interruption: In
             status = _train(config, parts, record, logger, interruption, progress)
             interruption.check()
         elif status == "done":
-            parts.model.load_state_dict(load_file(record.weights))
+            parts.model.load_state_dict(read_weights(record.weights, record.read()))
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
@@ -149,7 +158,7 @@ def _train(
     record.update(status="running", error=None)
     instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
-        parts.model.load_state_dict(load_file(record.weights))
+        parts.model.load_state_dict(read_weights(record.weights, record.read()))
         record.update(step=config.trainer.max_steps)
     else:
         record.update(**fit(config, parts, record, instruments, logger, interruption, progress=progress))
@@ -191,6 +200,7 @@ def _account(record: Record) -> Iterator[None]:
     try:
         yield
     except Interrupted as stop:
+        record.check_kept()
         left = record.read()
         if left["status"] not in FINISHED:
             left |= {"status": "interrupted", "error": f"{stop}; the same command resumes it"}
@@ -199,6 +209,7 @@ def _account(record: Record) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             raise  # nothing can be recorded; the trial resumes from its last checkpoint
+        record.check_kept()
         traceback.print_exc(file=sys.stderr)
         record.update(status="failed", error=traceback.format_exc(), provenance=spent())
         raise SkiplabError(

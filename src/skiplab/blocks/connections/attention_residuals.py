@@ -64,7 +64,7 @@ class AttentionResiduals(Connection):
         # One product an entry: a stack of all entries would be kept for the backward pass of every join.
         return sum(weight * entry for weight, entry in zip(weights, entries, strict=True))
 
-    def _score(self, entry: Stream) -> Float[Tensor, "batch *positions"]:
+    def _score(self, entry: Stream) -> Float[Tensor, " batch *positions"]:
         mean_square = entry.square().mean(dim=1)
         return torch.einsum("c,bc...->b...", self.query, entry) * torch.rsqrt(mean_square + self.epsilon)
 

@@ -1,0 +1,287 @@
+"""A broken-off trial whose files a disk tore, or people mixed up, still comes to an unbroken one's weights."""
+
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import skiplab
+from skiplab.cli import main
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.instruments.update_ratio import UpdateRatio
+from skiplab.training.module import AblationModule
+from skiplab.training.record import Record
+from tiny_trials import TINY, run_tiny
+
+OWN = ("trainer.max_steps=9", "instrument.update_ratio.every_n_steps=1")
+BROKEN_AT = 7  # checkpoints lie behind steps 2, 4, 6, of which two are kept
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Record:
+    return run_tiny(tmp_path_factory.mktemp("unbroken"), *OWN).record
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> Record:
+    """Another trial of the same shapes, broken off at the same step."""
+    return break_off(tmp_path_factory.mktemp("other"), "seed=1")
+
+
+@pytest.fixture(scope="module")
+def foreign_weights(tmp_path_factory) -> Path:
+    return run_tiny(tmp_path_factory.mktemp("foreign"), *OWN, "seed=1").record.weights
+
+
+def break_off(runs_dir: Path, *overrides: str) -> Record:
+    """A trial that failed in mid training."""
+    after_update, calls = UpdateRatio.after_update, []
+
+    def breaking(self):
+        calls.append(None)
+        if len(calls) == BROKEN_AT + 1:
+            raise RuntimeError("the power went")
+        return after_update(self)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(UpdateRatio, "after_update", breaking)
+        with pytest.raises(SkiplabError, match="the power went"):
+            run_tiny(runs_dir, *OWN, *overrides)
+    return only_record(runs_dir)
+
+
+def break_evaluation(runs_dir: Path, *overrides: str) -> Record:
+    """A trial that was trained, and failed when it was evaluated."""
+
+    def breaking(self, trained):
+        raise RuntimeError("the power went")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DenoisingLoss, "evaluate", breaking)
+        with pytest.raises(SkiplabError, match="the power went"):
+            run_tiny(runs_dir, *OWN, *overrides)
+    return only_record(runs_dir)
+
+
+def only_record(runs_dir: Path) -> Record:
+    (folder,) = (path.parent for path in runs_dir.glob("*/record.json"))
+    return Record(runs_dir, folder.name)
+
+
+def truncate(path: Path, foreign: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path: Path, foreign: Path) -> None:
+    path.write_bytes(b"")
+
+
+def garbage(path: Path, foreign: Path) -> None:
+    path.write_bytes(bytes(range(256)) * (path.stat().st_size // 256))
+
+
+def change_one_bit(path: Path, foreign: Path) -> None:
+    """In the middle of a tensor: what readers without checksums take for a weight."""
+    content = bytearray(path.read_bytes())
+    place = len(content) // 2
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            tensor = archive.read(max(archive.infolist(), key=lambda entry: entry.file_size))
+        place = content.find(tensor) + len(tensor) // 2
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def swap(path: Path, foreign: Path) -> None:
+    shutil.copy(foreign, path)
+
+
+DAMAGES = [truncate, empty, garbage, change_one_bit, swap]
+
+
+@pytest.fixture
+def steps(monkeypatch) -> list[int]:
+    """The steps that are trained."""
+    seen, train = [], AblationModule.training_step
+
+    def training_step(module, batch, batch_index):
+        seen.append(module.global_step)
+        return train(module, batch, batch_index)
+
+    monkeypatch.setattr(AblationModule, "training_step", training_step)
+    return seen
+
+
+def assert_equal(record: Record, unbroken: Record) -> None:
+    assert record.read()["status"] == "done"
+    assert record.weights.read_bytes() == unbroken.weights.read_bytes()
+    assert record.read()["summary"] == unbroken.read()["summary"]
+    for name, cells in (("history", ["step", "metric"]), ("layers", ["step", "path", "quantity"])):
+        rows, others = (
+            pd.read_csv(each.folder / f"{name}.csv")
+            .drop_duplicates(cells, keep="last")
+            .sort_values(cells, ignore_index=True)
+            for each in (record, unbroken)
+        )
+        pd.testing.assert_frame_equal(rows, others, check_exact=True)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_spoilt_checkpoint_gives_way_to_the_one_before(
+    damage: Callable, unbroken, other, tmp_path, steps, capsys
+) -> None:
+    record = break_off(tmp_path)
+    assert sorted(path.name for path in record.checkpoints.iterdir()) == ["step=4.ckpt", "step=6.ckpt"]
+    damage(record.checkpoints / "step=6.ckpt", other.checkpoints / "step=6.ckpt")
+    steps.clear()
+    capsys.readouterr()
+    trial = run_tiny(tmp_path, *OWN)
+    assert (trial.outcome.action, steps) == ("resumed", [4, 5, 6, 7, 8])
+    assert_equal(record, unbroken)
+    (told,) = record.read()["salvaged"]
+    assert "step=6.ckpt can't be used" in told
+    assert "training goes on from step=4.ckpt" in told
+    assert f"trial {record.key}: {told}\n" in capsys.readouterr().out
+    (aside,) = (tmp_path / "replaced").iterdir()
+    assert [path.name for path in aside.iterdir()] == ["step=6.ckpt"], "nothing is thrown away"
+
+
+@pytest.mark.parametrize("damage", [empty, swap])
+def test_where_no_checkpoint_is_left_training_begins_again(
+    damage: Callable, unbroken, other, tmp_path, steps, capsys
+) -> None:
+    record = break_off(tmp_path)
+    for path in sorted(record.checkpoints.iterdir()):
+        damage(path, other.checkpoints / path.name)
+    steps.clear()
+    trial = run_tiny(tmp_path, *OWN)
+    assert (trial.outcome.action, steps) == ("trained", list(range(9)))
+    assert_equal(record, unbroken)
+    (told,) = record.read()["salvaged"]
+    assert "training begins again from its start" in told
+    assert len(pd.read_csv(record.folder / "history.csv")) == 9
+    (aside,) = (tmp_path / "replaced").iterdir()
+    assert (aside / "record.json").exists()
+
+
+def test_a_sweep_that_retries_gets_over_it(unbroken, tmp_path, capsys) -> None:
+    record = break_off(tmp_path)
+    empty(record.checkpoints / "step=6.ckpt", record.folder)
+    grid = ["-m", *TINY, *OWN, "hydra/launcher=basic", f"run.runs_dir={tmp_path}", "run.retry_failed=true"]
+    main(["train", *grid])
+    assert_equal(record, unbroken)
+    assert "training goes on from step=4.ckpt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("table", ["history.csv", "layers.csv"])
+@pytest.mark.parametrize("damage", [empty, garbage])
+def test_a_table_that_lost_what_was_before_a_checkpoint_spoils_it(
+    damage: Callable, table: str, unbroken, tmp_path, capsys
+) -> None:
+    record = break_off(tmp_path)
+    damage(record.folder / table, record.folder)
+    run_tiny(tmp_path, *OWN)
+    assert_equal(record, unbroken)
+    assert f"{table} has lost what stood in it" in record.read()["salvaged"][0]
+
+
+@pytest.mark.parametrize("table", ["history.csv", "layers.csv"])
+def test_rubbish_behind_a_checkpoint_is_cut_off(table: str, unbroken, tmp_path, steps, capsys) -> None:
+    record = break_off(tmp_path)
+    with (record.folder / table).open("ab") as file:
+        file.write(b"\0\0\0,what\n\xff\n")
+    steps.clear()
+    run_tiny(tmp_path, *OWN)
+    assert steps == [6, 7, 8]
+    assert_equal(record, unbroken)
+    assert f"{table} can't be used (it holds what is no row)" in record.read()["salvaged"][0]
+
+
+@pytest.mark.parametrize("damage", [truncate, change_one_bit, swap])
+def test_spoilt_weights_of_an_unfinished_record_are_trained_again(
+    damage: Callable, unbroken, foreign_weights, tmp_path, steps, capsys
+) -> None:
+    record = break_evaluation(tmp_path / "runs")
+    damage(record.weights, foreign_weights)
+    steps.clear()
+    run_tiny(tmp_path / "runs", *OWN)
+    assert steps == [8]
+    assert_equal(record, unbroken)
+    assert "weights.safetensors can't be used" in record.read()["salvaged"][0]
+
+
+def test_a_table_that_was_lost_behind_training_is_written_again(unbroken, tmp_path, capsys) -> None:
+    record = break_evaluation(tmp_path)
+    empty(record.folder / "history.csv", record.folder)
+    run_tiny(tmp_path, *OWN)
+    assert_equal(record, unbroken)
+    assert "training begins again" in record.read()["salvaged"][0]
+
+
+@pytest.mark.parametrize("damage", [truncate, swap])
+def test_spoilt_weights_of_a_finished_record_are_refused(
+    damage: Callable, foreign_weights, tmp_path, steps, capsys
+) -> None:
+    record = run_tiny(tmp_path / "runs", *OWN).record
+    before = (record.folder / "record.json").read_bytes()
+    damage(record.weights, foreign_weights)
+    steps.clear()
+    for use in (
+        lambda: skiplab.load(record.folder),
+        lambda: run_tiny(tmp_path / "runs", *OWN, "evaluator=[denoising_loss,baselines]"),
+    ):
+        with pytest.raises(SkiplabError, match=r"weights\.safetensors can't be used .* run\.rerun=true"):
+            use()
+    assert (record.folder / "record.json").read_bytes() == before
+    assert not steps
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_undamaged_trial_says_nothing(unbroken, tmp_path, capsys) -> None:
+    record = break_off(tmp_path)
+    capsys.readouterr()
+    run_tiny(tmp_path, *OWN)
+    assert "salvaged" not in record.read()
+    assert "can't be used" not in capsys.readouterr().out
+    assert not (tmp_path / "replaced").exists()
+    assert_equal(record, unbroken)
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["deleted", "and made anew"])
+@pytest.mark.parametrize("where", [UpdateRatio, DenoisingLoss], ids=["training", "evaluation"])
+def test_a_folder_that_is_deleted_under_a_trial_is_told_and_leaves_no_half_record(
+    where: type, taken: bool, unbroken, tmp_path, monkeypatch, capsys
+) -> None:
+    method = "after_update" if where is UpdateRatio else "evaluate"
+    work = getattr(where, method)
+
+    def deleting(self, *arguments):
+        for folder in tmp_path.glob("*/lock"):
+            shutil.rmtree(folder.parent)
+            if taken:
+                folder.parent.mkdir()
+                folder.touch()
+        return work(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, method, deleting)
+        with pytest.raises(SystemExit) as ended:
+            main(["train", *TINY, *OWN, f"run.runs_dir={tmp_path}"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "was deleted or moved while its trial was at work" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("record.json"))
+    assert_equal(run_tiny(tmp_path, *OWN).record, unbroken)
+
+
+def test_a_record_without_status_is_never_written(tmp_path) -> None:
+    record = Record(tmp_path, "0123456789abcdef")
+    record.folder.mkdir()
+    with pytest.raises(SkiplabError, match="deleted or moved"):
+        record.update(step=4)
+    assert not list(record.folder.iterdir())
