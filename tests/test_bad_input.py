@@ -32,7 +32,7 @@ MISTAKES = {
     "no probe": (["probe.num_levels=0"], ["num_levels=0", "from 1"]),
     "instrument that never measures": (["instrument.gradient_flow.every_n_steps=0"], ["every_n_steps=0", "from 1"]),
     "bad study name": (["run.study=a/b"], ["a/b", "one folder name"]),
-    "study that reads as a number": (["run.study=inf"], ["inf", "reads as text"]),
+    "study that reads as a number": (["run.study=inf"], ["inf", "valid: text", "'run.study=\"inf\"'"]),
     "study outside": (["run.study=.."], ["..", "one folder name"]),
     "impossible noise times": (["noise_schedule.time_max=1.5"], ["time_max=1.5", "< 1"]),
     "grammar": (["depth=[4"], ["[4"]),

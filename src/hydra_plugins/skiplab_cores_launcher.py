@@ -23,17 +23,16 @@ class SkiplabCoresLauncher(JoblibLauncher):
         trials_per_gpu: how many trials share a GPU, from 1; small networks leave most of it idle.
 
     Raises:
-        SkiplabError: where trials_per_gpu is below 1.
+        SkiplabError: where either is below 1.
     """
 
     def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
         super().__init__(batch_size=1)
-        if not isinstance(trials_per_gpu, int) or trials_per_gpu < 1:
-            from skiplab.errors import SkiplabError
+        for name, value in (("trials_per_gpu", trials_per_gpu), ("workers", 1 if workers is None else workers)):
+            if not isinstance(value, int) or value < 1:
+                from skiplab.errors import SkiplabError
 
-            raise SkiplabError(
-                f"hydra.launcher.trials_per_gpu={trials_per_gpu} is invalid; valid: a whole number from 1"
-            )
+                raise SkiplabError(f"hydra.launcher.{name}={value} is invalid; valid: a whole number from 1")
         self.workers, self.trials_per_gpu = workers, trials_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:

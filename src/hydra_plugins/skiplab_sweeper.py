@@ -1,6 +1,6 @@
 """Hydra's grid sweep, less the trials that are finished: checked first, longest first, failures told at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,10 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_object
 from omegaconf import DictConfig
 
+from skiplab.errors import SkiplabError
 from skiplab.fingerprint import looked_at_once
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
@@ -18,6 +20,7 @@ from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
 from skiplab.sweeps.tuned_jobs import keep_tuned, tuned_jobs
+from skiplab.training.maker import check_settings
 from skiplab.training.record import join_study
 
 
@@ -30,13 +33,23 @@ class SkiplabSweeper(Sweeper):
     Args:
         params: swept values of a preset, such as {connection: "plain,identity"}.
         tuned: a file that `skiplab tune` wrote, whose choices the trials get; None for none.
+
+    Raises:
+        SkiplabError: where params are no settings by name.
     """
 
     def __init__(self, params: dict[str, Any] | None, tuned: str | None) -> None:
+        if params is not None and not isinstance(params, Mapping):
+            raise SkiplabError(
+                f"hydra.sweeper.params={params} is invalid; valid: swept values by name, {{depth: '4,8'}}"
+            )
         self.params, self.tuned = params or {}, tuned
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
+        if config.hydra.launcher is None:
+            raise SkiplabError("hydra.launcher=null is invalid; valid: an option, such as hydra/launcher=basic")
+        check_settings(get_object(config.hydra.launcher._target_), config.hydra.launcher)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )

@@ -3,14 +3,15 @@
 __version__ = "0.1.0"
 
 
-def load(folder, *, data_path=None):
+def load(folder, *, data_path=None, trust=False):
     """The data, the objective and the trained model of a record: `skiplab.load(folder).model`.
 
-    `data_path` is where the files of its data lie, if they were moved.
+    `data_path` is where the files of its data lie, if they were moved; `trust` lets a record make what is no option of
+    skiplab.
     """
     from skiplab.training.load import load  # torch is imported when it is needed
 
-    return load(folder, data_path=data_path)
+    return load(folder, data_path=data_path, trust=trust)
 
 
 def find_shortcuts(model, example_inputs):

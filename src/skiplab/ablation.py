@@ -45,7 +45,7 @@ def _maker(option: str) -> Callable[[Place], Connection]:
 
     from skiplab.analysis.text import unknown_name
     from skiplab.paths import project_dir
-    from skiplab.training.build import maker
+    from skiplab.training.maker import maker
 
     options = sorted(path.stem for path in (project_dir("conf") / "connection").glob("*.yaml"))
     if option not in options:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skiplab import __version__
-from skiplab.errors import SkiplabError
 from skiplab.explain import explain
 from skiplab.streams import take_any_text
 from skiplab.train_command import train
@@ -27,13 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     if others:  # argparse takes overrides before an option, and leaves those behind it
         parsed.overrides += others
-    explain(lambda: parsed.run(parsed))
+    explain(lambda: parsed.run(parsed), arguments)
 
 
 def train_main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab-train`, the plain Hydra application; `skiplab train` forwards to it."""
     take_any_text()
-    explain(lambda: train(list(sys.argv[1:] if arguments is None else arguments)))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    explain(lambda: train(words), words)
 
 
 def reproduce(experiment: str, profile: str, overrides: Sequence[str]) -> None:
@@ -57,30 +57,25 @@ def tune(parsed: argparse.Namespace) -> None:
 
     budget = Budget(parsed.rates, parsed.factor, parsed.widenings, parsed.seeds, tuple(parsed.also))
     overrides = [*parsed.overrides, *(["run.dry_run=true"] if parsed.dry_run else [])]
-    config_dir = Path(parsed.config_dir) if parsed.config_dir else None
-    path = tune(parsed.preset, overrides, budget, parsed.metric, train, config_dir)
+    path = tune(parsed.preset, overrides, budget, parsed.metric, train, parsed.config_dir)
     if path:
         tuning_command(path)
 
 
-def evaluate(folder: str, overrides: Sequence[str], config_dir: str | None) -> None:
+def evaluate(folder: str, overrides: Sequence[str], config_dir: Path | None, trust: bool) -> None:
     """Measure a saved record with other evaluators.
 
     Raises:
         SkiplabError: where there is no finished record, or an override can't be applied to it.
     """
-    from hydra.errors import HydraException
-
+    from skiplab.told_outcome import tell
     from skiplab.training.evaluate_record import evaluate_record
     from skiplab.training.quiet import quiet
 
     quiet()
-    try:
-        outcome = evaluate_record(Path(folder), overrides, Path(config_dir) if config_dir else None)
-    except HydraException as error:
-        raise SkiplabError(explain_hydra(error)) from error
-    print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
-    _print_summary(Path(folder))
+    record = Path(folder).resolve()  # whose name is its key, also where it is given as `.`
+    outcome = evaluate_record(record, overrides, config_dir, trust=trust)
+    tell(outcome, record.parent)
 
 
 def status(study: str, runs_dir: str, watch: bool) -> None:
@@ -166,6 +161,12 @@ def _seeds(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
 
 
+def _folder(text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no folder; give the one that holds your options")
+    return Path(text)
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
@@ -187,9 +188,10 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("evaluate", help="measure a saved record with other evaluators")
     command.add_argument("folder", metavar="RUN", help="the record's folder, runs/KEY")
-    command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("--config-dir", type=_folder, help="a folder of your own options")
+    command.add_argument("--trust", action="store_true", help="make what the record asks for that is no option, too")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet] num_samples=5000")
-    command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir))
+    command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir, a.trust))
 
     for name, run, words in (
         ("table", table, "compare the arms of a study, per cell and paired by seed"),
@@ -267,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--also", action="append", default=[], metavar="KEY=V1,V2", help="a further setting to try")
     command.add_argument("--metric", default="skill_train", help="what decides (default: skill_train)")
-    command.add_argument("--config-dir", help="a folder of your own options")
+    command.add_argument("--config-dir", type=_folder, help="a folder of your own options")
     command.add_argument("--dry-run", action="store_true", help="say what would be trained, and do nothing")
     command.set_defaults(run=tune)
 

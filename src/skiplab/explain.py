@@ -1,22 +1,27 @@
 """How a command ends on a mistake or a signal: with one message."""
 
-import difflib
 import os
-import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from skiplab.analysis.text import printable
 from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
-from skiplab.paths import project_dir
+from skiplab.hydra_errors import explained
 
 
-def explain(run: Callable[[], None]) -> None:
-    """Show a mistake or a signal as one message; exit with 1, or for a signal with 128 + its number."""
+def explain(run: Callable[[], None], words: Sequence[str]) -> None:
+    """Show a mistake or a signal as one message; exit with 1, or for a signal with 128 + its number.
+
+    Args:
+        run: the command.
+        words: that it was called with.
+    """
     try:
-        run()
+        with explained(words):
+            run()
         sys.stdout.flush()
     except SkiplabError as error:
         stop(error)
@@ -40,29 +45,5 @@ def _print_no_more() -> None:
 
 def stop(error: SkiplabError) -> NoReturn:
     """Print the message and exit with 1."""
-    print(f"skiplab: {error}", file=sys.stderr)
+    print(f"skiplab: {printable(error)}", file=sys.stderr)
     raise SystemExit(1) from None
-
-
-def explain_hydra(error: Exception) -> str:
-    """Hydra's message, with the valid names where one is unknown and the closest of them."""
-    cause = error.__cause__
-    if isinstance(cause, SkiplabError):
-        return str(cause)
-    message = str(error).split("\nConfig search path")[0]
-    lines = [line for line in message.splitlines() if line.strip()]
-    parent, key = getattr(cause, "parent_node", None), getattr(cause, "key", None)
-    if parent is not None and key is not None:
-        names = sorted(map(str, parent.keys()))
-        lines += [f"valid: {', '.join(names)}"] if names else []
-    elif listed := re.search(r"Could not load '([^'/]+)/([^']+)'", message):  # one of a list of options
-        axis, key = listed.groups()
-        names = sorted(path.stem for path in (project_dir("conf") / axis).glob("*.yaml"))
-        lines.append(f"valid: {', '.join(names)}")
-    else:
-        missing = re.search(r"Could not find '[^']*?([^'/]+)'", message)
-        key, names = missing and missing.group(1), [line.strip() for line in lines if line.startswith("\t")]
-    close = difflib.get_close_matches(str(key), names, n=1)
-    if close:
-        lines.append(f"did you mean {close[0]!r}?")
-    return "\n".join(lines)

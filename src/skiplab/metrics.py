@@ -4,6 +4,7 @@ Instruments and evaluators declare the scalars that they put into a record's sum
 the declarations, so the analysis knows them without importing what measured them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,3 +30,10 @@ class Metric:
     floor: float | None = None
     if_diverged: float | Literal["measured"] | None = None
     reached: str | None = None
+
+
+def missing_text(missing: Mapping[str, str]) -> str:
+    """Which numbers of a trial are missing, by their reasons, such as 'no precision, recall: 3 of 9 samples ...'."""
+    reasons = dict.fromkeys(missing.values())
+    by_reason = {why: [name for name, own in missing.items() if own == why] for why in reasons}
+    return "; ".join(f"no {', '.join(names)}: {why}" for why, names in by_reason.items())

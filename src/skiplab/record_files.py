@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from skiplab.foreign_files import MOST_TABLE_BYTES, read_own
+
 TRAINED = ("history.csv", "layers.csv")  # written while a trial trains
 MEASURED = ("measurements.csv", "samples.png")  # written by evaluators
 
@@ -59,7 +61,10 @@ def _loss(path: Path, left: int | None, length: Mapping[str, Any]) -> str:
     if left is None:
         return "it is missing"
     if "rows" in length:
-        return f"it is cut off, {_num_rows(path.read_bytes())} of {length['rows']} rows are left"
+        try:
+            return f"it is cut off, {_num_rows(read_own(path, MOST_TABLE_BYTES))} of {length['rows']} rows are left"
+        except (OSError, ValueError):
+            pass  # a pipe, or a link out of the record; its length is told all the same
     return f"it is cut off, {left} of {length['bytes']} bytes are left"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import parse_yaml, read_bytes
 
 RATE = "optimizer.lr"  # the setting whose rates are tried
 Edge = Literal["inside", "lowest", "highest", "both"]
@@ -127,10 +128,10 @@ def read_tuned(path: Path) -> Tuned:
         SkiplabError: where there is none, or it isn't such a file.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = parse_yaml(read_bytes(Path(path)))
     except OSError as error:
         raise SkiplabError(f"can't read {path}: {error.strerror}; `skiplab tune PRESET` writes such a file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SkiplabError(f"{path} is no valid YAML: {error}; `skiplab tune PRESET` writes it anew") from None
     try:
         return _tuned(content)

@@ -11,7 +11,7 @@ from skiplab.analysis.runs import read_study
 
 def same(a, b):
     pd.testing.assert_frame_equal(a.trials, b.trials)
-    for name in ("factors", "constants", "metrics", "charts", "measured_by", "tuned", "problems"):
+    for name in ("missing", "factors", "constants", "metrics", "charts", "measured_by", "tuned", "problems"):
         assert getattr(a, name) == getattr(b, name), name
     assert dict(a.records) == dict(b.records)
 
@@ -36,6 +36,7 @@ def test_the_second_read_says_the_same_without_reading_records(runs, fill, read_
     fill(effect=0.1, num_seeds=2, series=True)
     runs.trial(seed=7, status="failed", factors={"wide": [1, 2]})
     runs.trial(seed=8, status="diverged", choices={"connection": None}, factors={"flag": True})
+    runs.trial(seed=9, missing={"frechet": "it came out as nan"})
     runs.list_key("s", "0" * 16)  # never begun
     runs.list_key("s", "no key")
     first = read_anew(runs.folder, allowed=True)

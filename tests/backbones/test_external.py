@@ -71,7 +71,7 @@ def words(target: str) -> tuple[str, str]:
 def test_trains_and_is_loaded_again(tmp_path) -> None:
     trial = run_tiny(tmp_path, *HERE, "connection=rezero")
     assert trial.outcome.status == "done"
-    loaded = skiplab.load(trial.record.folder).model
+    loaded = skiplab.load(trial.record.folder, trust=True).model
     alphas = [parameter for path, parameter in loaded.named_parameters() if path.endswith("alpha")]
     assert len(alphas) == 2
     assert all(alpha.item() != 0 for alpha in alphas)

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from option_files import options
-from skiplab.training.build import maker
+from skiplab.training.maker import maker
 from tiny_trials import compose_config
 
 # Evaluators that measure different kinds of networks may share a metric's name, since no trial has both.

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra.utils import get_object
+from omegaconf import OmegaConf
 
 from option_files import AXES, CONF, PACKAGE, every_option, options
+from skiplab.training.build import maker
+from skiplab.training.trust import record_config
 
 
 def node_of(axis: str, option: str, config):
@@ -47,6 +50,16 @@ def test_keys_are_the_constructors_keyword_only_arguments(axis: str, option: str
         assert keys == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY}
     else:
         assert keys <= {p.name for p in parameters}
+
+
+@pytest.mark.parametrize(("axis", "option"), every_option())
+def test_is_of_its_axis_kind_and_a_record_of_it_needs_no_trust(axis: str, option: str, flipped, tmp_path) -> None:
+    config = flipped(axis, option).config
+    if node_of(axis, option, config)._target_ is not None:
+        maker(node_of(axis, option, config))
+    OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
+    kept = record_config(tmp_path, trust=False)
+    assert OmegaConf.to_container(kept) == OmegaConf.to_container(config, resolve=True)
 
 
 @pytest.mark.parametrize(("axis", "option"), sorted(CLASSES))

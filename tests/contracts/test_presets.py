@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
@@ -15,6 +16,7 @@ from skiplab.analysis.claims import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.data.shapes import Shapes
 from skiplab.reproduce import experiments
+from skiplab.settings import Settings
 from skiplab.training.key import trial_key
 from tiny_trials import compose_config, network, run_composed
 
@@ -131,6 +133,14 @@ def test_sets_nothing_of_an_instrument_or_evaluator_that_it_does_not_choose(pres
     config = compose_config(f"experiment={preset}").config
     for lists in (config.instrument, config.evaluator):
         assert all("_target_" in node for node in lists.values())
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_sets_what_there_is(preset: str) -> None:
+    words = asked(preset, -1)
+    config = compose_config(*words).config
+    with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
+        Settings(GlobalHydra.instance().config_loader()).check(config, words)
 
 
 def test_a_presets_settings_of_an_evaluator_say_nothing_where_another_is_asked_for(tmp_path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import skiplab.testing
 from option_files import backbones, options
-from skiplab.training.build import maker
+from skiplab.training.maker import maker
 from tiny_trials import compose_config
 
 # Held to their checks in tests/blocks.
@@ -68,12 +68,15 @@ def test_all_bundled_data_pass_their_check(option: str) -> None:
     skiplab.testing.check_dataset(make("data", option, num_train=600, num_val=100))
 
 
+# What is too large for 64 samples, or takes seconds.
+SMALLER = {"kernel": {"subset_size": 32}, "round_trip": {"num_steps": [1, 10]}, "information": {"num_images": 64}}
+
+
 @pytest.mark.parametrize("option", options("evaluator"))
 def test_every_evaluator_passes_its_check(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path))
     node = compose_config(f"evaluator=[{option}]", "num_samples=64").config.evaluator[option]
-    if option == "kernel":
-        node.subset_size = 32
+    node.update(SMALLER.get(option, {}))
     skiplab.testing.check_evaluator(maker(node))
 
 

@@ -16,6 +16,7 @@ from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.jacobian import Jacobian, jacobian, spectrum
+from skiplab.evaluators.missing import measured
 from skiplab.evaluators.probe import Probe
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, small
@@ -189,10 +190,16 @@ def test_classifiers_are_measured_at_images_without_noise(made) -> None:
     )
 
 
-def test_refuses_networks_whose_derivatives_are_not_finite(made) -> None:
+def test_a_network_whose_derivatives_are_not_finite_has_numbers_before_training_alone(made) -> None:
     trained = made(Linear(torch.full((4, 4), float("nan"))), 1, 2, 2)
-    with pytest.raises(SkiplabError, match="whose derivatives are finite"):
-        Jacobian(**SETTINGS).evaluate(trained)
+    trained = replace(trained, make_untrained=lambda: Linear(2 * torch.eye(4)))
+    found = measured(Jacobian(**SETTINGS), trained)
+    assert found.summary == {
+        "jacobian_spread_untrained": pytest.approx(0),
+        "jacobian_median_untrained": pytest.approx(2),
+    }
+    lost = {"jacobian_spread", "jacobian_median", "jacobian_spectrum"}
+    assert found.missing == dict.fromkeys(lost, "the network's derivatives aren't finite numbers")
 
 
 @pytest.mark.parametrize("name", ["num_images", "num_levels"])

@@ -38,9 +38,9 @@ def test_equals_a_slow_loop_on_the_same_subsets(trained) -> None:
             chosen = torch.randperm(len(real))[:15]
             values.append(slow_mmd(real[chosen], fake[torch.randperm(40)[:15]]))
     mean = sum(values) / 3
-    assert result.summary["kernel"] == pytest.approx(mean, rel=1e-4)
+    assert result.summary["kernel"] == pytest.approx(mean, rel=1e-9)
     spread = (sum((value - mean) ** 2 for value in values) / 3) ** 0.5
-    assert result.details["spread_over_subsets"] == pytest.approx(spread, rel=1e-3)
+    assert result.details["spread_over_subsets"] == pytest.approx(spread, rel=1e-9)
 
 
 def test_one_subset_of_everything_needs_no_luck(trained) -> None:
@@ -51,7 +51,7 @@ def test_one_subset_of_everything_needs_no_luck(trained) -> None:
     result = Kernel(num_samples=20, num_subsets=1, subset_size=20).evaluate(few)
     with torch.no_grad():
         expected = slow_mmd(few.extractor(data.train.first(20).images), few.extractor(few.samples(20)))
-    assert result.summary["kernel"] == pytest.approx(expected, rel=1e-4)
+    assert result.summary["kernel"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_draws_nothing_from_the_global_generator(trained) -> None:

@@ -17,6 +17,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.lesion import Lesion, counts_joins, removable, removed, swappable, swapped
+from skiplab.evaluators.missing import UnmeasurableError
 from skiplab.evaluators.probe import Probe
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, accepted, small
@@ -221,15 +222,28 @@ def test_classifiers_are_measured_by_their_cross_entropy(made) -> None:
     assert result.details["blocks_not_removed"] == [3, 5]
 
 
-def test_a_loss_that_overflows_counts_as_the_largest_number(made) -> None:
+def test_a_loss_that_overflows_counts_as_the_largest_number_beside_one_that_does_not(made) -> None:
+    """Of two blocks that write the same update, with opposite signs and large, either alone overflows."""
+    trained = made(norm="none")
+    joins = trained.model.stage.joins
+    with torch.no_grad():
+        for join in joins:
+            for parameter in join.parameters():
+                parameter.zero_()
+        for join, sign in zip(joins[:2], (-1, 1), strict=True):
+            join.branch.last.bias.fill_(sign * 1e25)
+    result = Lesion(**SETTINGS).evaluate(trained)
+    assert drawn(result, "lesion_by_block")[1] == torch.finfo(torch.float32).max / result.details["loss"]
+    assert all(math.isfinite(value) for value in result.summary.values())
+
+
+def test_the_whole_networks_loss_that_overflows_leaves_no_ratio(made) -> None:
     trained = made(norm="none")
     with torch.no_grad():
         for parameter in trained.model.stage.joins[1].parameters():
             parameter *= 1e30
-    result = Lesion(**SETTINGS).evaluate(trained)
-    assert result.details["loss"] == torch.finfo(torch.float32).max
-    assert drawn(result, "lesion_by_block")[2] < 1e-30
-    assert all(math.isfinite(value) for value in result.summary.values())
+    with pytest.raises(UnmeasurableError, match=r"the trained network's loss came out as (inf|nan)"):
+        Lesion(**SETTINGS).evaluate(trained)
 
 
 @pytest.mark.parametrize("lesion", ["removed", "swapped"])

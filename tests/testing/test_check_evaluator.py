@@ -100,6 +100,22 @@ class NoPicture(Sound):
         return Result(super().evaluate(trained).summary, pictures={"weights": torch.zeros(2, 2)})
 
 
+def explodes(trained) -> bool:
+    return not all(parameter.isfinite().all() for parameter in trained.model.parameters())
+
+
+class FailsOnNoNumbers(Sound):
+    def evaluate(self, trained):
+        if explodes(trained):
+            raise ValueError("what is this?")
+        return super().evaluate(trained)
+
+
+class LosesTheNumber(Sound):
+    def evaluate(self, trained):
+        return Result({}) if explodes(trained) else super().evaluate(trained)
+
+
 class NumberAlone(Sound):
     def evaluate(self, trained):
         return 3.0
@@ -121,6 +137,8 @@ BROKEN = {
     OneAxisTooMany: "has y where its chart has no y",
     NoSuchMetric: "the chart height is an outcome, and no metric is named so",
     NoPicture: "something else than PIL images",
+    FailsOnNoNumbers: r"ValueError: what is this\? \(Denoising, outputs that are no numbers\)",
+    LosesTheNumber: r"neither a number for weight nor a reason \(Denoising, outputs that are no numbers\)",
     NumberAlone: "evaluate gives float, not Result",
     object: "object is no subclass of Evaluator",
 }

@@ -9,11 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from skiplab.analysis.compare import Contrast
 from skiplab.analysis.text import level_text, printable
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import parse_yaml, read_bytes
 
 FEWEST_SEEDS = 3  # below which no verdict is given
 _KINDS = ("difference", "slope", "rate", "interaction", "change")
@@ -81,11 +80,11 @@ def read_claims(path: Path) -> Claims:
         SkiplabError: where the file can't be read, or says something that isn't valid.
     """
     try:
-        content = Path(path).read_bytes()
-        parsed = yaml.safe_load(content)
+        content = read_bytes(Path(path))
+        parsed = parse_yaml(content)
     except OSError as error:
         raise SkiplabError(f"can't read the claims file {path}: {error.strerror}; give a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SkiplabError(f"{path} is no valid YAML: {printable(error)}; mend it there") from None
     try:
         return _claims(parsed, hashlib.sha256(content).hexdigest())

@@ -1,7 +1,7 @@
 """Contrasts, a number a seed: the advantage of the treatment over the control in the claimed direction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,12 @@ from skiplab.analysis.runs import Study
 from skiplab.analysis.text import cell_text
 from skiplab.metrics import Metric
 
+# States of trials that have ended; where one leaves no value, whoever has one is a survivor.
+LOST = {
+    "diverged": "that diverged",
+    "not finite": "that gave no finite number",
+    "not positive": "whose value isn't above 0",
+}
 _SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
 _NEEDED = {
     "slope": _SLOPE_NEEDS,
@@ -58,8 +64,8 @@ class Paired:
         value), nan where it is missing.
     control, treatment: the arms' values (or slopes, or changes) a seed, on the metric's scale.
     states: for each arm, how many trials are 'measured', 'diverged', 'censored' (at or below the floor), 'not
-        reached' (a lower bound), 'failed', 'running', ...
-    on_survivors: a diverged trial has no value of this metric, so its seed is missing.
+        reached' (a lower bound), 'not finite', 'failed', 'running', ...
+    lost: the states of trials that have ended with no value of this metric, so that their seeds are missing.
     levels: the levels of `over` that the slopes or changes rest on.
     missing: why there is nothing to compute, '' where there is.
     """
@@ -71,9 +77,14 @@ class Paired:
     control: pd.Series
     treatment: pd.Series
     states: Mapping[str, Counter]
-    on_survivors: bool
+    lost: tuple[str, ...]
     levels: tuple[Any, ...] = ()
     missing: str = ""
+
+    @property
+    def on_survivors(self) -> bool:
+        """Whether seeds are missing for what became of their trials, so that the others are the luckier ones."""
+        return bool(self.lost)
 
     @property
     def may_be_smaller(self) -> bool:
@@ -101,7 +112,8 @@ def measured(study: Study, factor: str, name: str) -> pd.DataFrame:
     """A metric in every trial: `arm`, `seed`, `status`, the factors, and `value` and `state` of `scaled`."""
     if ("measured", factor, name) not in study.derived:
         trials = with_arms(study, factor)
-        found = scaled(trials, name, study.metrics[name])
+        not_finite = {key for key, missing in study.missing.items() if name in missing}
+        found = scaled(trials, name, study.metrics[name], not_finite)
         study.derived["measured", factor, name] = trials[["arm", "seed", "status", *study.factors]].join(found)
     return study.derived["measured", factor, name]
 
@@ -116,16 +128,21 @@ def measured_of(study: Study, factor: str, name: str, cell: Cell, arm: str) -> p
     return arms.get(arm, none)
 
 
-def scaled(trials: pd.DataFrame, name: str, metric: Metric) -> pd.DataFrame:
-    """The metric of each trial on its declared scale: `value`, and the `state` that explains it."""
+def scaled(trials: pd.DataFrame, name: str, metric: Metric, not_finite: Collection[str] = ()) -> pd.DataFrame:
+    """The metric of each trial on its declared scale: `value`, and the `state` that explains it.
+
+    not_finite: keys of the trials that were measured and gave no finite number.
+    """
     reached = trials[metric.reached] if metric.reached in trials else pd.Series(np.nan, index=trials.index)
-    rows = [_scaled(*row, metric) for row in zip(trials["status"], trials[name], reached, strict=True)]
+    without = trials["key"].isin(not_finite).map({True: "not finite", False: "without a value"})
+    rows = [_scaled(*row, metric) for row in zip(trials["status"], trials[name], reached, without, strict=True)]
     return pd.DataFrame(rows, columns=["value", "state"], index=trials.index).astype(
         {"value": float, "state": "category"}
     )
 
 
-def _scaled(status: str, raw: float, reached: float, metric: Metric) -> tuple[float, str]:
+def _scaled(status: str, raw: float, reached: float, without: str, metric: Metric) -> tuple[float, str]:
+    """`without` is the state where there is no number."""
     state = "measured"
     if status == "diverged":
         state = "diverged"
@@ -136,7 +153,7 @@ def _scaled(status: str, raw: float, reached: float, metric: Metric) -> tuple[fl
     elif status != "done":
         return np.nan, status
     elif not np.isfinite(raw):
-        return np.nan, "without a value"
+        return np.nan, without
     elif reached == 0:
         state = "not reached"
     elif metric.floor is not None and raw <= metric.floor:
@@ -179,9 +196,15 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
         control=control,
         treatment=treatment,
         states={name: Counter(rows["state"]) for name, rows in arms.items()},
-        on_survivors=any(((rows["state"] == "diverged") & rows["value"].isna()).any() for rows in arms.values()),
+        lost=_lost(arms.values()),
         levels=levels,
     )
+
+
+def _lost(arms: Iterable[pd.DataFrame]) -> tuple[str, ...]:
+    """The states of `LOST` in which a trial has no value."""
+    found = {state for rows in arms for state in rows.loc[rows["value"].isna(), "state"]}
+    return tuple(state for state in LOST if state in found)
 
 
 def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
@@ -232,6 +255,6 @@ def _nothing(contrast: Contrast, cell: Cell, missing: str) -> Paired:
         control=empty,
         treatment=empty,
         states={},
-        on_survivors=False,
+        lost=(),
         missing=missing,
     )

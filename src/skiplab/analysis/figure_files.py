@@ -72,12 +72,12 @@ def figures_command(
     for what, asked, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
         if wrong := [name for name in asked if name not in valid]:
             raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
+    found = {name: known[name]() for name in only or known}  # before anything is written: a factor may be unknown
     terminal.say_problems(console, (*study.problems, *study.series_problems))
     folder = study.folder / "figures"
     index = [f"# {markdown(study.name)}"]
     with writing(folder, console, answered=False):
-        for name in only or known:
-            drawn = known[name]()
+        for name, drawn in found.items():
             if drawn is None:
                 continue
             names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))

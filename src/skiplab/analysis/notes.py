@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from skiplab.analysis.compare import Paired
+from skiplab.analysis.compare import LOST, Paired
 from skiplab.analysis.statistics import Interval
 from skiplab.metrics import Metric
 
@@ -17,7 +17,8 @@ def notes(paired: Paired, interval: Interval) -> tuple[str, ...]:
     if open_sides := [side for side in ("smaller", "greater") if getattr(paired, f"may_be_{side}")]:
         found.append(f"the true effect may be {' or '.join(open_sides)} than shown")
     if paired.on_survivors:
-        found.append("diverged trials have no value of this metric: no verdict on survivors alone")
+        which = " or ".join(LOST[state] for state in paired.lost)
+        found.append(f"trials {which} have no value of this metric: no verdict on survivors alone")
     if lacking := int(paired.advantage.isna().sum()):
         found.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
     if interval.constant:
@@ -45,7 +46,7 @@ def state_notes(arm: str, states: Mapping[str, int], metric: Metric) -> list[str
         "not reached": " not reached in training, counted with a lower bound",
     }
     unfinished = ("failed", "running", "interrupted")
-    order = ("diverged", *unfinished, "without a value", "not positive", "censored", "not reached")
+    order = ("diverged", *unfinished, "without a value", "not finite", "not positive", "censored", "not reached")
     return [f"{arm}: {states[state]}{counted.get(state, f' {state}')}" for state in order if states[state]]
 
 

@@ -19,6 +19,7 @@ from skiplab.analysis.text import cell_text, level_text, printable
 from skiplab.analysis.tuning import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.tuning_figure import tuning_figure
 from skiplab.errors import SkiplabError
+from skiplab.metrics import missing_text
 
 
 class Row(NamedTuple):
@@ -146,12 +147,14 @@ def _count(value: float) -> str:
 
 
 def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, str]]:
-    """Every trial that isn't done, with its reason."""
+    """Every trial that isn't done, or lacks numbers that were to be measured, with its reason."""
     names, trials = [*study.factors, "seed"], with_arms(study, factor)
     found = []
-    for trial in trials[trials["status"] != "done"].to_dict("records"):
+    for trial in trials[(trials["status"] != "done") | trials["key"].isin(study.missing)].to_dict("records"):
+        because = study.records[trial["key"]].get("diverged_because") or ""
         reasons = {
-            "diverged": f"diverged at step {trial['diverged_step']:.0f}",
+            "done": missing_text(study.missing.get(trial["key"], {})),
+            "diverged": f"diverged at step {trial['diverged_step']:.0f}{because and f': {because}'}",
             "running": "running, or killed before its end: the same command resumes it",
             "interrupted": f"stopped: {trial['error']}",
             "failed": (str(trial["error"] or "").strip().splitlines() or ["no reason recorded"])[-1],

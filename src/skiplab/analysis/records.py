@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from skiplab.analysis.text import printable
+from skiplab.foreign_files import parse_json, read_own
 
 STATUSES = ("running", "interrupted", "done", "diverged", "failed")
 Record = Mapping[str, Any]
@@ -28,7 +29,7 @@ def read_records(runs_dir: Path, keys: Sequence[str]) -> tuple[dict[str, Record]
     for key in keys:
         path = runs_dir / key / "record.json"
         try:
-            records[key] = _read_record(path, key)
+            records[key] = parse_record(read_own(path), key)
         except FileNotFoundError:
             reason = "it has no record.json" if path.parent.is_dir() else "its folder is missing"
             problems.append(Problem(f"trial {key}", f"{reason}; train it again, or it was never begun"))
@@ -45,7 +46,7 @@ class LaterRecords(Mapping[str, Record]):
 
     def __getitem__(self, key: str) -> Record:
         if self._keys[key] is None:
-            self._keys[key] = _read_record(self._runs_dir / key / "record.json", key)
+            self._keys[key] = parse_record(read_own(self._runs_dir / key / "record.json"), key)
         return self._keys[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -55,20 +56,20 @@ class LaterRecords(Mapping[str, Record]):
         return len(self._keys)
 
 
-def _read_record(path: Path, key: str) -> Record:
-    """The record, its optional parts filled in.
+def parse_record(text: bytes, key: str) -> Record:
+    """The content of a record.json, its optional parts filled in.
 
     Raises:
         ValueError: where it is no record of this trial.
     """
-    content = _loads(path.read_text(encoding="utf-8"))
+    content = _spelled_out(parse_json(text), text)
     if not isinstance(content, dict):
         raise ValueError("it holds no record")
     if content.get("key") != key:
         raise ValueError(f"it is the record of {content.get('key')!r}, not of this trial")
     if content.get("status") not in STATUSES:
         raise ValueError(f"its status is {content.get('status')!r}; valid: {', '.join(STATUSES)}")
-    for part in ("choices", "factors", "summary", "metrics", "charts", "details", "parity", "provenance"):
+    for part in ("choices", "factors", "summary", "missing", "metrics", "charts", "details", "parity", "provenance"):
         content[part] = content.get(part) or {}
         if not isinstance(content[part], dict):
             raise ValueError(f"its {part} are no mapping")
@@ -80,10 +81,9 @@ def _read_record(path: Path, key: str) -> Record:
     return content
 
 
-def _loads(text: str) -> Any:
-    """What a JSON text says; halves of characters, which no file can hold, are spelled out as JSON spells them."""
-    content = json.loads(text)
-    if "\\ud" not in text.lower():
+def _spelled_out(content: Any, text: bytes) -> Any:
+    """The content with halves of characters, which no file can hold, spelled out as JSON spells them."""
+    if b"\\ud" not in text.lower() and b"\xed" not in text:
         return content
     return json.loads(_HALF.sub(lambda found: f"\\\\u{ord(found[0]):04x}", json.dumps(content, ensure_ascii=False)))
 

@@ -1,7 +1,6 @@
 """A study as tidy frames, read from the records of its trials; what can't be read is listed, never fatal."""
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,11 +19,11 @@ from skiplab.analysis.text import printable
 from skiplab.analysis.tuned_study import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import links_out, read_keys
 from skiplab.metrics import Metric
 from skiplab.record_files import cut_off, explain_cut_off
 from skiplab.tuned import Tuned, read_tuned
 
-_KEY = re.compile(r"[0-9a-f]{16}")
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
 _FILES = ("record.json", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 
@@ -35,6 +34,7 @@ class Study:
 
     trials: a row a trial: key, status, every factor that varies, seed, the summary's metrics, step,
         diverged_step, error, wall_seconds and the costs of the parity report.
+    missing: for each key, why numbers of that trial are missing that were to be measured, by metric.
     factors: the names of the factors that vary, axes first; seed is none of them.
     constants: the value of every choice and setting that all trials share.
     metrics: the declaration of every summary metric.
@@ -50,6 +50,7 @@ class Study:
     runs_dir: Path
     folder: Path
     trials: pd.DataFrame
+    missing: Mapping[str, Mapping[str, str]]
     factors: tuple[str, ...]
     constants: Mapping[str, Any]
     metrics: Mapping[str, Metric]
@@ -106,6 +107,11 @@ def read_study(name: str, runs_dir: Path) -> Study:
     runs_dir = Path(runs_dir)
     folders = _study_folders(name, runs_dir)
     folder = runs_dir / "studies" / name
+    if found := links_out(folder):
+        raise SkiplabError(
+            f"{found[0]} is a link that leads out of its folder, where tables of a study are written; remove it, or "
+            "put a copy of the file in its place"
+        )
     keys, bad_keys = _read_keys(folders)
     tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
     state = study_cache.state_of(folder, runs_dir, keys)
@@ -136,6 +142,7 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
     found = find_factors(as_tuned(records, tuned))
     return Contents(
         trials=_trials(records, found, metrics),
+        missing={key: _reasons(record["missing"]) for key, record in records.items() if record["missing"]},
         factors=tuple(found.varying.columns),
         constants=found.constants,
         metrics=metrics,
@@ -144,6 +151,10 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
         problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
         files={key: record["files"] for key, record in records.items() if record.get("files")},
     )
+
+
+def _reasons(missing: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(why) for name, why in missing.items()}
 
 
 def study_files(name: str, runs_dir: Path) -> list[Path]:
@@ -184,12 +195,12 @@ def _read_keys(folders: Sequence[Path]) -> tuple[list[str], list[Problem]]:
     keys: dict[str, None] = {}
     problems = []
     for path in (folder / "keys.txt" for folder in folders):
-        lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-        for line in dict.fromkeys(line for line in lines if line):
-            if _KEY.fullmatch(line):
-                keys[line] = None
-            else:
-                problems.append(Problem(str(path), f"{printable(line)!r} is no key of a trial (16 of 0-9a-f)"))
+        try:
+            found, others = read_keys(path)
+        except (OSError, ValueError) as error:
+            raise SkiplabError(f"{path} can't be read: {printable(error)}; it lists a study's trials") from None
+        keys |= dict.fromkeys(found)
+        problems += [Problem(str(path), f"{printable(each)!r} is no key of a trial (16 of 0-9a-f)") for each in others]
     return list(keys), problems
 
 

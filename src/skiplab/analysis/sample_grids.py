@@ -1,12 +1,18 @@
 """The grids of samples that arms are compared by."""
 
 import io
+import struct
 from typing import NamedTuple
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.runs import Problem, Study
+from skiplab.analysis.text import printable
+from skiplab.foreign_files import read_own
+
+_MOST_PIXELS = 2**26
+_SIZE = slice(16, 24)  # of a PNG, the bytes that say its width and height
 
 
 class SampleGrid(NamedTuple):
@@ -36,15 +42,18 @@ def sample_grids(study: Study, factor: str) -> tuple[list[CellGrids], list[Probl
             if trial.arm in found or not path.exists():
                 continue
             try:
-                found[trial.arm] = SampleGrid(trial.seed, _read(path.read_bytes()))
-            except (OSError, ValueError, UnidentifiedImageError) as error:
-                problems.append(Problem(str(path), str(error)))
+                found[trial.arm] = SampleGrid(trial.seed, _read(read_own(path)))
+            except Exception as error:  # Pillow raises what it likes
+                problems.append(Problem(str(path), printable(error)))
         if found:
             rows.append(CellGrids(cell, found))
     return rows, problems
 
 
 def _read(content: bytes) -> Image.Image:
+    width, height = struct.unpack(">II", content[_SIZE].ljust(8, b"\0"))
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"it has {width} x {height} pixels; valid: up to {_MOST_PIXELS}")
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         image.load()
     return image

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from skiplab.foreign_files import MOST_TABLE_BYTES, read_own
+
 _COLUMNS = {
     "history.csv": ("step", "metric", "value"),
     "layers.csv": ("step", "index", "path", "quantity", "value"),
@@ -43,7 +45,7 @@ def read_series(runs_dir: Path, keys: Sequence[str], name: str) -> tuple[pd.Data
     for key in keys:
         path = runs_dir / key / name
         try:
-            frame, num_bad = _read(path.read_bytes(), columns)
+            frame, num_bad = _read(read_own(path, MOST_TABLE_BYTES), columns)
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
@@ -77,7 +79,7 @@ def _read(content: bytes, columns: Sequence[str]) -> tuple[pd.DataFrame, int]:
     missing = {name: _NO_NUMBER for name, kind in types.items() if kind == "float64"}  # a line may be named 'None'
     try:
         return pd.read_csv(io.StringIO(complete), dtype=types, keep_default_na=False, na_values=missing), 0
-    except ValueError:
+    except (ValueError, OverflowError):
         return _read_what_can_be(complete, columns)
 
 
@@ -93,7 +95,8 @@ def _read_what_can_be(text: str, columns: Sequence[str]) -> tuple[pd.DataFrame, 
             if name in _MAY_LACK:
                 good &= numbers.notna() | raw[name].str.lower().isin(("nan", ""))
             else:
-                good &= numbers.notna() & ((numbers % 1 == 0) | (_TYPES[name] != "int64"))
+                whole = (numbers % 1 == 0) & (numbers.abs() < 2**63)
+                good &= numbers.notna() & (whole | (_TYPES[name] != "int64"))
             raw[name] = numbers
     frame = raw[good].astype({name: _TYPES[name] for name in columns})
     return frame, num_rows - len(frame)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from pyarrow import parquet
 
 from skiplab.analysis.records import Problem
 from skiplab.analysis.written import write
@@ -30,6 +31,7 @@ class Contents(NamedTuple):
     """
 
     trials: pd.DataFrame
+    missing: Mapping[str, Mapping[str, str]]
     factors: tuple[str, ...]
     constants: Mapping[str, Any]
     metrics: Mapping[str, Metric]
@@ -57,14 +59,17 @@ def _file_state(path: Path | str) -> tuple[int, ...]:
 def load(folder: Path, state: str) -> Contents | None:
     """What was stored in this state; None where it was another, or nothing was."""
     try:
+        kept = parquet.read_metadata(folder / _FILE).metadata or {}
+        # before any of it is read: another's file may hold any number of rows
+        if json.loads(kept.get(b"pandas", b"{}")).get("attributes", {}).get("state") != state:
+            return None
         trials = pd.read_parquet(folder / _FILE)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError, AttributeError):
         return None
     parts, trials.attrs = trials.attrs, {}
-    if parts.get("state") != state:
-        return None
     return Contents(
         trials=trials,
+        missing=parts["missing"],
         factors=tuple(parts["factors"]),
         constants=parts["constants"],
         metrics={name: Metric(**declared) for name, declared in parts["metrics"].items()},

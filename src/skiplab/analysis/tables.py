@@ -128,9 +128,14 @@ def _each(study: Study, factor: str, metrics: Sequence[str], arms: Sequence[str]
         (metric, cell, arm)
         for metric in metrics
         for cell, trials in present
-        if trials[metric].notna().any() or (trials["status"] != "done").any()
+        if trials[metric].notna().any() or (trials["status"] != "done").any() or _was_to_be(study, metric, trials)
         for arm in arms
     ]
+
+
+def _was_to_be(study: Study, metric: str, trials: pd.DataFrame) -> bool:
+    """Whether a metric was measured in any of these trials and gave no finite number."""
+    return any(metric in study.missing.get(key, {}) for key in trials["key"])
 
 
 def _against(study: Study, factor: str, control: str, treatment: str, name: str, cell: Cell) -> dict[str, Any] | None:

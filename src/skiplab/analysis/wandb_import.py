@@ -4,20 +4,19 @@ A run carries its trial's record among its files, so that what comes back is the
 it. What is uploaded by `skiplab sync` on one machine can be compared on another.
 """
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from rich.console import Console
 
 from skiplab.analysis import terminal
-from skiplab.analysis.records import read_records
+from skiplab.analysis.records import parse_record
 from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, links_out, parse_json, parse_yaml, read_keys, read_own
 
 # record.json comes last: what is broken off is no record, and is taken again
 _FILES = (
@@ -60,7 +59,7 @@ def import_runs(source: str, runs_dir: Path, study: str | None = None, api: Any 
     for run in _runs(source, api):
         try:
             taken.append(_take(run, runs_dir, study))
-        except (ValueError, OSError, yaml.YAMLError) as error:
+        except (ValueError, OSError) as error:
             left.append(f"{run.name}: {error}")
     if not taken and not left:
         raise SkiplabError(f"{printable(source)} holds no runs; valid: ENTITY/PROJECT, or a folder with offline runs")
@@ -79,7 +78,9 @@ def import_command(source: str, runs_dir: Path, study: str | None = None, consol
 def _runs(source: str, api: Any) -> Iterator[Run]:
     if Path(source).is_dir():
         for path in sorted(Path(source).rglob("offline-run-*/*.wandb")):
-            yield Run(path.parent.name, lambda name, files=path.parent / "files": _read_file(files / name))
+            yield Run(
+                path.parent.name, lambda name, files=path.parent / "files": _read_file(files / name, Path(source))
+            )
         return
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise SkiplabError(f"{printable(source)!r} is no folder; valid: ENTITY/PROJECT, or a folder with offline runs")
@@ -94,8 +95,14 @@ def _runs(source: str, api: Any) -> Iterator[Run]:
         yield Run(run.id, lambda name, run=run: _download(run, name))
 
 
-def _read_file(path: Path) -> bytes | None:
-    return path.read_bytes() if path.exists() else None
+def _read_file(path: Path, source: Path) -> bytes | None:
+    """A file's content, also of a link within the source: W&B links an offline run's files to the record's."""
+    try:
+        return read_own(path, MOST_TABLE_BYTES if path.suffix == ".csv" else MOST_BYTES, within=source)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from None
 
 
 def _download(run: Any, name: str) -> bytes | None:
@@ -103,7 +110,7 @@ def _download(run: Any, name: str) -> bytes | None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         run.file(name).download(root=folder, replace=True)
-        return _read_file(Path(folder) / name)
+        return _read_file(Path(folder) / name, Path(folder))
 
 
 def _take(run: Run, runs_dir: Path, study: str | None) -> str:
@@ -115,29 +122,34 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
     record = run.read("record.json")
     if record is None:
         raise ValueError("it carries no record: no trial of skiplab, or one that was killed")
-    content = json.loads(record)
+    content = parse_json(record)
     key = content.get("key") if isinstance(content, dict) else None
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ValueError(f"its record has the key {key!r}; valid: 16 of 0-9a-f")
-    config = run.read("config.yaml")
-    own = study or (yaml.safe_load(config) or {}).get("run", {}).get("study") if config else study
+    own = study or _study(run.read("config.yaml"))
     if not isinstance(own, str) or not _STUDY.fullmatch(own) or own.startswith("."):
         raise ValueError(f"its study is {own!r}; name one with --study")
-    folder = runs_dir / key
+    parse_record(record, key)
+    folder, listed = runs_dir / key, runs_dir / "studies" / own
+    if found := [*links_out(folder), *links_out(listed)]:
+        raise ValueError(f"{found[0]} is a link that leads out of its folder; remove it")
     there = (folder / "record.json").exists()
     if not there:
+        files = {name: run.read(name) for name in _FILES}
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _FILES:
-            found = run.read(name)
+        for name, found in files.items():
             if found is not None:
                 (folder / name).write_bytes(found)
-        _, problems = read_records(runs_dir, [key])
-        if problems:
-            raise ValueError(problems[0].reason)
-    keys = runs_dir / "studies" / own / "keys.txt"
-    keys.parent.mkdir(parents=True, exist_ok=True)
-    listed = keys.read_text(encoding="utf-8").splitlines() if keys.exists() else []
-    if key not in listed:
+    listed.mkdir(parents=True, exist_ok=True)
+    keys = listed / "keys.txt"
+    if not keys.exists() or key not in read_keys(keys)[0]:
         with keys.open("a", encoding="utf-8") as file:
             file.write(f"{key}\n")
     return f"{key}: {'already there' if there else content.get('status')}, study {own}"
+
+
+def _study(config: bytes | None) -> Any:
+    """The study that a configuration says its trial is in; None where it says none."""
+    content = parse_yaml(config) if config else None
+    run = content.get("run") if isinstance(content, dict) else None
+    return run.get("study") if isinstance(run, dict) else None

@@ -1,8 +1,7 @@
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from hydra.utils import get_object
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from skiplab.surgery.ablate import join_by
 from skiplab.surgery.find_shortcuts import find_shortcuts
 from skiplab.surgery.foreign_join import ForeignJoin
 from skiplab.surgery.shortcut import KINDS
+from skiplab.targets import find_target
 
 _GIVEN = ("x", "level", "labels")
 
@@ -40,6 +40,8 @@ class External(Backbone):
     Raises:
         SkiplabError: where the network can't be built or run, or has no such shortcut.
     """
+
+    code: ClassVar[tuple[str, ...]] = ("target",)
 
     def __init__(
         self,
@@ -126,10 +128,7 @@ def _example(recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _build(target: str, arguments: Mapping[str, Any]) -> nn.Module:
-    try:
-        make = get_object(target)
-    except Exception as error:
-        raise SkiplabError(f"backbone.target={target} can't be imported: {error}") from error
+    make = find_target("backbone.target", target, nn.Module, unannotated=True)
     try:
         model = make(**arguments)
     except Exception as error:

@@ -15,6 +15,7 @@ import torch
 
 from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import parse_json, read_bytes
 
 _BLOCK = 1 << 24
 
@@ -69,16 +70,16 @@ class DecodedCache:
     def _read(self, entry: Path, shape: tuple[int, ...]) -> Split | None:
         """The entry's images, or None where it is missing or damaged."""
         try:
-            note = json.loads((entry / "entry.json").read_text(encoding="utf-8"))
-            images = np.load(entry / "images.npy", mmap_mode="c")
-            labels = np.load(entry / "labels.npy")
+            note = parse_json(read_bytes(entry / "entry.json"))
+            images = np.load(entry / "images.npy", mmap_mode="c", allow_pickle=False)
+            labels = np.array(np.load(entry / "labels.npy", mmap_mode="c", allow_pickle=False))  # no more than is there
             sound = labels.shape == (note["count"],) and images.shape == (note["count"], *shape)
             mapped = images.nbytes > self.max_resident_bytes
             if not mapped:
                 images = np.array(images)
                 sound = sound and checksum(images) == note["images_crc32"]
             sound = sound and checksum(labels) == note["labels_crc32"]
-        except (OSError, EOFError, ValueError, KeyError):
+        except (OSError, EOFError, ValueError, OverflowError, KeyError, TypeError):
             return None
         return Split(torch.from_numpy(images), torch.from_numpy(labels), mapped=mapped) if sound else None
 

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.missing import noted, require_finite
+from skiplab.evaluators.skill import skill
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
@@ -18,6 +20,8 @@ class Classification(Evaluator):
     """Cross-entropy (nats, without smoothing) and accuracy of a classifier on both splits, without augmentation.
 
         skill = max(0, 1 - loss / log(num_classes)), log(num_classes) being the loss of the zero predictor
+
+    Where the loss is no finite number, skill is 0.
 
     Source: skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: none.
@@ -54,24 +58,30 @@ class Classification(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         summary: dict[str, float] = {}
+        missing: dict[str, str] = {}
         zero = math.log(trained.objective.num_logits)
         for name in ("train", "val"):
-            logits, labels = predictions(trained, name, self.batch_size)
-            loss = F.cross_entropy(logits, labels).item()
-            summary[f"loss_{name}"] = loss
-            summary[f"accuracy_{name}"] = (logits.argmax(dim=1) == labels).double().mean().item()
-            summary[f"skill_{name}"] = max(0.0, 1 - loss / zero)
-        return Result(summary)
+            loss = math.inf
+            with noted(missing, [f"loss_{name}", f"accuracy_{name}"]):
+                logits, labels = predictions(trained, name, self.batch_size)
+                loss = summary[f"loss_{name}"] = F.cross_entropy(logits, labels).item()
+                summary[f"accuracy_{name}"] = (logits.argmax(dim=1) == labels).double().mean().item()
+            summary[f"skill_{name}"] = skill(loss, zero)
+        return Result(summary, missing=missing)
 
 
 @torch.no_grad()
 def predictions(
     trained: Trained, split: str, batch_size: int
 ) -> tuple[Float[Tensor, "image label"], Int[Tensor, " image"]]:
-    """A classifier's logits, in float64, and the labels of all images of a split."""
+    """A classifier's logits, in float64, and the labels of all images of a split.
+
+    Raises:
+        UnmeasurableError: where logits aren't finite numbers, which would name a class all the same.
+    """
     batches = [
         (trained.model(images.to(trained.device)).double(), labels.to(trained.device))
         for images, labels in trained.split(split).batches(batch_size)
     ]
     logits, labels = zip(*batches, strict=True)
-    return torch.cat(logits), torch.cat(labels)
+    return require_finite(torch.cat(logits), f"outputs at images of {split}"), torch.cat(labels)

@@ -3,6 +3,7 @@ from typing import ClassVar
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.probe import outputs
+from skiplab.evaluators.skill import skill
 from skiplab.metrics import Metric
 
 
@@ -12,7 +13,8 @@ class DenoisingLoss(Evaluator):
         loss = mean over levels of w(t) |F(x_t, t) - target|^2 / dimensions
         skill = max(0, 1 - loss / zero-predictor loss)
 
-    x0_error is the mean squared error of the clean image that the output stands for, unweighted.
+    x0_error is the mean squared error of the clean image that the output stands for, unweighted. Where the loss is no
+    finite number, skill is 0.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: fixed levels instead of random times.
@@ -67,7 +69,7 @@ class DenoisingLoss(Evaluator):
             loss = sum(weighted) / len(weighted)
             zero = sum(w * z for w, z in zip(weights.tolist(), zeros, strict=True)) / len(zeros)
             summary[f"loss_{split}"] = loss
-            summary[f"skill_{split}"] = max(0.0, 1 - loss / zero)
+            summary[f"skill_{split}"] = skill(loss, zero)
         summary["x0_error_val"] = sum(x0_errors) / len(x0_errors)
         times = objective.noise_schedule.levels(probe.num_levels).tolist()
         values = {"loss_by_noise": weighted, "x0_error_by_noise": x0_errors}

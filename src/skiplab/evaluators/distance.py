@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
+from skiplab.evaluators.missing import require_finite
 from skiplab.evaluators.reference_cache import kept
 from skiplab.training.seeding import keyed_generator
 
@@ -45,8 +46,13 @@ def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "imag
 
 
 def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:
-    """Of samples of the model."""
-    return torch.cat(list(_features(trained, trained.samples(num_samples).split(_BATCH))))
+    """Of samples of the model.
+
+    Raises:
+        UnmeasurableError: where samples, or their features, aren't finite numbers.
+    """
+    samples = require_finite(trained.samples(num_samples), "samples")
+    return require_finite(torch.cat(list(_features(trained, samples.split(_BATCH)))), "samples' features")
 
 
 @torch.no_grad()

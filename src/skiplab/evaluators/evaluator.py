@@ -1,6 +1,6 @@
 """The interface of an evaluator: what it measures of a trained model."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -72,13 +72,17 @@ class Trained:
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluator found: summary values, values of its charts, facts to state beside them, pictures by stem."""
+    """What an evaluator found: summary values, values of its charts, facts to state beside them, pictures by stem.
+
+    missing: why a metric has no value in the summary, by its name; of one that is no finite number there is a reason.
+    """
 
     summary: dict[str, float]
     _: KW_ONLY
     measurements: Sequence[Measurement] = ()
     details: dict[str, Any] = field(default_factory=dict)
     pictures: dict[str, Image.Image] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 class Evaluator:
@@ -112,4 +116,9 @@ class Evaluator:
             )
 
     def evaluate(self, trained: Trained) -> Result:
+        """Measure it.
+
+        Raises:
+            UnmeasurableError: where what the network gives allows no number (see `missing`).
+        """
         raise NotImplementedError(f"{type(self).__name__} must define evaluate(trained)")

@@ -123,7 +123,7 @@ def correlation(gradients: Float[Tensor, "read_out input dimension"]) -> float:
     squares = gradients.square().sum(dim=(1, 2))
     products = gradients.sum(dim=1).square().sum(dim=1) - squares  # over ordered pairs of different inputs
     mean_square = squares.mean() / count
-    return float(products.mean() / (count * (count - 1)) / mean_square) if mean_square > 0 else 0.0
+    return 0.0 if mean_square == 0 else float(products.mean() / (count * (count - 1)) / mean_square)
 
 
 def settle_batch_norm(model: nn.Module, run: Callable[[], Tensor]) -> None:

@@ -9,8 +9,8 @@ from torch.func import jacrev
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skiplab.charts import Chart, Measurement
-from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.missing import UnmeasurableError, noted
 from skiplab.evaluators.probe import Probe
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
@@ -99,19 +99,22 @@ class Jacobian(Evaluator):
         self.probe = Probe(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
-        summary, measurements = {}, []
+        summary, measurements, missing = {}, [], {}
+        details = {"num_images": self.probe.count(trained.data.val)}
         for suffix, model in (("", trained.model), ("_untrained", trained.untrained)):
-            spectra = self.spectra(trained, model)
-            every = torch.cat(list(spectra.values())).log()
-            summary[f"jacobian_spread{suffix}"] = float(every.std(dim=1, correction=0).mean())
-            summary[f"jacobian_median{suffix}"] = float(every.quantile(0.5, dim=1).mean().exp())
-            measurements += [
-                Measurement(f"jacobian_spectrum{suffix}", share, value, line)
-                for line, values in spectra.items()
-                for share, value in _points(values.log().mean(dim=0).exp().tolist())
-            ]
-        details = {"num_images": self.probe.count(trained.data.val), "num_singular_values": every.shape[1]}
-        return Result(summary, measurements=measurements, details=details)
+            spread, median, chart = (f"jacobian_{name}{suffix}" for name in ("spread", "median", "spectrum"))
+            with noted(missing, [spread, median, chart]):
+                spectra = self.spectra(trained, model)
+                every = torch.cat(list(spectra.values())).log()
+                summary[spread] = float(every.std(dim=1, correction=0).mean())
+                summary[median] = float(every.quantile(0.5, dim=1).mean().exp())
+                measurements += [
+                    Measurement(chart, share, value, line)
+                    for line, values in spectra.items()
+                    for share, value in _points(values.log().mean(dim=0).exp().tolist())
+                ]
+                details["num_singular_values"] = every.shape[1]
+        return Result(summary, measurements=measurements, details=details, missing=missing)
 
     def spectra(self, trained: Trained, model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:
         """For each noise level, the singular values at each image, descending, floored, in float64."""
@@ -145,14 +148,11 @@ def spectrum(network: _Network, x: Float[Tensor, " channel *positions"]) -> Floa
     """The Jacobian's singular values, descending, floored.
 
     Raises:
-        SkiplabError: where the network's derivatives aren't finite.
+        UnmeasurableError: where the network's derivatives aren't finite numbers.
     """
     matrix = jacobian(network, x).double()
     if not matrix.isfinite().all():
-        raise SkiplabError(
-            "evaluator=jacobian needs a network whose derivatives are finite, and this one's are not; leave it out of "
-            "evaluator=[...]"
-        )
+        raise UnmeasurableError("the network's derivatives aren't finite numbers")
     values = torch.linalg.svdvals(matrix)
     return values.clamp(min=max(_RELATIVE_FLOOR * float(values[0]), _LEAST))
 

@@ -19,7 +19,8 @@ class Kernel(Evaluator):
     Mean over random subsets of features of training images and of samples.
 
     Source: Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401, section 4, as torchmetrics computes it.
-    Differs from the source: the extractor is an option; the score of feature_extractor=inception alone is 'KID'.
+    Differs from the source: the extractor is an option; the score of feature_extractor=inception alone is 'KID'. In
+        float64, as cubes of large features overflow in float32.
 
     Args:
         num_samples: samples drawn.
@@ -60,8 +61,8 @@ class Kernel(Evaluator):
         metric = KernelInceptionDistance(
             feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=subset_size, normalize=True
         ).to(trained.device)
-        metric.update(some_reference_features(trained, len(trained.data.train)), real=True)
-        metric.update(samples, real=False)
+        metric.update(some_reference_features(trained, len(trained.data.train)).double(), real=True)
+        metric.update(samples.double(), real=False)
         with torch.random.fork_rng(devices=[]):
             seed_globally(keyed_seed(0, "kernel/subsets"))
             mean, spread = metric.compute()

@@ -1,15 +1,17 @@
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.missing import UnmeasurableError, noted, require_finite
 from skiplab.evaluators.probe import Probe
 from skiplab.evaluators.probe_loss import ProbeLoss
 from skiplab.metrics import Metric
@@ -35,7 +37,8 @@ class Landscape(Evaluator):
     Source: Li et al. 2018, Visualizing the Loss Landscape of Neural Nets, arXiv:1712.09913, eq. 1 and section 4.
     Differs from the source: eigenvalues at the trained weights alone, and for denoising the loss at fixed noise levels.
         The network computes in its own precision (float32), Lanczos' method in float64. A loss that overflows counts
-        as the largest number of float32, one that underflows as the smallest.
+        as the largest number of float32, one that underflows as the smallest; of a network whose own loss is no finite
+        number there is no landscape.
 
     Args:
         num_images: training images, at every noise level.
@@ -126,55 +129,79 @@ class Landscape(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         loss = ProbeLoss(trained, self.probe, "train")
-        directions = [self.direction(trained, number) for number in range(self.num_directions)]
-        steps = np.linspace(-self.radius, self.radius, self.num_points).tolist()
-        along = torch.tensor([[_at(loss, (step, d)) for step in steps] for d in directions], dtype=torch.float64).log()
-        first, second = directions[:2]
-        surface = [
-            Measurement("landscape_surface", x, _at(loss, (x, first), (y, second)), y=y) for x in steps for y in steps
-        ]
-        rise = (along[:, [0, -1]] - along[:, [self.num_points // 2]]).mean().exp()
-        spectrum = self.top_eigenvalues(loss, trained.seed)
-        measurements = [
-            *(
-                Measurement("landscape_slice", *point)
-                for point in zip(steps, along.mean(0).exp().tolist(), strict=True)
-            ),
-            *surface,
-            *(Measurement("hessian_spectrum", rank, value) for rank, value in enumerate(spectrum, start=1)),
-        ]
+        loss.trained()  # a rise above a loss that is no number is none
+        summary, measurements, missing = {}, [], {}
+        with noted(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
+            directions = [self.direction(trained, number) for number in range(self.num_directions)]
+            summary["landscape_rise"], measurements = self.slices(loss, directions)
+        with noted(missing, ["hessian_top", "hessian_spectrum"]):
+            spectrum = self.top_eigenvalues(loss, trained.seed)
+            summary["hessian_top"] = spectrum[0]
+            measurements += [Measurement("hessian_spectrum", rank, value) for rank, value in enumerate(spectrum, 1)]
         return Result(
-            {"hessian_top": spectrum[0], "landscape_rise": float(rise)},
+            summary,
             measurements=measurements,
             details={"num_probes": loss.num_probes, "radius": self.radius, "num_directions": self.num_directions},
+            missing=missing,
         )
 
+    def slices(
+        self, loss: ProbeLoss, directions: Sequence[Float[Tensor, " weight"]]
+    ) -> tuple[float, list[Measurement]]:
+        """The rise one radius away, and the loss along the directions and over the first two."""
+        steps = np.linspace(-self.radius, self.radius, self.num_points).tolist()
+        along = torch.tensor([[_at(loss, (step, d)) for step in steps] for d in directions], dtype=torch.float64).log()
+        means = zip(steps, along.mean(dim=0).exp().tolist(), strict=True)
+        first, second = directions[:2]
+        measurements = [
+            *(Measurement("landscape_slice", *point) for point in means),
+            *(
+                Measurement("landscape_surface", x, _at(loss, (x, first), (y, second)), y=y)
+                for x in steps
+                for y in steps
+            ),
+        ]
+        rise = (along[:, [0, -1]] - along[:, [self.num_points // 2]]).mean().exp()
+        return float(rise), measurements
+
     def direction(self, trained: Trained, number: int) -> Float[Tensor, " weight"]:
-        """One of the random directions, flattened as the weights of ProbeLoss are."""
+        """One of the random directions, flattened as the weights of ProbeLoss are.
+
+        Raises:
+            UnmeasurableError: where the norms of filters overflow.
+        """
         parts = []
         for path, weight in trained.model.named_parameters():
             generator = keyed_generator(trained.seed, f"landscape/{path}", number)
             drawn = torch.randn(weight.shape, generator=generator).to(weight.device)
             parts.append(filter_normalised(drawn, weight.detach()).flatten())
-        return torch.cat(parts)
+        return require_finite(torch.cat(parts), "steps of a random direction")
 
     def top_eigenvalues(self, loss: ProbeLoss, seed: int) -> list[float]:
-        """The algebraically largest ones, descending."""
+        """The algebraically largest ones, descending.
+
+        Raises:
+            UnmeasurableError: where products with the Hessian aren't finite numbers, or Lanczos' method finds none.
+        """
         count = len(loss.weights)
         generator = np.random.default_rng(keyed_seed(seed, "landscape/start"))
 
         def product(vector: np.ndarray) -> np.ndarray:
-            return loss.times_hessian(torch.from_numpy(vector.ravel()).to(loss.weights)).double().cpu().numpy()
+            found = loss.times_hessian(torch.from_numpy(vector.ravel()).to(loss.weights))
+            return require_finite(found, "second derivatives of the loss").double().cpu().numpy()
 
-        values = eigsh(
-            LinearOperator((count, count), matvec=product, dtype=np.float64),
-            k=self.num_eigenvalues,
-            which="LA",
-            v0=generator.standard_normal(count),
-            rng=generator,  # of restarts, where the Hessian's rank is below the number of products
-            tol=_TOLERANCE,
-            return_eigenvectors=False,
-        )
+        try:
+            values = eigsh(
+                LinearOperator((count, count), matvec=product, dtype=np.float64),
+                k=self.num_eigenvalues,
+                which="LA",
+                v0=generator.standard_normal(count),
+                rng=generator,  # of restarts, where the Hessian's rank is below the number of products
+                tol=_TOLERANCE,
+                return_eigenvectors=False,
+            )
+        except ArpackError as error:
+            raise UnmeasurableError(f"Lanczos' method found no largest eigenvalue: {error}") from error
         return sorted(values.tolist(), reverse=True)
 
 

@@ -37,7 +37,8 @@ class Lesion(Evaluator):
     Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks,
         arXiv:1605.06431, section 4 (removing one layer; of VGG too, and re-ordering).
     Differs from the source: ratios of losses, not errors; re-ordering is of neighbours, one pair at a time. A loss that
-        overflows counts as the largest number of float32, one that underflows as the smallest.
+        overflows counts as the largest number of float32, one that underflows as the smallest; of a whole network
+        whose loss is no finite number there is no ratio.
 
     Args:
         num_images: validation images, at every noise level.
@@ -88,7 +89,7 @@ class Lesion(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         loss = ProbeLoss(trained, self.probe, "val")
-        intact = loss(loss.weights)
+        intact = loss.trained()
 
         def ratio(lesion: AbstractContextManager[None]) -> float:
             with lesion:

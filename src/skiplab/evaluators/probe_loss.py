@@ -7,6 +7,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skiplab.evaluators.evaluator import Trained
+from skiplab.evaluators.missing import UnmeasurableError
 from skiplab.evaluators.probe import Probe, at_once
 from skiplab.objectives.denoising import Denoising
 from skiplab.training.seeding import keyed_generator
@@ -42,11 +43,19 @@ class ProbeLoss:
         self.num_probes = len(samples[0])
         self._batches = list(zip(*(part.split(at_once(trained.device)) for part in samples), strict=True))
 
-    @torch.no_grad()
     def __call__(self, weights: Float[Tensor, " weight"]) -> float:
-        mean = sum(self._sum(batch, weights).item() for batch in self._batches) / self.num_probes
-        limits = torch.finfo(torch.float32)
-        return min(max(mean, limits.tiny), limits.max) if math.isfinite(mean) else limits.max
+        return _bounded(self._mean(weights))
+
+    def trained(self) -> float:
+        """The loss at the trained weights, against which others are held.
+
+        Raises:
+            UnmeasurableError: where it is no finite number.
+        """
+        mean = self._mean(self.weights)
+        if not math.isfinite(mean):
+            raise UnmeasurableError(f"the trained network's loss came out as {mean}")
+        return _bounded(mean)
 
     def times_hessian(self, vector: Float[Tensor, " weight"]) -> Float[Tensor, " weight"]:
         """H v, with H the second derivatives of L at the trained weights: the gradient of (dL/dtheta v)."""
@@ -58,6 +67,10 @@ class ProbeLoss:
                 )
                 total += product
         return total / self.num_probes
+
+    @torch.no_grad()
+    def _mean(self, weights: Float[Tensor, " weight"]) -> float:
+        return sum(self._sum(batch, weights).item() for batch in self._batches) / self.num_probes
 
     def _sum(self, batch: tuple[Tensor, ...], weights: Float[Tensor, " weight"]) -> Float[Tensor, ""]:
         """The sum of the losses of some probes."""
@@ -74,3 +87,8 @@ class ProbeLoss:
             return (level_weights * self.objective.errors(output, target)).sum()
         generator = keyed_generator(0, "probe/loss", device=weights.device)
         return self.objective.loss(network, *batch, generator).double().sum()
+
+
+def _bounded(loss: float) -> float:
+    limits = torch.finfo(torch.float32)
+    return min(max(loss, limits.tiny), limits.max) if math.isfinite(loss) else limits.max

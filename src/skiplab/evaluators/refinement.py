@@ -8,6 +8,7 @@ from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.linear_head import as_image, fit_head, on_grid, read
+from skiplab.evaluators.missing import require_finite
 from skiplab.evaluators.probe import Probe
 from skiplab.evaluators.streams import stage_streams
 from skiplab.metrics import Metric
@@ -87,7 +88,11 @@ class Refinement(Evaluator):
         return Result({"refining_share": sum(refining) / len(refining)}, measurements=measurements)
 
     def read_errors(self, model: nn.Module, trained: Trained) -> list[tuple[float, float]]:
-        """The head's error before and after each block."""
+        """The head's error before and after each block.
+
+        Raises:
+            UnmeasurableError: where errors aren't finite numbers, which would all the same be neither above nor below.
+        """
         splits = [self._stages(model, trained, split) for split in ("train", "val")]
         (train_stages, train_target), (val_stages, val_target) = splits
         zero = val_target.square().mean()
@@ -98,6 +103,7 @@ class Refinement(Evaluator):
                 head = fit_head(train_stream, train_target, self.ridge)
                 by_stream.append(float((read(head, val_stream, val_target) - val_target).square().mean() / zero))
             errors += itertools.pairwise(by_stream)  # what a block writes the next one reads
+        require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors
 
     def _stages(self, model: nn.Module, trained: Trained, split: str) -> tuple[list[list[Tensor]], Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
+from skiplab.evaluators.missing import require_finite
 from skiplab.evaluators.probe import outputs
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
@@ -18,6 +19,9 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noise
     """For each stage, from the network's input on: its input and the closed stream after each block, of all probes.
 
     In a network of others, each join is a stage of one block.
+
+    Raises:
+        UnmeasurableError: where streams aren't finite numbers.
     """
     with ExitStack() as watching:
         stages = {module: module.joins[0] for module in model.modules() if isinstance(module, Stage)}
@@ -28,7 +32,7 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noise
             outputs(objective, model, probe)
     first = stages | foreign
     return [
-        [torch.cat(parts) for parts in zip(*calls[stage], strict=True)]
+        [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[stage], strict=True)]
         for stage in sorted(first, key=lambda stage: first[stage].block_index)
     ]
 

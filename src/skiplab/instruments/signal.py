@@ -126,7 +126,9 @@ def _channels(tensor: Tensor, module: nn.Module) -> Tensor:
 
 
 def _effective_rank(covariance: Tensor) -> Tensor:
-    """exp of the entropy of the eigenvalues' shares; 0 where nothing varies."""
-    values = torch.linalg.eigvalsh(covariance).clamp(min=0)
+    """exp of the entropy of the eigenvalues' shares; 0 where nothing varies, nan where the network has exploded."""
+    finite = covariance.isfinite().all()  # other matrices are refused, and the trial would fail where it diverges
+    values = torch.linalg.eigvalsh(torch.where(finite, covariance, 0.0)).clamp(min=0)
     shares = values / values.sum().clamp(min=1e-300)
-    return torch.exp(torch.special.entr(shares).sum()) * (values.sum() > 0)
+    rank = torch.exp(torch.special.entr(shares).sum()) * (values.sum() > 0)
+    return torch.where(finite, rank, torch.nan)

@@ -104,4 +104,4 @@ def _build(job: Job, *, elsewhere: bool) -> None:
         if not elsewhere:
             check_machine(job.config)
     except SkiplabError as error:
-        raise SkiplabError(f"{error}\n(trial {' '.join(job.overrides)}; nothing was trained)") from None
+        raise SkiplabError(f"{error} (trial {' '.join(job.overrides)}; nothing was trained)") from None

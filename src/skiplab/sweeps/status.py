@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import leads_out, read_keys
 from skiplab.printable import one_line
 from skiplab.record_files import explain_cut_off
 from skiplab.sweeps.job import work
@@ -60,22 +61,43 @@ def read_standings(study: str, runs_dir: Path) -> list[Standing]:
     if not path.exists():
         names = sorted(found.parent.name for found in (runs_dir / "studies").glob("*/keys.txt"))
         raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(names) or 'none yet'}")
-    return [standing(Record(runs_dir, key)) for key in dict.fromkeys(path.read_text(encoding="utf-8").split())]
+    try:
+        keys, others = read_keys(path)
+    except (OSError, ValueError) as error:
+        raise SkiplabError(f"{path} can't be read: {error}; it lists a study's trials, a key a line") from None
+    no_keys = [Standing(repr(word)[:40], "unreadable", 0.0, f"no key of a trial, in {path}", {}) for word in others]
+    return [*(standing(Record(runs_dir, key)) for key in keys), *no_keys]
 
 
 def standing(record: Record) -> Standing:
     """What became of a trial so far."""
     try:
         content = record.read()
+        if content:
+            _check(content)
+        return _standing(record, content)
     except SkiplabError as error:
         return Standing(record.key, "unreadable", 0.0, str(error), {})
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        reason = f"its record.json or history.csv isn't what a trial writes ({type(error).__name__}: {error})"
+        return Standing(record.key, "unreadable", 0.0, reason[:_LONGEST_REASON], {})
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Raise some error where what is asked of a record isn't there."""
+    _work(content)
+    float(content["provenance"]["wall_seconds"])
+    content["choices"].items()
+
+
+def _standing(record: Record, content: dict[str, Any]) -> Standing:
     status = content.get("status", "waiting")
     if status in (*FINISHED, "waiting"):
         at = [f"at step {content['diverged_step']}"] if status == "diverged" else []
         lost = [f"{name}: {reason}" for name, reason in explain_cut_off(record.folder, content)]
         return Standing(record.key, status, float(status != "waiting"), "; ".join([*at, *lost]), content)
     history, max_steps = record.folder / "history.csv", content["factors"]["trainer.max_steps"]
-    steps = _last_step(history) if history.exists() else 0
+    steps = _last_step(history) if history.is_file() and not leads_out(history, record.folder) else 0
     share = min(1.0, steps / max_steps)
     if status == "failed":
         reason = (content["error"] or "no reason recorded").strip().splitlines()[-1]
@@ -91,7 +113,7 @@ def seconds_to_go(standings: Sequence[Standing]) -> float | None:
 
     A trial's work is its blocks times channels times steps; of a trial that hasn't begun, the mean of the others'.
     """
-    works = {each.key: _work(each) for each in standings if each.content}
+    works = {each.key: _work(each.content) for each in standings if each.content}
     taken = {each.key: each.content["provenance"]["wall_seconds"] for each in standings if each.state == "done"}
     running = sum(each.state == "running" for each in standings)
     if not taken or not running:
@@ -102,8 +124,8 @@ def seconds_to_go(standings: Sequence[Standing]) -> float | None:
     return left * sum(taken.values()) / sum(works[key] for key in taken) / running
 
 
-def _work(standing: Standing) -> float:
-    factors = standing.content["factors"]
+def _work(content: dict[str, Any]) -> float:
+    factors = content["factors"]
     return work(factors["depth"], factors["width"], factors["trainer.max_steps"])
 
 
@@ -125,7 +147,7 @@ def render(study: str, standings: Sequence[Standing]) -> Group:
     table = Table("trial", "what", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for each in shown:
         state = Text(each.state, style=_STYLES.get(each.state, "yellow"))
-        table.add_row(each.key, Text(one_line(_what(each, standings))), state, Text(one_line(each.note)))
+        table.add_row(Text(each.key), Text(one_line(_what(each, standings))), state, Text(one_line(each.note)))
     return Group(line, table)
 
 

@@ -135,7 +135,7 @@ def _check(budget: Budget) -> None:
 
 def _ask(loader: ConfigLoader, preset: str, overrides: Sequence[str]) -> _Asked:
     """The sweep of a preset; a user's override takes the place of the preset's."""
-    names = loader.get_group_options("experiment")
+    names = loader.get_group_options("experiment", config_name="train", overrides=list(overrides))
     if preset not in names:
         raise SkiplabError(f"unknown preset {preset!r}; valid: {', '.join(names)}")
     config = loader.load_configuration("train", [f"experiment={preset}", *overrides], run_mode=RunMode.MULTIRUN)

@@ -9,7 +9,9 @@ from PIL import Image
 from torch import nn
 
 from skiplab.evaluators.evaluator import Evaluator, Result
-from skiplab.testing.rules import global_generator_untouched, require
+from skiplab.evaluators.missing import measured
+from skiplab.testing.extreme_trials import extreme_trials
+from skiplab.testing.rules import global_generator_untouched, named, require
 from skiplab.testing.small_trial import small_trained
 
 
@@ -18,7 +20,8 @@ def check_evaluator(make: Callable[[], Evaluator]) -> None:
 
     It gives a finite number for each metric that it declares and for no other, finite values for each chart, details
     that can be written to a record, pictures; the same each time; weights, buffers, gradients, hooks and mode of the
-    network, and the global generator, are left as they were.
+    network, and the global generator, are left as they were. On networks whose numbers overflow, are none or never
+    change, it raises nothing but UnmeasurableError: each metric is a finite number, or missing with a reason.
 
     Args:
         make: builds the evaluator, such as `lambda: Frechet(num_samples=64)`.
@@ -49,6 +52,11 @@ def check_evaluator(make: Callable[[], Evaluator]) -> None:
     require(pictures, "pictures holds something else than PIL images")
     again = make().evaluate(small_trained(evaluator.measures))
     require(again.summary == result.summary, "the summary differs the second time")
+    for where, extreme in extreme_trials(evaluator.measures):
+        with named(where):
+            found = measured(make(), extreme)
+            lost = sorted(declared - found.summary.keys() - found.missing.keys())
+            require(not lost, f"it gives neither a number for {', '.join(lost)} nor a reason")
 
 
 def _check_charts(evaluator: Evaluator, result: Result) -> None:

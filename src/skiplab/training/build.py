@@ -1,12 +1,10 @@
 """From a composed configuration to the objects of a trial; whatever is invalid is refused here."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -19,6 +17,7 @@ from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator
 from skiplab.evaluators.probe import Probe
+from skiplab.kinds import as_given, is_of, refusal
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -26,24 +25,28 @@ from skiplab.training.batches import Batches
 from skiplab.training.complaints import Complaints
 from skiplab.training.freezing import num_frozen
 from skiplab.training.local_paths import check_apart
+from skiplab.training.maker import check_settings, maker, option
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
 from skiplab.training.process_group import check_ranks
 from skiplab.training.record import study_folder
 from skiplab.training.seeding import initialise, keyed_seed, seed_globally
 
-# Settings that must be whole numbers from 1.
-_COUNTS = (
-    "depth",
-    "width",
-    "batch_size",
-    "num_threads",
-    "trainer.max_steps",
-    "run.checkpoint_every_steps",
-    "run.log_every_steps",
-)
+_MANY, _MOST = 10**5, 2**31 - 1
+# Settings that must be whole numbers from 1, and up to what; a network of more blocks or channels would never be built.
+_COUNTS = {
+    "depth": _MANY,
+    "width": _MANY,
+    "batch_size": _MOST,
+    "num_threads": _MANY,
+    "trainer.max_steps": _MOST,
+    "run.checkpoint_every_steps": _MOST,
+    "run.log_every_steps": _MOST,
+}
 # Settings that are true or false.
 _SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing", "run.cuda_graph")
+# Settings that are numbers of any size.
+_NUMBERS = ("frozen_share", "divergence_factor")
 _PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 
@@ -56,22 +59,13 @@ class Parts(NamedTuple):
     costs: dict[str, Any]
 
 
-def maker(node: DictConfig) -> Callable[..., Any]:
-    """What an option's YAML describes, still to be called with its runtime arguments."""
-    try:
-        get_object(node._target_)
-    except Exception as error:
-        raise SkiplabError(f"_target_={node._target_} can't be imported: {error}") from error
-    return instantiate(node, _partial_=True, _convert_="all")
-
-
 def build_data(config: DictConfig) -> Dataset:
     return maker(config.data)()
 
 
 def build_objective(config: DictConfig, data: Dataset) -> Objective:
     make = maker(config.objective)
-    parts = {axis: maker(config[axis])() for axis in get_object(config.objective._target_).axes}
+    parts = {axis: maker(config[axis])() for axis in option(config.objective).axes}
     return make(data.num_classes, **parts)
 
 
@@ -116,17 +110,19 @@ def build(config: DictConfig) -> Parts:
         SkiplabError: names the values that are invalid and the valid ones, all that can be told at once.
     """
     complaints = Complaints()
-    for name in _COUNTS:
-        complaints.of(_check_whole, name, OmegaConf.select(config, name), least=1)
-    complaints.of(_check_whole, "seed", config.seed, least=0)
+    for name, most in _COUNTS.items():
+        complaints.of(_check_whole, name, OmegaConf.select(config, name), 1, most)
+    complaints.of(_check_whole, "seed", config.seed, 0, None)
     sized = None if complaints else config  # the network and its batches can't be tried without
     for name in _SWITCHES:
-        complaints.of(_check_switch, name, OmegaConf.select(config, name))
+        complaints.of(_check_kind, name, OmegaConf.select(config, name), bool)
+    for name in _NUMBERS:
+        complaints.of(_check_kind, name, OmegaConf.select(config, name), float)
     complaints.of(study_folder, Path(config.run.runs_dir), config.run.study)
     complaints.of(_check_device, config)
     complaints.of(check_apart, config)
-    complaints.of(lambda: Probe(**config.probe))
-    for axis in complaints.of(lambda: maker(config.objective).func.axes) or ():
+    complaints.of(_check_probe, config.probe)
+    for axis in complaints.of(lambda: option(config.objective).axes) or ():
         complaints.of(_made, config[axis])
     sampler, augmentation = complaints.of(_made, config.sampler), complaints.of(_made, config.augmentation)
     for node in chosen(config.instrument).values():
@@ -148,6 +144,9 @@ def build(config: DictConfig) -> Parts:
     complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
     optimizer = complaints.of(_build_optimizer, config, model)
     complaints.on(lambda optimizer, sized: maker(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized)
+    for node in (config.trainer, config.logger, config.feature_extractor):  # what is only made later
+        if node._target_ is not None:
+            complaints.of(maker, node)
     complaints.tell()
 
     costs = parity(model, objective.example(data.train.shape), config.depth)
@@ -162,12 +161,7 @@ def _made(node: DictConfig) -> Any:
 
 def _build_optimizer(config: DictConfig, model: nn.Module | None) -> torch.optim.Optimizer:
     """Of the network's parameters; of one alone, where the network itself was refused."""
-    parameters = [nn.Parameter(torch.zeros(1))] if model is None else model.parameters()
-    try:
-        return maker(config.optimizer)(parameters)
-    except (ValueError, TypeError) as error:
-        settings = ", ".join(f"optimizer.{name}={value}" for name, value in config.optimizer.items() if name[0] != "_")
-        raise SkiplabError(f"the optimizer refuses one of {settings}: {error}") from error
+    return maker(config.optimizer)([nn.Parameter(torch.zeros(1))] if model is None else model.parameters())
 
 
 def _check_evaluator(name: str, evaluator: Evaluator, objective: Objective, data: Dataset) -> None:
@@ -179,14 +173,21 @@ def _check_extractor(config: DictConfig, data: Dataset) -> None:
     _made(config.feature_extractor).for_shape(shape).check(shape)
 
 
-def _check_switch(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise SkiplabError(f"{name}={value} is invalid; valid: true, false")
+def _check_probe(node: DictConfig) -> None:
+    check_settings(Probe, node)
+    Probe(**node)
 
 
-def _check_whole(name: str, value: Any, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SkiplabError(f"{name}={value} is invalid; valid: a whole number from {least}")
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if not is_of(value, kind):
+        raise SkiplabError(refusal(name, value, kind))
+
+
+def _check_whole(name: str, value: Any, least: int, most: int | None) -> None:
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < least or (most is not None and value > most):
+        limit = f" to {most}" if is_whole and most is not None else ""
+        raise SkiplabError(f"{name}={as_given(value)} is invalid; valid: a whole number from {least}{limit}")
 
 
 def _check_device(config: DictConfig) -> None:

@@ -17,26 +17,21 @@ from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
 from skiplab.training.appended_table import AppendedTable
-from skiplab.training.build import Parts, build, maker
+from skiplab.training.build import Parts, build
 from skiplab.training.checkpoints import KEPT, Signature, keep_newest
+from skiplab.training.divergence import LOSS, diverged_above, ended
 from skiplab.training.freezing import frozen
 from skiplab.training.gpu_module import GpuModule
 from skiplab.training.interrupt import StopWhenTold
+from skiplab.training.maker import maker
 from skiplab.training.module import AblationModule
 from skiplab.training.process_group import together
 from skiplab.training.ranks import StopTogether
 from skiplab.training.record import Record
 from skiplab.training.recorder import Recorder
-from skiplab.training.seeding import keyed_generator
 from skiplab.training.weights import write_weights
 
 _HISTORY = ("step", "metric", "value")
-_NUM_ZERO = 256  # images from which the loss of a network that has learnt nothing is estimated
-
-
-def zero_loss(parts: Parts) -> float:
-    """The training loss of the network that answers zero."""
-    return parts.objective.zero_loss(*parts.data.train.first(_NUM_ZERO), keyed_generator(0, "zero loss"))
 
 
 def fit(
@@ -48,10 +43,10 @@ def fit(
     interruption: Interruption,
     *,
     progress: bool,
-) -> dict[str, int | None]:
-    """Train to the last step or to divergence; the model holds the last weights afterwards.
+) -> dict[str, Any]:
+    """Train to the last step or to divergence; the model holds the last weights afterwards, saved unless it diverged.
 
-    Returns the record's fields step and diverged_step.
+    Returns the record's fields step, diverged_step and diverged_because.
 
     Raises:
         Interrupted: a signal ended training; a checkpoint is there.
@@ -69,7 +64,7 @@ def fit(
     with closing(history), closing(readings):
         recorder.look_for_divergence(earlier)
         if recorder.diverged_step is not None:  # it was killed before its record could say so
-            return {"step": max(earlier) + 1, "diverged_step": recorder.diverged_step}
+            return _diverged(max(earlier) + 1, recorder)
         stop = (StopTogether if _is_shared(config) else StopWhenTold)(interruption)
         signed = Signature(record.key, {"history": history, "layers": readings})
         checkpoints = (record.checkpoints, keep_newest(record, KEPT))
@@ -81,20 +76,27 @@ def fit(
             interruption.patient = False
     keep_newest(record, 1)
     parts.model.eval()
-    if recorder.diverged_step is None:
-        if trainer.global_step < trainer.max_steps:
-            interruption.check()
-        if trainer.global_step != trainer.max_steps:
-            raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
+    if recorder.diverged_step is not None:
+        return _diverged(trainer.global_step, recorder)
+    if trainer.global_step < trainer.max_steps:
+        interruption.check()
+    if trainer.global_step != trainer.max_steps:
+        raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
+    fields = ended(config, parts)
+    if fields["diverged_step"] is None:
         write_weights(record, parts.model, tables=signed.marks)
-    return {"step": trainer.global_step, "diverged_step": recorder.diverged_step}
+    return fields
+
+
+def _diverged(step: int, recorder: Recorder) -> dict[str, Any]:
+    return {"step": step, "diverged_step": recorder.diverged_step, "diverged_because": LOSS}
 
 
 def _recorder(config: DictConfig, parts: Parts, history: AppendedTable) -> Recorder:
     return Recorder(
         history,
         log_every_steps=config.run.log_every_steps,
-        diverged_above=config.divergence_factor * zero_loss(parts),
+        diverged_above=diverged_above(config, parts),
     )
 
 

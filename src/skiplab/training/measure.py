@@ -11,10 +11,12 @@ from PIL import Image
 from skiplab.atomic_file import write_atomically
 from skiplab.charts import Measurement
 from skiplab.evaluators.evaluator import Evaluator, Trained
+from skiplab.evaluators.missing import measured, split_finite
 from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.record_files import MEASURED, TRAINED, cut_off, lengths
-from skiplab.training.build import Parts, build_model, maker
+from skiplab.training.build import Parts, build_model
+from skiplab.training.maker import maker
 from skiplab.training.plan import asked_evaluators, kept_evaluators
 from skiplab.training.record import Record
 
@@ -22,7 +24,7 @@ _COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.
 
 
 def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[str]) -> dict[str, Image.Image]:
-    """Run the named evaluators; write all that they find and declare to the record."""
+    """Run the named evaluators; write all that they find and declare to the record, and why what is missing is."""
     device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
     trained = Trained(
         model=parts.model.to(device).eval(),
@@ -35,40 +37,49 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         seed=config.seed,
         device=device,
     )
-    content = record.read()
-    found: dict[str, dict[str, Any]] = {name: content[name] for name in ("summary", "details", "metrics", "charts")}
+    content, found = record.read(), _found_so_far(record)
     kept = kept_evaluators(record.folder, content)
     measurements = read_measurements(record) if kept else pd.DataFrame(columns=list(_COLUMNS))
     pictures: dict[str, Image.Image] = {}
     for name in names:
         evaluator: Evaluator = maker(config.evaluator[name])()
-        result = evaluator.evaluate(trained)
-        found["summary"] |= result.summary
+        result = measured(evaluator, trained)
+        _add(found, evaluator, f"evaluator {name}", result.summary, result.missing)
         pictures |= result.pictures
         found["details"][name] = result.details
-        found |= _declarations(found, evaluator, f"evaluator {name}")
         own = pd.DataFrame(result.measurements, columns=Measurement._fields).assign(evaluator=name)
         measurements = pd.concat([measurements[measurements["evaluator"] != name], own[list(_COLUMNS)]])
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
     asked = asked_evaluators(config)
-    trained = {name: length for name, length in content.get("files", {}).items() if name in TRAINED}
+    of_training = {name: length for name, length in content.get("files", {}).items() if name in TRAINED}
     write_atomically(record.folder / "measurements.csv", measurements.to_csv(index=False).encode())
     record.update(
         **found,
         evaluators=kept | {name: asked[name] for name in names},
-        files=trained | lengths(record.folder, MEASURED),
+        files=of_training | lengths(record.folder, MEASURED),
     )
     return pictures
 
 
-def _declarations(
-    found: Mapping[str, Any], measures: Evaluator | Instrument, measured_by: str
-) -> dict[str, dict[str, Any]]:
-    """The record's declarations of metrics and charts, with those of an evaluator or instrument."""
-    metrics = {name: vars(metric) for name, metric in measures.metrics.items()}
-    charts = {name: vars(chart) | {"measured_by": measured_by} for name, chart in measures.charts.items()}
-    return {"metrics": found["metrics"] | metrics, "charts": found["charts"] | charts}
+def _found_so_far(record: Record) -> dict[str, dict[str, Any]]:
+    content = record.read()
+    return {name: content.get(name, {}) for name in ("summary", "missing", "details", "metrics", "charts")}
+
+
+def _add(
+    found: dict[str, dict[str, Any]],
+    measures: Evaluator | Instrument,
+    measured_by: str,
+    summary: Mapping[str, float],
+    missing: Mapping[str, str],
+) -> None:
+    """Put what an evaluator or instrument found, and what it declares, in place of what it found before."""
+    own = {*measures.metrics, *measures.charts}
+    found["summary"] = {name: value for name, value in found["summary"].items() if name not in missing} | dict(summary)
+    found["missing"] = {name: why for name, why in found["missing"].items() if name not in own} | dict(missing)
+    found["metrics"] |= {name: vars(metric) for name, metric in measures.metrics.items()}
+    found["charts"] |= {name: vars(chart) | {"measured_by": measured_by} for name, chart in measures.charts.items()}
 
 
 def read_measurements(record: Record) -> pd.DataFrame:
@@ -105,13 +116,11 @@ def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
 
     Of a diverged trial, only metrics that count with what it measured.
     """
-    content = record.read()
-    found = {name: content[name] for name in ("summary", "metrics", "charts")}
+    found = _found_so_far(record)
     for name, instrument in instruments.items():
-        summary = instrument.summarise(log)
+        summary, missing = split_finite(instrument.summarise(log))
         if diverged:
             counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
-            summary = {metric: value for metric, value in summary.items() if metric in counted}
-        found["summary"] |= summary
-        found |= _declarations(found, instrument, f"instrument {name}")
+            summary, missing = ({name: part[name] for name in part if name in counted} for part in (summary, missing))
+        _add(found, instrument, f"instrument {name}", summary, missing)
     record.update(**found, files=lengths(record.folder, TRAINED))

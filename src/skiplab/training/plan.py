@@ -5,6 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from skiplab.metrics import missing_text
 from skiplab.record_files import MEASURED, TRAINED, cut_off, explain_cut_off
 from skiplab.training.local_paths import by_contents
 from skiplab.training.record import FINISHED
@@ -54,6 +55,12 @@ def missing_instruments(config: DictConfig, content: dict[str, Any]) -> list[str
 def nothing_left(config: DictConfig, content: dict[str, Any]) -> bool:
     """Whether the trial is finished with all its evaluators."""
     return content.get("status") in FINISHED and not missing_evaluators(config, content)
+
+
+def remarks(config: DictConfig, content: dict[str, Any]) -> str:
+    """What has to be known of a finished trial: why it diverged, which numbers are missing and why."""
+    found = [content.get("diverged_because"), missing_text(content.get("missing", {})), unmeasured(config, content)]
+    return "; ".join(each for each in found if each)
 
 
 def unmeasured(config: DictConfig, content: dict[str, Any]) -> str:

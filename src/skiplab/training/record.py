@@ -12,10 +12,12 @@ from typing import IO, Any
 
 from skiplab.atomic_file import UNWRITABLE, write_atomically
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
 FINISHED = ("done", "diverged")
+_LONGEST, _LONGEST_PATH = 255, 3000  # bytes that a folder's name may have, and that leave room below it
 
 
 class HeldError(SkiplabError):
@@ -44,7 +46,7 @@ class Record:
         """
         path = self.folder / "record.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(read_own(path))
             if not isinstance(content, dict) or content.get("key") != self.key or "status" not in content:
                 raise ValueError("it is no record of this trial")
         except (FileNotFoundError, NotADirectoryError):
@@ -94,6 +96,7 @@ class Record:
         """
         with explain_unwritable(self.runs_dir):
             self.folder.mkdir(parents=True, exist_ok=True)
+            refuse_links(self.folder)
             handle = (self.folder / "lock").open("a+", encoding="utf-8")
         with handle:
             if not take(handle, "run.runs_dir"):
@@ -117,6 +120,8 @@ class Record:
     @property
     def held(self) -> bool:
         """Whether a living process is at work on the trial; the system lets go of a dead one's lock."""
+        if not (self.folder / "lock").is_file():  # a pipe would be waited for
+            return False
         try:
             with (self.folder / "lock").open("rb") as handle:
                 return not take(handle, "run.runs_dir", shared=True)
@@ -147,6 +152,19 @@ def _is_open_at(file: IO[Any], path: Path) -> bool:
         return False
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse to write in a folder of someone else's making that would lead the writing elsewhere.
+
+    Raises:
+        SkiplabError: names a link in it that leads out of it.
+    """
+    if found := links_out(folder):
+        raise SkiplabError(
+            f"{found[0]} is a link to {os.readlink(found[0])}, out of its folder, where nothing is written; "
+            "remove it, or put a copy of the file in its place"
+        )
+
+
 @contextmanager
 def explain_unwritable(folder: Path) -> Iterator[None]:
     """Turn the system's refusal to write into one message that names the folder."""
@@ -165,12 +183,18 @@ def study_folder(runs_dir: Path, study: str) -> Path:
     """Where a study's list and its tables lie.
 
     Raises:
-        SkiplabError: where the study's name isn't a plain folder name.
+        SkiplabError: where the study's name isn't a plain folder name, or one of both is too long for a file system.
     """
     if not isinstance(study, str) or not study or study != Path(study).name or study.startswith("."):
         raise SkiplabError(
             f"run.study={study!r} is no valid name; valid: one folder name that reads as text, such as my_study"
         )
+    for name, path in (("run.study", Path(study)), ("run.runs_dir", runs_dir)):
+        if any(len(os.fsencode(part)) > _LONGEST for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
+            raise SkiplabError(
+                f"{name} is too long with {len(str(path))} signs; valid: up to {_LONGEST} bytes a folder name, "
+                f"{_LONGEST_PATH} in all"
+            )
     return runs_dir / "studies" / study
 
 
@@ -183,6 +207,7 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str]) -> None:
     path = study_folder(runs_dir, study) / "keys.txt"
     with explain_unwritable(runs_dir):
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_links(path.parent)
         with path.open("a+b") as file:
             take(file, "run.runs_dir", wait=True)
             cut_torn_line(file)

@@ -20,17 +20,19 @@ from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
-from skiplab.training.build import Parts, build, check_machine, maker
-from skiplab.training.fit import fit, zero_loss
+from skiplab.training.build import Parts, build, check_machine
+from skiplab.training.divergence import ended, zero_loss
+from skiplab.training.fit import fit
 from skiplab.training.key import factors, trial_key
 from skiplab.training.local_paths import with_absolute_paths
+from skiplab.training.maker import maker
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
-from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, unmeasured
+from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, Record, explain_unwritable, join_study
 from skiplab.training.salvage import salvage
 from skiplab.training.wandb_logger import attach_record, log_outcome
-from skiplab.training.weights import read_weights
+from skiplab.training.weights import load_weights
 
 
 class Outcome(NamedTuple):
@@ -62,7 +64,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     content = record.read()
     if not config.run.rerun and nothing_left(config, content):
         join_study(runs_dir, config.run.study, [record.key])
-        return Outcome(record.key, content["status"], "already done", unmeasured(config, content))
+        return Outcome(record.key, content["status"], "already done", remarks(config, content))
     parts = build(config)
     check_machine(config)
     torch.set_num_threads(config.num_threads)
@@ -77,7 +79,7 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
                 print(f"trial {record.key}: {salvaged}", flush=True)
                 record.update(salvaged=[*record.read().get("salvaged", []), salvaged])
             status = _complete(config, parts, record, interruption, progress)
-    return Outcome(record.key, status, action, unmeasured(config, record.read()))
+    return Outcome(record.key, status, action, remarks(config, record.read()))
 
 
 def warm(config: DictConfig) -> None:
@@ -110,8 +112,10 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
         factors=factors(config),
         step=0,
         diverged_step=None,
+        diverged_because=None,
         error=None,
         summary={},
+        missing={},
         metrics={},
         charts={},
         details={"data": dict(parts.data.derived)} if parts.data.derived else {},
@@ -137,7 +141,7 @@ def _complete(config: DictConfig, parts: Parts, record: Record, interruption: In
             status = _train(config, parts, record, logger, interruption, progress)
             interruption.check()
         elif status == "done":
-            parts.model.load_state_dict(read_weights(record.weights, record.read()))
+            load_weights(parts.model, record.weights, record.read())
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
@@ -158,8 +162,8 @@ def _train(
     record.update(status="running", error=None)
     instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
-        parts.model.load_state_dict(read_weights(record.weights, record.read()))
-        record.update(step=config.trainer.max_steps)
+        load_weights(parts.model, record.weights, record.read())
+        record.update(**ended(config, parts))
     else:
         record.update(**fit(config, parts, record, instruments, logger, interruption, progress=progress))
     diverged = record.read()["diverged_step"] is not None

@@ -1,6 +1,7 @@
 """The weights that training left: the record knows their checksum, and others aren't taken for them."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +11,56 @@ from torch import Tensor, nn
 
 from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
+from skiplab.foreign_files import MOST_BYTES, leads_out
 from skiplab.training.record import Record
+
+_LENGTH = 8  # bytes at the start of a safetensors file that say how long its header is
 
 
 def write_weights(record: Record, model: nn.Module, **trained: Any) -> None:
     """Write a network's weights; their checksum, and whatever else belongs to them, go to the record first."""
-    content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    content = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
     record.update(trained=trained | {"weights": _checksum(content)})
     write_atomically(record.weights, content)
 
 
-def read_weights(path: Path, content: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights beside a record of this content.
+def read_weights(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights beside a record of this content; the file holds tensors alone.
 
     Raises:
-        SkiplabError: where they can't be read, or aren't what the trial wrote.
+        SkiplabError: where they are missing, lead elsewhere, can't be read, or aren't what the trial wrote.
     """
+    if leads_out(path, path.parent) or not path.is_file():
+        raise SkiplabError(f"{path} is no file of the record's own folder; put a copy of the weights there")
     try:
         found = path.read_bytes()
-        if _checksum(found) != content.get("trained", {}).get("weights", _checksum(found)):
+        length = int.from_bytes(found[:_LENGTH], "little")
+        if length > MOST_BYTES:
+            raise ValueError(f"its header has {length} bytes; valid: up to {MOST_BYTES}")
+        if _checksum(found) != (content.get("trained") or {}).get("weights", _checksum(found)):
             raise ValueError("it isn't what the trial wrote")
         return load(found)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise SkiplabError(
-            f"{path} can't be used ({error}); train the trial again with run.rerun=true, which keeps the old record "
-            "in RUNS_DIR/replaced"
-        ) from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise _unusable(path, error) from error
+
+
+def load_weights(model: nn.Module, path: Path, content: Mapping[str, Any]) -> None:
+    """Put the weights beside a record into its network.
+
+    Raises:
+        SkiplabError: as `read_weights`, and where they are another network's.
+    """
+    try:
+        model.load_state_dict(read_weights(path, content))
+    except (RuntimeError, ValueError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> SkiplabError:
+    return SkiplabError(
+        f"{path} can't be used ({str(error).splitlines()[0]}); take another copy of the record, or train the trial "
+        "again with run.rerun=true, which keeps the old record in RUNS_DIR/replaced"
+    )
 
 
 def _checksum(content: bytes) -> str:

@@ -8,7 +8,7 @@ from scripted import LikeInception, Means, save_scripted
 
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.extractors.inception import Inception
-from skiplab.training.build import maker
+from skiplab.training.maker import maker
 from tiny_trials import compose_config
 
 

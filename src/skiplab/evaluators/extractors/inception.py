@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,6 +32,8 @@ class Inception(FileExtractor):
     Raises:
         SkiplabError: where the file is missing (with the command that fetches it) or another one.
     """
+
+    code: ClassVar[tuple[str, ...]] = ("path", "sha256")
 
     def __init__(self, *, path: str | None, sha256: str | None) -> None:
         super().__init__(path=path, sha256=sha256, num_features=2048, input_range=(0, 255), resize=None)

@@ -1,13 +1,13 @@
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from hydra.utils import get_object
 from safetensors.torch import load_file
 from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.file_extractor import FileExtractor
+from skiplab.targets import find_target
 
 
 class Safetensors(FileExtractor):
@@ -29,6 +29,8 @@ class Safetensors(FileExtractor):
             one, or its weights aren't the network's.
     """
 
+    code: ClassVar[tuple[str, ...]] = ("network",)
+
     def __init__(
         self,
         *,
@@ -41,10 +43,7 @@ class Safetensors(FileExtractor):
     ) -> None:
         if network is None:
             raise SkiplabError("feature_extractor.network=null; valid: a class by its dotted name, mypackage.Encoder")
-        try:
-            self.make_network = get_object(network)
-        except Exception as error:
-            raise SkiplabError(f"feature_extractor.network={network} can't be imported: {error}") from error
+        self.make_network = find_target("feature_extractor.network", network, nn.Module, unannotated=True)
         self.network_name = network
         super().__init__(path=path, sha256=sha256, num_features=num_features, input_range=input_range, resize=resize)
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import ClassVar
 
 from torch import nn
 
@@ -22,6 +23,8 @@ class Torchscript(FileExtractor):
     Raises:
         SkiplabError: where an argument is out of range, the file is missing or another one, or is no TorchScript.
     """
+
+    code: ClassVar[tuple[str, ...]] = ("path",)
 
     def load(self, path: Path) -> nn.Module:
         return load_torchscript(path)

@@ -1,0 +1,68 @@
+"""Wrong words for every command, drawn from its own parser: each ends well or in one sentence."""
+
+import argparse
+import json
+import random
+import webbrowser
+from collections.abc import Iterator
+
+import pytest
+
+from hostile import WORDS, Case, assert_told, drawn, outcome
+from skiplab import cli
+from skiplab.analysis.runs import read_study
+
+GOOD = {"study": "s", "experiment": "residual_in_diffusion", "folder": "runs", "preset": "points", "source": "me/mine"}
+OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "seed=range()")
+
+
+def command_cases(draw: random.Random) -> Iterator[Case]:
+    """Each command with wrong words for its arguments and options, as its own parser lists them."""
+    (choices,) = (each for each in cli._parser()._actions if isinstance(each, argparse._SubParsersAction))
+    commands = {name: parser for name, parser in choices.choices.items() if name != "train"}
+    while True:
+        for name, parser in commands.items():
+            words = ["--dry-run"] if name == "tune" else []
+            for action in parser._actions:
+                wrong = draw.random() < 0.3
+                if not action.option_strings and action.nargs != "*":
+                    words = [draw.choice(WORDS) if wrong else GOOD[action.dest], *words]
+                elif action.option_strings and (action.required or (wrong and action.dest not in ("help", "dry_run"))):
+                    words += [action.option_strings[0], *([draw.choice(WORDS)] if action.nargs != 0 else [])]
+            if any(action.dest == "overrides" for action in parser._actions):
+                words += [draw.choice(OVERRIDES)]
+            yield Case([name, *words, *(["left", "over"] if draw.random() < 0.05 else [])])
+
+
+@pytest.fixture
+def nothing_outside(monkeypatch) -> None:
+    """No network, no browser, no server that goes on."""
+    import wandb
+    from aiohttp import web
+
+    def refuse(*_: object, **__: object) -> None:
+        raise wandb.errors.CommError("no network here")
+
+    monkeypatch.setattr(wandb, "Api", refuse)
+    monkeypatch.setattr(web, "run_app", lambda *_, **__: None)
+    monkeypatch.setattr(webbrowser, "open", lambda _: True)
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("NETRC", "/dev/null")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb-workspaces, when it is imported
+@pytest.mark.parametrize("case", drawn(command_cases, 90, seed=2), ids=str)
+def test_a_wrong_command(case: Case, fill, tmp_path, monkeypatch, capsys, nothing_outside) -> None:
+    folder = fill(effect=0.2, num_seeds=2).folder
+    assert folder == tmp_path / "runs"
+    for path in folder.glob("*/record.json"):
+        content = json.loads(path.read_text())
+        content["factors"] |= {"width": 8, "trainer.max_steps": 100}  # as every trial has
+        path.write_text(json.dumps(content))
+    monkeypatch.chdir(tmp_path)
+    read_study("s", folder)  # leaves its cache, as every command does
+    before = sorted(tmp_path.rglob("*"))
+    code, err = outcome(case.words, capsys)
+    assert_told(code, err)
+    if code:
+        assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,196 @@
+"""A network that explodes in its last update has diverged; a number that can't be given leaves its trial done."""
+
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from option_files import options
+from skiplab.analysis.compare import Contrast, compare
+from skiplab.analysis.runs import read_study
+from skiplab.cli import main
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.evaluators.evaluator import Result
+from skiplab.evaluators.frechet import Frechet
+from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.training import trial as trials
+from skiplab.training.build import build
+from skiplab.training.divergence import diverged_above, ended, zero_loss
+from skiplab.training.evaluate_record import evaluate_record
+from tiny_trials import TINY, compose_config, run_composed
+
+ONE_STEP = "trainer.max_steps=1"  # its loss is recorded before its only update
+OVERFLOW = ("optimizer=sgd", "optimizer.lr=3e38", "optimizer.weight_decay=1e4")  # of 10^4 W, which is above 1.2
+CLASSIFIER = ("objective=cross_entropy", "backbone=isotropic", "long_skip=none", "evaluator=[classification]")
+NORM_FREE = [word for word in TINY if not word.startswith("norm.")]
+WEIGHTS = "its last update left weights that aren't finite numbers"
+OUTPUTS = "its last update left outputs that aren't finite numbers"
+LOSS = "its last update made the loss explode"
+
+
+@pytest.mark.parametrize(
+    ("update", "why"),
+    [(OVERFLOW, WEIGHTS), (("optimizer.lr=1e15",), OUTPUTS), (("optimizer.lr=1e4",), LOSS)],
+    ids=["weights", "outputs", "loss"],
+)
+@pytest.mark.parametrize("task", [(), CLASSIFIER], ids=["denoising", "classification"])
+def test_a_network_that_explodes_in_its_last_update_has_diverged(task, update, why: str, run, tmp_path) -> None:
+    trial = run(tmp_path, ONE_STEP, *update, *task)
+    content = trial.record.read()
+    assert (trial.outcome.status, content["status"], content["error"]) == ("diverged", "diverged", None)
+    assert (content["step"], content["diverged_step"], content["diverged_because"]) == (1, 0, why)
+    assert trial.outcome.note == why
+    assert not trial.record.weights.exists()
+    assert run(tmp_path, ONE_STEP, *update, *task).outcome.action == "already done"
+
+
+def test_several_ranks_end_alike(run, tmp_path) -> None:
+    trial = run(tmp_path, ONE_STEP, *OVERFLOW, "trainer=ddp", "trainer.devices=1")
+    assert trial.record.read()["diverged_because"] == WEIGHTS
+
+
+def test_a_recorded_loss_that_explodes_says_so(run, tmp_path) -> None:
+    content = run(tmp_path, "divergence_factor=0.5").record.read()
+    assert (content["diverged_step"], content["diverged_because"]) == (0, "its loss exploded")
+
+
+@pytest.mark.parametrize("option", options("instrument"))
+def test_what_looks_into_an_exploded_network_lets_it_diverge(option: str, tmp_path) -> None:
+    """Losses are fetched every few steps, so instruments see steps of a network that has long exploded."""
+    words = ("evaluator=[]", f"instrument=[{option}]", "optimizer.lr=1e6", "run.log_every_steps=6")
+    composed = compose_config(*TINY, *words)
+    node = composed.config.instrument[option]
+    if "every_n_steps" in node:
+        node.every_n_steps = 2  # the least that suits all
+    assert run_composed(composed, tmp_path).record.read()["diverged_because"] == "its loss exploded"
+
+
+def test_a_sound_network_ends_without_a_reason(finished) -> None:
+    content = finished.record.read()
+    assert (content["diverged_step"], content["diverged_because"], content["missing"]) == (None, None, {})
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_looking_at_the_last_update_changes_nothing(norm: str) -> None:
+    config = compose_config(*NORM_FREE, *CLASSIFIER, f"norm={norm}").config
+    parts = build(config)
+    before = {name: value.clone() for name, value in parts.model.state_dict().items()}
+    assert ended(config, parts) == {"step": 6, "diverged_step": None, "diverged_because": None}
+    assert all(torch.equal(value, before[name]) for name, value in parts.model.state_dict().items())
+    assert not any(module.training for module in parts.model.modules())
+
+
+def test_running_averages_of_a_few_steps_are_no_divergence() -> None:
+    """The loss is looked at as in training; stale averages may make it as large as they like in evaluation mode."""
+    config = compose_config(*NORM_FREE, *CLASSIFIER, "norm=batch").config
+    parts = build(config)
+    averages = [buffer for name, buffer in parts.model.named_buffers() if name.endswith("running_var")]
+    for average in averages:
+        average.zero_()
+    images, labels = parts.data.train.first(16)
+    with torch.no_grad():
+        assert torch.nn.functional.cross_entropy(parts.model.eval()(images), labels) > diverged_above(config, parts)
+    assert ended(config, parts)["diverged_because"] is None
+    averages[0].fill_(torch.inf)
+    assert ended(config, parts)["diverged_because"] == WEIGHTS
+
+
+def test_the_last_loss_is_held_against_the_same_bound_as_the_recorded_ones() -> None:
+    """A network whose output is constant has a loss of known size."""
+    config = compose_config(*TINY).config
+    parts = build(config)
+    zero = zero_loss(parts)
+    for above, why in ((0.9, None), (1.1, LOSS)):
+        with torch.no_grad():
+            parts.model.head[-1].weight.zero_()
+            # noise has variance one, so a constant c adds c^2 to the loss of 0
+            parts.model.head[-1].bias.fill_(math.sqrt(above * 100 * zero - zero))
+        assert ended(config, parts)["diverged_because"] == why
+
+
+def test_what_observes_a_trial_has_no_say_in_its_end(run, tmp_path) -> None:
+    overrides = (ONE_STEP, "optimizer.lr=1e4")
+    first = run(tmp_path / "a", *overrides, "probe.num_images=1", "probe.num_levels=1", "instrument=[]")
+    other = run(tmp_path / "b", *overrides, "probe.num_images=40", "evaluator=[baselines]")
+    assert first.record.key == other.record.key
+    assert first.record.read()["diverged_because"] == other.record.read()["diverged_because"] == LOSS
+
+
+def test_weights_that_were_saved_before_the_end_was_known_are_looked_at(run, tmp_path, monkeypatch, capsys) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(trials, "summarise", lambda *_, **__: 1 / 0)
+        with pytest.raises(SkiplabError, match="division by zero"):
+            run(tmp_path)
+    (path,) = tmp_path.glob("*/weights.safetensors")
+    weights = load_file(path)
+    weights["stem.weight"][0] = torch.nan
+    save_file(weights, path)
+    content = run(tmp_path).record.read()
+    assert (content["status"], content["diverged_step"], content["diverged_because"]) == ("diverged", 5, WEIGHTS)
+
+
+def overflowing(monkeypatch, sample: float = math.inf) -> None:
+    """Samples of which one isn't a number; no step of the sampler shows it."""
+    draw = "skiplab.samplers.sampler.Sampler.denoise_along"
+    monkeypatch.setattr(draw, lambda self, path, x, *_: x.index_fill(0, torch.tensor([0]), sample))
+
+
+def test_samples_that_overflow_leave_the_trial_done(run, tmp_path, monkeypatch, capsys) -> None:
+    overflowing(monkeypatch)
+    trial = run(tmp_path, "evaluator=[denoising_loss,frechet,sample_grid]")
+    content = trial.record.read()
+    assert (trial.outcome.status, content["status"], content["error"]) == ("done", "done", None)
+    assert content["missing"] == {"frechet": "1 of 32 samples aren't finite numbers"}
+    assert {"loss_val", "skill_val"} <= content["summary"].keys()
+    assert "frechet" not in content["summary"]
+    assert "frechet" in content["metrics"]
+    assert trial.outcome.note == "no frechet: 1 of 32 samples aren't finite numbers"
+    assert (trial.record.folder / "samples.png").exists()
+    assert run(tmp_path, "evaluator=[denoising_loss,frechet,sample_grid]").outcome.action == "already done"
+
+
+def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None:
+    overflowing(monkeypatch)
+    main(["train", *TINY, "evaluator=[frechet]", f"run.runs_dir={tmp_path}"])
+    assert "done. no frechet: 1 of 32 samples aren't finite numbers\n" in capsys.readouterr().out
+
+
+def test_a_number_that_is_measured_again_takes_the_place_of_its_reason(run, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as patched:
+        overflowing(patched)
+        folder = run(tmp_path, "evaluator=[frechet,kernel]", "evaluator.kernel.subset_size=8").record.folder
+    record = run(tmp_path, "evaluator=[frechet,kernel]", "evaluator.kernel.subset_size=8").record
+    assert record.read()["missing"].keys() == {"frechet", "kernel"}
+    evaluate_record(folder, ["evaluator=[frechet]", "num_samples=16"], None)
+    assert record.read()["missing"].keys() == {"kernel"}
+    assert record.read()["summary"]["frechet"] > 0
+    overflowing(monkeypatch)
+    evaluate_record(folder, ["evaluator=[frechet]", "num_samples=24"], None)
+    assert record.read()["missing"]["frechet"] == "1 of 24 samples aren't finite numbers"
+    assert "frechet" not in record.read()["summary"]
+
+
+def test_a_mistake_in_an_evaluator_still_fails_the_trial(run, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Frechet, "evaluate", lambda self, trained: Result({"frechet": 1 / 0}))
+    with pytest.raises(SkiplabError, match="division by zero"):
+        run(tmp_path, "evaluator=[frechet]")
+
+
+def test_a_trial_without_a_number_stays_in_the_comparison(run, tmp_path, monkeypatch) -> None:
+    found = DenoisingLoss.evaluate
+
+    def evaluate(self, trained) -> Result:
+        if trained.seed == 1:
+            raise UnmeasurableError("the network is seed 1's")
+        return found(self, trained)
+
+    monkeypatch.setattr(DenoisingLoss, "evaluate", evaluate)
+    for seed in (0, 1):
+        for arm in ("plain", "identity"):
+            run(tmp_path, f"connection={arm}", f"seed={seed}", "instrument=[]")
+    arms = {"factor": "connection", "control": "plain", "treatment": "identity"}
+    paired = compare(read_study("default", tmp_path), Contrast(metric="loss_val", kind="difference", **arms), {})
+    assert paired.states["plain"] == {"measured": 1, "not finite": 1}
+    assert paired.on_survivors
