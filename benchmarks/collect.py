@@ -71,13 +71,13 @@ def generate(runs_dir: Path, num_trials: int) -> None:
         }
         folder = runs_dir / key
         folder.mkdir(parents=True)
-        (folder / "record.json").write_text(json.dumps(record))
-        (folder / "history.csv").write_text(f"step,metric,value\n{history}\n")
-        (folder / "layers.csv").write_text(f"step,index,path,quantity,value\n{layers}\n")
+        (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
+        (folder / "history.csv").write_text(f"step,metric,value\n{history}\n", encoding="utf-8")
+        (folder / "layers.csv").write_text(f"step,index,path,quantity,value\n{layers}\n", encoding="utf-8")
         keys.append(key)
     study = runs_dir / "studies" / "generated"
     study.mkdir(parents=True)
-    (study / "keys.txt").write_text("\n".join(keys) + "\n")
+    (study / "keys.txt").write_text("\n".join(keys) + "\n", encoding="utf-8")
 
 
 def main(num_trials: int) -> None:
@@ -89,7 +89,7 @@ def main(num_trials: int) -> None:
         for words in ("first", "again"):
             command = [sys.executable, "-c", TABLE, folder]
             seconds, mebibytes, rows = subprocess.run(
-                command, check=True, capture_output=True, text=True
+                command, check=True, capture_output=True, encoding="utf-8"
             ).stdout.split()
             print(f"{words}: {seconds} s, {mebibytes} MiB, {rows} rows")
 

@@ -47,7 +47,7 @@ def peaks(checkpointing: str) -> tuple[list[float], list[float]]:
     for depth in DEPTHS:
         model = parts(depth, "long_skip=none", f"run.activation_checkpointing={checkpointing}").model.train()
         taken.append(seconds(model, x, level))
-        account = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+        account = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text(encoding="utf-8").splitlines())
         found.append(int(account["VmHWM"].split()[0]) / 2**10)
     return found, taken
 

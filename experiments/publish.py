@@ -38,6 +38,7 @@ from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
 from skiplab.reproduce import Experiment, experiments
+from skiplab.spreadsheet import csv_text
 from skiplab.tuned import write_tuned
 
 _MOST_ROWS = 120  # of a table in a README
@@ -48,16 +49,16 @@ def between(path: Path, mark: str, text: str) -> None:
     """Replace what stands between <!-- mark --> and <!-- /word -->."""
     word = re.split(r"[ :]", mark)[0]
     pattern = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- /{word} -->)", re.DOTALL)
-    content, count = pattern.subn(lambda match: match[1] + text + match[2], path.read_text())
+    content, count = pattern.subn(lambda match: match[1] + text + match[2], path.read_text(encoding="utf-8"))
     if count != 1:
         raise SystemExit(f"{path} must hold the marks <!-- {mark} --> and <!-- /{word} --> once, found {count}")
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
 
 
 def axes() -> str:
     """A row per axis of conf/train.yaml, with its comment and the options on disk."""
     rows = ["| axis | decides | options |\n| --- | --- | --- |\n"]
-    for line in (ROOT / "conf" / "train.yaml").read_text().splitlines():
+    for line in (ROOT / "conf" / "train.yaml").read_text(encoding="utf-8").splitlines():
         entry = re.match(r"  - (\w+): (\[.*?\]|\S+)\s*(?:# (.*?)(?:\s+<-.*)?)?$", line)
         if entry and entry[1] != "experiment":
             options = sorted(path.stem for path in (ROOT / "conf" / entry[1]).glob("*.yaml"))
@@ -71,7 +72,7 @@ def measurements() -> str:
     for axis, when in (("instrument", "during training"), ("evaluator", "afterwards, or on any saved record")):
         rows = [f"| {axis} | measures {when} |", "| --- | --- |"]
         for path in sorted((ROOT / "conf" / axis).glob("*.yaml")):
-            target = yaml.safe_load(path.read_text())[path.stem]["_target_"]
+            target = yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem]["_target_"]
             rows.append(f"| `{path.stem}` | {_first_sentence(get_object(target))} |")
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)
@@ -115,7 +116,7 @@ def in_markdown(table: pd.DataFrame) -> str:
     """A comparison table, with paragraphs in place of the file's headings."""
     with tempfile.TemporaryDirectory() as folder:
         write_tables(table, Path(folder))
-        lines = (Path(folder) / "table.md").read_text().splitlines()
+        lines = (Path(folder) / "table.md").read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("#")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n\n"
 
@@ -159,8 +160,8 @@ def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[
     """Write the tables behind the result, what they cost and how far published values agree."""
     folder = experiment.folder / profile
     folder.mkdir(exist_ok=True)
-    study.trials.drop(columns="error").to_csv(folder / "trials.csv", index=False)
-    table.to_csv(folder / "table.csv", index=False)
+    (folder / "trials.csv").write_text(csv_text(study.trials.drop(columns="error")), encoding="utf-8")
+    (folder / "table.csv").write_text(csv_text(table), encoding="utf-8")
     write_verdicts(verdicts, folder)
     found = [record["provenance"] for record in study.records.values()]
     result = {
@@ -178,10 +179,10 @@ def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[
             for each in against_study(study, experiment.published, profile)
         },
     }
-    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     if study.tuned:  # without where it was kept
         asked = tuple(word for word in study.tuned.overrides if not word.startswith("run."))
-        (folder / "tuned.yaml").write_text(write_tuned(replace(study.tuned, overrides=asked)))
+        (folder / "tuned.yaml").write_text(write_tuned(replace(study.tuned, overrides=asked)), encoding="utf-8")
 
 
 def published(experiment: Experiment) -> str:
@@ -228,7 +229,8 @@ def main() -> None:
     contrast = claims.claims[0].primary.contrast
     factor, control = contrast.factor, chosen.control
     verdicts, metrics = judge(study, claims), asked_metrics(study, claims)
-    (experiment.folder / f"{chosen.profile}.svg").write_text(to_svg(outcome(study, metrics[0], factor)))
+    figure = to_svg(outcome(study, metrics[0], factor))
+    (experiment.folder / f"{chosen.profile}.svg").write_text(figure, encoding="utf-8")
     table = comparison_table(study, factor=factor, metrics=metrics, control=control)
     keep(experiment, chosen.profile, study, verdicts, table)
     mark, readme = f"results: {chosen.experiment} {chosen.profile}", experiment.folder / "README.md"
@@ -241,7 +243,7 @@ def main() -> None:
     between(readme, mark, full)
     if experiment.published:
         between(readme, "published", published(experiment))
-    if f"<!-- {mark} -->" in (ROOT / "README.md").read_text():
+    if f"<!-- {mark} -->" in (ROOT / "README.md").read_text(encoding="utf-8"):
         skill = comparison_table(study, factor=factor, metrics=["skill_train"], control=control)
         between(ROOT / "README.md", mark, in_short(verdicts) + in_markdown(skill) + cost(study))
     between(ROOT / "README.md", "axes", axes())

@@ -190,6 +190,15 @@ def test_runs_of_a_project_come_back_and_others_are_left_out(runs, runs_dir, tmp
     same_study("other", tmp_path / "back", tmp_path / "back")
 
 
+def test_a_run_that_lost_a_file_says_so(runs, tmp_path) -> None:
+    whole, cut = (shutil.copytree(record.folder, tmp_path / record.key) for record, _ in runs)
+    (cut / "layers.csv").unlink()
+    import_runs("me/skiplab", tmp_path / "back", "s", api=StandIn([whole, cut]))
+    (problem,) = read_study("s", tmp_path / "back").problems
+    assert Path(problem.where) == tmp_path / "back" / cut.name / "layers.csv"
+    assert problem.reason.startswith("it is missing; ")
+
+
 @pytest.mark.parametrize("key", ["../../etc", "0123456789ABCDEF", "<b>"])
 def test_nothing_is_written_elsewhere(tmp_path, key) -> None:
     folder = tmp_path / "run"

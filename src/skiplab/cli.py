@@ -7,6 +7,7 @@ from pathlib import Path
 
 from skiplab import __version__
 from skiplab.explain import explain
+from skiplab.streams import take_any_text
 from skiplab.train_command import train
 
 _STUDY = "the name given by run.study=NAME; of several, NAME,NAME"
@@ -15,6 +16,7 @@ _CLAIMS = "a YAML file of claims to judge, which the study remembers (default: t
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab`."""
+    take_any_text()
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] == ["train"]:
         train_main(arguments[1:])
@@ -30,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def train_main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `skiplab-train`, the plain Hydra application; `skiplab train` forwards to it."""
+    take_any_text()
     words = list(sys.argv[1:] if arguments is None else arguments)
     explain(lambda: train(words), words)
 

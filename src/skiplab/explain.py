@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from skiplab.analysis.text import printable
+from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.hydra_errors import explained
 
@@ -21,6 +22,7 @@ def explain(run: Callable[[], None], words: Sequence[str]) -> None:
     try:
         with explained(words):
             run()
+        sys.stdout.flush()
     except SkiplabError as error:
         stop(error)
     except Interrupted as signalled:
@@ -29,7 +31,16 @@ def explain(run: Callable[[], None], words: Sequence[str]) -> None:
     except KeyboardInterrupt:  # where nothing is at work that could be lost
         raise SystemExit(128 + signal.SIGINT) from None
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:  # a stream has no name
+            raise
+        _print_no_more()
+        stop(SkiplabError(f"can't print: {error.strerror}; free space where the output goes, or send it elsewhere"))
+
+
+def _print_no_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def stop(error: SkiplabError) -> NoReturn:

@@ -11,9 +11,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.cache_dir import cache_dir
-from skiplab.training.record import write_atomically
 
 # Two changes within one tick of a file system's clock look alike, and the coarsest ticks last two seconds: the hash of
 # a file that changed so shortly before is not kept.

@@ -5,13 +5,13 @@ study's trials had started by then. A copy that gives way to another one is kept
 """
 
 import json
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
+from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 
@@ -83,19 +83,10 @@ def register(folder: Path, source: Path, content: bytes, count_started: Callable
     digest, present = sha256(content).hexdigest(), copy.read_bytes() if copy.exists() else None
     if present != content:
         if present is not None:
-            _replace(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml", present)
-        _replace(copy, content)
+            write_atomically(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml", present)
+        write_atomically(copy, content)
     if not found or found[-1].sha256 != digest:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         found.append(Registration(str(source), digest, now, count_started()))
         note = json.dumps([each._asdict() for each in found], indent=1) + "\n"
-        _replace(folder / _NOTE, note.encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_atomically(folder / _NOTE, note.encode())

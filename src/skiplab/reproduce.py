@@ -59,14 +59,14 @@ class Experiment(NamedTuple):
 
     def words(self, profile: str) -> str:
         """What a profile is, as the comment at the top of its first preset says behind its name."""
-        lines = _preset_file(self.profiles[profile][0]).read_text().splitlines()
+        lines = _preset_file(self.profiles[profile][0]).read_text(encoding="utf-8").splitlines()
         comment = takewhile(lambda line: line.startswith("#"), lines[1:])
         return " ".join(line.removeprefix("#").strip() for line in comment).partition(": ")[2]
 
     def result(self, profile: str) -> dict[str, Any] | None:
         """What the last published run said: date, trials, seconds, machine, verdicts; None where there is none."""
         path = self.folder / profile / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def experiments() -> dict[str, Experiment]:
@@ -88,7 +88,7 @@ def _preset_file(name: str) -> Path:
 
 
 def _preset(name: str) -> dict[str, Any]:
-    return yaml.safe_load(_preset_file(name).read_text())
+    return yaml.safe_load(_preset_file(name).read_text(encoding="utf-8"))
 
 
 def reproduce(

@@ -12,6 +12,6 @@ def tell(outcome: "Outcome", runs_dir: Path) -> None:
     """Print what became of a trial, its numbers, and where its record lies."""
     print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
     folder = runs_dir / outcome.key
-    for name, value in json.loads((folder / "record.json").read_text())["summary"].items():
+    for name, value in json.loads((folder / "record.json").read_text(encoding="utf-8"))["summary"].items():
         print(f"  {name:28s} {value:.5g}" if value is not None else f"  {name:28s} not finite")
     print(f"  record in {folder}")

@@ -9,6 +9,7 @@ from skiplab.explain import stop
 from skiplab.hydra_errors import explained
 from skiplab.own_hydra import own_hydra
 from skiplab.paths import project_dir
+from skiplab.streams import take_any_text
 from skiplab.sweeps.room import check_temporary_folder
 
 
@@ -54,6 +55,7 @@ def _task(config):
     from skiplab.training.quiet import quiet
 
     quiet()
+    take_any_text()  # a worker has streams of its own
     runtime = HydraConfig.get()
     alone = runtime.mode != RunMode.MULTIRUN
     choices = {axis: option for axis, option in runtime.runtime.choices.items() if axis in config}

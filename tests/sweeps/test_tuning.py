@@ -15,6 +15,7 @@ from skiplab.cli import main
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.registered import registrations
 from skiplab.sweeps import rounds
+from skiplab.sweeps.tuning_trials import TuningTrial, tidy
 from skiplab.training import trial
 from skiplab.training.key import factors, trial_key
 from skiplab.training.record import Record
@@ -314,3 +315,12 @@ def test_tuning_really_trains(tmp_path) -> None:
     )
     for each in read_tuned(folder / "tuned.yaml").combinations:
         assert each.value == max(values[0] for values in each.curve.values())
+
+
+def test_no_level_reaches_a_spreadsheet_as_a_formula() -> None:
+    levels = {"connection": "=1+1", "depth": None}
+    trial = TuningTrial("0" * 16, levels, {"optimizer.lr": 1e-05, "@x": -0.5}, 9001, -0.25, "done")
+    assert tidy([trial], "skill_train").splitlines() == [
+        "connection,depth,optimizer.lr,'@x,seed,skill_train,status,key",
+        "'=1+1,null,1e-05,-0.5,9001,-0.25,done,0000000000000000",
+    ]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
-from skiplab.training.record import Record, join_study, write_atomically
+from skiplab.training.record import Record, join_study
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from skiplab.analysis.factorial import factorial_effects
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.tables import chosen_metrics
 from skiplab.analysis.text import number, printable, size_interval_text, size_text
+from skiplab.analysis.written import write, writing
 from skiplab.errors import SkiplabError
+from skiplab.spreadsheet import csv_text
 
 EFFECT_HEADINGS = ("effect of", "size", "95%, paired", "n", "p, Holm")
 
@@ -49,9 +51,9 @@ def effects_command(
         "Means over all cells: an interaction says by how much cells differ. p is adjusted over the rows of a metric.",
         style="dim",
     )
-    path = study.folder / "effects.csv"
-    pd.concat(tables).to_csv(path, index=False)
-    console.print(f"written: {printable(path)}", markup=False, highlight=False, soft_wrap=True)
+    with writing(study.folder, console):
+        terminal.say_written(console, [write(study.folder / "effects.csv", csv_text(pd.concat(tables)))])
+    terminal.say_problems(console, study.problems)
 
 
 def effect_rows(table: pd.DataFrame) -> list[list[str]]:

@@ -1,8 +1,11 @@
 """`skiplab figures`: every figure of a study as files for papers and slides."""
 
+import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -19,11 +22,14 @@ from skiplab.analysis.palette import to_pdf, to_png, to_svg
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.sample_figure import SAMPLE_WORDS, sample_figure
 from skiplab.analysis.study_claims import study_claims
-from skiplab.analysis.text import markdown, printable, unknown_name
+from skiplab.analysis.text import markdown, unknown_name
 from skiplab.analysis.verdicts import judge
+from skiplab.analysis.written import write, writing
 from skiplab.errors import SkiplabError
 
 DEFAULT_FORMATS = ("pdf", "png")
+_NO_NAME = re.compile(r"[^\w.+-]")  # what of a chart's name is none of its file's
+_LONGEST = 100  # characters of a file's name
 
 
 def drawables(study: Study, claims: Claims | None, asked: Asked = ANY) -> dict[str, Callable[[], DrawnChart | None]]:
@@ -68,34 +74,40 @@ def figures_command(
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
     known = drawables(study, study_claims(study, claims_path), asked)
-    for what, asked, valid in (("format", formats, _WRITERS), ("figure", only or (), known)):
+    for what, asked, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
         if wrong := [name for name in asked if name not in valid]:
             raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
     found = {name: known[name]() for name in only or known}  # before anything is written: a factor may be unknown
+    terminal.say_problems(console, (*study.problems, *study.series_problems))
     folder = study.folder / "figures"
-    folder.mkdir(exist_ok=True)
     index = [f"# {markdown(study.name)}"]
-    for name, drawn in found.items():
-        if drawn is None:
-            continue
-        names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
-        index.append(f"## {markdown(name)}\n\n{markdown(drawn.words)}\n\n{markdown(names)}")
-        console.print(printable(names), markup=False, highlight=False, soft_wrap=True)
-    if len(index) == 1:
-        console.print(f"no figure: no trial has left a value to draw yet ({status_counts(study)})", markup=False)
-    (folder / "figures.md").write_text("\n\n".join(index) + "\n")
-    console.print(f"written to {printable(folder)}", markup=False, highlight=False, soft_wrap=True)
+    with writing(folder, console, answered=False):
+        for name, drawn in found.items():
+            if drawn is None:
+                continue
+            names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
+            index.append(f"## {markdown(name)}\n\n{markdown(drawn.words)}\n\n{markdown(names)}")
+            terminal.say(console, names)
+        if len(index) == 1:
+            terminal.say(console, f"no figure: no trial has left a value to draw yet ({status_counts(study)})")
+        write(folder / "figures.md", "\n\n".join(index) + "\n")
+    terminal.say(console, f"written to {folder}")
 
 
 def _written(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> Iterator[Path]:
+    stem = _NO_NAME.sub("_", name)[:_LONGEST]
     for ending in formats:
-        path = folder / f"{name}.{ending}"
-        _WRITERS[ending](figure, path)
-        yield path
+        yield write(folder / f"{stem}.{ending}", _FORMATS[ending](figure))
 
 
-def _write_svg(figure: Figure, path: Path) -> None:
-    path.write_text(to_svg(figure))
+def _bytes(draw: Callable[[Figure, Any], None], figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    draw(figure, buffer)
+    return buffer.getvalue()
 
 
-_WRITERS: dict[str, Callable[[Figure, Path], None]] = {"pdf": to_pdf, "svg": _write_svg, "png": to_png}
+_FORMATS: dict[str, Callable[[Figure], str | bytes]] = {
+    "pdf": partial(_bytes, to_pdf),
+    "svg": to_svg,
+    "png": partial(_bytes, to_png),
+}

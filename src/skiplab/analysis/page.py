@@ -24,8 +24,9 @@ def rendered(template: str, version: str = "", definitions: Definitions | None =
         content: what the template shows; `title` is the page's.
     """
     definitions = definitions or Definitions()
-    style = (_FOLDER / "page.css").read_text() + definitions.css
-    script = "".join((_FOLDER / name).read_text() for name in ("filters.js", *(["reload.js"] if version else [])))
+    style = (_FOLDER / "page.css").read_text(encoding="utf-8") + definitions.css
+    scripts = ("filters.js", *(["reload.js"] if version else []))
+    script = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in scripts)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,

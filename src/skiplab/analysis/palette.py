@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from skiplab.analysis.marks import mark, mark_of
-from skiplab.analysis.text import printable
+from skiplab.printable import one_line
 
 # Okabe and Ito 2008, Color Universal Design; black and yellow left out: one vanishes on dark, one on light.
 _FIXED = {"plain": "#D55E00", "identity": "#0072B2"}
@@ -95,7 +95,7 @@ def level_styles(levels: Sequence[Any]) -> Mapping[Any, Mapping[str, Any]]:
 
 def plain_text(text: str) -> str:
     """The text as a label that matplotlib neither reads as mathematics nor hides from the legend."""
-    shown = printable(text)
+    shown = one_line(text)
     shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
     shown = shown.replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown

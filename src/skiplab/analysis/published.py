@@ -61,7 +61,7 @@ def read_published(path: Path) -> list[Published]:
     Raises:
         SkiplabError: where a column is missing, or a counterpart isn't told completely.
     """
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if missing := [name for name in (*_PRINTED, *_HERE) if name not in (reader.fieldnames or ())]:
             raise SkiplabError(

@@ -1,5 +1,7 @@
 """The records of a study's trials; what can't be read is listed, never fatal."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +11,7 @@ from skiplab.foreign_files import parse_json, read_own
 
 STATUSES = ("running", "interrupted", "done", "diverged", "failed")
 Record = Mapping[str, Any]
+_HALF = re.compile("[\ud800-\udfff]")  # of a character beyond 16 bits, as in a file's name that is no UTF-8
 _LARGEST = 2**63 - 1  # of the whole numbers of a frame
 
 
@@ -59,7 +62,7 @@ def parse_record(text: bytes, key: str) -> Record:
     Raises:
         ValueError: where it is no record of this trial.
     """
-    content = parse_json(text)
+    content = _spelled_out(parse_json(text), text)
     if not isinstance(content, dict):
         raise ValueError("it holds no record")
     if content.get("key") != key:
@@ -76,6 +79,13 @@ def parse_record(text: bytes, key: str) -> Record:
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise ValueError(f"its {name} is {value}; valid: whole numbers up to {_LARGEST}")
     return content
+
+
+def _spelled_out(content: Any, text: bytes) -> Any:
+    """The content with halves of characters, which no file can hold, spelled out as JSON spells them."""
+    if b"\\ud" not in text.lower() and b"\xed" not in text:
+        return content
+    return json.loads(_HALF.sub(lambda found: f"\\\\u{ord(found[0]):04x}", json.dumps(content, ensure_ascii=False)))
 
 
 def is_number(value: Any) -> bool:

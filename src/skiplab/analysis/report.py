@@ -20,10 +20,11 @@ from skiplab.analysis.page_tables import Row
 from skiplab.analysis.parity import unequal_arms
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.study_claims import study_claims
-from skiplab.analysis.text import level_text, printable
+from skiplab.analysis.text import level_text
 from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import asked, cell_line, headline, render_verdicts
 from skiplab.analysis.verdicts import Verdict, judge
+from skiplab.analysis.written import write, writing
 
 
 def report_command(
@@ -55,23 +56,19 @@ def report_command(
     verdicts = judge(study, claims) if claims else []
     if claims:
         console.print(render_verdicts(verdicts))
-        written = write_verdicts(verdicts, study.folder)
-        console.print(f"written: {printable(written)}", markup=False, highlight=False, soft_wrap=True)
     if not study.has_numbers:
-        console.print(f"no trial has a number to compare yet: {status_counts(study)}", markup=False, highlight=False)
-    page = write_report(study, claims, asked)
-    for problem in (*study.problems, *study.series_problems):
-        found = f"not read: {printable(problem.where)}: {printable(problem.reason)}"
-        console.print(found, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"written: {printable(page)}", markup=False, highlight=False, soft_wrap=True)
+        terminal.say(console, f"no trial has a number to compare yet: {status_counts(study)}")
+    terminal.say_problems(console, (*study.problems, *study.series_problems))
+    with writing(study.folder, console, answered=bool(claims)):
+        if claims:
+            terminal.say_written(console, [write_verdicts(verdicts, study.folder)])
+        terminal.say_written(console, [write_report(study, claims, asked)])
     return verdicts
 
 
 def write_report(study: Study, claims: Claims | None = None, asked: Asked = ANY) -> Path:
     """Write report.html beside the study; returns its path."""
-    path = study.folder / "report.html"
-    path.write_text(report_page(study, claims, asked=asked))
-    return path
+    return write(study.folder / "report.html", report_page(study, claims, asked=asked))
 
 
 def report_page(study: Study, claims: Claims | None = None, version: str = "", asked: Asked = ANY) -> str:

@@ -21,6 +21,7 @@ from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import links_out, read_keys
 from skiplab.metrics import Metric
+from skiplab.record_files import cut_off, explain_cut_off
 from skiplab.tuned import Tuned, read_tuned
 
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
@@ -42,7 +43,7 @@ class Study:
     measured_by: who measured each chart, such as 'evaluator information'.
     records: the content of record.json by key.
     tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
-    problems: what of the study's list and records could not be read.
+    problems: what of the study's list and records could not be read, and files of theirs that were cut off.
     derived: what `arms` worked out of the trials, to be worked out once.
     """
 
@@ -105,7 +106,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
     """Read the records that a study lists, or several do.
 
     Several, 'A,B', are read as one that lists the trials of all, each once; what is written of it goes to a folder of
-    its own, which lists none. What was tuned for one of them is not known of all.
+    its own, which lists none. What was tuned for one of them is not known of all. Nothing but the cache is written.
 
     Raises:
         SkiplabError: where there is no such study, or a metric is named like a factor.
@@ -113,8 +114,6 @@ def read_study(name: str, runs_dir: Path) -> Study:
     runs_dir = Path(runs_dir)
     folders = _study_folders(name, runs_dir)
     folder = runs_dir / "studies" / name
-    if len(folders) > 1:
-        folder.mkdir(exist_ok=True)
     if found := links_out(folder):
         raise SkiplabError(
             f"{found[0]} is a link that leads out of its folder, where tables of a study are written; remove it, or "
@@ -130,7 +129,9 @@ def read_study(name: str, runs_dir: Path) -> Study:
         study_cache.store(folder, state, contents)
     else:
         records = LaterRecords(runs_dir, contents.trials["key"])
-    contents = contents._replace(problems=(*bad_keys, *contents.problems, *bad_tuned))
+    parts = contents._asdict()
+    lost = _cut_off(runs_dir, parts.pop("files"), records)
+    parts["problems"] = (*bad_keys, *contents.problems, *lost, *bad_tuned)
     return Study(
         name=name,
         runs_dir=runs_dir,
@@ -138,8 +139,15 @@ def read_study(name: str, runs_dir: Path) -> Study:
         listed_in=tuple(folders),
         records=records,
         tuned=tuned,
-        **contents._asdict(),
+        **parts,
     )
+
+
+def _cut_off(runs_dir: Path, files: Mapping[str, Any], records: Mapping[str, Record]) -> list[Problem]:
+    """Files of finished trials that are shorter than their records say; only those trials' records are asked."""
+    lost = [key for key, kept in files.items() if any(cut_off(f"{runs_dir}/{key}", kept))]
+    found = ((runs_dir / key, *each) for key in lost for each in explain_cut_off(runs_dir / key, records[key]))
+    return [Problem(str(folder / name), reason) for folder, name, reason in found]
 
 
 def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
@@ -156,6 +164,7 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
         charts=charts.declared,
         measured_by=charts.measured_by,
         problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
+        files={key: record["files"] for key, record in records.items() if record.get("files")},
     )
 
 

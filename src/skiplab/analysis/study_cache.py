@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ import pandas as pd
 from pyarrow import parquet
 
 from skiplab.analysis.records import Problem
+from skiplab.analysis.written import write
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
 
@@ -23,7 +25,10 @@ _FILE = "cache.parquet"
 
 
 class Contents(NamedTuple):
-    """What a study's records say; see `runs.Study`."""
+    """What a study's records say; see `runs.Study`.
+
+    files: how long each record says its files are, by key.
+    """
 
     trials: pd.DataFrame
     missing: Mapping[str, Mapping[str, str]]
@@ -33,6 +38,7 @@ class Contents(NamedTuple):
     charts: Mapping[str, Chart]
     measured_by: Mapping[str, str]
     problems: tuple[Problem, ...]
+    files: Mapping[str, Any]
 
 
 def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:
@@ -72,6 +78,7 @@ def load(folder: Path, state: str) -> Contents | None:
         },
         measured_by=parts["measured_by"],
         problems=tuple(Problem(*each) for each in parts["problems"]),
+        files=parts["files"],
     )
 
 
@@ -82,9 +89,5 @@ def store(folder: Path, state: str, contents: Contents) -> None:
     for name in ("metrics", "charts"):
         parts[name] = {each: asdict(declared) for each, declared in parts[name].items()}
     trials.attrs = {"state": state, **parts}
-    path = folder / f"{_FILE}.{os.getpid()}"
-    try:
-        trials.to_parquet(path)
-        path.replace(folder / _FILE)
-    except OSError:
-        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        write(folder / _FILE, trials.to_parquet())

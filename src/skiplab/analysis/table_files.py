@@ -12,6 +12,8 @@ from markupsafe import escape
 
 from skiplab.analysis.table_text import better_means, by_metric, caption, headings, text_rows
 from skiplab.analysis.text import latex, markdown, printable
+from skiplab.analysis.written import write
+from skiplab.spreadsheet import csv_text
 
 
 class _Format(NamedTuple):
@@ -25,13 +27,10 @@ class _Format(NamedTuple):
 def write_tables(table: pd.DataFrame, folder: Path) -> list[Path]:
     """Write table.csv, table.md, table.tex (needs the package booktabs) and table.html; returns their paths."""
     title = f"{table.attrs['study']}: {table.attrs['factor']}"
-    texts = {"csv": table.to_csv(index=False), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
+    texts = {"csv": csv_text(table), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
     for ending, form in _FORMATS.items():
         texts[ending] += "\n".join(_tables(table, form)) or "No trials to compare yet.\n"
-    paths = [folder / f"table.{ending}" for ending in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        path.write_text(text)
-    return paths
+    return [write(folder / f"table.{ending}", text) for ending, text in texts.items()]
 
 
 def _tables(table: pd.DataFrame, form: _Format) -> list[str]:

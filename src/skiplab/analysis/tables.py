@@ -30,9 +30,11 @@ from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.statistics import correlation, paired_interval, welch_interval
 from skiplab.analysis.table_files import write_tables
 from skiplab.analysis.table_text import print_rates, print_table
-from skiplab.analysis.text import cell_text, printable, unknown_name
+from skiplab.analysis.text import cell_text, unknown_name
+from skiplab.analysis.written import write, writing
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
+from skiplab.spreadsheet import csv_text
 
 DEFAULT_METRICS = (
     "loss_val",
@@ -121,17 +123,11 @@ def table_command(
     print_table(table, console)
     rates = rates_table(study, factor)
     print_rates(rates, console)
-    console.print(f"{len(study.trials)} trials: {status_counts(study)}", markup=False, highlight=False)
-    rates.to_csv(study.folder / "rates.csv", index=False)
-    for path in [*write_tables(table, study.folder), study.folder / "rates.csv"]:
-        console.print(f"written: {printable(path)}", markup=False, highlight=False, soft_wrap=True)
-    for problem in study.problems:
-        console.print(
-            f"not read: {printable(problem.where)}: {printable(problem.reason)}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+    terminal.say(console, f"{len(study.trials)} trials: {status_counts(study)}")
+    with writing(study.folder, console):
+        terminal.say_written(console, write_tables(table, study.folder))
+        terminal.say_written(console, [write(study.folder / "rates.csv", csv_text(rates))])
+    terminal.say_problems(console, study.problems)
 
 
 def _each(study: Study, factor: str, metrics: Sequence[str], arms: Sequence[str]) -> list[tuple[str, Cell, str]]:

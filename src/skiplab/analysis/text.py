@@ -3,9 +3,10 @@
 import difflib
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+from skiplab.printable import one_line, printable
 
 _MARKDOWN = re.compile(r"([\\`*\[\]|])|((?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
@@ -22,29 +23,15 @@ _LATEX = {
 }
 
 
-def printable(text: object) -> str:
-    """The text with everything that could steer a terminal (escapes, bells, direction marks) spelled out."""
-    return "".join(
-        sign if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cf", "Cs") else _spelled(sign)
-        for sign in str(text)
-    )
-
-
-def _spelled(sign: str) -> str:
-    return sign.encode("unicode_escape").decode("ascii")
-
-
 def markdown(text: object) -> str:
     """The text as one cell of a Markdown table, with markup and HTML shown as they stand."""
-    line = printable(text).replace("\n", " ").replace("\t", " ")
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(lambda found: "\\" + found[0], line)
 
 
 def latex(text: object) -> str:
     """The text as one cell of a LaTeX table, commands shown as they stand."""
-    line = printable(text).replace("\n", " ").replace("\t", " ")
-    return "".join(_LATEX.get(sign, sign) for sign in line)
+    return "".join(_LATEX.get(sign, sign) for sign in one_line(text))
 
 
 def level_text(value: Any) -> str:

@@ -11,6 +11,7 @@ from skiplab.analysis import terminal
 from skiplab.analysis.palette import to_svg
 from skiplab.analysis.text import level_text, number, printable
 from skiplab.analysis.tuning_figure import tuning_figure
+from skiplab.analysis.written import write, writing
 from skiplab.tuned import Combination, Edge, Tuned, read_tuned
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}
@@ -40,16 +41,13 @@ def tuning_command(path: Path, console: Console | None = None) -> None:
         table.add_row(*(Text(printable(entry)) for entry in row))
     console.print(Text(printable(tuning_words(tuned))))
     console.print(table)
-    figure = path.with_name("tuning.svg")
-    figure.write_text(to_svg(tuning_figure(tuned)))
-    for written in (path, path.with_name("tuning.csv"), figure):
-        console.print(f"written: {printable(written)}", markup=False, highlight=False, soft_wrap=True)
-    console.print(
-        f"to compare with it: skiplab train -m experiment={printable(tuned.preset)} "
-        f"{printable(''.join(f'{word} ' for word in _kept(tuned)))}hydra.sweeper.tuned={printable(path)}",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
+    terminal.say_written(console, [path, path.with_name("tuning.csv")])
+    with writing(path.parent, console):
+        terminal.say_written(console, [write(path.with_name("tuning.svg"), to_svg(tuning_figure(tuned)))])
+    kept = "".join(f"{word} " for word in _kept(tuned))
+    terminal.say(
+        console,
+        f"to compare with it: skiplab train -m experiment={tuned.preset} {kept}hydra.sweeper.tuned={path}",
     )
 
 

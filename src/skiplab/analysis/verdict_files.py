@@ -11,15 +11,15 @@ from skiplab.analysis.cell_verdicts import CellVerdict
 from skiplab.analysis.statistics import Interval, SeedsRange
 from skiplab.analysis.text import cell_text
 from skiplab.analysis.verdicts import Verdict
+from skiplab.analysis.written import write
+from skiplab.spreadsheet import csv_text
 
 _NO_INTERVAL = Interval(math.nan, math.nan, math.nan, math.nan, 0, False)
 
 
 def write_verdicts(verdicts: Sequence[Verdict], folder: Path) -> Path:
     """Write verdicts.csv; returns its path."""
-    path = folder / "verdicts.csv"
-    verdicts_table(verdicts).to_csv(path, index=False)
-    return path
+    return write(folder / "verdicts.csv", csv_text(verdicts_table(verdicts)))
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:

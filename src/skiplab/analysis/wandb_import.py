@@ -142,7 +142,7 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
     listed.mkdir(parents=True, exist_ok=True)
     keys = listed / "keys.txt"
     if not keys.exists() or key not in read_keys(keys)[0]:
-        with keys.open("a") as file:
+        with keys.open("a", encoding="utf-8") as file:
             file.write(f"{key}\n")
     return f"{key}: {'already there' if there else content.get('status')}, study {own}"
 

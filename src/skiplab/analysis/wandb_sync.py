@@ -36,9 +36,8 @@ def sync_command(study_name: str, runs_dir: Path, console: Console | None = None
         raise SkiplabError("W&B has no key: `wandb login`, or set WANDB_API_KEY; nothing was uploaded")
     failed = 0
     for path in waiting:
-        ended = subprocess.run(
-            [sys.executable, "-m", "wandb", "sync", str(path.parent)], capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "wandb", "sync", str(path.parent)]
+        ended = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         words = "uploaded"
         if ended.returncode or not path.with_name(f"{path.name}.synced").exists():
             failed += 1

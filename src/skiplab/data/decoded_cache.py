@@ -104,7 +104,7 @@ class DecodedCache:
                 "images_crc32": checksum(images),
                 "labels_crc32": checksum(labels),
             }
-            (partial / "entry.json").write_text(json.dumps(note, indent=1))
+            (partial / "entry.json").write_text(json.dumps(note, indent=1), encoding="utf-8")
             _put_in_place(partial, entry)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -12,10 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from skiplab.atomic_file import write_atomically
 from skiplab.data.dataset import Split
 from skiplab.evaluators.cache_dir import cache_dir
 from skiplab.evaluators.evaluator import Trained
-from skiplab.training.record import write_atomically
 
 _BLOCK = 4096  # images that are hashed at once
 

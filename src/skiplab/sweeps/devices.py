@@ -84,5 +84,5 @@ def _take_place(device: str, place: int, shared_by: int, stack: ExitStack) -> bo
 
 
 def _lock(name: str, stack: ExitStack, *, shared: bool = False) -> bool:
-    handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("w"))
+    handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("wb"))
     return take(handle, "TMPDIR", shared=shared)

@@ -15,6 +15,8 @@ from rich.text import Text
 
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import leads_out, read_keys
+from skiplab.printable import one_line
+from skiplab.record_files import explain_cut_off
 from skiplab.sweeps.job import work
 from skiplab.training.record import FINISHED, Record, study_folder
 
@@ -91,8 +93,9 @@ def _check(content: dict[str, Any]) -> None:
 def _standing(record: Record, content: dict[str, Any]) -> Standing:
     status = content.get("status", "waiting")
     if status in (*FINISHED, "waiting"):
-        note = f"at step {content['diverged_step']}" if status == "diverged" else ""
-        return Standing(record.key, status, float(status != "waiting"), note, content)
+        at = [f"at step {content['diverged_step']}"] if status == "diverged" else []
+        lost = [f"{name}: {reason}" for name, reason in explain_cut_off(record.folder, content)]
+        return Standing(record.key, status, float(status != "waiting"), "; ".join([*at, *lost]), content)
     history, max_steps = record.folder / "history.csv", content["factors"]["trainer.max_steps"]
     steps = _last_step(history) if history.is_file() and not leads_out(history, record.folder) else 0
     share = min(1.0, steps / max_steps)
@@ -138,13 +141,13 @@ def summary(study: str, standings: Sequence[Standing]) -> str:
 def render(study: str, standings: Sequence[Standing]) -> Group:
     """A line of counts, then a line for each trial that runs or needs a look."""
     line = Text(summary(study, standings))
-    shown = [each for each in standings if each.state not in ("done", "waiting")]
+    shown = [each for each in standings if each.state not in ("done", "waiting") or each.note]
     if not shown:
         return Group(line)
     table = Table("trial", "what", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for each in shown:
         state = Text(each.state, style=_STYLES.get(each.state, "yellow"))
-        table.add_row(Text(each.key), Text(_what(each, standings)), state, Text(each.note))
+        table.add_row(Text(each.key), Text(one_line(_what(each, standings))), state, Text(one_line(each.note)))
     return Group(line, table)
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.tuning_trials import levels_of
-from skiplab.training.record import explain_unwritable, study_folder, write_atomically
+from skiplab.training.record import explain_unwritable, study_folder
 from skiplab.tuned import Combination, Tuned, read_tuned
 
 

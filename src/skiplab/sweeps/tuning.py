@@ -12,6 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.paths import project_dir
@@ -20,7 +21,7 @@ from skiplab.sweeps.job import Job
 from skiplab.sweeps.rates import Search
 from skiplab.sweeps.tuning_trials import TuningTrial, combinations, levels_of, shared, tidy
 from skiplab.training.key import factors
-from skiplab.training.record import explain_unwritable, study_folder, write_atomically
+from skiplab.training.record import explain_unwritable, study_folder
 from skiplab.tuned import RATE, Tuned, write_tuned
 
 _FEWEST_RATES = 5

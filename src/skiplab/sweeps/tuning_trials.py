@@ -1,12 +1,13 @@
 """What tuning trials say: the best settings of each arm in its cell, and the trials as a table."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
+from skiplab.spreadsheet import csv_text
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.rates import best_of
 from skiplab.training.key import OBSERVERS, factors
@@ -107,11 +108,9 @@ def shared(jobs: Sequence[Job], tuned_for: Sequence[str]) -> dict[str, Any]:
 
 def tidy(trials: Sequence[TuningTrial], metric_name: str) -> str:
     """A row a trial, sorted as they were asked for."""
-    names = [*trials[0].levels, *trials[0].chosen]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "seed", metric_name, "status", "key"])
+    names = [*trials[0].levels, *trials[0].chosen, "seed", metric_name, "status", "key"]
+    rows = []
     for trial in trials:
-        texts = ["null" if value is None else value for value in (*trial.levels.values(), *trial.chosen.values())]
-        writer.writerow([*texts, trial.seed, trial.value, trial.status, trial.key])
-    return text.getvalue()
+        levels = ["null" if value is None else value for value in (*trial.levels.values(), *trial.chosen.values())]
+        rows.append([*levels, trial.seed, trial.value, trial.status, trial.key])
+    return csv_text(pd.DataFrame(rows, columns=names, dtype=object))

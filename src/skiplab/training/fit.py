@@ -160,6 +160,6 @@ def _losses_so_far(record: Record) -> dict[int, float]:
     path = record.folder / "history.csv"
     if not path.exists():
         return {}
-    *rows, _ = path.read_text().split("\n")
+    *rows, _ = path.read_text(encoding="utf-8").split("\n")
     cells = [row.split(",") for row in rows[1:]]
     return {int(step): float(value) for step, metric, value in cells if metric == "loss"}

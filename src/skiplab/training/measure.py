@@ -8,15 +8,17 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
+from skiplab.atomic_file import write_atomically
 from skiplab.charts import Measurement
 from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.missing import measured, split_finite
 from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument, TrainingLog
+from skiplab.record_files import MEASURED, TRAINED, cut_off, lengths
 from skiplab.training.build import Parts, build_model
 from skiplab.training.maker import maker
-from skiplab.training.plan import asked_evaluators
-from skiplab.training.record import Record, write_atomically
+from skiplab.training.plan import asked_evaluators, kept_evaluators
+from skiplab.training.record import Record
 
 _COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
 
@@ -35,8 +37,9 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         seed=config.seed,
         device=device,
     )
-    found = _found_so_far(record)
-    measurements = read_measurements(record)
+    content, found = record.read(), _found_so_far(record)
+    kept = kept_evaluators(record.folder, content)
+    measurements = read_measurements(record) if kept else pd.DataFrame(columns=list(_COLUMNS))
     pictures: dict[str, Image.Image] = {}
     for name in names:
         evaluator: Evaluator = maker(config.evaluator[name])()
@@ -49,9 +52,13 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
     asked = asked_evaluators(config)
+    of_training = {name: length for name, length in content.get("files", {}).items() if name in TRAINED}
     write_atomically(record.folder / "measurements.csv", measurements.to_csv(index=False).encode())
-    done = record.read()["evaluators"] | {name: asked[name] for name in names}
-    record.update(**found, evaluators=done)
+    record.update(
+        **found,
+        evaluators=kept | {name: asked[name] for name in names},
+        files=of_training | lengths(record.folder, MEASURED),
+    )
     return pictures
 
 
@@ -84,7 +91,9 @@ def read_measurements(record: Record) -> pd.DataFrame:
 
 
 def read_readings(record: Record) -> pd.DataFrame:
-    """All that the instruments read; of rows that a resumed trial wrote again, the last."""
+    """All that the instruments read; of rows that a resumed trial wrote again, the last; nothing of a cut-off file."""
+    if any(cut_off(record.folder, record.read().get("files"), ["layers.csv"])):
+        return pd.DataFrame(columns=["step", "index", "path", "quantity", "value"])
     readings = pd.read_csv(record.folder / "layers.csv")
     return readings.drop_duplicates(["step", "path", "quantity"], keep="last")
 
@@ -114,4 +123,4 @@ def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
             counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
             summary, missing = ({name: part[name] for name in part if name in counted} for part in (summary, missing))
         _add(found, instrument, f"instrument {name}", summary, missing)
-    record.update(**found)
+    record.update(**found, files=lengths(record.folder, TRAINED))

@@ -1,10 +1,12 @@
 """What a record still lacks of what a configuration asks for; needs no torch, so that skipping is quick."""
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.metrics import missing_text
+from skiplab.record_files import MEASURED, TRAINED, cut_off, explain_cut_off
 from skiplab.training.local_paths import by_contents
 from skiplab.training.record import FINISHED
 
@@ -35,7 +37,13 @@ def missing_evaluators(config: DictConfig, content: dict[str, Any]) -> list[str]
     """Evaluators that the record has no result of; a diverged trial has no weights to evaluate."""
     if content["status"] == "diverged":
         return []
-    return [name for name, asked in asked_evaluators(config).items() if content["evaluators"].get(name) != asked]
+    kept = kept_evaluators(_folder(config, content), content)
+    return [name for name, asked in asked_evaluators(config).items() if kept.get(name) != asked]
+
+
+def kept_evaluators(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """What the record was measured with; none where a file of theirs was cut off, so that all measure again."""
+    return {} if any(cut_off(folder, content.get("files"), MEASURED)) else content["evaluators"]
 
 
 def missing_instruments(config: DictConfig, content: dict[str, Any]) -> list[str]:
@@ -56,6 +64,12 @@ def remarks(config: DictConfig, content: dict[str, Any]) -> str:
 
 
 def unmeasured(config: DictConfig, content: dict[str, Any]) -> str:
-    """A sentence on instruments that can't be had without training again; empty where there are none."""
+    """Sentences on what can't be had without training again; empty where there is nothing."""
     names = missing_instruments(config, content)
-    return f"trained without {', '.join(names)} as set now; run.rerun=true trains it again" if names else ""
+    lost = [each for each in explain_cut_off(_folder(config, content), content) if each[0] in TRAINED]
+    told = [f"trained without {', '.join(names)} as set now; run.rerun=true trains it again"] if names else []
+    return ". ".join([*told, *(f"{name}: {reason}" for name, reason in lost)])
+
+
+def _folder(config: DictConfig, content: dict[str, Any]) -> Path:
+    return Path(config.run.runs_dir) / content["key"]

@@ -1,6 +1,5 @@
 """What a trial leaves on disk: `runs/KEY/`, written atomically or appended to, and never overwritten."""
 
-import errno
 import json
 import math
 import os
@@ -12,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
+from skiplab.atomic_file import UNWRITABLE, write_atomically
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
@@ -19,9 +19,6 @@ from skiplab.registered import comes_with_skiplab, register, registrations
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
 FINISHED = ("done", "diverged")
-UNWRITABLE = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EIO}
-)
 _LONGEST, _LONGEST_PATH = 255, 3000  # bytes that a folder's name may have, and that leave room below it
 
 
@@ -102,7 +99,7 @@ class Record:
         with explain_unwritable(self.runs_dir):
             self.folder.mkdir(parents=True, exist_ok=True)
             refuse_links(self.folder)
-            handle = (self.folder / "lock").open("a+")
+            handle = (self.folder / "lock").open("a+", encoding="utf-8")
         with handle:
             if not take(handle, "run.runs_dir"):
                 handle.seek(0)
@@ -128,7 +125,7 @@ class Record:
         if not (self.folder / "lock").is_file():  # a pipe would be waited for
             return False
         try:
-            with (self.folder / "lock").open("r") as handle:
+            with (self.folder / "lock").open("rb") as handle:
                 return not take(handle, "run.runs_dir", shared=True)
         except (OSError, SkiplabError):  # without locks, nothing can be at work there
             return False
@@ -168,19 +165,6 @@ def refuse_links(folder: Path) -> None:
             f"{found[0]} is a link to {os.readlink(found[0])}, out of its folder, where nothing is written; "
             "remove it, or put a copy of the file in its place"
         )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file by one rename: it is there whole or as before, also when killed or on a full disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 
+from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.fingerprint import looked_at_once
 from skiplab.interruption import Interruption, interruptible
@@ -29,7 +30,7 @@ from skiplab.training.maker import maker
 from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
 from skiplab.training.provenance import provenance
-from skiplab.training.record import FINISHED, UNWRITABLE, Record, explain_unwritable
+from skiplab.training.record import FINISHED, Record, explain_unwritable
 from skiplab.training.salvage import salvage
 from skiplab.training.wandb_logger import end_run, log_outcome
 from skiplab.training.weights import load_weights

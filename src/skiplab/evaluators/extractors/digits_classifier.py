@@ -89,7 +89,7 @@ def main() -> None:
     facts = {"data": "digits", **split, **settings, "num_train": len(data.train), "torch": torch.__version__}
     facts["held_out_accuracy"] = round(accuracy(model, data), 4)
     facts["sha256"] = hashlib.sha256(_WEIGHTS.read_bytes()).hexdigest()
-    _WEIGHTS.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    _WEIGHTS.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(facts, indent=1))
 
 

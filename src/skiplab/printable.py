@@ -1,0 +1,20 @@
+"""Text of others as it may be shown: nothing in it steers what shows it."""
+
+import unicodedata
+
+
+def printable(text: object) -> str:
+    """The text with everything that could steer a terminal (escapes, bells, direction marks) spelled out."""
+    return "".join(
+        sign if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cf", "Cs") else _spelled(sign)
+        for sign in str(text)
+    )
+
+
+def one_line(text: object) -> str:
+    """The same as one cell of a table, which knows no lines and no tabs."""
+    return printable(text).replace("\n", " ").replace("\t", " ")
+
+
+def _spelled(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")

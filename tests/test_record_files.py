@@ -1,0 +1,137 @@
+"""A finished record whose tables or pictures were cut off says so, and what brings them back."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from skiplab.analysis.runs import read_study
+from skiplab.cli import main
+from skiplab.record_files import lengths
+from skiplab.training.evaluate_record import evaluate_record
+from skiplab.training.measure import read_readings
+from tiny_trials import Trial, run_tiny
+
+EVALUATORS = "evaluator=[denoising_loss,sample_grid]"
+FILES = ["history.csv", "layers.csv", "measurements.csv", "samples.png"]
+CUTS = {
+    "middle": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "last row": lambda path: path.write_bytes(path.read_bytes()[:-3]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Trial:
+    """A finished trial, to be copied."""
+    return run_tiny(tmp_path_factory.mktemp("whole"), EVALUATORS, "run.study=s")
+
+
+@pytest.fixture
+def trial(whole, tmp_path) -> Trial:
+    """The same in a folder of the test's own."""
+    runs_dir = tmp_path / "runs"
+    shutil.copytree(whole.record.runs_dir, runs_dir)
+    return run_tiny(runs_dir, EVALUATORS, "run.study=s")
+
+
+def told(runs_dir: Path, *words: str, capsys) -> str:
+    capsys.readouterr()
+    main([*words, "--runs-dir", str(runs_dir)])
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_whole_record_says_nothing(trial, capsys) -> None:
+    assert trial.outcome.action == "already done"
+    files = trial.record.read()["files"]
+    assert files == lengths(trial.record.folder, FILES)
+    assert files["history.csv"]["rows"] == len(pd.read_csv(trial.record.folder / "history.csv"))
+    assert told(trial.record.runs_dir, "status", "s", capsys=capsys) == "study s: 1 trials, 1 done"
+    assert not read_study("s", trial.record.runs_dir).problems
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        *((FILES[0], cut) for cut in CUTS),
+        *((FILES[1], cut) for cut in ("emptied", "last row")),
+        *((name, cut) for name in FILES[2:] for cut in ("middle", "gone")),
+    ],
+)
+def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
+    path = trial.record.folder / name
+    length = trial.record.read()["files"][name]
+    read_study("s", trial.record.runs_dir)  # its cache is as old as the whole record
+    CUTS[cut](path)
+    if cut == "gone":
+        words = "it is missing; "
+    elif name.endswith(".csv"):
+        left = max(0, path.read_bytes().count(b"\n") - 1)
+        assert left < length["rows"]
+        words = f"it is cut off, {left} of {length['rows']} rows are left; "
+    else:
+        words = f"it is cut off, {path.stat().st_size} of {length['bytes']} bytes are left; "
+    again = "run.rerun=true" if name in FILES[:2] else f"'{EVALUATORS}'` measures it again"
+    for command in ("status", "table"):
+        text = told(trial.record.runs_dir, command, "s", capsys=capsys)
+        assert f"{name}: {words}" in text
+        assert again in text
+
+
+def test_the_page_names_every_file_and_draws_what_is_left(trial, capsys) -> None:
+    for name, cut in zip(FILES, ("middle", "emptied", "last row", "gone"), strict=True):
+        CUTS[cut](trial.record.folder / name)
+    text = told(trial.record.runs_dir, "report", "s", capsys=capsys)
+    page = (trial.record.runs_dir / "studies" / "s" / "report.html").read_text(encoding="utf-8")
+    for problem in read_study("s", trial.record.runs_dir).problems:
+        assert problem.where in text
+        assert problem.where in page
+    assert page.count("it is cut off, ") == 3
+    assert page.count("it is missing; ") == 1
+
+
+@pytest.mark.parametrize("name", FILES[2:])
+def test_what_evaluators_measured_is_measured_again(trial, name) -> None:
+    before = lengths(trial.record.folder, FILES)
+    (trial.record.folder / name).unlink()
+    assert evaluate_record(trial.record.folder, [EVALUATORS], None).action == "evaluated"
+    assert lengths(trial.record.folder, FILES) == before
+    assert trial.record.read()["files"] == before
+    assert not read_study("s", trial.record.runs_dir).problems
+    assert run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome.action == "already done"
+
+
+def test_what_is_not_measured_again_is_not_said_to_be(trial) -> None:
+    """The rows that are left of other evaluators are no longer claimed, and one of them can be asked for again."""
+    CUTS["middle"](trial.record.folder / "measurements.csv")
+    run_tiny(trial.record.runs_dir, "evaluator=[sample_grid]", "run.study=s")
+    assert set(trial.record.read()["evaluators"]) == {"sample_grid"}
+    assert run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome.action == "evaluated"
+    assert set(trial.record.read()["evaluators"]) == {"denoising_loss", "sample_grid"}
+
+
+@pytest.mark.parametrize("name", FILES[:2])
+def test_measuring_more_hides_no_loss_and_training_again_mends_it(trial, name) -> None:
+    CUTS["middle"](trial.record.folder / name)
+    again = run_tiny(trial.record.runs_dir, "evaluator=[baselines]", "run.study=s")
+    assert (again.outcome.action, again.outcome.status) == ("evaluated", "done")
+    assert f"{name}: it is cut off" in again.outcome.note
+    (problem,) = read_study("s", trial.record.runs_dir).problems
+    assert problem.where.endswith(name)
+    run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s", "run.rerun=true")
+    assert not read_study("s", trial.record.runs_dir).problems
+
+
+def test_no_chart_is_drawn_of_cut_off_readings(trial) -> None:
+    assert len(read_readings(trial.record))
+    CUTS["emptied"](trial.record.folder / "layers.csv")
+    assert read_readings(trial.record).empty
+
+
+def test_a_record_without_lengths_is_not_complained_about(trial) -> None:
+    for files in ({}, None, "odd", {"history.csv": 7, "../record.json": {"bytes": 10**9}}):
+        trial.record.update(files=files)
+        CUTS["gone" if files == {} else "emptied"](trial.record.folder / "history.csv")
+        assert not [each for each in read_study("s", trial.record.runs_dir).problems if "history" in each.where]
