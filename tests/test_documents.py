@@ -1,9 +1,7 @@
-"""README: what it says is there, is there; what it says can be run, runs."""
+"""README: what it says is there, is there; its Python runs (test_shell_lines runs its shell lines)."""
 
 import re
 import runpy
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,7 +12,6 @@ from skiplab.analysis.claims import read_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^    ((?:PYTHONPATH=\S+ )?skiplab .+|make \w+)", README, re.MULTILINE)
 
 
 def section(title: str) -> str:
@@ -52,12 +49,6 @@ def test_all_claims_can_be_read_and_have_a_preset(claims):
     assert list((ROOT / "conf" / "experiment").glob(f"{name}_{'_'.join(profile) or '*'}.yaml"))
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.startswith("make")])
-def test_make_knows_the_command(command):
-    dry = subprocess.run(["make", "-n", *command.split()[1:2]], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert dry.returncode == 0, dry.stderr
-
-
 @pytest.fixture
 def newcomer(tmp_path, monkeypatch):
     """A folder of one's own, holding the README's example of a connection."""
@@ -72,19 +63,6 @@ def newcomer(tmp_path, monkeypatch):
     yield check
     for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
         del sys.modules[name]
-
-
-def test_train_commands_compose(newcomer, capsys):
-    commands = [c.split("#")[0] for c in COMMANDS if "skiplab train" in c and "--help" not in c]
-    assert len(commands) >= 3
-    for command in commands:
-        words = shlex.split(command)
-        arguments = words[words.index("train") + 1 :]
-        if "-m" in arguments:
-            arguments.remove("-m")
-            arguments = [re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in arguments]  # the first of swept values
-        cli.train_main([*arguments, "--cfg", "job"])
-        assert "connection:" in capsys.readouterr().out
 
 
 def test_networks_of_others_as_the_readme_says(tmp_path, monkeypatch, capsys):

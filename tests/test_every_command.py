@@ -1,0 +1,106 @@
+"""Every command and every option of every command, on the records of real small trials."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp.web
+import pytest
+
+from command_line import Ended, run_command
+from skiplab.cli import _parser
+from tiny_trials import TINY
+
+CLAIMS = """
+question: Do shortcuts help?
+factor: connection
+control: plain
+treatment: identity
+claims:
+  - {name: helps, text: Shortcuts help., metric: skill_train, contrast: difference, direction: higher}
+"""
+SMALL = ("trainer.max_steps=2", "hydra/launcher=basic")
+# Each command with its options, and a part of what it prints; RUN is a record of the study 'mine'.
+CALLS: dict[str, str] = {
+    "--version": "0.",
+    "--help": "COMMAND",
+    "status mine": "4 trials, 4 done",
+    "status mine --watch --runs-dir runs": "4 trials, 4 done",
+    "evaluate RUN": "skill_val",
+    "evaluate RUN evaluator=[lesion]": "evaluated, done",
+    "evaluate --config-dir own RUN evaluator=[mine]": "evaluated, done",
+    "table mine": "4 trials: 4 done",
+    "table mine --factor connection --control identity --metric loss_val --metric skill_val --runs-dir runs": "plain",
+    "table mine,other": "5 trials: 5 done",
+    "effects mine": "connection",
+    "effects mine --factor connection --control identity --metric loss_val --runs-dir runs": "connection",
+    "report mine": "report.html",
+    "report mine --claims claims.yaml --runs-dir runs": "Shortcuts help.",
+    "figures mine --only headline": "headline.pdf",
+    "figures mine --claims claims.yaml --factor connection --format svg --only forest --runs-dir runs": "forest.svg",
+    "sync mine --runs-dir runs": "W&B has no key",
+    "wandb-import runs --study back --runs-dir elsewhere": "trials in elsewhere, 0 runs left out",
+    "wandb-workspace mine --entity ME --project skiplab --dry-run --runs-dir runs": "mine",
+    "dashboard mine --claims claims.yaml --port 0 --open --runs-dir runs": "http://127.0.0.1:",
+    "reproduce": "residual_in_diffusion",
+    "reproduce --list": "residual_in_diffusion",
+    "reproduce veit2016_lesion --profile quick REDUCED run.runs_dir=reproduced": "verdicts as published",
+    "tune TUNED --rates 5 --factor 2 --widenings 0 --seeds 9001 --metric skill_train": "tuned.yaml",
+    "tune TUNED --also optimizer.eps=1e-8,1e-7 --config-dir own --dry-run": "20 trials",
+    "doctor --runs-dir runs": "cores",
+    "train --help": "connection",
+    "train TINY --dry-run": "1 trial",
+    "train TINY --cfg job": "connection:",
+}
+FAILS = {"sync"}  # which need an account
+WORDS = {
+    "TINY": TINY,
+    "REDUCED": (*SMALL, "seed=0", "batch_size=16", "probe.num_images=16", "probe.num_levels=2", "logger=none"),
+    "TUNED": ("points", *SMALL, "connection=plain", "depth=4", "batch_size=16", "probe.num_images=16", "logger=none"),
+}
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory) -> Iterator[dict[str, tuple[str, ...]]]:
+    """A folder with the study 'mine' of plain and identity at two seeds, and one trial in 'other'."""
+    folder = tmp_path_factory.mktemp("workplace")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.setenv("HOME", str(folder))
+        patched.setenv("NETRC", str(folder / "none"))
+        patched.delenv("WANDB_API_KEY", raising=False)
+        patched.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+        patched.setattr(aiohttp.web, "run_app", lambda *_, **__: None)  # a dashboard ends at once
+        patched.setattr("webbrowser.open", lambda _: True)
+        (folder / "claims.yaml").write_text(CLAIMS, encoding="utf-8")
+        own = folder / "own" / "evaluator"
+        own.mkdir(parents=True)
+        (own / "mine.yaml").write_text("mine:\n  _target_: skiplab.evaluators.baselines.Baselines\n", encoding="utf-8")
+        kept = [word for word in TINY if word != "logger=none"]
+        sweep = ["connection=plain,identity", "seed=0,1", "run.study=mine", "hydra/launcher=basic"]
+        trained = [run_command(["train", "-m", *kept, *sweep])]
+        trained += [run_command(["train", *TINY, "seed=7", "run.study=other"])]
+        assert [ended.code for ended in trained] == [0, 0], trained
+        run = next(iter(Path("runs/studies/mine/keys.txt").read_text(encoding="utf-8").split()))
+        yield WORDS | {"RUN": (os.path.join("runs", run),)}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package wandb-workspaces
+@pytest.mark.parametrize("call", CALLS)
+def test_a_command_does_what_it_says(call: str, workplace: dict[str, tuple[str, ...]]) -> None:
+    words = [part for word in call.split() for part in workplace.get(word, (word,))]
+    ended: Ended = run_command(words)
+    assert "Traceback" not in ended.text
+    assert ended.code == (call.split()[0] in FAILS), ended.text
+    assert CALLS[call] in ended.text
+
+
+def test_every_option_of_every_command_is_called() -> None:
+    called = {call.split()[0]: set() for call in CALLS}
+    for call in CALLS:
+        called[call.split()[0]] |= set(call.split())
+    (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    for name, command in commands.choices.items():
+        options = {option for action in command._actions for option in action.option_strings if option.startswith("--")}
+        assert options - {"--help"} <= called.get(name, set()), name

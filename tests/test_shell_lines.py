@@ -1,0 +1,127 @@
+"""Every shell line of the README and of docs/ is run, in the order of the page and in one folder, on a small budget."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp.web
+import pytest
+
+from command_line import Ended, run_command
+from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
+
+# What is added to a line that trains, unless the line itself or a preset of its own sets it.
+BUDGET = {
+    "trainer.max_steps": "2",
+    "batch_size": "16",
+    "probe.num_images": "16",
+    "probe.num_levels": "2",
+    "num_samples": "32",
+    "evaluator": "[denoising_loss]",
+    "instrument": "[gradient_flow]",
+    "logger": "none",
+    "hydra/launcher": "basic",  # in this process: no starts to pay
+}
+# Lines, by how they begin, that get another budget; None leaves a setting as the line or its preset has it, and what
+# begins with -- is an option.
+BUDGETS = {
+    "skiplab train connection=identity depth=8": {"logger": "wandb_offline"},
+    "skiplab train -m experiment=he2015_resnet_quick": {"evaluator": "[classification]", "seed": "0"},
+    "skiplab train -m experiment=points": {"seed": "0"},
+    "skiplab train -m experiment=every_connection_digits": {"seed": "0", "depth": "4"},
+    "skiplab train -m experiment=residual_in_diffusion_quick sampler": {"seed": "101,102"},
+    "skiplab train -m experiment=residual_in_diffusion_quick depth": {"seed": "11"},
+    "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
+    "skiplab evaluate runs/KEY evaluator=[frechet": {"num_samples": "64", "evaluator.kernel.subset_size": "16"},
+    "skiplab evaluate runs/KEY evaluator=[lesion": {"probe.num_images": "16"},
+}
+# Lines whose cluster isn't here: the configuration of their first trial is composed and shown.
+COMPOSED = ("skiplab train -m connection=plain,identity seed=0,1,2 hydra/launcher=skiplab_slurm",)
+# Lines that can't end well here, with their exit code and the sentence that says why.
+REFUSED = {
+    "skiplab sync mine": (1, "W&B has no key"),
+    "skiplab wandb-workspace mine --entity ME": (1, "No API key configured"),
+    "skiplab wandb-import ME/skiplab": (1, "W&B has no key"),
+}
+
+
+def _beginning(line: ShellLine, table: dict) -> object:
+    """The entry of a table whose key the line begins with; None for none."""
+    found = [value for start, value in table.items() if " ".join(line.words).startswith(start)]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def _with_budget(line: ShellLine, key: str) -> list[str]:
+    words = [word.replace("runs/KEY", f"runs/{key}") for word in line.words[1:]]
+    if " ".join(line.words).startswith(COMPOSED):
+        return [*(re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in words if word != "-m"), "--cfg", "all"]
+    command, own = words[0], _beginning(line, BUDGETS) or {}
+    if command not in ("train", "tune", "evaluate") or "--cfg" in words or "--help" in words:
+        return words
+    options = [word for option in own.items() if option[0].startswith("--") for word in option]
+    budget = own if command == "evaluate" else BUDGET | own
+    budget = {name: value for name, value in budget.items() if value and not name.startswith("--")}
+    words = [word for word in words if word.split("=")[0] not in own or own[word.split("=")[0]] is None]
+    given = {word.split("=")[0] for word in words}
+    return [*words, *options, *(f"{name}={value}" for name, value in budget.items() if name not in given)]
+
+
+@pytest.fixture
+def newcomer(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A folder of one's own with the files that the README shows, and nobody's account."""
+    for text in fenced(ROOT / "README.md"):
+        if named := re.match(r"# (mine/\S+)\n", text):
+            (tmp_path / named[1]).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / named[1]).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(aiohttp.web, "run_app", lambda *_, **__: None)  # a dashboard ends at once
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
+        del sys.modules[name]
+
+
+def _run(line: ShellLine, folder: Path) -> Ended:
+    """Run a line; of other programs, `make` says what it would do, a script is looked for, and the rest is left out."""
+    key = next((path.parent.name for path in sorted(folder.glob("runs/*/weights.safetensors"))), "none")
+    if line.words[0] == "skiplab":
+        return run_command(_with_budget(line, key))
+    if line.words[0] == "make":
+        made = subprocess.run(["make", "-n", *line.words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+        return Ended(made.returncode, made.stdout + made.stderr)
+    if line.words[0] == "python":
+        return Ended(0 if (ROOT / line.words[1]).is_file() else 1, f"{line.words[1]} is looked for alone")
+    return Ended(0, "")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package wandb-workspaces
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
+    lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
+    wrong = {}
+    for line in lines:
+        ended = _run(line, newcomer)
+        code, sentence = _beginning(line, REFUSED) or (0, "")
+        if ended.code != code or sentence not in ended.text or "Traceback" in ended.text:
+            wrong[line.text] = ended
+    assert not wrong, "\n\n".join(f"{text}\nended with {ended.code}\n{ended.text}" for text, ended in wrong.items())
+
+
+def test_lines_of_benchmarks_name_programs_that_are_there() -> None:
+    lines = [line for line in inline_commands(ROOT / "benchmarks" / "README.md") if line.words[0] == "python"]
+    assert lines
+    assert [line.text for line in lines if not (ROOT / line.words[1]).is_file()] == []
+
+
+def test_the_readme_has_the_lines_that_are_looked_for() -> None:
+    """Else a table above would stand for a line that is gone."""
+    lines = [line for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")) for line in shell_lines(path)]
+    for start in (*BUDGETS, *COMPOSED, *REFUSED):
+        assert any(" ".join(line.words).startswith(start) for line in lines), start
