@@ -94,9 +94,9 @@ def test_values_arrive_as_they_are(odd) -> None:
 def test_a_trained_network_is_loaded_again(odd, monkeypatch) -> None:
     _, asked, found = odd
     folder = asked["runs_dir"] / found.trials["key"].item()
-    before = [parameter.clone() for parameter in skiplab.load(folder).model.parameters()]
+    before = [parameter.clone() for parameter in skiplab.load(folder, trust=True).model.parameters()]
     monkeypatch.delitem(sys.modules, __name__)  # as another process would: by its import path alone
-    assert all(map(torch.equal, before, skiplab.load(folder).model.parameters()))
+    assert all(map(torch.equal, before, skiplab.load(folder, trust=True).model.parameters()))
 
 
 def test_within_an_application_that_uses_hydra(odd, tmp_path) -> None:

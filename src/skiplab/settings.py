@@ -54,8 +54,9 @@ class Settings:
             self._check_names(found, overrides)
             self._seen.add(names)
         for name, default in self._defaults.items():
-            if name.split(".")[0] in OBSERVERS and not is_of(value := OmegaConf.select(config, name), type(default)):
-                raise SkiplabError(refusal(name, value, type(default)))
+            kind = str | None if default is None else type(default)
+            if name.split(".")[0] in OBSERVERS and not is_of(value := OmegaConf.select(config, name), kind):
+                raise SkiplabError(refusal(name, value, kind))
         study_folder(Path(config.run.runs_dir), config.run.study)
 
     def _check_names(self, found: dict[str, Any], overrides: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from types import NoneType, UnionType
 from typing import Any
 
 from hydra.utils import get_object
@@ -48,6 +49,8 @@ def _makes(found: Any, kind: type, unannotated: bool) -> bool:
     if not (inspect.isfunction(found) or inspect.ismethod(found)):
         return False
     returned = found.__annotations__.get("return", inspect.Signature.empty)
+    if isinstance(returned, UnionType):  # of what it makes, or None where there is to be none
+        returned = next((each for each in returned.__args__ if each is not NoneType), None)
     if inspect.isclass(returned) and returned is not inspect.Signature.empty:
         return issubclass(returned, kind)
     of_python = str(found.__module__).partition(".")[0] in sys.stdlib_module_names  # which makes nothing of the kind

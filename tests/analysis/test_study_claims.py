@@ -113,7 +113,7 @@ def test_where_nothing_can_be_written_the_verdict_is_the_same(fill, runs, claims
     def refuse(*_):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(registered, "_replace", refuse)
+    monkeypatch.setattr(registered, "write_atomically", refuse)
     study = read_study("s", runs.folder)
     assert study_claims(study, claims_file()).marks == (LATE,)
     assert study_claims(study) is None
@@ -122,14 +122,14 @@ def test_where_nothing_can_be_written_the_verdict_is_the_same(fill, runs, claims
 def test_a_disk_that_fills_up_leaves_what_was_remembered(fill, runs, claims_file, monkeypatch):
     in_time(runs, claims_file())
     fill(effect=0.15, num_seeds=3)
-    write = registered._replace
+    write = registered.write_atomically
 
     def full(path, content):
         if path.name == "claims.yaml":
             raise OSError(28, "No space left on device")
         write(path, content)
 
-    monkeypatch.setattr(registered, "_replace", full)
+    monkeypatch.setattr(registered, "write_atomically", full)
     study = read_study("s", runs.folder)
     assert study_claims(study, claims_file(OTHER)).marks == (LATE,)
     assert study_claims(study).sha256 == sha256(CLAIMS.encode()).hexdigest()

@@ -27,7 +27,7 @@ def jobs(tmp_path) -> list[Job]:
 
 def put(record: Record, status: str, steps: int = 0) -> None:
     record.folder.mkdir(exist_ok=True)
-    record.update(status=status, factors={"trainer.max_steps": 10}, **ANY)
+    record.update(status=status, factors={"depth": 4, "width": 8, "trainer.max_steps": 10}, **ANY)
     rows = "".join(f"{step},loss,1.0\n" for step in range(steps))
     (record.folder / "history.csv").write_text("step,metric,value\n" + rows)
 

@@ -85,5 +85,5 @@ def test_a_network_without_stages_is_refused() -> None:
 
 
 def test_neither_true_nor_false_is_refused() -> None:
-    with pytest.raises(SkiplabError, match=r"run\.activation_checkpointing=maybe is invalid; valid: true, false"):
+    with pytest.raises(SkiplabError, match=r"run\.activation_checkpointing=maybe is invalid; valid: true or false"):
         build(compose_config(*TINY, "run.activation_checkpointing=maybe").config)

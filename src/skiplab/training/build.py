@@ -144,7 +144,8 @@ def build(config: DictConfig) -> Parts:
         complaints.on(partial(_check_extractor, config), data)
     model = complaints.on(build_model, sized, data, objective)
     complaints.on(check_ranks, sized, model)
-    complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
+    if not complaints.about("frozen_share"):
+        complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
     optimizer = None if complaints.about("optimizer") else complaints.of(_build_optimizer, config, model)
     complaints.on(lambda optimizer, sized: maker(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized)
     for node in (config.trainer, config.logger, config.feature_extractor):  # what is only made later

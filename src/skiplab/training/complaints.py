@@ -33,8 +33,8 @@ class Complaints:
         self._found.setdefault(named[1] if named else sentence, sentence)
 
     def about(self, node: str) -> bool:
-        """Whether a setting of a node was refused."""
-        return any(name.startswith(f"{node}.") for name in self._found)
+        """Whether a setting, or one of a node, was refused."""
+        return any(name == node or name.startswith(f"{node}.") for name in self._found)
 
     def on(self, check: Callable[..., T], *parts: Any) -> T | None:
         """The same of a check that rests on parts; None where one of them was refused itself, and is None."""
