@@ -23,11 +23,12 @@ from skiplab.analysis.claims import read_claims
 from skiplab.analysis.published import Published, against_study, read_published, render_published
 from skiplab.analysis.report import report_command
 from skiplab.analysis.runs import read_study
-from skiplab.analysis.text import printable, unknown_name
+from skiplab.analysis.text import unknown_name
 from skiplab.analysis.verdict_text import headline
 from skiplab.analysis.verdicts import Verdict
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
+from skiplab.printable import printable
 from skiplab.registered import find_claims
 
 

@@ -13,5 +13,5 @@ def tell(outcome: "Outcome", runs_dir: Path) -> None:
     print(f"trial {outcome.key}: {outcome.action}, {outcome.status}. {outcome.note}".rstrip())
     folder = runs_dir / outcome.key
     for name, value in json.loads((folder / "record.json").read_text(encoding="utf-8"))["summary"].items():
-        print(f"  {name:28s} {value:.5g}" if value is not None else f"  {name:28s} not finite")
+        print(f"  {name:28s} {value:.5g}")
     print(f"  record in {folder}")

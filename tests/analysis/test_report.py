@@ -19,9 +19,10 @@ from skiplab.analysis.parity import unequal_arms
 from skiplab.analysis.report import report_command, write_report
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.tables import table_command
-from skiplab.analysis.text import interval_text, level_text, markdown, number, printable, ratio, ratio_interval_text
+from skiplab.analysis.text import interval_text, level_text, markdown, number, ratio, ratio_interval_text
 from skiplab.analysis.verdict_text import render_verdicts
 from skiplab.analysis.verdicts import judge
+from skiplab.printable import printable
 
 HOSTILE = "<script>alert(1)</script>[red]x[/red] $\\frac$ |a| \x1b[31mred\x07"
 

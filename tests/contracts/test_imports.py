@@ -34,7 +34,7 @@ TOP = {
     "explain": {"train_command", "cli"},
     "reproduce": {"cli"},
     "sweeps": {"sweeps", "train_command", "cli"},
-    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "explain", "joining", "cli"},
+    "analysis": {"analysis", "reproduce", "ablation", "factory_study", "joining", "cli"},
     "testing": {"testing"},
 }
 

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import level_text, printable, unknown_name
+from skiplab.analysis.text import level_text, unknown_name
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 Cell = dict[str, Any]
 DEFAULT_FACTOR = "connection"

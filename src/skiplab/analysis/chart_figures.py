@@ -12,8 +12,9 @@ from skiplab.analysis.chart_values import chart_panels, has_two_axes
 from skiplab.analysis.compare import scaled
 from skiplab.analysis.figures import depth_factor, outcome
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import level_text, printable
+from skiplab.analysis.text import level_text
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 _MOST_PANELS = {"lines": 24, "bars": 24, "heat": 12, "contour": 12}
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from skiplab.analysis.compare import Contrast
-from skiplab.analysis.text import level_text, printable
+from skiplab.analysis.text import level_text
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import parse_yaml, read_bytes
+from skiplab.printable import printable
 
 FEWEST_SEEDS = 3  # below which no verdict is given
 _KINDS = ("difference", "slope", "rate", "interaction", "change")

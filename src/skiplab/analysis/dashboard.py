@@ -11,8 +11,8 @@ from rich.console import Console
 from skiplab.analysis import terminal
 from skiplab.analysis.compared import ANY, Asked
 from skiplab.analysis.served_page import ServedPage
-from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 _ADDRESS = "127.0.0.1"
 _SECONDS_TO_END = 1.0  # that answers under way have when the server is stopped

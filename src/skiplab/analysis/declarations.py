@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from skiplab.analysis.text import printable
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
+from skiplab.printable import printable
 
 Records = Mapping[str, Mapping[str, Any]]
 _KINDS = ("lines", "bars", "heat", "contour", "outcome")

@@ -14,9 +14,10 @@ from skiplab.analysis.arms import chosen_factor, status_counts
 from skiplab.analysis.factorial import factorial_effects
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.tables import chosen_metrics
-from skiplab.analysis.text import number, printable, size_interval_text, size_text
+from skiplab.analysis.text import number, size_interval_text, size_text
 from skiplab.analysis.written import write, writing
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 from skiplab.spreadsheet import csv_text
 
 EFFECT_HEADINGS = ("effect of", "size", "95%, paired", "n", "p, Holm")

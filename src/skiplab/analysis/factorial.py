@@ -15,8 +15,9 @@ from skiplab.analysis.arms import cell_factors, chosen_control, chosen_factor
 from skiplab.analysis.compare import measured
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import holm, p_above, p_below, paired_interval
-from skiplab.analysis.text import cell_text, level_text, printable, unknown_name
+from skiplab.analysis.text import cell_text, level_text, unknown_name
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 _MOST_FACTORS = 3  # in one interaction: few can read more
 

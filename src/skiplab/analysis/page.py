@@ -9,7 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from skiplab.analysis.svg_definitions import Definitions
-from skiplab.analysis.text import printable
+from skiplab.printable import printable
 
 _FOLDER = Path(__file__).parent
 

@@ -10,7 +10,7 @@ from skiplab.analysis.filters import Filters
 from skiplab.analysis.runs import Study
 from skiplab.analysis.svg_definitions import Definitions
 from skiplab.analysis.svg_panels import cut
-from skiplab.analysis.text import printable
+from skiplab.printable import printable
 
 
 class PageFigures:

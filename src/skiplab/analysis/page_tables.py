@@ -14,11 +14,12 @@ from skiplab.analysis.parity import COSTS, parity_table
 from skiplab.analysis.runs import Study
 from skiplab.analysis.table_text import better_means, by_metric, caption, headings, text_rows
 from skiplab.analysis.tables import comparison_table
-from skiplab.analysis.text import cell_text, level_text, printable
+from skiplab.analysis.text import cell_text, level_text
 from skiplab.analysis.tuning import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.tuning_figure import tuning_figure
 from skiplab.errors import SkiplabError
 from skiplab.metrics import missing_text
+from skiplab.printable import printable
 
 
 class Row(NamedTuple):

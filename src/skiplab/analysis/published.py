@@ -13,8 +13,9 @@ from rich.text import Text
 
 from skiplab.analysis.runs import Study
 from skiplab.analysis.statistics import Interval, paired_interval
-from skiplab.analysis.text import level_text, number, printable
+from skiplab.analysis.text import level_text, number
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 _PRINTED = ("paper", "table", "arm", "metric", "value", "unit", "citation", "read_from")
 _HERE = ("profile", "cell", "metric_here", "value_here", "tolerance")

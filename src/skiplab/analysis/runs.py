@@ -15,12 +15,12 @@ from skiplab.analysis.factors import Factors, find_factors
 from skiplab.analysis.records import STATUSES, LaterRecords, Problem, Record, is_number, read_records
 from skiplab.analysis.series import read_series
 from skiplab.analysis.study_cache import Contents
-from skiplab.analysis.text import printable
 from skiplab.analysis.tuned_study import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import links_out, read_keys
 from skiplab.metrics import Metric
+from skiplab.printable import printable
 from skiplab.record_files import cut_off, explain_cut_off
 from skiplab.tuned import Tuned, read_tuned
 

@@ -8,8 +8,8 @@ from PIL import Image
 
 from skiplab.analysis.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.runs import Problem, Study
-from skiplab.analysis.text import printable
 from skiplab.foreign_files import read_own
+from skiplab.printable import printable
 
 _MOST_PIXELS = 2**26
 _SIZE = slice(16, 24)  # of a PNG, the bytes that say its width and height

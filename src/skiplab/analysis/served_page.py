@@ -12,7 +12,7 @@ from skiplab.analysis.page import rendered
 from skiplab.analysis.report import report_page
 from skiplab.analysis.runs import read_study, study_files
 from skiplab.analysis.study_claims import study_claims
-from skiplab.analysis.text import printable
+from skiplab.printable import printable
 
 _LOOK_EVERY_SECONDS = 5.0
 _TIMES_AS_LONG = 4  # as drawing took lies between two drawings, so that training keeps the processor

@@ -14,7 +14,7 @@ from matplotlib.transforms import Bbox
 from skiplab.analysis.marks import Mark, mark_of
 from skiplab.analysis.palette import svg_text
 from skiplab.analysis.svg_definitions import Definitions
-from skiplab.analysis.text import printable
+from skiplab.printable import printable
 
 Element = ElementTree.Element
 Tags = Callable[[Mark], str]

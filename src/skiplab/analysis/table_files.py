@@ -11,8 +11,9 @@ import pandas as pd
 from markupsafe import escape
 
 from skiplab.analysis.table_text import better_means, by_metric, caption, headings, text_rows
-from skiplab.analysis.text import latex, markdown, printable
+from skiplab.analysis.text import latex, markdown
 from skiplab.analysis.written import write
+from skiplab.printable import printable
 from skiplab.spreadsheet import csv_text
 
 

@@ -12,15 +12,8 @@ from rich.text import Text
 from skiplab.analysis import terminal
 from skiplab.analysis.arms import DEFAULT_FACTOR
 from skiplab.analysis.failures import rate_headings, rate_rows
-from skiplab.analysis.text import (
-    cell_text,
-    level_text,
-    number,
-    printable,
-    ratio,
-    size_interval_text,
-    size_text,
-)
+from skiplab.analysis.text import cell_text, level_text, number, ratio, size_interval_text, size_text
+from skiplab.printable import printable
 
 _UNBROKEN = 28  # characters of an arm or a level that a narrow terminal must not break
 

@@ -9,9 +9,10 @@ from rich.text import Text
 
 from skiplab.analysis import terminal
 from skiplab.analysis.palette import to_svg
-from skiplab.analysis.text import level_text, number, printable
+from skiplab.analysis.text import level_text, number
 from skiplab.analysis.tuning_figure import tuning_figure
 from skiplab.analysis.written import write, writing
+from skiplab.printable import printable
 from skiplab.tuned import Combination, Edge, Tuned, read_tuned
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}

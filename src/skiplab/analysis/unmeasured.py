@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from skiplab.analysis.runs import Study
-from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _AXES = ("evaluator", "instrument")

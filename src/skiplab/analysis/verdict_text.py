@@ -11,9 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis.statistics import MOST_SEEDS, Interval, paired_interval
-from skiplab.analysis.text import cell_text, level_text, number, printable, size_interval_text, size_text
+from skiplab.analysis.text import cell_text, level_text, number, size_interval_text, size_text
 from skiplab.analysis.verdicts import CellVerdict, Verdict
 from skiplab.metrics import Metric
+from skiplab.printable import printable
 
 _COLOURS = {
     "supported": "green",

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from skiplab.analysis import terminal
 from skiplab.analysis.records import parse_record
-from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, links_out, parse_json, parse_yaml, read_keys, read_own
+from skiplab.printable import printable
 
 # record.json comes last: what is broken off is no record, and is taken again
 _FILES = (

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from skiplab.analysis import terminal
 from skiplab.analysis.runs import read_study
-from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 from skiplab.wandb_account import has_key
 
 

@@ -10,9 +10,9 @@ from rich.console import Console
 from skiplab.analysis import terminal
 from skiplab.analysis.runs import Study, read_study
 from skiplab.analysis.tables import chosen_metrics
-from skiplab.analysis.text import printable
 from skiplab.errors import SkiplabError
 from skiplab.layer_keys import layer_key
+from skiplab.printable import printable
 
 _ARM, _STUDY = "axis.connection", "study"  # of a run's configuration
 _GRADIENTS = "weight_gradient_norm"
