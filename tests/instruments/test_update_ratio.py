@@ -4,9 +4,12 @@ import math
 
 import pandas as pd
 import pytest
+import torch
+from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
+from skiplab.layers import Block, Layer, Network
 
 
 def slow_ratio(before, after) -> float:
@@ -34,6 +37,19 @@ def test_of_each_block(step, measured) -> None:
     for stage, ratio in zip(stages, readings["block_update_ratio"].values(), strict=True):
         own = (model.get_submodule(f"{stage}.joins.0").parameters() for model in (before, after))
         assert ratio == pytest.approx(slow_ratio(*own), rel=1e-9), stage
+
+
+def test_a_block_without_parameters_has_no_ratio() -> None:
+    model = nn.Linear(2, 2)
+    empty, full = Block(0, "block.0", ()), Block(1, "block.1", tuple(model.parameters()))
+    instrument = UpdateRatio(every_n_steps=1)
+    instrument.begin(Network(model, [Layer(0, "linear", model)], [empty, full], []), 0)
+    instrument.before_update(1.0)
+    with torch.no_grad():
+        model.weight.add_(1)
+    _, blocks = instrument.after_update()
+    assert [block.path for block in blocks.places] == ["block.1"]
+    assert len(blocks.values) == 1
 
 
 def test_summary_is_the_first_blocks_geometric_mean(log) -> None:

@@ -49,7 +49,8 @@ class UpdateRatio(Instrument):
     }
 
     def begin(self, network: Network, step: int) -> None:
-        self._layers, self._blocks = network.layers, network.blocks
+        self._layers = network.layers
+        self._blocks = [block for block in network.blocks if block.parameters]  # others' networks may have empty ones
 
     def before_update(self, loss_scale: float) -> None:
         places = [list(layer.module.parameters(recurse=False)) for layer in self._layers]
