@@ -10,7 +10,7 @@ from skiplab.analysis.runs import read_study
 from skiplab.cli import main
 from skiplab.record_files import lengths
 from skiplab.training.evaluate_record import evaluate_record
-from skiplab.training.measure import read_readings
+from skiplab.training.measure import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
 
 EVALUATORS = "evaluator=[denoising_loss,sample_grid]"
@@ -110,6 +110,28 @@ def test_what_is_not_measured_again_is_not_said_to_be(trial) -> None:
     assert set(trial.record.read()["evaluators"]) == {"sample_grid"}
     assert run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome.action == "evaluated"
     assert set(trial.record.read()["evaluators"]) == {"denoising_loss", "sample_grid"}
+
+
+def test_a_lost_picture_costs_no_other_measurement(trial) -> None:
+    before = read_measurements(trial.record)
+    assert set(before["evaluator"]) == {"denoising_loss"}
+    (trial.record.folder / "samples.png").unlink()
+    run_tiny(trial.record.runs_dir, "evaluator=[baselines]", "run.study=s")
+    after = read_measurements(trial.record)
+    assert after[after["evaluator"] == "denoising_loss"].equals(before)
+    assert set(trial.record.read()["evaluators"]) == {"denoising_loss", "baselines"}
+
+
+def test_a_table_that_was_cut_off_is_set_aside(trial, capsys) -> None:
+    path = trial.record.folder / "measurements.csv"
+    CUTS["middle"](path)
+    left = path.read_bytes()
+    run_tiny(trial.record.runs_dir, "evaluator=[baselines]", "run.study=s")
+    assert (
+        "measurements.csv was cut off, so denoising_loss, sample_grid have to measure again" in capsys.readouterr().out
+    )
+    (aside,) = trial.record.runs_dir.glob("replaced/*/measurements.csv")
+    assert aside.read_bytes() == left
 
 
 @pytest.mark.parametrize("name", FILES[:2])

@@ -106,21 +106,24 @@ def _names(place: str) -> list[str]:
     if not os.path.isdir(place):
         return [""]
     found: list[tuple[str, ...]] = []
+    walked: set[tuple[int, int]] = set()
 
-    def walk(folder: str, parts: tuple[str, ...], above: frozenset[tuple[int, int]]) -> None:
+    def walk(folder: str, parts: tuple[str, ...]) -> None:
         own = os.stat(folder)
-        if (own.st_dev, own.st_ino) in above:  # a link to a folder that it lies in
+        if (own.st_dev, own.st_ino) in walked:  # a link to a folder that is listed, and may be one that it lies in
+            found.append((*parts, ""))
             return
+        walked.add((own.st_dev, own.st_ino))
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=lambda entry: (entry.is_symlink(), entry.name)):
                 if entry.name.startswith("."):
                     continue
                 if entry.is_dir():
-                    walk(entry.path, (*parts, entry.name), above | {(own.st_dev, own.st_ino)})
+                    walk(entry.path, (*parts, entry.name))
                 elif entry.is_file() or entry.is_symlink():
                     found.append((*parts, entry.name))
 
-    walk(place, (), frozenset())
+    walk(place, ())
     return ["/".join(parts) for parts in sorted(found)]
 
 

@@ -16,6 +16,7 @@ from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.training.evaluate_record import evaluate_record
 from skiplab.training.key import factors, trial_key
+from skiplab.training.local_paths import find_again
 from skiplab.training.plan import asked_evaluators
 from tiny_trials import TINY, compose_config, run_tiny
 
@@ -146,6 +147,33 @@ def test_other_data_are_refused(lost: Path, tmp_path: Path, capsys) -> None:
     with pytest.raises(SystemExit):
         main(["evaluate", str(lost), f"data.path={others}"])
     assert f"the files at {others} aren't those that" in capsys.readouterr().err
+
+
+def test_what_a_record_says_beside_its_configuration_names_no_setting(finished, images: Path, tmp_path: Path) -> None:
+    """Else a record could put a file in place after its configuration was found fit to be obeyed."""
+    folder = Path(shutil.copytree(finished.record.folder, tmp_path / finished.record.key))
+    config = OmegaConf.load(folder / "config.yaml")
+    before = OmegaConf.to_container(config)
+    names = ("feature_extractor.path", "run.study", "data.split_seed", "backbone.path", "data.path")
+    find_again(config, dict.fromkeys(names, fingerprint.fingerprint(images)), {}, folder)
+    assert OmegaConf.to_container(config) == before
+
+
+def test_a_pattern_of_modules_is_no_file(tmp_path: Path, monkeypatch) -> None:
+    asked = ("backbone=external", "backbone.target=torch.nn.Identity", "backbone.path=blocks")
+    monkeypatch.chdir(tmp_path)
+    key = trial_key(compose_config(*asked).config)
+    (tmp_path / "blocks").mkdir()
+    assert trial_key(compose_config(*asked).config) == key
+
+
+def test_a_record_is_measured_from_any_folder_with_claims_of_its_training(finished, tmp_path, monkeypatch) -> None:
+    folder = Path(shutil.copytree(finished.record.folder, tmp_path / finished.record.key))
+    config = OmegaConf.load(folder / "config.yaml")
+    config.run.claims = "claims_that_lay_where_it_was_trained.yaml"
+    OmegaConf.save(config, folder / "config.yaml")
+    monkeypatch.chdir(tmp_path)
+    assert evaluate_record(folder, ["evaluator=[baselines]"], None).action == "evaluated"
 
 
 def test_a_record_without_files_takes_none(finished, images: Path) -> None:

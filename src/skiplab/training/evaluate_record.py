@@ -61,6 +61,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
             config[name] = asked[name]
     config.run.runs_dir = str(folder.parent)
     config.run.rerun = False  # it may have been trained anew once; now it is measured
+    config.run.claims = None  # of the study, which was given them when the trial joined it
     if trial_key(config) != folder.name:
         raise SkiplabError(f"{folder} was recorded by another version of skiplab; train it again to measure it anew")
     bring_back(config, content, folder)  # refuses what can't be measured before the record is touched

@@ -1,6 +1,7 @@
 """Settings called `path`: a trial is known by what the files hold that they name, not by where these lie."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.cache_dir import cache_dir
 from skiplab.fingerprint import fingerprint, is_fingerprint
+
+_PATTERNS = frozenset({"backbone.path"})  # settings called so that name modules of a network, and no files
 
 
 def by_contents(node: Any) -> Any:
@@ -43,10 +46,12 @@ def check_apart(config: DictConfig) -> None:
 
 
 def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[str, str], record: Path) -> None:
-    """Point a record's configuration to where the files of its trial lie now.
+    """Point a record's configuration to where the files of its trial lie now, and say where its data are read.
+
+    What the record says elsewhere names no setting: a setting is one of the configuration's own that is called `path`.
 
     Args:
-        config: the record's, which is changed.
+        config: the record's, as it was found fit to be obeyed, which is changed.
         factors: the record's, which hold the fingerprints.
         moved: where files lie now that were moved, such as {"data.path": "/new/place"}.
         record: its folder, for messages.
@@ -54,34 +59,45 @@ def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[st
     Raises:
         SkiplabError: where files are missing, or others than the trial's.
     """
-    for name, given in moved.items():
-        if not is_fingerprint(factors.get(name)):
+    given = dict(_given(OmegaConf.to_container(config)))
+    for name, place in moved.items():
+        if name not in given or not is_fingerprint(factors.get(name)):
             own = f"is {factors[name]}" if name in factors else "has no such setting"
-            raise SkiplabError(f"{name}={given} would change the trial of {record}, which {own}; leave {name} out")
-    for name, recorded in factors.items():
+            raise SkiplabError(f"{name}={place} would change the trial of {record}, which {own}; leave {name} out")
+    for name, text in given.items():
+        recorded = factors.get(name)
         if not is_fingerprint(recorded):
             continue
-        place = Path(str(moved.get(name, OmegaConf.select(config, name)))).expanduser().absolute()
+        place = Path(moved.get(name, text)).expanduser().absolute()
         remedy = f"say where they lie: {name}=PLACE, or in Python skiplab.load(RUN, data_path=PLACE)"
         if not place.exists():
             raise SkiplabError(f"the files that {record} was trained on aren't at {place}; {remedy}")
         if fingerprint(place) != recorded:
             raise SkiplabError(f"the files at {place} aren't those that {record} was trained on; {remedy}")
         OmegaConf.update(config, name, str(place))
+    if "data.path" in given:
+        print(f"skiplab: the data of {record} are read from data.path={config.data.path}", file=sys.stderr)
     kept = OmegaConf.select(config, "data.cache_dir")
     if kept is not None and not Path(kept).expanduser().is_dir():  # another machine's
         config.data.cache_dir = str(cache_dir())
 
 
-def _local(node: Any, prefix: str = "") -> Iterator[tuple[str, Path]]:
-    """Each setting called `path`, at any depth, that names a file or folder that is there: its name, and the place."""
+def _local(node: Any) -> Iterator[tuple[str, Path]]:
+    """The same of what is there: each name, and the place."""
+    for name, value in _given(node):
+        if os.path.exists(os.path.expanduser(value)):
+            yield name, Path(value).expanduser().absolute()
+
+
+def _given(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each setting called `path`, at any depth, that has a text: its full name, and the text."""
     if not isinstance(node, dict):
         return
     for name, value in node.items():
         full = f"{prefix}.{name}" if prefix else str(name)
-        if name == "path" and isinstance(value, str) and value and os.path.exists(os.path.expanduser(value)):
-            yield full, Path(value).expanduser().absolute()
-        yield from _local(value, full)
+        if name == "path" and full not in _PATTERNS and isinstance(value, str) and value:
+            yield full, value
+        yield from _given(value, full)
 
 
 def _replaced(node: Any, values: Mapping[str, Any], prefix: str = "") -> Any:

@@ -39,7 +39,7 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
     )
     content, found = record.read(), _found_so_far(record)
     kept = kept_evaluators(record.folder, content)
-    measurements = read_measurements(record) if kept else pd.DataFrame(columns=list(_COLUMNS))
+    measurements, drawn = _measurements_so_far(record, content), dict(content.get("pictures", {}))
     pictures: dict[str, Image.Image] = {}
     for name in names:
         evaluator: Evaluator = maker(config.evaluator[name])()
@@ -49,6 +49,7 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         found["details"][name] = result.details
         own = pd.DataFrame(result.measurements, columns=Measurement._fields).assign(evaluator=name)
         measurements = pd.concat([measurements[measurements["evaluator"] != name], own[list(_COLUMNS)]])
+        drawn[name] = [f"{stem}.png" for stem in result.pictures]
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
     asked = asked_evaluators(config)
@@ -57,9 +58,21 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
     record.update(
         **found,
         evaluators=kept | {name: asked[name] for name in names},
+        pictures=drawn,
         files=of_training | lengths(record.folder, MEASURED),
     )
     return pictures
+
+
+def _measurements_so_far(record: Record, content: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows that stay; a table that was cut off is set aside whole, and says so."""
+    if any(cut_off(record.folder, content.get("files"), ["measurements.csv"])):
+        path = record.folder / "measurements.csv"
+        where = f"; what is left of it is in {record.set_aside([path])}" if path.exists() else ""
+        others = ", ".join(content["evaluators"])
+        print(f"trial {record.key}: measurements.csv was cut off, so {others} have to measure again{where}", flush=True)
+        return pd.DataFrame(columns=list(_COLUMNS))
+    return read_measurements(record)
 
 
 def _found_so_far(record: Record) -> dict[str, dict[str, Any]]:

@@ -42,8 +42,15 @@ def missing_evaluators(config: DictConfig, content: dict[str, Any]) -> list[str]
 
 
 def kept_evaluators(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
-    """What the record was measured with; none where a file of theirs was cut off, so that all measure again."""
-    return {} if any(cut_off(folder, content.get("files"), MEASURED)) else content["evaluators"]
+    """What the record was measured with, less what measures again: all, where their table was cut off, else whoever
+    drew a picture that was."""
+    lost = {name for name, _ in cut_off(folder, content.get("files"), MEASURED)}
+    if "measurements.csv" in lost:
+        return {}
+    drew = {name: evaluator for evaluator, names in content.get("pictures", {}).items() for name in names}
+    return {
+        name: asked for name, asked in content["evaluators"].items() if name not in {drew.get(each) for each in lost}
+    }
 
 
 def missing_instruments(config: DictConfig, content: dict[str, Any]) -> list[str]:

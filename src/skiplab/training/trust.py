@@ -7,7 +7,6 @@ imported. An option says by `code` which of its arguments lead to code themselve
 
 import inspect
 import json
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -61,8 +60,6 @@ def record_config(
         reason = " ".join(str(error).split())
         raise SkiplabError(f"{folder / 'config.yaml'} can't be resolved: {reason}; put values in its place") from None
     _localise(config.data, axes["data"])
-    if "path" in config.data:
-        print(f"skiplab: the data of {folder} are read from data.path={config.data.path}", file=sys.stderr)
     return config
 
 
