@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from skiplab.evaluators.cache_dir import cache_dir
 # a file that changed so shortly before is not kept.
 _TICK_NS = 2_000_000_000
 _MARK = "contents:"
+_TOLD_BYTES = 10**9  # from which reading files takes so long that it is said
 
 _known: dict[str, dict[str, tuple[list[int], str]]] = {}  # of each place: a file's state and hash
 _looked_at: ContextVar[dict[str, dict[str, str]] | None] = ContextVar("_looked_at", default=None)
@@ -71,9 +73,14 @@ def _hashes(place: str) -> dict[str, str]:
         _known[place] = _read_kept(place)
     known, fresh = _known[place], {}
     hashes = {}
-    for name in _names(place):
+    states = {name: _state(os.path.join(place, name) if name else place) for name in _names(place)}
+    unread = sum(state[0] for name, state in states.items() if state and known.get(name, ("",))[0] != state)
+    if unread > _TOLD_BYTES:
+        print(
+            f"skiplab: reading {unread / 1e9:.1f} GB in {place} once, to know them by what they hold", file=sys.stderr
+        )
+    for name, state in states.items():
         file = os.path.join(place, name) if name else place
-        state = _state(file)
         if not state:
             hashes[name] = ""
             continue

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.errors import SkiplabError
 from skiplab.kinds import is_of, refusal
 from skiplab.training.key import OBSERVERS
+from skiplab.training.local_paths import check_apart
 from skiplab.training.record import study_folder
 
 _PRIMARY = "train"
@@ -52,6 +53,7 @@ class Settings:
         names = frozenset(_names(found))
         if names not in self._seen:
             self._check_names(found, overrides)
+            check_apart(config)  # before its key is asked for, which reads the data
             self._seen.add(names)
         for name, default in self._defaults.items():
             kind = str | None if default is None else type(default)

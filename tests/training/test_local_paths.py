@@ -159,6 +159,15 @@ def test_what_a_record_says_beside_its_configuration_names_no_setting(finished, 
     assert OmegaConf.to_container(config) == before
 
 
+def test_what_trials_write_to_is_refused_before_it_is_read(tmp_path: Path, monkeypatch, capsys) -> None:
+    write_images(tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fingerprint, "_hashes", lambda place: pytest.fail(f"{place} was read"))
+    with pytest.raises(SystemExit):
+        main(["train", *TINY, "data=image_folder", "data.path=.", "run.runs_dir=runs"])
+    assert "data.path=" in capsys.readouterr().err
+
+
 def test_a_pattern_of_modules_is_no_file(tmp_path: Path, monkeypatch) -> None:
     asked = ("backbone=external", "backbone.target=torch.nn.Identity", "backbone.path=blocks")
     monkeypatch.chdir(tmp_path)
