@@ -98,6 +98,7 @@ def simulated(advantage: float, num_seeds: int, num_cells: int, generator: np.ra
         metrics={"score": Metric(label="score", direction="higher")},
         charts={},
         measured_by={},
+        first_starts={},
         missing={},
         records={key: {"choices": {}, "factors": {}} for key in trials["key"]},
         tuned=None,

@@ -1,30 +1,29 @@
 """The claims files that a study was given: the copy of the last one beside its list, and a note of each.
 
-claims.yaml is the copy, claims.json the note: where each file came from, when it was registered, and how many of the
-study's trials had started by then. A copy that gives way to another one is kept as claims-SHA256.yaml.
+claims.yaml is the copy, claims.json the note: where each file came from, and when it was registered. A copy that gives
+way to another one is kept as claims-SHA256.yaml.
 """
 
 import json
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
+from skiplab.first_start import in_utc, now
 from skiplab.paths import project_dir
 
 COPY, _NOTE = "claims.yaml", "claims.json"
 
 
 class Registration(NamedTuple):
-    """source: the file's path.  registered: when, in UTC.  trials_started: of the study, by then."""
+    """source: the file's path.  registered: when, an ISO text in UTC."""
 
     source: str
     sha256: str
     registered: str
-    trials_started: int
 
 
 def find_claims(asked: str) -> Path:
@@ -43,9 +42,28 @@ def find_claims(asked: str) -> Path:
     )
 
 
-def comes_with_skiplab(path: Path) -> bool:
-    """Whether the file is an experiment's own, which is older than any trial of it."""
-    return path.resolve().is_relative_to(project_dir("experiments").resolve())
+def came_late(folder: Path, digest: str, begun: datetime | None) -> bool:
+    """Whether the study of this folder was given claims when a trial of it had begun.
+
+    The claims of skiplab's own experiments are older than any trial, wherever they are registered.
+
+    Args:
+        folder: the study's.
+        digest: the claims file's sha256.
+        begun: when the first of the study's trials was begun; None where none was.
+
+    Raises:
+        SkiplabError: where the note can't be read.
+    """
+    if begun is None or _comes_with_skiplab(digest):
+        return False
+    times = [in_utc(each.registered) for each in registrations(folder) if each.sha256 == digest]
+    return not times or times[0] > begun
+
+
+def _comes_with_skiplab(digest: str) -> bool:
+    own = project_dir("experiments").rglob("claims.yaml")
+    return any(sha256(path.read_bytes()).hexdigest() == digest for path in own)
 
 
 def registrations(folder: Path) -> list[Registration]:
@@ -56,7 +74,10 @@ def registrations(folder: Path) -> list[Registration]:
     """
     path = folder / _NOTE
     try:
-        return [Registration(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+        found = [Registration(**each) for each in json.loads(path.read_text(encoding="utf-8"))]
+        if wrong := [each.registered for each in found if in_utc(each.registered) is None]:
+            raise ValueError(f"{wrong[0]!r} is no time")
+        return found
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (ValueError, TypeError, OSError) as error:
@@ -66,14 +87,13 @@ def registrations(folder: Path) -> list[Registration]:
         ) from None
 
 
-def register(folder: Path, source: Path, content: bytes, count_started: Callable[[], int]) -> None:
+def register(folder: Path, source: Path, content: bytes) -> None:
     """Let the study of this folder remember a claims file.
 
     Args:
         folder: the study's.
         source: where the file lies.
         content: what it holds.
-        count_started: tells how many trials of the study have started.
 
     Raises:
         OSError: where the folder can't be written.
@@ -86,7 +106,6 @@ def register(folder: Path, source: Path, content: bytes, count_started: Callable
             write_atomically(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml", present)
         write_atomically(copy, content)
     if not found or found[-1].sha256 != digest:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        found.append(Registration(str(source), digest, now, count_started()))
+        found.append(Registration(str(source), digest, now()))
         note = json.dumps([each._asdict() for each in found], indent=1) + "\n"
         write_atomically(folder / _NOTE, note.encode())

@@ -11,7 +11,17 @@ from skiplab.analysis.runs import read_study
 
 def same(a, b):
     pd.testing.assert_frame_equal(a.trials, b.trials)
-    for name in ("missing", "factors", "constants", "metrics", "charts", "measured_by", "tuned", "problems"):
+    for name in (
+        "missing",
+        "factors",
+        "constants",
+        "metrics",
+        "charts",
+        "measured_by",
+        "first_starts",
+        "tuned",
+        "problems",
+    ):
         assert getattr(a, name) == getattr(b, name), name
     assert dict(a.records) == dict(b.records)
 
@@ -37,11 +47,13 @@ def test_the_second_read_says_the_same_without_reading_records(runs, fill, read_
     runs.trial(seed=7, status="failed", factors={"wide": [1, 2]})
     runs.trial(seed=8, status="diverged", choices={"connection": None}, factors={"flag": True})
     runs.trial(seed=9, missing={"frechet": "it came out as nan"})
+    begun = runs.trial(seed=10, provenance={"started": "2026-01-02T05:04:05+02:00"})
     runs.list_key("s", "0" * 16)  # never begun
     runs.list_key("s", "no key")
     first = read_anew(runs.folder, allowed=True)
     second = read_anew(runs.folder, allowed=False)
     assert len(first.problems) == 2
+    assert second.first_starts == {begun: "2026-01-02T03:04:05+00:00"}
     same(first, second)
 
 

@@ -1,6 +1,7 @@
 """A study remembers its claims, and says of those that came late that they did; through the command line."""
 
 import json
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
@@ -14,10 +15,26 @@ from skiplab.analysis.study_claims import LATE, study_claims
 from skiplab.analysis.verdicts import judge
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.registered import register, registrations
+from skiplab.first_start import in_utc, now
+from skiplab.registered import came_late, find_claims, register, registrations
 from skiplab.training.record import join_study
 
 OTHER = CLAIMS.replace("smallest_effect: 0.02", "smallest_effect: 0.03")
+
+
+@pytest.fixture
+def fill(fill, runs):
+    """The same, with trials that say when they began: now."""
+
+    def begin(*words, **named):
+        fill(*words, **named)
+        for path in runs.folder.glob("*/record.json"):
+            record = json.loads(path.read_text())
+            record["provenance"].setdefault("started", now())
+            path.write_text(json.dumps(record))
+        return runs
+
+    return begin
 
 
 @pytest.fixture
@@ -64,7 +81,6 @@ def test_the_note_says_where_claims_came_from_and_when(fill, claims_file, comman
     (entry,) = json.loads((runs.folder / "studies" / "s" / "claims.json").read_text())
     assert entry["source"] == str(path)
     assert entry["sha256"] == sha256(CLAIMS.encode()).hexdigest()
-    assert entry["trials_started"] == 36
     assert entry["registered"].endswith("+00:00")
     command("report")
     command("report", "--claims", path)
@@ -104,7 +120,8 @@ def test_a_copy_that_is_edited_is_another_file(fill, runs, claims_file):
     fill(effect=0.15, num_seeds=3)
     (runs.folder / "studies" / "s" / "claims.yaml").write_text(OTHER)
     assert LATE in marks(runs)
-    assert [each.trials_started for each in registrations(runs.folder / "studies" / "s")] == [0, 36]
+    hashes = [each.sha256 for each in registrations(runs.folder / "studies" / "s")]
+    assert hashes == [sha256(text.encode()).hexdigest() for text in (CLAIMS, OTHER)]
 
 
 def test_where_nothing_can_be_written_the_verdict_is_the_same(fill, runs, claims_file, monkeypatch):
@@ -158,24 +175,67 @@ def test_several_studies_read_as_one_have_the_claims_that_all_have(fill, runs, c
     assert LATE in marks(runs, "a,b")
 
 
-def test_trials_of_another_study_count_unless_the_claims_come_with_skiplab(fill, runs, claims_file, monkeypatch):
+def test_trials_of_another_study_count(fill, runs, claims_file):
     fill(effect=0.15, num_seeds=3)
-    keys = list(read_study("s", runs.folder).trials["key"])
-    join_study(runs.folder, "late", keys, claims_file())
-    monkeypatch.setattr("skiplab.training.record.comes_with_skiplab", lambda path: True)
-    join_study(runs.folder, "shipped", keys, claims_file())
-    started = [registrations(runs.folder / "studies" / name)[0].trials_started for name in ("late", "shipped")]
-    assert started == [36, 0]
+    for key in read_study("s", runs.folder).trials["key"]:
+        join_study(runs.folder, "later", [key], claims_file())  # the study has none when it gets its claims
+    assert LATE in marks(runs, "later")
+
+
+@pytest.mark.parametrize("given", ["by trials", "by a command", "as a copy", "with no way to write"])
+def test_the_claims_of_an_experiment_of_skiplab_are_older_than_any_trial(fill, runs, tmp_path, monkeypatch, given):
+    fill(effect=0.15, num_seeds=3)
+    path = find_claims("experiments/residual_in_diffusion/quick/claims.yaml")
+    study = read_study("s", runs.folder)
+    if given == "by trials":  # that join others, trained when nothing registered claims
+        in_time(runs, path)
+        assert study_claims(study).marks == ()
+        return
+    if given == "as a copy":
+        (tmp_path / "copy.yaml").write_bytes(path.read_bytes())
+        path = tmp_path / "copy.yaml"
+    if given == "with no way to write":
+        monkeypatch.setattr(registered, "write_atomically", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only")))
+    assert study_claims(study, path).marks == ()
+    (tmp_path / "edited.yaml").write_text(f"{path.read_text()}# mine\n")
+    assert study_claims(study, tmp_path / "edited.yaml").marks == (LATE,)
+
+
+def test_trials_that_do_not_say_when_they_began_do_not_count(runs, claims_file):
+    for start in (None, "yesterday", 5, ""):
+        runs.trial(seed=len(str(start)), summary={"skill_train": 0.5}, provenance={"started": start})
+    study = read_study("s", runs.folder)
+    assert study.first_starts == {}
+    assert study_claims(study, claims_file()).marks == ()
+
+
+def test_a_trial_counts_from_its_first_start(runs, claims_file):
+    in_time(runs, claims_file())
+    runs.trial(summary={"skill_train": 0.5}, provenance={"started": now()})
+    assert study_claims(read_study("s", runs.folder)).marks == ()
+    again = {"first_started": "2020-01-02T03:04:05", "started": now()}  # read as UTC where no zone is told
+    key = runs.trial(seed=1, summary={"skill_train": 0.5}, provenance=again)
+    study = read_study("s", runs.folder)
+    assert study.first_starts[key] == "2020-01-02T03:04:05+00:00"
+    assert study_claims(study).marks == (LATE,)
+
+
+def test_claims_and_trials_of_one_second_are_told_apart(runs, claims_file):
+    in_time(runs, claims_file())
+    (entry,) = registrations(folder := runs.folder / "studies" / "s")
+    then, tick = in_utc(entry.registered), timedelta(milliseconds=1)
+    assert [came_late(folder, entry.sha256, then + tick * ticks) for ticks in (-1, 0, 1)] == [True, False, False]
 
 
 def test_a_note_that_is_broken_is_told(fill, runs, claims_file):
     in_time(runs, claims_file())
     fill(effect=0.15, num_seeds=3)
     note = runs.folder / "studies" / "s" / "claims.json"
-    note.write_text("[{")
-    with pytest.raises(SkiplabError, match=r"claims.json can't be read .*restore it, or move it away"):
-        study_claims(read_study("s", runs.folder))
-    assert note.read_text() == "[{"
+    for broken in ("[{", note.read_text().replace('"registered": "', '"registered": "on ')):
+        note.write_text(broken)
+        with pytest.raises(SkiplabError, match=r"claims.json can't be read .*restore it, or move it away"):
+            study_claims(read_study("s", runs.folder))
+        assert note.read_text() == broken
 
 
 def test_a_file_is_registered_once_however_often_it_joins(runs, claims_file):
@@ -186,5 +246,5 @@ def test_a_file_is_registered_once_however_often_it_joins(runs, claims_file):
     folder = runs.folder / "studies" / "s"
     assert len(registrations(folder)) == 2
     assert (folder / "claims.yaml").read_text() == OTHER
-    register(folder, claims_file(CLAIMS), CLAIMS.encode(), lambda: 7)
+    register(folder, claims_file(CLAIMS), CLAIMS.encode())
     assert (folder / "claims.yaml").read_text() == CLAIMS

@@ -21,8 +21,8 @@ MAY_IMPORT = {
     "samplers": {"samplers", "objectives", "errors"},
     "data": {"data", "fingerprint", "foreign_files", "errors"},
     "analysis": {
-        *("analysis", "charts", "metrics", "tuned", "foreign_files", "registered", "errors", "paths"),
-        *("atomic_file", "printable", "record_files", "spreadsheet", "layer_keys", "wandb_account"),
+        *("analysis", "charts", "metrics", "tuned", "foreign_files", "registered", "first_start", "errors"),
+        *("paths", "atomic_file", "printable", "record_files", "spreadsheet", "layer_keys", "wandb_account"),
     },
 }
 # Only the command line, and the package itself, may import these.

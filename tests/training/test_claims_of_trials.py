@@ -8,6 +8,7 @@ from skiplab import cli
 from skiplab.analysis.runs import read_study
 from skiplab.analysis.study_claims import LATE, study_claims
 from skiplab.errors import SkiplabError
+from skiplab.first_start import in_utc
 from skiplab.registered import find_claims, registrations
 from tiny_trials import TINY, run_tiny
 
@@ -20,17 +21,21 @@ claims:
 """
 
 
+def marks(runs_dir: Path, study: str) -> tuple[str, ...]:
+    return study_claims(read_study(study, runs_dir)).marks
+
+
 def test_a_sweep_registers_its_claims_before_the_first_trial(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(CLAIMS)
     words = ["-m", *TINY, "trainer.max_steps=2", "hydra/launcher=basic", "run.study=s"]
     cli.train_main([*words, "connection=plain,identity", "run.claims=mine.yaml"])
     (entry,) = registrations(tmp_path / "runs" / "studies" / "s")
-    assert (entry.source, entry.trials_started) == (str(tmp_path / "mine.yaml"), 0)
+    assert entry.source == str(tmp_path / "mine.yaml")
     assert study_claims(read_study("s", Path("runs"))).marks == ()
     Path("mine.yaml").write_text(CLAIMS.replace("0.02", "0.03"))  # the same file, other claims
     cli.train_main([*words, "connection=plain,identity", "run.claims=mine.yaml"])
-    assert [each.trials_started for each in registrations(tmp_path / "runs" / "studies" / "s")] == [0, 2]
+    assert len(registrations(tmp_path / "runs" / "studies" / "s")) == 2
     assert study_claims(read_study("s", Path("runs"))).marks == (LATE,)
 
 
@@ -67,4 +72,49 @@ def test_claims_change_no_key(tmp_path: Path) -> None:
     first = run_tiny(tmp_path / "runs", "run.study=a")
     again = run_tiny(tmp_path / "runs", "run.study=b", f"run.claims={path}")
     assert (again.outcome.key, again.outcome.action) == (first.outcome.key, "already done")
-    assert registrations(tmp_path / "runs" / "studies" / "b")[0].trials_started == 1  # it was known before the claims
+    assert marks(tmp_path / "runs", "b") == (LATE,)  # it was known before the claims
+
+
+def test_trials_that_were_looked_at_count_though_a_new_one_brings_the_claims(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["-m", *TINY, "trainer.max_steps=2", "hydra/launcher=basic"]
+    cli.train_main([*words, "connection=plain,identity", "run.study=a"])
+    Path("late.yaml").write_text(CLAIMS)
+    cli.train_main([*words, "connection=plain", "seed=99", "run.study=b", "run.claims=late.yaml"])
+    assert marks(Path("runs"), "b") == ()
+    cli.train_main([*words, "connection=plain,identity", "run.study=b"])  # already done
+    assert len(read_study("b", Path("runs")).trials) == 3
+    assert marks(Path("runs"), "b") == (LATE,)
+
+
+def test_a_trial_that_is_trained_again_is_as_old_as_before(tmp_path: Path) -> None:
+    path, runs_dir = tmp_path / "late.yaml", tmp_path / "runs"
+    first = run_tiny(runs_dir, "run.study=s").record.read()["provenance"]
+    path.write_text(CLAIMS)
+    for _ in range(2):
+        again = run_tiny(runs_dir, "run.study=s", f"run.claims={path}", "run.rerun=true")
+        assert again.outcome.action == "trained"
+        assert marks(runs_dir, "s") == (LATE,)
+    told = again.record.read()["provenance"]
+    assert in_utc(told["first_started"]) == in_utc(first["started"]) < in_utc(told["started"])
+
+
+def test_a_trial_that_begins_again_after_damage_is_as_old_as_before(tmp_path: Path) -> None:
+    path, runs_dir = tmp_path / "late.yaml", tmp_path / "runs"
+    record = run_tiny(runs_dir, "run.study=s").record
+    record.update(status="interrupted")
+    record.weights.write_bytes(b"")
+    for checkpoint in record.checkpoints.iterdir():
+        checkpoint.write_bytes(b"")
+    path.write_text(CLAIMS)
+    assert run_tiny(runs_dir, "run.study=s", f"run.claims={path}").outcome.action == "trained"
+    assert marks(runs_dir, "s") == (LATE,)
+
+
+def test_claims_that_are_refused_replace_no_record(tmp_path: Path) -> None:
+    record = run_tiny(tmp_path / "runs", "run.study=s").record
+    kept = record.read()
+    with pytest.raises(SkiplabError, match="is no file"):
+        run_tiny(tmp_path / "runs", "run.study=s", "run.claims=none.yaml", "run.rerun=true")
+    assert record.read() == kept
+    assert not (tmp_path / "runs" / "replaced").exists()

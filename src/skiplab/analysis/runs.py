@@ -18,6 +18,7 @@ from skiplab.analysis.study_cache import Contents
 from skiplab.analysis.tuned_study import as_tuned
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
+from skiplab.first_start import first_start
 from skiplab.foreign_files import links_out, read_keys
 from skiplab.metrics import Metric
 from skiplab.printable import printable
@@ -41,6 +42,7 @@ class Study:
     metrics: the declaration of every summary metric.
     charts: the declaration of every chart, in the order in which they are declared.
     measured_by: who measured each chart, such as 'evaluator information'.
+    first_starts: when each trial was first begun, an ISO text in UTC by key, where its record says.
     records: the content of record.json by key.
     tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
     problems: what of the study's list and records could not be read, and files of theirs that were cut off.
@@ -58,6 +60,7 @@ class Study:
     metrics: Mapping[str, Metric]
     charts: Mapping[str, Chart]
     measured_by: Mapping[str, str]
+    first_starts: Mapping[str, str]
     records: Mapping[str, Mapping[str, Any]]
     tuned: Tuned | None
     problems: tuple[Problem, ...]
@@ -164,6 +167,7 @@ def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: S
         charts=charts.declared,
         measured_by=charts.measured_by,
         problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
+        first_starts={key: start.isoformat() for key, record in records.items() if (start := first_start(record))},
         files={key: record["files"] for key, record in records.items() if record.get("files")},
     )
 

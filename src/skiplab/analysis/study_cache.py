@@ -38,6 +38,7 @@ class Contents(NamedTuple):
     charts: Mapping[str, Chart]
     measured_by: Mapping[str, str]
     problems: tuple[Problem, ...]
+    first_starts: Mapping[str, str]
     files: Mapping[str, Any]
 
 
@@ -78,6 +79,7 @@ def load(folder: Path, state: str) -> Contents | None:
         },
         measured_by=parts["measured_by"],
         problems=tuple(Problem(*each) for each in parts["problems"]),
+        first_starts=parts["first_starts"],
         files=parts["files"],
     )
 

@@ -2,12 +2,14 @@
 
 import contextlib
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from skiplab.analysis.claims import Claims, read_claims
 from skiplab.analysis.runs import Study
 from skiplab.analysis.unmeasured import check_measured
-from skiplab.registered import COPY, Registration, register, registrations
+from skiplab.foreign_files import read_keys
+from skiplab.registered import COPY, came_late, register
 
 LATE = "exploratory: claims were written after the first trial"
 
@@ -16,7 +18,7 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
     """The claims file that is given, which the study remembers from now on; else the one that it remembers, else None.
 
     A study remembers the file that it was last judged by, or that its trials were trained with. Claims that it was
-    first given when trials of it had started carry the mark LATE. Where its folder can't be written, nothing is
+    first given when a trial of it had begun carry the mark LATE. Where its folder can't be written, nothing is
     remembered, and the mark is the same.
 
     Raises:
@@ -29,8 +31,9 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
     check_measured(study, claims.metrics)
     with contextlib.suppress(OSError):
         if given is not None or path.parent == study.folder:
-            register(study.folder, path.absolute(), path.read_bytes(), lambda: len(study.trials))
-    return replace(claims, marks=() if _in_time(study, claims.sha256) else (LATE,))
+            register(study.folder, path.absolute(), path.read_bytes())
+    late = any(came_late(folder, claims.sha256, _begun(study, folder)) for folder in study.listed_in)
+    return replace(claims, marks=(LATE,) if late else ())
 
 
 def _remembered(study: Study) -> Path | None:
@@ -44,13 +47,8 @@ def _remembered(study: Study) -> Path | None:
     return None
 
 
-def _in_time(study: Study, sha256: str) -> bool:
-    """Whether each of the studies read was given these claims before its first trial."""
-    if not len(study.trials):
-        return True
-    firsts = [_first(folder, sha256) for folder in study.listed_in]
-    return all(first is not None and first.trials_started == 0 for first in firsts)
-
-
-def _first(folder: Path, sha256: str) -> Registration | None:
-    return next((each for each in registrations(folder) if each.sha256 == sha256), None)
+def _begun(study: Study, folder: Path) -> datetime | None:
+    """When the first of the trials that a folder lists was begun; None where no record says."""
+    keys, _ = read_keys(folder / "keys.txt")
+    starts = (study.first_starts[key] for key in keys if key in study.first_starts)
+    return min(map(datetime.fromisoformat, starts), default=None)

@@ -7,15 +7,17 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
 
 from skiplab.atomic_file import UNWRITABLE, write_atomically
 from skiplab.errors import SkiplabError
+from skiplab.first_start import first_start
 from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
-from skiplab.registered import comes_with_skiplab, register, registrations
+from skiplab.registered import register, registrations
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
 FINISHED = ("done", "diverged")
@@ -142,8 +144,21 @@ class Record:
             path.rename(target / path.name)
         return target
 
+    @property
+    def replaced_start(self) -> datetime | None:
+        """When the first of the records that were set aside was begun; None where there is none."""
+        kept = self.runs_dir.glob(f"replaced/{self.key}-*/record.json")
+        return min(filter(None, map(_start, kept)), default=None)
+
     def table(self, name: str, columns: Sequence[str]) -> AppendedTable:
         return AppendedTable(self.folder / f"{name}.csv", columns)
+
+
+def _start(path: Path) -> datetime | None:
+    try:
+        return first_start(parse_json(read_own(path)))
+    except (ValueError, AttributeError, OSError):  # a record that is spoilt was set aside for it
+        return None
 
 
 def _is_open_at(file: IO[Any], path: Path) -> bool:
@@ -218,18 +233,14 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str], claims: Path | N
             new = [key for key in dict.fromkeys(keys) if key not in present]
             file.write("".join(f"{key}\n" for key in new).encode())
             if claims is not None:
-                _register(claims, path.parent, runs_dir, present, new)
+                _register(claims, path.parent)
 
 
-def _register(claims: Path, folder: Path, runs_dir: Path, present: Iterable[str], new: Iterable[str]) -> None:
-    """Register the claims of trials that join, unless the study has had them before.
-
-    Trials of other studies that join count as started too, but for an experiment's own claims, which are older.
-    """
+def _register(claims: Path, folder: Path) -> None:
+    """Register the claims of trials that join, unless the study has had them before."""
     content = claims.read_bytes()
     if sha256(content).hexdigest() not in [each.sha256 for each in registrations(folder)]:
-        known = present if comes_with_skiplab(claims) else [*present, *new]
-        register(folder, claims, content, lambda: sum((runs_dir / key / "record.json").exists() for key in known))
+        register(folder, claims, content)
 
 
 def _to_json(content: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from pytorch_lightning.loggers import WandbLogger
 from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.fingerprint import looked_at_once
+from skiplab.first_start import now
 from skiplab.interruption import Interruption, interruptible
 from skiplab.joining import join
 from skiplab.training.build import Parts, build, check_machine
@@ -70,9 +71,9 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     check_machine(config)
     torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
+        join(config, [record.key])  # first: claims that it refuses replace no record
         if config.run.rerun and record.read():
             record.set_aside()
-        join(config, [record.key])
         with explain_unwritable(runs_dir):
             salvaged = salvage(record)
             action = _begin(config, choices, parts, record)
@@ -106,6 +107,7 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
     content = record.read()
     if content:
         return "evaluated" if content["status"] in FINISHED else "resumed"
+    replaced = record.replaced_start
     OmegaConf.save(with_absolute_paths(config), record.folder / "config.yaml")
     record.update(
         status="running",
@@ -124,8 +126,9 @@ def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Re
         instruments=asked_instruments(config),
         evaluators={},
         provenance=provenance()
+        | ({"first_started": replaced.isoformat()} if replaced else {})
         | {
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "started": now(),
             "finished": None,
             "wall_seconds": 0.0,
             "wandb_id": None,
