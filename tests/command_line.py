@@ -4,7 +4,11 @@ import contextlib
 import io
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+import aiohttp.web
+import pytest
 
 from skiplab import cli
 
@@ -14,6 +18,17 @@ class Ended(NamedTuple):
 
     code: int
     text: str
+
+
+def as_newcomer(patched: pytest.MonkeyPatch, folder: Path) -> None:
+    """Work in a folder of one's own, with nobody's account and no server of W&B; a dashboard ends at once."""
+    patched.chdir(folder)
+    patched.setenv("HOME", str(folder))
+    patched.setenv("NETRC", str(folder / "none"))
+    patched.delenv("WANDB_API_KEY", raising=False)
+    patched.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    patched.setattr(aiohttp.web, "run_app", lambda *_, **__: None)
+    patched.setattr("webbrowser.open", lambda _: True)
 
 
 def run_command(arguments: Sequence[str]) -> Ended:

@@ -5,10 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp.web
 import pytest
 
-from command_line import Ended, run_command
+from command_line import Ended, as_newcomer, run_command
 from skiplab.cli import _parser
 from tiny_trials import TINY
 
@@ -69,13 +68,7 @@ def workplace(tmp_path_factory) -> Iterator[dict[str, tuple[str, ...]]]:
     """A folder with the study 'mine' of plain and identity at two seeds, and one trial in 'other'."""
     folder = tmp_path_factory.mktemp("workplace")
     with pytest.MonkeyPatch.context() as patched:
-        patched.chdir(folder)
-        patched.setenv("HOME", str(folder))
-        patched.setenv("NETRC", str(folder / "none"))
-        patched.delenv("WANDB_API_KEY", raising=False)
-        patched.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-        patched.setattr(aiohttp.web, "run_app", lambda *_, **__: None)  # a dashboard ends at once
-        patched.setattr("webbrowser.open", lambda _: True)
+        as_newcomer(patched, folder)
         (folder / "claims.yaml").write_text(CLAIMS, encoding="utf-8")
         own = folder / "own" / "evaluator"
         own.mkdir(parents=True)

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import aiohttp.web
 import pytest
 
-from command_line import Ended, run_command
+from command_line import Ended, as_newcomer, run_command
 from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
 
 # What is added to a line that trains, unless the line itself or a preset of its own sets it.
@@ -76,13 +75,8 @@ def newcomer(tmp_path, monkeypatch) -> Iterator[Path]:
         if named := re.match(r"# (mine/\S+)\n", text):
             (tmp_path / named[1]).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / named[1]).write_text(text, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+    as_newcomer(monkeypatch, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr(aiohttp.web, "run_app", lambda *_, **__: None)  # a dashboard ends at once
     yield tmp_path
     for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
         del sys.modules[name]
