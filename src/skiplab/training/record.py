@@ -15,6 +15,7 @@ from skiplab.atomic_file import UNWRITABLE, write_atomically
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
+from skiplab.record_files import WEIGHTS
 from skiplab.registered import comes_with_skiplab, register, registrations
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
@@ -37,7 +38,7 @@ class Record:
         self.runs_dir, self.key = runs_dir, key
         self.folder = runs_dir / key
         self.checkpoints = self.folder / "checkpoints"
-        self.weights = self.folder / "weights.safetensors"
+        self.weights = self.folder / WEIGHTS
         self._lock: IO[str] | None = None  # while this process holds the trial
 
     def read(self) -> dict[str, Any]:
