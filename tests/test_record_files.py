@@ -1,4 +1,4 @@
-"""A finished record whose tables or pictures were cut off says so, and what brings them back."""
+"""A finished record whose tables, pictures or weights were cut off says so, and what brings them back."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ from skiplab.training.measure import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
 
 EVALUATORS = "evaluator=[denoising_loss,sample_grid]"
-FILES = ["history.csv", "layers.csv", "measurements.csv", "samples.png"]
+FILES = ["history.csv", "layers.csv", "measurements.csv", "samples.png", "weights.safetensors"]
 CUTS = {
     "middle": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "last row": lambda path: path.write_bytes(path.read_bytes()[:-3]),
@@ -58,6 +58,7 @@ def test_a_whole_record_says_nothing(trial, capsys) -> None:
         *((FILES[0], cut) for cut in CUTS),
         *((FILES[1], cut) for cut in ("emptied", "last row")),
         *((name, cut) for name in FILES[2:] for cut in ("middle", "gone")),
+        (FILES[4], "emptied"),
     ],
 )
 def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
@@ -73,7 +74,7 @@ def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
         words = f"it is cut off, {left} of {length['rows']} rows are left; "
     else:
         words = f"it is cut off, {path.stat().st_size} of {length['bytes']} bytes are left; "
-    again = "run.rerun=true" if name in FILES[:2] else f"'{EVALUATORS}'` measures it again"
+    again = "run.rerun=true" if name in (*FILES[:2], FILES[4]) else f"'{EVALUATORS}'` measures it again"
     for command in ("status", "table"):
         text = told(trial.record.runs_dir, command, "s", capsys=capsys)
         assert f"{name}: {words}" in text
@@ -81,18 +82,39 @@ def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
 
 
 def test_the_page_names_every_file_and_draws_what_is_left(trial, capsys) -> None:
-    for name, cut in zip(FILES, ("middle", "emptied", "last row", "gone"), strict=True):
+    for name, cut in zip(FILES, ("middle", "emptied", "last row", "gone", "middle"), strict=True):
         CUTS[cut](trial.record.folder / name)
     text = told(trial.record.runs_dir, "report", "s", capsys=capsys)
     page = (trial.record.runs_dir / "studies" / "s" / "report.html").read_text(encoding="utf-8")
     for problem in read_study("s", trial.record.runs_dir).problems:
         assert problem.where in text
         assert problem.where in page
-    assert page.count("it is cut off, ") == 3
+    assert page.count("it is cut off, ") == 4
     assert page.count("it is missing; ") == 1
 
 
-@pytest.mark.parametrize("name", FILES[2:])
+@pytest.mark.parametrize("cut", ["middle", "emptied", "gone"])
+def test_a_finished_trial_says_that_its_weights_are_lost(trial, cut, capsys) -> None:
+    before = trial.record.weights.read_bytes()
+    CUTS[cut](trial.record.weights)
+    again = run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome
+    half = f"it is cut off, {len(before) // 2 if cut == 'middle' else 0} of {len(before)} bytes are left"
+    lost = "it is missing" if cut == "gone" else half
+    assert again.action == "already done"
+    assert again.note == f"weights.safetensors: {lost}; run.rerun=true trains the trial again"
+    run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s", "run.rerun=true")
+    assert trial.record.weights.read_bytes() == before
+    assert not run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome.note
+
+
+def test_a_diverged_trial_has_no_weights_to_lose(tmp_path) -> None:
+    trial = run_tiny(tmp_path, EVALUATORS, "run.study=s", "divergence_factor=0.5")
+    assert trial.outcome.status == "diverged"
+    assert trial.record.read()["files"].keys() == {"history.csv", "layers.csv"}
+    assert not read_study("s", tmp_path).problems
+
+
+@pytest.mark.parametrize("name", FILES[2:4])
 def test_what_evaluators_measured_is_measured_again(trial, name) -> None:
     before = lengths(trial.record.folder, FILES)
     (trial.record.folder / name).unlink()

@@ -190,6 +190,18 @@ def test_runs_of_a_project_come_back_and_others_are_left_out(runs, runs_dir, tmp
     same_study("other", tmp_path / "back", tmp_path / "back")
 
 
+def test_weights_that_no_run_carries_are_not_called_lost(runs, tmp_path) -> None:
+    folders = [record.folder for record, _ in runs]
+    import_runs("me/skiplab", tmp_path, "s", api=StandIn(folders))
+    assert not read_study("s", tmp_path).problems
+    for folder in folders:
+        record, back = (
+            json.loads((each / folder.name / "record.json").read_text()) for each in (folder.parent, tmp_path)
+        )
+        assert record["files"].pop("weights.safetensors")
+        assert back == record
+
+
 def test_a_run_that_lost_a_file_says_so(runs, tmp_path) -> None:
     whole, cut = (shutil.copytree(record.folder, tmp_path / record.key) for record, _ in runs)
     (cut / "layers.csv").unlink()

@@ -1,4 +1,4 @@
-"""How long the tables and pictures of a finished record are, so that one that was cut off later is noticed.
+"""How long the tables, pictures and weights of a finished record are, so that one that was cut off later is noticed.
 
 A file's length in bytes tells that without reading it; the rows of a table say how much is missing.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from skiplab.foreign_files import MOST_TABLE_BYTES, read_own
 
-TRAINED = ("history.csv", "layers.csv")  # written while a trial trains
+WEIGHTS = "weights.safetensors"
+TRAINED = ("history.csv", "layers.csv", WEIGHTS)  # written while a trial trains; a diverged one has no weights
 MEASURED = ("measurements.csv", "samples.png")  # written by evaluators
 
 
@@ -44,9 +45,10 @@ def explain_cut_off(folder: Path, record: Mapping[str, Any]) -> list[tuple[str, 
 
 
 def _length(path: Path) -> dict[str, int]:
+    if path.suffix != ".csv":
+        return {"bytes": path.stat().st_size}
     content = path.read_bytes()
-    rows = {"rows": _num_rows(content)} if path.suffix == ".csv" else {}
-    return {"bytes": len(content), **rows}
+    return {"bytes": len(content), "rows": _num_rows(content)}
 
 
 def _num_bytes(path: str) -> int | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import statistics
 
 import pytest
 import torch
@@ -16,11 +17,13 @@ from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.evaluator import Result
 from skiplab.evaluators.frechet import Frechet
 from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.training import divergence
 from skiplab.training import trial as trials
 from skiplab.training.build import build
 from skiplab.training.divergence import diverged_above, ended, zero_loss
 from skiplab.training.evaluate_record import evaluate_record
 from skiplab.training.record import Record
+from skiplab.training.seeding import keyed_generator
 from tiny_trials import TINY, compose_config, run_composed
 
 ONE_STEP = "trainer.max_steps=1"  # its loss is recorded before its only update
@@ -110,6 +113,27 @@ def test_the_last_loss_is_held_against_the_same_bound_as_the_recorded_ones() -> 
             # noise has variance one, so a constant c adds c^2 to the loss of 0
             parts.model.head[-1].bias.fill_(math.sqrt(above * 100 * zero - zero))
         assert ended(config, parts)["diverged_because"] == why
+
+
+@pytest.mark.parametrize("connection", ["stochastic_depth", "dropout_shortcut"])
+def test_the_global_random_state_has_no_say_in_the_end(connection: str, monkeypatch) -> None:
+    """Left to it, a random network would end above the bound under half of the states."""
+    config = compose_config(*TINY, f"connection={connection}").config
+    parts = build(config)
+    drawn = parts.objective.draw(*parts.data.train.first(config.batch_size), keyed_generator(0, "last update"))
+    losses = {}
+    for state in range(6):
+        torch.manual_seed(state)
+        with torch.no_grad():
+            losses[state] = parts.objective.loss_of(parts.model.train(), *drawn).double().mean().item()
+    bound = statistics.median(losses.values())
+    assert min(losses.values()) < bound < max(losses.values())
+    monkeypatch.setattr(divergence, "diverged_above", lambda *_: bound)
+    ends = []
+    for state in losses:
+        torch.manual_seed(state)
+        ends.append(ended(config, parts))
+    assert all(end == ends[0] for end in ends)
 
 
 def test_what_observes_a_trial_has_no_say_in_its_end(run, tmp_path) -> None:

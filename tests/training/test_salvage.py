@@ -90,7 +90,8 @@ def change_one_bit(path: Path, foreign: Path) -> None:
     place = len(content) // 2
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            tensor = archive.read(max(archive.infolist(), key=lambda entry: entry.file_size))
+            tensors = [entry for entry in archive.infolist() if "/data/" in entry.filename]  # behind the pickle
+            tensor = archive.read(max(tensors, key=lambda entry: entry.file_size))
         place = content.find(tensor) + len(tensor) // 2
     content[place] ^= 1
     path.write_bytes(content)
@@ -168,6 +169,18 @@ def test_where_no_checkpoint_is_left_training_begins_again(
     assert (aside / "record.json").exists()
 
 
+def test_what_another_trial_left_is_told_by_its_key(unbroken, other, tmp_path, steps, capsys) -> None:
+    """Its checkpoint agrees with its own tables; only the key says whose both are."""
+    record = break_off(tmp_path)
+    for name in ("history.csv", "layers.csv", "checkpoints/step=6.ckpt"):
+        shutil.copy(other.folder / name, record.folder / name)
+    steps.clear()
+    run_tiny(tmp_path, *OWN)
+    assert steps == list(range(9))
+    assert_equal(record, unbroken)
+    assert f"step=6.ckpt can't be used (it belongs to trial {other.key})" in record.read()["salvaged"][0]
+
+
 def test_a_sweep_that_retries_gets_over_it(unbroken, tmp_path, capsys) -> None:
     record = break_off(tmp_path)
     empty(record.checkpoints / "step=6.ckpt", record.folder)
@@ -199,6 +212,81 @@ def test_rubbish_behind_a_checkpoint_is_cut_off(table: str, unbroken, tmp_path, 
     assert steps == [6, 7, 8]
     assert_equal(record, unbroken)
     assert f"{table} can't be used (it holds what is no row)" in record.read()["salvaged"][0]
+
+
+@pytest.mark.parametrize("sign", ["\0", "\x1b", "\x7f", "\r", "\t", "\x9b"])
+def test_no_path_with_a_control_sign_stays_behind_a_checkpoint(sign: str, unbroken, tmp_path, steps, capsys) -> None:
+    """As a row it would do: no later one of the same path takes its place."""
+    record = break_off(tmp_path)
+    with (record.folder / "layers.csv").open("ab") as file:
+        file.write(f'6,0,"st{sign}em",update_ratio,0.5\n'.encode())
+    steps.clear()
+    run_tiny(tmp_path, *OWN)
+    assert steps == [6, 7, 8]
+    assert_equal(record, unbroken)
+    assert "layers.csv can't be used (it holds what is no row)" in record.read()["salvaged"][0]
+
+
+def append_rubbish(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"\0\0\0,what\n\xff\n")
+
+
+def append_torn_line(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"8,0,st")
+
+
+def append_row(path: Path) -> None:
+    """Its last once more, with another value."""
+    with path.open("ab") as file:
+        file.write(path.read_bytes().splitlines()[-1] + b"1\n")
+
+
+def double(path: Path) -> None:
+    path.write_bytes(path.read_bytes() * 2)
+
+
+@pytest.mark.parametrize("table", ["history.csv", "layers.csv"])
+@pytest.mark.parametrize("add", [append_rubbish, append_torn_line, append_row, double])
+def test_what_follows_the_tables_of_trained_weights_is_cut_off(
+    add: Callable, table: str, unbroken, tmp_path, steps, capsys
+) -> None:
+    record = break_evaluation(tmp_path)
+    path = record.folder / table
+    before = path.read_bytes()
+    add(path)
+    steps.clear()
+    run_tiny(tmp_path, *OWN)
+    assert not steps
+    assert path.read_bytes() == before
+    assert_equal(record, unbroken)
+    assert record.read()["salvaged"] == [f"what stood in {table} behind the trial's own rows is cut off"]
+
+
+@pytest.mark.parametrize("add", [append_rubbish, double])
+def test_a_finished_record_is_measured_further_where_its_tables_go_on(add: Callable, tmp_path, capsys) -> None:
+    record = run_tiny(tmp_path, *OWN).record
+    path = record.folder / "layers.csv"
+    before = path.read_bytes()
+    add(path)
+    again = run_tiny(tmp_path, *OWN, "evaluator=[denoising_loss,baselines]")
+    assert (again.outcome.action, again.outcome.status) == ("evaluated", "done")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "tables", [{"../outside": [0, 0]}, {"history": 7}, {"history": ["0", 0]}, {"layers": [0]}, [], 7, None]
+)
+def test_no_mark_of_a_strange_record_cuts_other_files(tables, tmp_path, capsys) -> None:
+    record = run_tiny(tmp_path, *OWN).record
+    outside = tmp_path / "outside.csv"
+    outside.write_text("kept")
+    before = [(record.folder / f"{name}.csv").read_bytes() for name in ("history", "layers")]
+    record.update(trained=record.read()["trained"] | {"tables": tables})
+    assert run_tiny(tmp_path, *OWN, "evaluator=[denoising_loss,baselines]").outcome.action == "evaluated"
+    assert outside.read_text() == "kept"
+    assert [(record.folder / f"{name}.csv").read_bytes() for name in ("history", "layers")] == before
 
 
 @pytest.mark.parametrize("damage", [truncate, change_one_bit, swap])

@@ -1,9 +1,11 @@
 """Trials back from Weights & Biases: the records that their runs carry, put where the analysis reads them.
 
 A run carries its trial's record among its files, so that what comes back is the record itself and no second reading of
-it. What is uploaded by `skiplab sync` on one machine can be compared on another.
+it; only the weights stay where they were trained. What is uploaded by `skiplab sync` on one machine can be compared on
+another.
 """
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,15 +19,14 @@ from skiplab.analysis.records import parse_record
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, links_out, parse_json, parse_yaml, read_keys, read_own
 from skiplab.printable import printable
+from skiplab.record_files import WEIGHTS
 
-# record.json comes last: what is broken off is no record, and is taken again
 _FILES = (
     "config.yaml",
     "history.csv",
     "layers.csv",
     "measurements.csv",
     "samples.png",
-    "record.json",
 )
 _KEY = re.compile(r"[0-9a-f]{16}")
 
@@ -134,7 +135,8 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
         raise ValueError(f"{found[0]} is a link that leads out of its folder; remove it")
     there = (folder / "record.json").exists()
     if not there:
-        files = {name: run.read(name) for name in _FILES}
+        # record.json comes last: what is broken off is no record, and is taken again
+        files = {name: run.read(name) for name in _FILES} | {"record.json": _without_weights(content)}
         folder.mkdir(parents=True, exist_ok=True)
         for name, found in files.items():
             if found is not None:
@@ -145,6 +147,13 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
         with keys.open("a", encoding="utf-8") as file:
             file.write(f"{key}\n")
     return f"{key}: {'already there' if there else content.get('status')}, study {own}"
+
+
+def _without_weights(content: dict[str, Any]) -> bytes:
+    """A record.json that says nothing of the length of weights, which no run carries: they aren't lost."""
+    if isinstance(content.get("files"), dict):
+        content["files"].pop(WEIGHTS, None)
+    return (json.dumps(content, indent=1) + "\n").encode()
 
 
 def _study(config: bytes | None) -> Any:

@@ -17,6 +17,7 @@ from skiplab.errors import SkiplabError
 from skiplab.first_start import first_start
 from skiplab.foreign_files import links_out, parse_json, read_own
 from skiplab.locks import take
+from skiplab.record_files import WEIGHTS
 from skiplab.registered import register, registrations
 from skiplab.training.appended_table import AppendedTable, cut_torn_line
 
@@ -39,7 +40,7 @@ class Record:
         self.runs_dir, self.key = runs_dir, key
         self.folder = runs_dir / key
         self.checkpoints = self.folder / "checkpoints"
-        self.weights = self.folder / "weights.safetensors"
+        self.weights = self.folder / WEIGHTS
         self._lock: IO[str] | None = None  # while this process holds the trial
 
     def read(self) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import csv
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from skiplab.errors import SkiplabError
+from skiplab.training.appended_table import Mark
 from skiplab.training.checkpoints import damage, newest_first, signature, table_damage
 from skiplab.training.record import FINISHED, Record
 from skiplab.training.weights import read_weights
@@ -23,15 +25,16 @@ def salvage(record: Record) -> str:
         SkiplabError: where a finished trial's weights can't be used; its numbers stand, so it isn't trained again.
     """
     content = record.read()
+    trained = _marks(content)
     if content.get("status") in FINISHED:
         if content["status"] == "done":
             read_weights(record.weights, content)
-        return ""
+        return "" if table_damage(record, trained) else _cut_behind(record, trained)
     spoilt: dict[Path, str] = {}
     if record.weights.exists():
-        reason = _weights_damage(record, content)
+        reason = _weights_damage(record, content, trained)
         if not reason:
-            return ""
+            return _cut_behind(record, trained)
         spoilt[record.weights] = reason
     usable = None
     for checkpoint in newest_first(record):
@@ -54,12 +57,35 @@ def salvage(record: Record) -> str:
     return f"{words}; {then}" + (f"; the old files are in {aside}" if aside else "")
 
 
-def _weights_damage(record: Record, content: dict[str, Any]) -> str:
+def _weights_damage(record: Record, content: dict[str, Any], trained: Mapping[str, Mark]) -> str:
     try:
         read_weights(record.weights, content)
     except SkiplabError:
         return "they aren't what the trial wrote"
-    return table_damage(record, content.get("trained", {}).get("tables", {}))
+    return table_damage(record, trained)
+
+
+def _marks(content: Mapping[str, Any]) -> dict[str, Mark]:
+    """The marks of the tables when the weights were written; records of others may name any file there."""
+    trained = content.get("trained")
+    kept = trained.get("tables") if isinstance(trained, dict) else None
+    found = {name: kept.get(name) for name in _TABLES} if isinstance(kept, dict) else {}
+    return {
+        name: (mark[0], mark[1])
+        for name, mark in found.items()
+        if isinstance(mark, list) and list(map(type, mark)) == [int, int]
+    }
+
+
+def _cut_behind(record: Record, marks: Mapping[str, Mark]) -> str:
+    """Cut off what tables hold behind their marks, where a trained trial writes nothing; says so."""
+    cut = []
+    for name, (length, _) in marks.items():
+        path = record.folder / f"{name}.csv"
+        if path.exists() and path.stat().st_size > length:
+            os.truncate(path, length)
+            cut.append(path.name)
+    return f"what stood in {' and '.join(cut)} behind the trial's own rows is cut off" if cut else ""
 
 
 def _unreadable_tables(record: Record, checkpoint: Path | None) -> dict[Path, int]:
@@ -70,7 +96,10 @@ def _unreadable_tables(record: Record, checkpoint: Path | None) -> dict[Path, in
 
 
 def _reads(path: Path, start: int) -> bool:
-    """Whether all complete lines from a byte on are rows of a table whose first cell is a step and last a value."""
+    """Whether all complete lines from a byte on are rows of a table whose first cell is a step and last a value.
+
+    No row holds a control sign, which a path would take along.
+    """
     content = path.read_bytes()
     try:
         header = content.split(b"\n", 1)[0].decode().split(",")
@@ -82,4 +111,4 @@ def _reads(path: Path, start: int) -> bool:
             int(row[0]), float(row[-1])
     except (ValueError, IndexError, csv.Error):
         return False
-    return all(len(row) == len(header) for row in rows)
+    return all(map(str.isprintable, lines)) and all(len(row) == len(header) for row in rows)
