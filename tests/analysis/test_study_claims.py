@@ -159,8 +159,8 @@ def test_several_studies_read_as_one_have_the_claims_that_all_have(fill, runs, c
 
 
 def test_studies_that_remember_different_claims_say_so(fill, runs, claims_file, capsys):
-    fill(effect=0.15, num_seeds=3)
-    fill(effect=0.15, num_seeds=4, study="x")
+    fill(effect=0.15, num_seeds=1)
+    fill(effect=0.15, num_seeds=2, study="x")
     where = ["--runs-dir", str(runs.folder)]
     for given, told in (
         (["s"], "s remembers claims and x none; give --claims FILE"),
