@@ -17,6 +17,7 @@ from skiplab.analysis.runs import read_study
 from skiplab.analysis.served_page import ServedPage
 from skiplab.analysis.verdict_text import headline
 from skiplab.analysis.verdicts import judge
+from skiplab.errors import SkiplabError
 from skiplab.reproduce import reproduce
 
 STUDY = "residual_in_diffusion_quick"
@@ -105,6 +106,27 @@ def run_code(path: Path) -> None:
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code":
             exec(cell.source, names)
+
+
+@pytest.mark.parametrize("path", PATHS[1:3], ids=lambda path: path.stem)
+def test_what_a_study_lacks_is_said_first(path, runs_dir, monkeypatch):
+    shallow = runs_dir / "studies" / "shallow" / "keys.txt"
+    shallow.parent.mkdir(exist_ok=True)
+    shallow.write_text(f"{read_study(STUDY, runs_dir).trials['key'].iloc[0]}\n")
+    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
+    monkeypatch.setenv("SKIPLAB_STUDY", "shallow")
+    with pytest.raises(SkiplabError, match="compares depths, and study shallow has one"):
+        run_code(path)
+
+
+def test_a_study_without_the_claim_is_told_so_first(runs_dir, monkeypatch):
+    bare = runs_dir / "studies" / "bare" / "keys.txt"
+    bare.parent.mkdir()
+    bare.write_bytes((runs_dir / "studies" / STUDY / "keys.txt").read_bytes())
+    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
+    monkeypatch.setenv("SKIPLAB_STUDY", "bare")
+    with pytest.raises(SkiplabError, match="study bare remembers no claim depth_without_degradation"):
+        run_code(PATHS[2])
 
 
 def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, monkeypatch, capsys):

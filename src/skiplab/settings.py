@@ -104,7 +104,7 @@ def unknown_setting(name: str, known: Sequence[str]) -> str:
     below = {each.removeprefix(start).partition(".")[0] for each in known if each.startswith(start)}
     valid = sorted(each for each in below if not each.startswith("_"))
     where = f" in {parent}" if parent else ""
-    near = " or ".join(_nearest(name, [each for each in known if not each.endswith("_")]))
+    near = " or ".join(nearest_names(name, [each for each in known if not each.endswith("_")]))
     return (
         f"unknown setting {name}; valid{where}: {', '.join(valid) or 'none'}{f'; did you mean {near}?' if near else ''}"
     )
@@ -115,7 +115,7 @@ def all_names(config: DictConfig) -> list[str]:
     return [name for name, _ in _leaves(OmegaConf.to_container(config))]
 
 
-def _nearest(name: str, known: Sequence[str]) -> list[str]:
+def nearest_names(name: str, known: Sequence[str]) -> list[str]:
     """Settings of that name elsewhere, else one beside it that is spelled alike, else one anywhere."""
     parent, _, own = name.rpartition(".")
     last = {each: each.rpartition(".")[2] for each in known}
@@ -160,13 +160,13 @@ def _unknown(found: Mapping[str, Any], known: Mapping[str, Any], start: str) -> 
     """Full names of what is found and isn't known."""
     for name, child in found.items():
         if name not in known:
-            if not _takes(found.get("_target_"), name):
+            if not takes(found.get("_target_"), name):
                 yield next((f"{start}{each}" for each, _ in _leaves({name: child})))
         elif isinstance(child, dict) and isinstance(known[name], dict) and known[name]:
             yield from _unknown(child, known[name], f"{start}{name}.")
 
 
-def _takes(target: Any, name: str) -> bool:
+def takes(target: Any, name: str) -> bool:
     """Whether what an option is made by takes an argument; what can't be imported is refused where it is made."""
     if not isinstance(target, str):
         return False

@@ -4,13 +4,17 @@ Through the command line, on written records.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import pytest
 from example_charts import CHARTS
 from example_claims import CLAIMS
 
-from conftest import Runs, write_series
+from conftest import METRICS, Runs, write_series
+from skiplab.analysis.compare import measured
+from skiplab.analysis.runs import read_study
 from skiplab.analysis.served_page import ServedPage
 from skiplab.cli import main
 
@@ -145,6 +149,41 @@ def run(words: list[str]) -> int:
     except SystemExit as end:
         return int(end.code)
     return 0
+
+
+def test_trials_that_all_diverged_count_as_they_do_beside_others(runs, claims_file, capsys) -> None:
+    """Their own declarations are all there is to say what they count with."""
+    declared = {"metrics": {name: asdict(METRICS[name]) for name in ("skill_train", "loss_val")}}
+    for seed in range(3):
+        for arm in ("plain", "identity"):
+            choices = {"connection": arm, "long_skip": "none"}
+            for step, study in ((1, "s"), (2, "both")):
+                diverged = {"factors": {"width": step}, "status": "diverged", **declared}
+                key = runs.trial(study, seed=seed, choices=choices, **diverged)
+                runs.list_key("both", key)
+        runs.trial("both", seed=seed, choices={"connection": "dense", "long_skip": "none"}, summary=SUMMARY)
+    study = read_study("s", runs.folder)
+    assert list(study.metrics) == ["skill_train", "loss_val"]
+    assert study.has_numbers
+    both = read_study("both", runs.folder)
+    assert list(both.metrics) == list(SUMMARY)
+    for each in (study, both):
+        values = measured(each, "connection", "skill_train").query("status == 'diverged'")
+        assert set(values["value"]) == {0.0}
+    where = ["--runs-dir", str(runs.folder)]
+    main(["table", "s", *where])
+    table = pd.read_csv(runs.folder / "studies" / "s" / "table.csv").set_index("metric")
+    assert table.loc["skill_train", ["n", "control_mean", "treatment_mean"]].tolist() == [3, 0, 0]
+    main(["report", "s", "--claims", str(claims_file(CLAIMS)), *where])
+    assert "was not measured" not in capsys.readouterr().out
+
+
+def test_what_a_done_trial_declares_and_nothing_measured_is_no_metric(runs) -> None:
+    """A diverged trial beside it adds no rows to the tables."""
+    declared = {"metrics": {name: asdict(METRICS[name]) for name in ("skill_train", "frechet")}}
+    runs.trial(seed=0, summary={"skill_train": 0.5}, **declared)
+    runs.trial(seed=1, status="diverged", **declared)
+    assert list(read_study("s", runs.folder).metrics) == ["skill_train"]
 
 
 NOTHING_TO_COMPARE = ("all failed", "all running", "no metric", "no number", "nothing readable", "an empty list")

@@ -175,6 +175,24 @@ def test_several_studies_read_as_one_have_the_claims_that_all_have(fill, runs, c
     assert LATE in marks(runs, "a,b")
 
 
+def test_studies_that_remember_different_claims_say_so(fill, runs, claims_file, capsys):
+    fill(effect=0.15, num_seeds=1)
+    fill(effect=0.15, num_seeds=2, study="x")
+    where = ["--runs-dir", str(runs.folder)]
+    for given, told in (
+        (["s"], "s remembers claims and x none; give --claims FILE"),
+        (["x"], "s and x remember different claims; give --claims FILE"),
+    ):
+        path = str(claims_file(CLAIMS + "\n" * len(given[0] + told)))
+        main(["report", *given, "--claims", path, *where])
+        capsys.readouterr()
+        main(["report", "s,x", *where])
+        assert told in capsys.readouterr().out.splitlines()
+    main(["report", "s,x", "--claims", path, *where])
+    main(["report", "s,x", *where])
+    assert "give --claims" not in capsys.readouterr().out
+
+
 def test_trials_of_another_study_count(fill, runs, claims_file):
     fill(effect=0.15, num_seeds=3)
     for key in read_study("s", runs.folder).trials["key"]:

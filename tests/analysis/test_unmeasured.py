@@ -39,6 +39,21 @@ def test_a_metric_of_an_option_that_was_not_on_is_not_run_and_says_what_to_add(f
     assert "lesion_ratio was not measured; evaluator=[lesion] measures it" in cell_line(verdict.cells[0]).notes
 
 
+@pytest.mark.parametrize(
+    ("objective", "by"),
+    [
+        ("denoising", "evaluator=[denoising_loss]"),
+        ("cross_entropy", "evaluator=[classification]"),
+        ("of_ones_own", "evaluator=[classification] or evaluator=[denoising_loss]"),
+    ],
+)
+def test_what_to_add_measures_the_studys_own_networks(runs, claims_file, objective, by):
+    for arm in ("plain", "identity"):
+        runs.trial(choices={"connection": arm, "long_skip": "none", "objective": objective}, summary={"frechet": 1.0})
+    (verdict,) = asked_for(runs, claims_file, "skill_train")
+    assert f"skill_train was not measured; {by} measures it" in cell_line(verdict.cells[0]).notes
+
+
 @pytest.mark.parametrize("status", ["running", "interrupted", "failed", "diverged"])
 def test_what_an_evaluator_of_ones_own_measures_is_known_when_a_trial_is_done(runs, claims_file, status):
     runs.trial(choices={"long_skip": "none"}, status=status)

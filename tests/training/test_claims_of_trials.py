@@ -1,5 +1,6 @@
 """The claims that trials bring to their study, by run.claims; on real trials."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,48 @@ def test_claims_that_are_refused_replace_no_record(tmp_path: Path) -> None:
         run_tiny(tmp_path / "runs", "run.study=s", "run.claims=none.yaml", "run.rerun=true")
     assert record.read() == kept
     assert not (tmp_path / "runs" / "replaced").exists()
+
+
+ARMS = ["-m", *TINY, "hydra/launcher=basic", "connection=plain,identity"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("factor: connection", "factor: connexion"), r"the factor 'connexion', .* did you mean connection\?"),
+        (("factor: connection", "factor: lr"), r"the factor 'lr', .* did you mean optimizer.lr\?"),
+        (("difference,", "slope, over: dept,"), r"the factor 'dept', .* did you mean depth\?"),
+        (("difference,", "slope, over: seed,"), r"the factor 'seed', and these trials have no axis or setting"),
+        (("difference,", "difference, cells: {long_skpi: [none]},"), r"'long_skpi', .* did you mean long_skip\?"),
+        (("factor: connection", "factor: connection.alpha_mn"), r"the factor 'connection.alpha_mn'"),
+        (("control: plain", "control: plane"), r"unknown arm of connection 'plane'; valid: .*did you mean 'plain'\?"),
+        (("difference,", "difference, treatment: dense_net,"), r"unknown arm of connection 'dense_net'"),
+        (("difference,", "difference, cells: {long_skip: [none, cat]},"), r"unknown arm of long_skip 'cat'"),
+    ],
+)
+def test_factors_and_arms_that_there_are_none_of_are_refused_before_training(tmp_path, capsys, wrong, words) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(CLAIMS.replace(*wrong))
+    with pytest.raises(SystemExit):
+        cli.train_main([*ARMS, f"run.runs_dir={tmp_path}/runs", f"run.claims={path}"])
+    assert re.search(f"skiplab: {path}: .*{words}", capsys.readouterr().err)
+    assert not list((tmp_path / "runs").glob("*/record.json"))
+    assert not (tmp_path / "runs" / "studies").exists()
+
+
+def test_claims_may_name_what_other_trials_of_the_study_vary(tmp_path, capsys) -> None:
+    """Arms of options that come later, of an option of one's own, and settings that only another option has."""
+    (tmp_path / "conf" / "connection").mkdir(parents=True)
+    (tmp_path / "conf" / "connection" / "mine.yaml").write_text("defaults: [plain]\n")
+    entry = "  - {name: %s, text: t, metric: skill_train, contrast: %s, direction: higher, %s}\n"
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        CLAIMS
+        + entry % ("later", "difference", "treatment: dense, cells: {connection.stream_factor: [0.7]}")
+        + entry % ("mine", "difference", "treatment: mine")
+        + entry % ("below", "difference", "treatment: 'scaled, stream_factor 0.5'")
+        + entry % ("rate", "slope", "over: optimizer.lr, cells: {depth: [3]}")
+    )
+    words = [f"run.runs_dir={tmp_path}/runs", f"run.claims={path}"]
+    cli.train_main([*ARMS, *words, f"--config-dir={tmp_path}/conf", "trainer.max_steps=2"])
+    assert len(list((tmp_path / "runs").glob("*/record.json"))) == 2

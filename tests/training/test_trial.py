@@ -12,7 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 import skiplab
+from skiplab.analysis.compare import measured as measured_values
+from skiplab.analysis.runs import read_study
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.evaluators.information import Information
 from skiplab.instruments.update_ratio import UpdateRatio
 from tiny_trials import TINY, compose_config, run_composed
 
@@ -144,6 +148,20 @@ def test_divergence_is_a_result_with_its_step(run, tmp_path, monkeypatch) -> Non
     assert not trial.record.weights.exists()
     forbid(monkeypatch, "build")
     assert run(tmp_path, *ABSURD).outcome[1:3] == ("diverged", "already done")
+
+
+def test_a_diverged_trial_declares_what_its_evaluators_would_have_measured(run, tmp_path, finished) -> None:
+    content = run(tmp_path, *ABSURD, "evaluator=[denoising_loss,information]").record.read()
+    measured = finished.record.read()["metrics"]
+    assert content["metrics"]["skill_train"] == measured["skill_train"]
+    assert content["metrics"]["skill_train"]["if_diverged"] == 0.0
+    assert content["metrics"].keys() > DenoisingLoss.metrics.keys() | Information.metrics.keys()
+    assert not content["summary"].keys() & (DenoisingLoss.metrics.keys() | Information.metrics.keys())
+    charts = {name for name, chart in content["charts"].items() if chart["measured_by"] == "evaluator information"}
+    assert charts == Information.charts.keys()
+    assert content["evaluators"] == {}
+    study = read_study("default", tmp_path)
+    assert measured_values(study, "connection", "skill_train")["value"].tolist() == [0.0]
 
 
 def test_divergence_counts_from_the_declared_factor(run, tmp_path) -> None:

@@ -174,7 +174,7 @@ def compare(study: Study, contrast: Contrast, cell: Cell) -> Paired:
     """
     metric = study.metrics.get(contrast.metric)
     if metric is None:
-        return _nothing(contrast, cell, not_measured(contrast.metric))
+        return _nothing(contrast, cell, not_measured(contrast.metric, study))
     names = [contrast.treatment] if contrast.of_one_arm else [contrast.control, contrast.treatment]
     arms = {name: measured_of(study, contrast.factor, contrast.metric, cell, name) for name in names}
     if empty := [name for name, rows in arms.items() if rows.empty]:

@@ -1,6 +1,6 @@
 """What a study's records declare of their metrics and charts; the first declaration counts where they differ."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -20,25 +20,38 @@ class Charts(NamedTuple):
 
 
 def read_metrics(records: Records) -> tuple[dict[str, Metric], list[tuple[str, str]]]:
-    """The declarations of all records' summary metrics, and what could not be read of them."""
+    """The declarations of all records' metrics, and what could not be read of them."""
     metrics: dict[str, Metric] = {}
     first: dict[str, Any] = {}
     problems = []
-    for key, record in records.items():
-        for name in record["summary"]:
-            declared = record["metrics"].get(name, {"label": name, "direction": None})
-            if name in first and declared == first[name]:
-                continue
-            first.setdefault(name, declared)
-            where = f"metric {printable(name)} of {key}"
-            try:
-                metric = _metric(declared)
-            except (TypeError, ValueError, AttributeError) as error:
-                problems.append((where, f"not declared: {error}"))
-                metric = Metric(label=name, direction=None)
-            if metrics.setdefault(name, metric) != metric:
-                problems.append((where, "an earlier trial declared it differently"))
+    for key, name in _told(records):
+        declared = records[key]["metrics"].get(name, {"label": name, "direction": None})
+        if name in first and declared == first[name]:
+            continue
+        first.setdefault(name, declared)
+        where = f"metric {printable(name)} of {key}"
+        try:
+            metric = _metric(declared)
+        except (TypeError, ValueError, AttributeError) as error:
+            problems.append((where, f"not declared: {error}"))
+            metric = Metric(label=name, direction=None)
+        if metrics.setdefault(name, metric) != metric:
+            problems.append((where, "an earlier trial declared it differently"))
     return metrics, problems
+
+
+def _told(records: Records) -> Iterator[tuple[str, str]]:
+    """Each record's key with each metric of it: those of its summary, then those that only diverged trials know.
+
+    A diverged trial has no summary to speak of; what it declares counts where no other trial says what there is of it.
+    """
+    known: set[str] = set()
+    for key, record in records.items():
+        known.update(record["summary"], record["metrics"] if record["status"] == "done" else ())
+        yield from ((key, name) for name in record["summary"])
+    for key, record in records.items():
+        if record["status"] == "diverged":
+            yield from ((key, name) for name in record["metrics"] if name not in known)
 
 
 def read_charts(records: Records) -> tuple[Charts, list[tuple[str, str]]]:

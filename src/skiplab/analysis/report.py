@@ -19,7 +19,7 @@ from skiplab.analysis.page_samples import page_samples
 from skiplab.analysis.page_tables import Row
 from skiplab.analysis.parity import unequal_arms
 from skiplab.analysis.runs import Study, read_study
-from skiplab.analysis.study_claims import study_claims
+from skiplab.analysis.study_claims import disagreement, study_claims
 from skiplab.analysis.text import level_text
 from skiplab.analysis.verdict_files import write_verdicts
 from skiplab.analysis.verdict_text import asked, cell_line, headline, render_verdicts
@@ -56,6 +56,8 @@ def report_command(
     verdicts = judge(study, claims) if claims else []
     if claims:
         console.print(render_verdicts(verdicts))
+    elif differ := disagreement(study):
+        terminal.say(console, differ)
     if not study.has_numbers:
         terminal.say(console, f"no trial has a number to compare yet: {status_counts(study)}")
     terminal.say_problems(console, (*study.problems, *study.series_problems))

@@ -39,7 +39,7 @@ class Study:
     missing: for each key, why numbers of that trial are missing that were to be measured, by metric.
     factors: the names of the factors that vary, axes first; seed is none of them.
     constants: the value of every choice and setting that all trials share.
-    metrics: the declaration of every summary metric.
+    metrics: the declaration of every metric of a summary, and of what trials that diverged were to be measured by.
     charts: the declaration of every chart, in the order in which they are declared.
     measured_by: who measured each chart, such as 'evaluator information'.
     first_starts: when each trial was first begun, an ISO text in UTC by key, where its record says.
@@ -68,8 +68,10 @@ class Study:
 
     @property
     def has_numbers(self) -> bool:
-        """Whether any trial has a number that was measured at its end."""
-        return bool(self.trials[list(self.metrics)].notna().any(axis=None))
+        """Whether any trial has a number: one that was measured at its end, or what it counts with as it diverged."""
+        counted = any(isinstance(metric.if_diverged, int | float) for metric in self.metrics.values())
+        diverged = counted and (self.trials["status"] == "diverged").any()
+        return bool(diverged or self.trials[list(self.metrics)].notna().any(axis=None))
 
     @property
     def history(self) -> pd.DataFrame:

@@ -47,6 +47,19 @@ def _remembered(study: Study) -> Path | None:
     return None
 
 
+def disagreement(study: Study) -> str:
+    """That the studies which are read as one don't remember the same claims; '' where they do, or none of them any."""
+    remembered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / COPY).exists()}
+    names = [folder.name for folder in study.listed_in]
+    if not remembered or _remembered(study):
+        return ""
+    if len(remembered) < len(names):
+        others = [name for name in names if name not in remembered]
+        verb = "remember" if len(remembered) > 1 else "remembers"
+        return f"{' and '.join(remembered)} {verb} claims and {' and '.join(others)} none; give --claims FILE"
+    return f"{' and '.join(names)} remember different claims; give --claims FILE"
+
+
 def _begun(study: Study, folder: Path) -> datetime | None:
     """When the first of the trials that a folder lists was begun; None where no record says."""
     keys, _ = read_keys(folder / "keys.txt")

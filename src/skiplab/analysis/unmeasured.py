@@ -2,7 +2,7 @@
 
 import ast
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,33 +15,43 @@ _AXES = ("evaluator", "instrument")
 
 
 @cache
-def declared() -> dict[str, str]:
-    """Who measures each metric that an option of skiplab declares, such as 'evaluator=[frechet]'; the first of several.
+def declared() -> dict[str, dict[str, str]]:
+    """Who measures each metric that an option of skiplab declares, such as 'evaluator=[frechet]', and of what networks.
 
-    Read from the options' sources, so that no torch is loaded.
+    Those are named by their objective's class, '' where any will do. Read from the options' sources, so that no torch
+    is loaded.
     """
-    found: dict[str, str] = {}
+    found: dict[str, dict[str, str]] = {}
     for axis in _AXES:
         for path in sorted((_PACKAGE / f"{axis}s").glob("*.py")):
-            for name in _declared_in(path):
-                found.setdefault(name, f"{axis}=[{path.stem}]")
+            names, measures = _declared_in(path)
+            objective = "" if axis == "instrument" or measures == "Objective" else measures
+            for name in names:
+                found.setdefault(name, {})[f"{axis}=[{path.stem}]"] = objective
     return found
 
 
-def _declared_in(path: Path) -> list[str]:
-    """The keys of every `metrics: ClassVar[...] = {...}` in a file."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    tables = [
-        node.value
-        for node in nodes
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "metrics"
-    ]
-    return [key.value for table in tables if isinstance(table, ast.Dict) for key in table.keys]
+def _declared_in(path: Path) -> tuple[list[str], str]:
+    """The keys of every `metrics: ClassVar[...] = {...}` in a file, and the objective's class that it measures."""
+    assigned = list(_assigned(path))
+    tables = [value for name, value in assigned if name == "metrics" and isinstance(value, ast.Dict)]
+    measures = [value.id for name, value in assigned if name == "measures" and isinstance(value, ast.Name)]
+    return [key.value for table in tables for key in table.keys], next(iter(measures), "Denoising")
 
 
-def not_measured(name: str) -> str:
-    """That nothing is there to compare, and what to add."""
-    by = declared().get(name)
+def _assigned(path: Path) -> Iterator[tuple[str, ast.expr | None]]:
+    """Every annotated name of a file, and what it is."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, node.value
+
+
+def not_measured(name: str, study: Study) -> str:
+    """That nothing is there to compare, and what to add: of several, what measures the study's own networks."""
+    found = declared().get(name, {})
+    objective = str(study.constants.get("objective", "")).replace("_", "")
+    own = [by for by, measures in found.items() if measures.lower() in ("", objective)]
+    by = " or ".join(own or found)
     return f"{name} was not measured{f'; {by} measures it' if by else ''}"
 
 

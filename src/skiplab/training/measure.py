@@ -17,7 +17,7 @@ from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.record_files import MEASURED, TRAINED, cut_off, lengths
 from skiplab.training.build import Parts, build_model
 from skiplab.training.maker import maker
-from skiplab.training.plan import asked_evaluators, kept_evaluators
+from skiplab.training.plan import asked_evaluators, chosen, kept_evaluators
 from skiplab.training.record import Record
 
 _COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
@@ -73,6 +73,17 @@ def _measurements_so_far(record: Record, content: Mapping[str, Any]) -> pd.DataF
         print(f"trial {record.key}: measurements.csv was cut off, so {others} have to measure again{where}", flush=True)
         return pd.DataFrame(columns=list(_COLUMNS))
     return read_measurements(record)
+
+
+def declare(config: DictConfig, record: Record) -> None:
+    """Write what the evaluators that are asked for declare to the record of a diverged trial, which they can't measure.
+
+    So the analysis knows what the trial counts with in metrics that it has no value of.
+    """
+    found = _found_so_far(record)
+    for name, node in chosen(config.evaluator).items():
+        _add(found, maker(node)(), f"evaluator {name}", {}, {})
+    record.update(metrics=found["metrics"], charts=found["charts"])
 
 
 def _found_so_far(record: Record) -> dict[str, dict[str, Any]]:

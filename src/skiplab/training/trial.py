@@ -28,7 +28,7 @@ from skiplab.training.fit import fit
 from skiplab.training.key import factors, trial_key
 from skiplab.training.local_paths import with_absolute_paths
 from skiplab.training.maker import maker
-from skiplab.training.measure import evaluate, read_log, read_measurements, read_readings, summarise
+from skiplab.training.measure import declare, evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
 from skiplab.training.provenance import provenance
 from skiplab.training.record import FINISHED, Record, explain_unwritable
@@ -149,6 +149,8 @@ def _complete(config: DictConfig, parts: Parts, record: Record, interruption: In
         pictures = {}
         if status == "done":
             pictures = evaluate(config, parts, record, missing_evaluators(config, record.read()))
+        else:
+            declare(config, record)
         content = record.read()
         log_outcome(
             logger, content["step"], content["summary"], pictures, read_measurements(record), read_readings(record)
