@@ -36,7 +36,7 @@ class SkiplabSlurmLauncher(SlurmLauncher):
 
         if missing := [program for program in ("sbatch", "srun") if shutil.which(program) is None]:
             raise SkiplabError(
-                f"hydra/launcher=skiplab_slurm needs SLURM, and {' and '.join(missing)} isn't here; start the sweep on "
+                f"hydra/launcher=skiplab_slurm needs SLURM, and {' and '.join(missing)} can't be found; start the sweep on "
                 "a machine of the cluster, or train here with hydra/launcher=skiplab_cores"
             )
         try:

@@ -40,5 +40,5 @@ def test_a_slurm_that_takes_no_job(seeds, tmp_path, capsys, monkeypatch) -> None
 def test_a_machine_without_slurm(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     out, err = refused(capsys, f"run.runs_dir={tmp_path / 'runs'}")
-    assert err.startswith("skiplab: hydra/launcher=skiplab_slurm needs SLURM, and sbatch and srun isn't here; ")
+    assert err.startswith("skiplab: hydra/launcher=skiplab_slurm needs SLURM, and sbatch and srun can't be found; ")
     assert "worker" not in out
