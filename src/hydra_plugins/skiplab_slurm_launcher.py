@@ -36,8 +36,8 @@ class SkiplabSlurmLauncher(SlurmLauncher):
 
         if missing := [program for program in ("sbatch", "srun") if shutil.which(program) is None]:
             raise SkiplabError(
-                f"hydra/launcher=skiplab_slurm needs SLURM, and {' and '.join(missing)} can't be found; start the sweep on "
-                "a machine of the cluster, or train here with hydra/launcher=skiplab_cores"
+                f"hydra/launcher=skiplab_slurm needs SLURM, and {' and '.join(missing)} can't be found; start the "
+                "sweep on a machine of the cluster, or train here with hydra/launcher=skiplab_cores"
             )
         try:
             with redirect_stderr(_WithoutSbatch(sys.stderr)):
