@@ -1,5 +1,6 @@
 """A user's mistake is one message that names what was given and what is valid; nothing is made on disk."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,28 @@ MISTAKES = {
     "study outside": (["run.study=.."], ["..", "one folder name"]),
     "impossible noise times": (["noise_schedule.time_max=1.5"], ["time_max=1.5", "< 1"]),
     "grammar": (["depth=[4"], ["[4"]),
+    "unknown launcher": (["hydra/launcher=nope"], ["unknown option hydra/launcher/nope; valid: basic, "]),
+    "no option": (["connection="], ["connection= is invalid, an option is needed; valid: adaln", ", plain, "]),
+    "settings for an option": (["connection={a: 1}"], ["connection={a: 1} names no option; valid: ", ", plain, "]),
+    "word without =": (["foo"], ["foo is no override; overrides are written NAME=VALUE without spaces"]),
+    "value without name": (["=3"], ["=3 names no setting; overrides are written NAME=VALUE"]),
+    "stray comma": (["-m", "seed=0,1,"], ["'seed=0,1,' has a comma too many; write seed=0,1"]),
+    "step of zero": (["-m", "seed=range(0,2,0)"], ["seed=range(0,2,0) names no values", "range(START,STOP)"]),
+    "interval": (["-m", "seed=interval(0,1)"], ["seed=interval(0,1) names no values", "range(START,STOP)"]),
+    "path with a comma": (["data=image_folder", "data.path=a,b"], ["a text with a comma 'data.path=\"a,b\"'"]),
+    "setting of another option": (["data.path=few"], ["unknown setting data.path; ", "data=image_folder"]),
+    "empty path": (["data=image_folder", "data.path="], ["data.path= is empty; give the folder"]),
+    "one configuration of many": (["-m", "--cfg", "job"], ["leave -m out"]),
+}
+
+# files of one's own in conf/, the overrides that choose them, and what the message must hold
+MISTAKES_IN_FILES = {
+    "experiment/own.yaml": (
+        "seed: 0\noptimizer: {lr: 0.1\ndepth: 4\n",
+        "own.yaml is no valid YAML: line 3: ",
+        "line 2",
+    ),
+    "connection/own.yaml": ("_target_: nowhere.Plan\n", "connection._target_=nowhere.Plan can't be imported", ""),
 }
 
 
@@ -83,6 +106,45 @@ def test_runs_dir_that_is_a_file(tmp_path: Path, capsys) -> None:
     message = explained(["train", *TINY, f"run.runs_dir={blocked}"], capsys)
     assert f"run.runs_dir={blocked}" in message
     assert blocked.read_text() == "a file"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no /proc")
+@pytest.mark.parametrize("sweep", [[], ["-m", "hydra/launcher=basic"]], ids=["trial", "sweep"])
+def test_runs_dir_that_the_system_makes_for_nobody(sweep, capsys) -> None:
+    message = explained(["train", *sweep, *TINY, "run.runs_dir=/proc/x"], capsys)
+    assert "can't write to run.runs_dir=/proc/x: No such file or directory; " in message
+
+
+@pytest.mark.parametrize("name", MISTAKES_IN_FILES)
+def test_a_mistake_in_a_file_of_ones_own(name: str, tmp_path: Path, capsys, caplog) -> None:
+    content, *named = MISTAKES_IN_FILES[name]
+    file = tmp_path / "conf" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    chosen = f"{file.parent.name}={file.stem}"
+    words = ["train", "--config-dir", str(tmp_path / "conf"), *TINY, f"run.runs_dir={tmp_path / 'runs'}", chosen]
+    message = explained(words, capsys)
+    for part in named:
+        assert part in message
+    assert len(message.splitlines()) == 1
+    assert not caplog.records
+    assert not (tmp_path / "runs").exists()
+
+
+def test_claims_that_are_no_yaml_are_told_before_anything_is_done(tmp_path: Path, capsys, run) -> None:
+    run(tmp_path / "runs")
+    (tmp_path / "claims.yaml").write_text("a: 1\nb: [1\nc: 2\n")
+    with pytest.raises(SystemExit):
+        main(["train", "-m", *TINY, f"run.runs_dir={tmp_path / 'runs'}", f"run.claims={tmp_path / 'claims.yaml'}"])
+    captured = capsys.readouterr()
+    assert f"skiplab: {tmp_path / 'claims.yaml'} is no valid YAML: line 3: while parsing a flow" in captured.err
+    assert "byte string" not in captured.err
+    assert "nothing left" not in captured.out
+
+
+def test_a_profile_without_its_option(capsys) -> None:
+    message = explained(["reproduce", "residual_in_diffusion", "quick"], capsys)
+    assert message.endswith("quick is no override; overrides are written NAME=VALUE, and a profile --profile quick\n")
 
 
 def test_corrupt_record(tmp_path: Path, capsys, run) -> None:

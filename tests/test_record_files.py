@@ -48,7 +48,7 @@ def test_a_whole_record_says_nothing(trial, capsys) -> None:
     files = trial.record.read()["files"]
     assert files == lengths(trial.record.folder, FILES)
     assert files["history.csv"]["rows"] == len(pd.read_csv(trial.record.folder / "history.csv"))
-    assert told(trial.record.runs_dir, "status", "s", capsys=capsys) == "study s: 1 trials, 1 done"
+    assert told(trial.record.runs_dir, "status", "s", capsys=capsys) == "study s: 1 trial, 1 done"
     assert not read_study("s", trial.record.runs_dir).problems
 
 

@@ -103,7 +103,18 @@ def parse_yaml(content: bytes) -> Any:
     try:
         return yaml.safe_load(content)
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(yaml_mistake(error)) from None
+
+
+def yaml_mistake(error: yaml.YAMLError) -> str:
+    """Where a YAML text goes wrong and how, in one line: `line 2: while parsing a flow mapping, expected ...`."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:  # what no YAML text may hold
+        return " ".join(str(error).split()).replace('in "<byte string>", ', "at ")
+    context = f"{error.context}, " if error.context else ""
+    begun = error.context_mark.line if error.context_mark else mark.line
+    since = f" in what begins in line {begun + 1}" if begun != mark.line else ""
+    return f"line {mark.line + 1}: {context}{error.problem}{since}"
 
 
 def check_yaml(content: bytes) -> None:
@@ -118,7 +129,7 @@ def check_yaml(content: bytes) -> None:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
         num_nodes = _written_out(root, {}, 0)
     except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(yaml_mistake(error)) from None
     except RecursionError:
         raise ValueError(f"it is nested too deeply; valid: {_MOST_LEVELS} levels") from None
     if num_nodes > _MOST_NODES:

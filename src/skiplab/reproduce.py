@@ -112,6 +112,11 @@ def reproduce(
     experiment = known[name]
     if profile not in experiment.profiles:
         raise SkiplabError(unknown_name(f"profile of {name}", profile, sorted(experiment.profiles)))
+    if wrong := [word for word in overrides if "=" not in word and not word.startswith("~")]:
+        asked = wrong[0] if wrong[0] in experiment.profiles else profile
+        raise SkiplabError(
+            f"{wrong[0]} is no override; overrides are written NAME=VALUE, and a profile --profile {asked}"
+        )
     claims = experiment.claims(profile)
     read_claims(claims)  # what can't be read is told before anything is trained
     published = experiment.published

@@ -9,11 +9,12 @@ from typing import Any
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.default_element import GroupDefault
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
 from skiplab.kinds import is_of, refusal
+from skiplab.paths import project_dir
+from skiplab.targets import locate
 from skiplab.training.key import OBSERVERS
 from skiplab.training.local_paths import check_apart
 from skiplab.training.record import study_folder
@@ -55,6 +56,8 @@ class Settings:
             self._check_names(found, overrides)
             check_apart(config)  # before its key is asked for, which reads the data
             self._seen.add(names)
+        if OmegaConf.select(config, "data.path") == "":  # which would stand for the current folder
+            raise SkiplabError("data.path= is empty; give the folder of the data, or . for the current one")
         for name, default in self._defaults.items():
             kind = str | None if default is None else type(default)
             if name.split(".")[0] in OBSERVERS and not is_of(value := OmegaConf.select(config, name), kind):
@@ -104,10 +107,18 @@ def unknown_setting(name: str, known: Sequence[str]) -> str:
     below = {each.removeprefix(start).partition(".")[0] for each in known if each.startswith(start)}
     valid = sorted(each for each in below if not each.startswith("_"))
     where = f" in {parent}" if parent else ""
+    told = f"unknown setting {name}; valid{where}: {', '.join(valid) or 'none'}"
+    if others := _options_with(name):
+        return f"{told}; it belongs to {', '.join(others)}"
     near = " or ".join(nearest_names(name, [each for each in known if not each.endswith("_")]))
-    return (
-        f"unknown setting {name}; valid{where}: {', '.join(valid) or 'none'}{f'; did you mean {near}?' if near else ''}"
-    )
+    return f"{told}; did you mean {near}?" if near else told
+
+
+def _options_with(name: str) -> list[str]:
+    """The options of conf/ that have a setting AXIS.NAME."""
+    axis, _, own = name.partition(".")
+    files = sorted((project_dir("conf") / axis).glob("*.yaml")) if own else []
+    return [f"{axis}={file.stem}" for file in files if own in (OmegaConf.load(file) or {})]
 
 
 def all_names(config: DictConfig) -> list[str]:
@@ -171,7 +182,7 @@ def takes(target: Any, name: str) -> bool:
     if not isinstance(target, str):
         return False
     try:
-        parameters = inspect.signature(get_object(target)).parameters
+        parameters = inspect.signature(locate(target)).parameters
     except Exception:
         return True
     return name in parameters or any(each.kind == each.VAR_KEYWORD for each in parameters.values())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import NoneType, UnionType
 from typing import Any
 
-from hydra.utils import get_object
+from hydra._internal.utils import _locate as locate  # get_object logs what it also raises
 
 from skiplab.errors import SkiplabError
 
@@ -27,7 +27,7 @@ def find_target(setting: str, path: Any, kind: type, *, unannotated: bool = Fals
         SkiplabError: where it can't be imported, or is something else.
     """
     try:
-        found = get_object(path)
+        found = locate(path)
     except Exception as error:
         reason = (str(error).splitlines()[1:2] or [str(error)])[0]
         raise SkiplabError(

@@ -44,7 +44,7 @@ def test_a_standing_that_cant_be_told_keeps_no_page_back(runs):
         raise KeyError("width")
 
     with served(runs.folder, standing=standing) as server:
-        assert "1 trials, 1 done" in server.page_after("none")
+        assert "1 trial, 1 done" in server.page_after("none")
         assert "can't be told: KeyError: 'width'" in json.loads(server.ask("/version")[1])["standing"]
 
 
@@ -63,7 +63,7 @@ def test_a_study_without_a_record_has_a_page_that_waits(runs):
         waiting = server.page_after("none")
         assert "No trial has left a record yet" in waiting
         runs.trial(summary={"skill_train": 0.5})
-        assert "1 trials, 1 done" in server.page_after(shown_version(waiting))
+        assert "1 trial, 1 done" in server.page_after(shown_version(waiting))
 
 
 def test_what_breaks_later_is_told_on_the_page_and_can_be_mended(runs, claims_file, fill):
@@ -149,8 +149,8 @@ def test_the_command_serves_until_a_signal_and_ends_quietly(runs):
     try:
         port = int(re.search(r"http://127.0.0.1:(\d+)/", process.stdout.readline())[1])
         server = Served(port)
-        assert "study s: 1 trials, 1 done" in server.ask("/version")[1]
-        assert "1 trials, 1 done" in server.page_after("none")
+        assert "study s: 1 trial, 1 done" in server.ask("/version")[1]
+        assert "1 trial, 1 done" in server.page_after("none")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:

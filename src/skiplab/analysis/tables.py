@@ -35,6 +35,7 @@ from skiplab.analysis.written import write, writing
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.spreadsheet import csv_text
+from skiplab.sweeps.job import counted
 
 DEFAULT_METRICS = (
     "loss_val",
@@ -123,7 +124,7 @@ def table_command(
     print_table(table, console)
     rates = rates_table(study, factor)
     print_rates(rates, console)
-    terminal.say(console, f"{len(study.trials)} trials: {status_counts(study)}")
+    terminal.say(console, f"{counted(len(study.trials))}: {status_counts(study)}")
     with writing(study.folder, console):
         terminal.say_written(console, write_tables(table, study.folder))
         terminal.say_written(console, [write(study.folder / "rates.csv", csv_text(rates))])

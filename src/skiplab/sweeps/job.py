@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.errors import SkiplabError
 from skiplab.training.key import trial_key
 from skiplab.training.plan import nothing_left
-from skiplab.training.record import Record
+from skiplab.training.record import FINISHED, Record
 
 
 class Job:
@@ -61,10 +61,20 @@ class Job:
         return self.config.run.rerun or not nothing_left(self.config, self.record.read())
 
     @property
+    def trained(self) -> bool:
+        """Whether its training is over, so that it can at most lack evaluators."""
+        return not self.config.run.rerun and self.record.read().get("status") in FINISHED
+
+    @property
     def failed(self) -> bool:
         """Whether it ended in an error, and isn't asked to be tried again."""
         again = self.config.run.rerun or self.config.run.retry_failed
         return not again and self.record.read().get("status") == "failed"
+
+
+def counted(trials: int) -> str:
+    """A number of trials in words: `1 trial`, `2 trials`."""
+    return "1 trial" if trials == 1 else f"{trials} trials"
 
 
 def work(depth: int, width: int, max_steps: int) -> float:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skiplab.sweeps.job import Job, own_words
+from skiplab.sweeps.job import Job, counted, own_words
 from skiplab.sweeps.status import duration, standing
 
 _LEFT = {
@@ -42,11 +42,10 @@ def preview(jobs: Sequence[Job]) -> None:
         table.add_row(job.record.key, Text(words[job]), state, *numbers)
     console.print(table)
     if len(jobs) > _MOST_ROWS:
-        console.print(f"and {len(jobs) - _MOST_ROWS} more trials")
+        console.print(f"and {len(jobs) - _MOST_ROWS} more")
     counts = Counter(states)
     told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    trials = "1 trial" if len(jobs) == 1 else f"{len(jobs)} trials"
-    console.print(f"{trials}: {told}; {_time(jobs)}", soft_wrap=True)
+    console.print(f"{counted(len(jobs))}: {told}; {_time(jobs)}", soft_wrap=True)
     training = sum(_training(job, costs[job.kind]) for job, state in zip(jobs, states, strict=True) if state in _TRAINS)
     if training:
         console.print(f"{training:.2g} FLOPs to train what is left, instruments and evaluation not counted")

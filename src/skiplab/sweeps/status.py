@@ -17,7 +17,7 @@ from skiplab.errors import SkiplabError
 from skiplab.foreign_files import leads_out, read_keys
 from skiplab.printable import one_line
 from skiplab.record_files import explain_cut_off
-from skiplab.sweeps.job import work
+from skiplab.sweeps.job import counted, work
 from skiplab.training.record import FINISHED, Record, study_folder
 
 STATES = ("done", "diverged", "running", "broken off", "failed", "unreadable", "waiting")
@@ -135,7 +135,7 @@ def summary(study: str, standings: Sequence[Standing]) -> str:
     words = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     left = seconds_to_go(standings)
     ahead = "" if left is None else f"; about {duration(left)} to go"
-    return f"study {study}: {len(standings)} trials, {words or 'none'}{ahead}"
+    return f"study {study}: {counted(len(standings))}, {words or 'none'}{ahead}"
 
 
 def render(study: str, standings: Sequence[Standing]) -> Group:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.job import Job, own_words
+from skiplab.sweeps.job import Job, counted, own_words
 from skiplab.sweeps.rounds import reason
 
 
@@ -11,13 +11,14 @@ def announce(jobs: Sequence[Job], left: Sequence[Job], given_up: Sequence[Job]) 
     """One line on what is done and what is left."""
     study, done = jobs[0].config.run.study, len(jobs) - len(left) - len(given_up)
     failed = f", {len(given_up)} failed before (run.retry_failed=true tries again)" if given_up else ""
-    print(f"study {study}: {len(jobs)} trials, {done} already done{failed}, {len(left)} to train", flush=True)
-    if not left:
-        print(f"nothing left to train; `skiplab table {study}` compares them")
+    measured = sum(job.trained for job in left)
+    to_do = {"to train": len(left) - measured, "to measure": measured}
+    told = ", ".join(f"{count} {what}" for what, count in to_do.items() if count) or "0 to train"
+    print(f"study {study}: {counted(len(jobs))}, {done} already done{failed}, {told}", flush=True)
 
 
 def conclude(jobs: Sequence[Job], left: Sequence[Job], given_up: Sequence[Job], failures: Mapping[Job, str]) -> None:
-    """One line on what was trained.
+    """One line on what was trained, or that there was nothing to do.
 
     Raises:
         SkiplabError: lists the trials that failed, now or before.
@@ -26,8 +27,11 @@ def conclude(jobs: Sequence[Job], left: Sequence[Job], given_up: Sequence[Job], 
     if left:
         diverged = sum(job.record.read().get("status") == "diverged" for job in left)
         ended = sum(job not in failures for job in left)
-        print(f"{ended} trials finished ({diverged} diverged), {len(failures)} failed")
+        print(f"{counted(ended)} finished ({diverged} diverged), {len(failures)} failed")
+    else:
+        study = jobs[0].config.run.study
+        print(f"nothing left to train; `skiplab table {study}` compares them")
     if failures:
         words = own_words(jobs)
         lines = [f"  {job.record.key} {words[job]}: {why}" for job, why in failures.items()]
-        raise SkiplabError("\n".join([f"{len(failures)} of {len(jobs)} trials failed:", *lines]))
+        raise SkiplabError("\n".join([f"{len(failures)} of {counted(len(jobs))} failed:", *lines]))

@@ -1,5 +1,6 @@
 """What a trial leaves on disk: `runs/KEY/`, written atomically or appended to, and never overwritten."""
 
+import errno
 import json
 import math
 import os
@@ -189,7 +190,8 @@ def explain_unwritable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in UNWRITABLE:
+        refused = error.errno == errno.ENOENT and not folder.exists()  # as /proc refuses a new folder
+        if error.errno not in UNWRITABLE and not refused:
             raise
         raise SkiplabError(
             f"can't write to run.runs_dir={folder}: {error.strerror or error}; free space or permissions, "

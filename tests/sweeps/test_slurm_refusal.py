@@ -1,0 +1,44 @@
+"""A SLURM that takes no job, or isn't there: told in one sentence at once, and no trial counts as lost."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from skiplab.cli import main
+from tiny_trials import TINY
+
+REFUSING = f"""#!{sys.executable}
+import sys
+sys.exit("sbatch: error: Unable to contact the controller\\nsbatch: fatal: no cluster")
+"""
+
+
+def refused(capsys, *overrides: str) -> tuple[str, str]:
+    """What a sweep that can't be submitted printed, and what it ended with."""
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "-m", "hydra/launcher=skiplab_slurm", *TINY, "connection=plain", *overrides])
+    assert ended.value.code == 1
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+@pytest.mark.parametrize("seeds", ["seed=0", "seed=0,1"], ids=["one job", "an array"])
+def test_a_slurm_that_takes_no_job(seeds, tmp_path, capsys, monkeypatch) -> None:
+    for name in ("sbatch", "srun"):
+        (tmp_path / name).write_text(REFUSING)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    out, err = refused(capsys, seeds, f"run.runs_dir={tmp_path / 'runs'}")
+    assert err.startswith("skiplab: SLURM takes no job: Unable to contact the controller; ")
+    assert len(err.splitlines()) == 1
+    assert "worker" not in out
+    assert not list(tmp_path.glob("runs/*/record.json"))
+
+
+def test_a_machine_without_slurm(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    out, err = refused(capsys, f"run.runs_dir={tmp_path / 'runs'}")
+    assert err.startswith("skiplab: hydra/launcher=skiplab_slurm needs SLURM, and sbatch and srun can't be found; ")
+    assert "worker" not in out
