@@ -16,5 +16,10 @@ def one_line(text: object) -> str:
     return printable(text).replace("\n", " ").replace("\t", " ")
 
 
+def counted(trials: int) -> str:
+    """A number of trials in words: `1 trial`, `2 trials`."""
+    return "1 trial" if trials == 1 else f"{trials} trials"
+
+
 def _spelled(sign: str) -> str:
     return sign.encode("unicode_escape").decode("ascii")

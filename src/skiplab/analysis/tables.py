@@ -34,8 +34,8 @@ from skiplab.analysis.text import cell_text, unknown_name
 from skiplab.analysis.written import write, writing
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
+from skiplab.printable import counted
 from skiplab.spreadsheet import csv_text
-from skiplab.sweeps.job import counted
 
 DEFAULT_METRICS = (
     "loss_val",

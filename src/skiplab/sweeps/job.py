@@ -72,11 +72,6 @@ class Job:
         return not again and self.record.read().get("status") == "failed"
 
 
-def counted(trials: int) -> str:
-    """A number of trials in words: `1 trial`, `2 trials`."""
-    return "1 trial" if trials == 1 else f"{trials} trials"
-
-
 def work(depth: int, width: int, max_steps: int) -> float:
     """What a trial's time is about proportional to."""
     return float(depth * width * max_steps)

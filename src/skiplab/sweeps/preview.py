@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skiplab.sweeps.job import Job, counted, own_words
+from skiplab.printable import counted
+from skiplab.sweeps.job import Job, own_words
 from skiplab.sweeps.status import duration, standing
 
 _LEFT = {

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from skiplab.errors import SkiplabError
 from skiplab.foreign_files import leads_out, read_keys
-from skiplab.printable import one_line
+from skiplab.printable import counted, one_line
 from skiplab.record_files import explain_cut_off
-from skiplab.sweeps.job import counted, work
+from skiplab.sweeps.job import work
 from skiplab.training.record import FINISHED, Record, study_folder
 
 STATES = ("done", "diverged", "running", "broken off", "failed", "unreadable", "waiting")

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.job import Job, counted, own_words
+from skiplab.printable import counted
+from skiplab.sweeps.job import Job, own_words
 from skiplab.sweeps.rounds import reason
 
 
