@@ -81,7 +81,7 @@ def table_damage(record: Record, marks: Mapping[str, Mark]) -> str:
     """Which table no longer holds what it held when it had its mark; empty where all do."""
     for name, mark in marks.items():
         path = record.folder / f"{name}.csv"
-        content = path.read_bytes()[: mark[0]] if path.exists() else b""
+        content = path.read_bytes()[: mark[0]] if path.is_file() else b""  # a pipe would be waited for
         if mark_of(content) != tuple(mark):
             return f"{path.name} has lost what stood in it"
     return ""

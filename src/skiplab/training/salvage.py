@@ -82,7 +82,7 @@ def _cut_behind(record: Record, marks: Mapping[str, Mark]) -> str:
     cut = []
     for name, (length, _) in marks.items():
         path = record.folder / f"{name}.csv"
-        if path.exists() and path.stat().st_size > length:
+        if path.is_file() and path.stat().st_size > length:
             os.truncate(path, length)
             cut.append(path.name)
     return f"what stood in {' and '.join(cut)} behind the trial's own rows is cut off" if cut else ""
@@ -92,7 +92,7 @@ def _unreadable_tables(record: Record, checkpoint: Path | None) -> dict[Path, in
     """Tables that can't be read behind what stood in them at a checkpoint, and their lengths at that time."""
     marks = {} if checkpoint is None else signature(checkpoint)["tables"]
     lengths = {record.folder / f"{name}.csv": marks.get(name, (0, 0))[0] for name in _TABLES}
-    return {path: length for path, length in lengths.items() if path.exists() and not _reads(path, length)}
+    return {path: length for path, length in lengths.items() if path.is_file() and not _reads(path, length)}
 
 
 def _reads(path: Path, start: int) -> bool:
