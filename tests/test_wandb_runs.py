@@ -15,7 +15,7 @@ from skiplab.errors import SkiplabError
 from skiplab.layer_keys import layer_key
 from skiplab.training.build import check_machine
 from skiplab.training.wandb_settings import run_mode
-from tiny_trials import TINY, compose_config, run_composed
+from tiny_trials import TINY, compose_config, run_composed, run_tiny
 
 MEASURED = ("evaluator=[denoising_loss,sample_grid]", "evaluator.sample_grid.rows=2", "evaluator.sample_grid.columns=3")
 STUDY = "Größen, 2 Läufe"
@@ -179,3 +179,12 @@ def test_layers_stand_in_one_section_in_the_networks_order() -> None:
     assert keys[4] == "layers/weight_gradient_norm/stage.010.joins.000.conv1"
     assert layer_key("q", "block.7") == "layers/q/block.007"
     assert layer_key("q", "stem") == "layers/q/stem"
+
+
+def test_a_run_lies_below_its_record_from_whatever_folder_it_is_trained(alone, tmp_path) -> None:
+    """W&B's own process keeps the folder in which its first run began, and would read a relative path from there."""
+    for place, seed in (("first", 0), ("second", 1)):
+        (tmp_path / place).mkdir()
+        alone.chdir(tmp_path / place)
+        run_tiny(Path("runs"), "logger=wandb_offline", f"seed={seed}")
+        assert len(list((tmp_path / place).glob("runs/*/wandb/offline-run-*/*.wandb"))) == 1

@@ -59,7 +59,7 @@ def make_wandb_logger(
             name=_cut(f"{arm} {cell} seed={factors['seed']}", _LONGEST_NAME),
             tags=list(dict.fromkeys(_cut(tag, _LONGEST_TAG) for tag in tags)),
             config={"study": study, "axis": choices, **factors},
-            dir=folder,
+            dir=folder.absolute(),  # the process of W&B may have been started in another folder
             mode=mode,
             # reading the requirements of every installed package takes longer than the rest; the record has them
             settings=wandb.Settings(
