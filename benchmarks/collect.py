@@ -23,15 +23,15 @@ DEPTHS, LONG_SKIPS, ARMS = (4, 8, 16, 32, 64), ("none", "concat"), ("plain", "id
 METRICS = {
     "loss_val": Metric(label="validation loss", direction="lower"),
     "skill_train": Metric(label="skill on training images", direction="higher", scale="bounded", if_diverged=0.0),
-    "frechet": Metric(label="Frechet distance", direction="lower", scale="log"),
+    "frechet_distance": Metric(label="Frechet distance", direction="lower", scale="log"),
     "gradient_first_to_last": Metric(label="gradient, first over last", direction="higher", scale="log"),
-    "refining_share": Metric(label="refining share", direction="higher", scale="bounded"),
+    "refining_fraction": Metric(label="refining share", direction="higher", scale="bounded"),
 }
 TABLE = """
 import resource, sys, time
 started = time.perf_counter()
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.tables import comparison_table
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.tables import comparison_table
 table = comparison_table(read_study("generated", sys.argv[1]))
 mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(f"{time.perf_counter() - started:.2f} {mebibytes:.0f} {len(table)}")

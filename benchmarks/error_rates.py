@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from skiplab.analysis.claims import Claim, Claims, Test
-from skiplab.analysis.compare import Contrast
-from skiplab.analysis.runs import Study
-from skiplab.analysis.statistics import paired_interval
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import Claim, Claims, Test
+from skiplab.analysis.claims.compare import Contrast
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.statistics.statistics import paired_interval
+from skiplab.analysis.study.study import Study
 from skiplab.metrics import Metric
 
 SEEDS = (3, 5, 10, 30)

@@ -28,8 +28,8 @@ from torch.profiler import ProfilerActivity, profile
 from skiplab.paths import project_dir
 from skiplab.training import trainer
 from skiplab.training.build import build
-from skiplab.training.captured_step import CapturedStep, DeviceRates, fuse
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
+from skiplab.training.gpu.captured_step import CapturedStep, DeviceRates, fuse
 from skiplab.training.quiet import quiet
 from skiplab.training.trial import run_trial
 
@@ -200,7 +200,7 @@ def large() -> None:
             with torch.autocast("cuda", torch.bfloat16):
                 return parts.objective.loss_of(model, *drawn).mean()
 
-        optimizer = maker(config.optimizer)(model.parameters())
+        optimizer = factory(config.optimizer)(model.parameters())
         fuse(optimizer)
         rates = DeviceRates(optimizer, torch.device("cuda"))
 

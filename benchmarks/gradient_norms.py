@@ -27,7 +27,7 @@ from skiplab.instruments.observer import Observer
 from skiplab.layers import places
 from skiplab.paths import project_dir
 from skiplab.training.build import Parts, build
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from skiplab.training.module import AblationModule
 from skiplab.training.quiet import quiet
 
@@ -67,8 +67,8 @@ def seconds(
     with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
         config = compose("train", ["depth=8", "batch_size=64", "instrument=[]", "evaluator=[]"])
     parts = build(config)
-    made = {name: maker(config[name]) for name in ("optimizer", "scheduler")}
-    task = {"augmentation": maker(config.augmentation)(), "batch_size": config.batch_size, "seed": 0}
+    made = {name: factory(config[name]) for name in ("optimizer", "scheduler")}
+    task = {"augmentation": factory(config.augmentation)(), "batch_size": config.batch_size, "seed": 0}
     module = AblationModule(parts.model, parts.objective, parts.data.train, **task, **made)
     with tempfile.TemporaryDirectory() as folder:
         logger = WandbLogger(save_dir=folder, offline=True, project="bench")
@@ -93,7 +93,7 @@ def seconds(
 def observer(parts: Parts) -> list[pl.Callback]:
     with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
         config = compose("train", ["instrument=[gradient_flow]", "instrument.gradient_flow.every_n_steps=1"])
-    instrument: Instrument = maker(config.instrument.gradient_flow)()
+    instrument: Instrument = factory(config.instrument.gradient_flow)()
     network = places(parts.model, *parts.objective.example(parts.data.train.shape))
     return [Observer([instrument], network=network, table=Nowhere())]
 

@@ -17,20 +17,20 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from skiplab.analysis.claims import Claim, Claims, Test
-from skiplab.analysis.compare import Contrast
-from skiplab.analysis.runs import Study, read_study
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import Claim, Claims, Test
+from skiplab.analysis.claims.compare import Contrast
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.study.study import Study, read_study
 
 STUDY, NUM_SPLITS = "identical_arms", 1000
 # What is claimed of the second half, with no smallest effect that would shield from false claims.
 METRICS = {
     "skill_train": "higher",
     "skill_val": "higher",
-    "frechet": "lower",
-    "kernel": "lower",
+    "frechet_distance": "lower",
+    "kernel_distance": "lower",
     "update_ratio_first_block": "higher",
-    "refining_share": "higher",
+    "refining_fraction": "higher",
 }
 PLANTED = 0.05  # of skill, added to one half
 

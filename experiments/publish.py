@@ -25,21 +25,21 @@ import yaml
 from hydra.utils import get_object
 from rich.console import Console
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.figures import outcome
-from skiplab.analysis.palette import to_svg
-from skiplab.analysis.parity import COSTS, parity_table
-from skiplab.analysis.published import against_study, here_text
-from skiplab.analysis.runs import Study, read_study
-from skiplab.analysis.table_files import write_tables
-from skiplab.analysis.tables import asked_metrics, comparison_table
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.published import against_study, here_text
+from skiplab.analysis.claims.verdict_files import write_verdicts
+from skiplab.analysis.claims.verdict_text import headline, render_verdicts
+from skiplab.analysis.claims.verdicts import Verdict, judge
+from skiplab.analysis.figures.figures import outcome
+from skiplab.analysis.figures.palette import to_svg
+from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.tables.parity import COSTS, parity_table
+from skiplab.analysis.tables.table_files import write_tables
+from skiplab.analysis.tables.tables import asked_metrics, comparison_table
 from skiplab.analysis.text import level_text, markdown
-from skiplab.analysis.verdict_files import write_verdicts
-from skiplab.analysis.verdict_text import headline, render_verdicts
-from skiplab.analysis.verdicts import Verdict, judge
+from skiplab.records.spreadsheet import csv_text
+from skiplab.records.tuned import write_tuned
 from skiplab.reproduce import Experiment, experiments
-from skiplab.spreadsheet import csv_text
-from skiplab.tuned import write_tuned
 
 _MOST_ROWS = 120  # of a table in a README
 ROOT = Path(__file__).resolve().parents[1]

@@ -58,10 +58,10 @@ def trained(finished: Trial):
     import torch
     from safetensors.torch import load_file
 
+    from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
     from skiplab.evaluators.evaluator import Trained
-    from skiplab.evaluators.probe import Probe
     from skiplab.training.build import build, build_model
-    from skiplab.training.maker import maker
+    from skiplab.training.factory import factory
 
     config = finished.composed.config
     parts = build(config)
@@ -71,9 +71,9 @@ def trained(finished: Trial):
         make_untrained=lambda: build_model(config, parts.data, parts.objective),
         objective=parts.objective,
         data=parts.data,
-        sampler=maker(config.sampler)(),
-        make_extractor=maker(config.feature_extractor),
-        probe=Probe(**config.probe),
+        sampler=factory(config.sampler)(),
+        make_extractor=factory(config.feature_extractor),
+        eval_batch=EvalBatch(**config.eval_batch),
         seed=config.seed,
         device=torch.device("cpu"),
     )

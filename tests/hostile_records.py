@@ -16,7 +16,7 @@ import torch
 import yaml
 from omegaconf import OmegaConf
 
-from skiplab.training.key import trial_key
+from skiplab.records.key import trial_key
 
 Config = dict[str, Any]
 HOSTILE: dict[str, Callable[["Place", Config], None]] = {}
@@ -151,7 +151,7 @@ def import_by_name(place: Place, config: Config) -> None:
 @hostile()
 def attribute_of_an_option(place: Place, config: Config) -> None:
     config["data"] = {"_target_": "skiplab.training.trial.sys.modules.__class__", "x": 1}
-    config["init"] = {"_target_": "skiplab.training.provenance.os.system", "command": place.touch}
+    config["init"] = {"_target_": "skiplab.records.provenance.os.system", "command": place.touch}
 
 
 @hostile()

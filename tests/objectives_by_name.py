@@ -16,7 +16,7 @@ def made(axis: str, option: str) -> Any:
 
 
 def denoising(
-    parametrisation: str = "epsilon",
+    prediction: str = "epsilon",
     *,
     loss_weighting: str = "uniform",
     noise_schedule: str = "cosine",
@@ -25,7 +25,7 @@ def denoising(
 ) -> Denoising:
     return Denoising(
         num_classes,
-        parametrisation=made("parametrisation", parametrisation),
+        prediction=made("prediction", prediction),
         loss_weighting=made("loss_weighting", loss_weighting),
         noise_schedule=made("noise_schedule", noise_schedule),
         conditioning=made("conditioning", conditioning),

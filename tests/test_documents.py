@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skiplab import cli
-from skiplab.analysis.claims import read_claims
+from skiplab.analysis.claims.claims import read_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -82,7 +82,7 @@ def test_networks_of_others_as_the_readme_says(tmp_path, monkeypatch, capsys):
 def test_ten_line_connection_passes_its_contracts_and_trains(newcomer, capsys):
     exec(newcomer, {})
     short = ["depth=4", "width=8", "trainer.max_steps=2", "logger=none", "evaluator=[denoising_loss,baselines]"]
-    short += ["probe.num_images=8", "run.study=mine"]
+    short += ["eval_batch.num_images=8", "run.study=mine"]
     cli.train_main(["-m", "--config-dir", "mine/conf", "connection=plain,half_life", "seed=0,1", *short])
     cli.main(["table", "mine", "--metric", "loss_val"])
     table = capsys.readouterr().out

@@ -53,10 +53,26 @@ CALLS: dict[str, str] = {
     "train TINY --cfg job": "connection:",
 }
 FAILS = {"sync"}  # which need an account
+EVAL_BATCH = ("eval_batch.num_images=16",)
 WORDS = {
     "TINY": TINY,
-    "REDUCED": (*SMALL, "seed=0", "batch_size=16", "probe.num_images=16", "probe.num_levels=2", "logger=none"),
-    "TUNED": ("points", *SMALL, "connection=plain", "depth=4", "batch_size=16", "probe.num_images=16", "logger=none"),
+    "REDUCED": (
+        *SMALL,
+        "seed=0",
+        "batch_size=16",
+        "eval_batch.num_images=16",
+        "eval_batch.num_levels=2",
+        "logger=none",
+    ),
+    "TUNED": (
+        "points",
+        *SMALL,
+        "connection=plain",
+        "depth=4",
+        "batch_size=16",
+        "eval_batch.num_images=16",
+        "logger=none",
+    ),
 }
 
 

@@ -24,7 +24,7 @@ SHORT = {
     "trainer.max_steps": 4,
     "evaluator": ["denoising_loss"],
     "logger": "none",
-    "probe": {"num_images": 16, "num_levels": 2},
+    "eval_batch": {"num_images": 16, "num_levels": 2},
     "num_samples": 32,
     "hydra/launcher": "basic",
 }

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from skiplab import fingerprint as module
 from skiplab.errors import SkiplabError
-from skiplab.fingerprint import file_hashes, fingerprint, looked_at_once
+from skiplab.records import fingerprint as module
+from skiplab.records.fingerprint import file_hashes, fingerprint, looked_at_once
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.wandb_import import import_runs
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import check_yaml, links_out, parse_json, parse_yaml, read_bytes, read_keys, read_own
+from skiplab.records.foreign_files import check_yaml, links_out, parse_json, parse_yaml, read_bytes, read_keys, read_own
+from skiplab.records.tuned import read_tuned
 from skiplab.sweeps.status import read_standings
-from skiplab.tuned import read_tuned
 
 
 def nested(levels: int) -> bytes:

@@ -69,7 +69,7 @@ def train_cases(draw: random.Random) -> Iterator[Case]:
 
 def evaluate_cases(draw: random.Random) -> Iterator[Case]:
     """Another measurement of a record, with one wrong setting of how it is measured."""
-    measures = ("evaluator", "feature_extractor", "probe", "num_samples", "logger")
+    measures = ("evaluator", "feature_extractor", "eval_batch", "num_samples", "logger")
     known = [setting for setting in settings() if setting.name.split(".")[0] in measures]
     while True:
         setting = draw.choice(known)

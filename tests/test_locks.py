@@ -13,9 +13,9 @@ import pytest
 import skiplab
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.locks import take
+from skiplab.records.locks import take
+from skiplab.records.record import Record, join_study
 from skiplab.sweeps.devices import on_devices, one_at_a_time
-from skiplab.training.record import Record, join_study
 from tiny_trials import TINY
 
 KEY = "0123456789abcdef"

@@ -12,11 +12,11 @@ import pytest
 from nbclient import NotebookClient
 
 from skiplab import cli
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.served_page import ServedPage
-from skiplab.analysis.verdict_text import headline
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.page.served_page import ServedPage
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 from skiplab.reproduce import reproduce
 
@@ -63,7 +63,7 @@ def runs_dir(newcomer):
     (command,) = commands_of(CONNECTION)
     command[command.index("run.study=mine")] = f"run.study={STUDY}"
     short = ["width=8", "norm.num_groups=4", "batch_size=16", "trainer.max_steps=3", "logger=none"]
-    short += ["evaluator=[denoising_loss,baselines]", "probe.num_images=8", "probe.num_levels=2"]
+    short += ["evaluator=[denoising_loss,baselines]", "eval_batch.num_images=8", "eval_batch.num_levels=2"]
     short += ["instrument.gradient_flow.every_n_steps=1", "hydra/launcher=basic"]  # in this process: no starts to pay
     cli.train_main([*command, *short, f"run.claims={CLAIMS}", f"run.runs_dir={newcomer}/runs"])
     return newcomer / "runs"

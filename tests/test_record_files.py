@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
-from skiplab.record_files import lengths
+from skiplab.records.record_files import lengths
 from skiplab.training.evaluate_record import evaluate_record
 from skiplab.training.measure import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny

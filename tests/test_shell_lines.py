@@ -15,8 +15,8 @@ from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
 BUDGET = {
     "trainer.max_steps": "2",
     "batch_size": "16",
-    "probe.num_images": "16",
-    "probe.num_levels": "2",
+    "eval_batch.num_images": "16",
+    "eval_batch.num_levels": "2",
     "num_samples": "32",
     "evaluator": "[denoising_loss]",
     "instrument": "[gradient_flow]",
@@ -33,8 +33,11 @@ BUDGETS = {
     "skiplab train -m experiment=residual_in_diffusion_quick sampler": {"seed": "101"},
     "skiplab train -m experiment=residual_in_diffusion_quick depth": {"seed": "11"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
-    "skiplab evaluate runs/KEY evaluator=[frechet": {"num_samples": "64", "evaluator.kernel.subset_size": "16"},
-    "skiplab evaluate runs/KEY evaluator=[lesion": {"probe.num_images": "16"},
+    "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
+        "num_samples": "64",
+        "evaluator.kernel_distance.subset_size": "16",
+    },
+    "skiplab evaluate runs/KEY evaluator=[lesion": {"eval_batch.num_images": "16"},
 }
 # Lines whose cluster isn't here: the configuration of their first trial is composed and shown.
 COMPOSED = ("skiplab train -m connection=plain,identity seed=0,1,2 hydra/launcher=skiplab_slurm",)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skiplab.spreadsheet import csv_text
+from skiplab.records.spreadsheet import csv_text
 
 HOSTILE = [
     "=1+1",

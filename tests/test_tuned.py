@@ -3,7 +3,7 @@
 import pytest
 
 from skiplab.errors import SkiplabError
-from skiplab.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
+from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
 
 CHOSEN = {"plain": 6.3e-05, "identity": 0.002}
 RATES = (1e-05, 6.3e-05, 0.0004, 0.002, 0.01)

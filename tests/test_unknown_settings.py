@@ -22,13 +22,22 @@ UNKNOWN = {
     "+foo.bar=3": ("unknown setting foo.bar; valid: ", "optimizer"),
     "+optimizer.amsgrd=true": ("unknown setting optimizer.amsgrd; valid in optimizer: ", "weight_decay"),
     "+run.stduy=a": ("unknown setting run.stduy;", "did you mean run.study?"),
-    "+probe.num_image=8": ("unknown setting probe.num_image;", "did you mean probe.num_images?"),
+    "+eval_batch.num_image=8": ("unknown setting eval_batch.num_image;", "did you mean eval_batch.num_images?"),
     "+evaluator.denoising_loss.levels=8": ("unknown setting evaluator.denoising_loss.levels;", "denoising_loss: none"),
-    "+evaluator.frechet.num_sample=8": ("unknown setting", "did you mean evaluator.frechet.num_samples?"),
+    "+evaluator.frechet_distance.num_sample=8": (
+        "unknown setting",
+        "did you mean evaluator.frechet_distance.num_samples?",
+    ),
     "+hydra.launcher.wrokers=1": ("unknown setting hydra.launcher.wrokers;", "did you mean hydra.launcher.workers?"),
-    "probe={num_images: 8, levels: 3}": ("unknown setting probe.levels; valid in probe: num_images, num_levels",),
+    "eval_batch={num_images: 8, levels: 3}": (
+        "unknown setting eval_batch.levels; valid in eval_batch: num_images, num_levels",
+    ),
 }
-KNOWN = ("+optimizer.amsgrad=true", "+evaluator.frechet.num_samples=8", "+evaluator.kernel={num_subsets: 3}")
+KNOWN = (
+    "+optimizer.amsgrad=true",
+    "+evaluator.frechet_distance.num_samples=8",
+    "+evaluator.kernel_distance={num_subsets: 3}",
+)
 
 
 @pytest.fixture
@@ -113,7 +122,7 @@ def test_each_set_of_names_is_composed_once(monkeypatch) -> None:
         ("evaluator=[denoising_loss],[denoising_loss,baselines]", "several evaluators are one list, evaluator=[a,b]"),
         ("instrument=[],[stability]", "instrument=[] and instrument=[stability] are one trial"),
         ("feature_extractor=raw,digits_classifier", "feature_extractor=raw and feature_extractor=digits_classifier"),
-        ("probe.num_levels=2,3", "probe.num_levels=2 and probe.num_levels=3 are one trial"),
+        ("eval_batch.num_levels=2,3", "eval_batch.num_levels=2 and eval_batch.num_levels=3 are one trial"),
         ("logger=none,wandb_offline", "logger=none and logger=wandb_offline are one trial"),
         ("run.study=a,b", "run.study=a and run.study=b would keep trials of one sweep in different ways"),
         ("run.runs_dir=a,b", "run.runs_dir=a and run.runs_dir=b would keep"),

@@ -10,16 +10,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.wandb_import import import_runs
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
 from skiplab.training.wandb_logger import cell_name
 from tiny_trials import TINY, compose_config, run_composed
 
 MEASURED = (
     "logger=wandb_offline",
-    "evaluator=[denoising_loss,frechet,kernel,sample_grid]",
-    "evaluator.kernel.subset_size=16",
+    "evaluator=[denoising_loss,frechet_distance,kernel_distance,sample_grid]",
+    "evaluator.kernel_distance.subset_size=16",
     "evaluator.sample_grid.rows=2",
     "evaluator.sample_grid.columns=3",
     "instrument.gradient_flow.every_n_steps=2",
@@ -95,7 +95,7 @@ def test_losses_and_gradient_norms_are_the_records(runs) -> None:
 def test_distances_are_the_records(runs) -> None:
     for record, lines in runs:
         found, expected = summary(lines), record.read()["summary"]
-        assert {"frechet", "kernel", "skill_val"} <= set(expected)
+        assert {"frechet_distance", "kernel_distance", "skill_val"} <= set(expected)
         assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
@@ -235,7 +235,7 @@ def test_a_source_that_is_none_is_refused(tmp_path) -> None:
 
 def test_a_group_is_a_cell(compose_tiny) -> None:
     """Trials of one group differ in connection and seed alone."""
-    from skiplab.training.key import factors
+    from skiplab.records.key import factors
 
     def name(*overrides: str) -> str:
         composed = compose_tiny(*overrides)
@@ -246,7 +246,7 @@ def test_a_group_is_a_cell(compose_tiny) -> None:
         name("depth=8"),
         name("long_skip=none"),
         name("optimizer.lr=0.1"),
-        name("parametrisation=x0"),
+        name("prediction=x0"),
         name("activation=silu"),
     ]
     assert others[-1] == name()

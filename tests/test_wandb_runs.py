@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import wandb
 
-from skiplab.analysis.wandb_import import import_runs
+from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
 from skiplab.layer_keys import layer_key
 from skiplab.training.build import check_machine

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from option_files import CONF
-from skiplab.training.record import Record
+from skiplab.records.record import Record
 
 # Every part of a trial, in about a fifth of a second.
 TINY = (
@@ -18,8 +18,8 @@ TINY = (
     "depth=4",
     "batch_size=16",
     "trainer.max_steps=6",
-    "probe.num_images=16",
-    "probe.num_levels=2",
+    "eval_batch.num_images=16",
+    "eval_batch.num_levels=2",
     "num_samples=32",
     "evaluator=[denoising_loss]",
     "run.checkpoint_every_steps=2",
@@ -59,7 +59,7 @@ def _compose(overrides: tuple[str, ...]) -> bytes:
 
 
 def run_composed(composed: Composed, runs_dir: Path) -> Trial:
-    from skiplab.training.key import trial_key
+    from skiplab.records.key import trial_key
     from skiplab.training.trial import run_trial
 
     composed.config.run.runs_dir = str(runs_dir)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import skiplab
-from skiplab.analysis.served_page import ServedPage
+from skiplab.analysis.page.served_page import ServedPage
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.training.evaluate_record import evaluate_record
@@ -79,7 +79,7 @@ if __name__ == "__main__":
     for folder in sorted(path.parent for path in Path(runs_dir).glob("*/record.json")):
         commands[f"load {folder.name}"] = lambda folder=folder: skiplab.load(folder)
         commands[f"evaluate {folder.name}"] = lambda folder=folder: evaluate_record(
-            folder, ["evaluator=[frechet]"], None
+            folder, ["evaluator=[frechet_distance]"], None
         )
     for name, run in commands.items():
         seen.clear()

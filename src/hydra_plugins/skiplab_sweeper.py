@@ -12,16 +12,16 @@ from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
-from skiplab.fingerprint import looked_at_once
 from skiplab.joining import join
+from skiplab.records.fingerprint import looked_at_once
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
 from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
-from skiplab.sweeps.tuned_jobs import keep_tuned, tuned_jobs
-from skiplab.training.maker import check_settings
+from skiplab.training.factory import check_settings
+from skiplab.tuning.jobs import keep_tuned, tuned_jobs
 
 
 class SkiplabSweeper(Sweeper):

@@ -53,8 +53,8 @@ def list_experiments() -> None:
 
 def tune(parsed: argparse.Namespace) -> None:
     """Find learning rates for each arm and cell of a preset's sweep, and show them."""
-    from skiplab.analysis.tuning import tuning_command
-    from skiplab.sweeps.tuning import Budget, tune
+    from skiplab.tuning.search import Budget, tune
+    from skiplab.tuning.table import tuning_command
 
     budget = Budget(parsed.rates, parsed.factor, parsed.widenings, parsed.seeds, tuple(parsed.also))
     overrides = [*parsed.overrides, *(["run.dry_run=true"] if parsed.dry_run else [])]
@@ -69,7 +69,7 @@ def evaluate(folder: str, overrides: Sequence[str], config_dir: Path | None, tru
     Raises:
         SkiplabError: where there is no finished record, or an override can't be applied to it.
     """
-    from skiplab.told_outcome import tell
+    from skiplab.outcome_text import tell
     from skiplab.training.evaluate_record import evaluate_record
     from skiplab.training.quiet import quiet
 
@@ -95,22 +95,22 @@ def doctor(runs_dir: str) -> None:
 
 def table(parsed: argparse.Namespace) -> None:
     """Print and write a study's comparison table."""
-    from skiplab.analysis.tables import table_command
+    from skiplab.analysis.tables.tables import table_command
 
     table_command(parsed.study, Path(parsed.runs_dir), parsed.factor, parsed.control, parsed.metric)
 
 
 def effects(parsed: argparse.Namespace) -> None:
     """Print and write a study's main effects and interactions."""
-    from skiplab.analysis.effects import effects_command
+    from skiplab.analysis.tables.effects import effects_command
 
     effects_command(parsed.study, Path(parsed.runs_dir), parsed.factor, parsed.control, parsed.metric)
 
 
 def figures(parsed: argparse.Namespace) -> None:
     """Write a study's figures as files."""
-    from skiplab.analysis.compared import Asked
-    from skiplab.analysis.figure_files import figures_command
+    from skiplab.analysis.claims.compared import Asked
+    from skiplab.analysis.figures.figure_files import figures_command
 
     asked = Asked(parsed.factor, parsed.control)
     figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, asked=asked)
@@ -118,29 +118,29 @@ def figures(parsed: argparse.Namespace) -> None:
 
 def wandb_import(source: str, runs_dir: str, study: str | None) -> None:
     """Bring trials back from W&B."""
-    from skiplab.analysis.wandb_import import import_command
+    from skiplab.analysis.wandb.wandb_import import import_command
 
     import_command(source, Path(runs_dir), study)
 
 
 def sync(study: str, runs_dir: str) -> None:
     """Upload a study's offline runs."""
-    from skiplab.analysis.wandb_sync import sync_command
+    from skiplab.analysis.wandb.wandb_sync import sync_command
 
     sync_command(study, Path(runs_dir))
 
 
 def wandb_workspace(parsed: argparse.Namespace) -> None:
     """Create a workspace on W&B for a study."""
-    from skiplab.analysis.wandb_workspace import workspace_command
+    from skiplab.analysis.wandb.wandb_workspace import workspace_command
 
     workspace_command(parsed.study, Path(parsed.runs_dir), parsed.entity, parsed.project, parsed.dry_run)
 
 
 def report(parsed: argparse.Namespace) -> None:
     """Judge a study's claims, if it has any, and write its page."""
-    from skiplab.analysis.compared import Asked
-    from skiplab.analysis.report import report_command
+    from skiplab.analysis.claims.compared import Asked
+    from skiplab.analysis.page.report import report_command
 
     asked = Asked(parsed.factor, parsed.control, parsed.metric)
     report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, asked=asked)
@@ -148,8 +148,8 @@ def report(parsed: argparse.Namespace) -> None:
 
 def dashboard(parsed: argparse.Namespace) -> None:
     """Serve a study's page on this machine, anew whenever its records change."""
-    from skiplab.analysis.compared import Asked
-    from skiplab.analysis.dashboard import dashboard_command
+    from skiplab.analysis.claims.compared import Asked
+    from skiplab.analysis.page.dashboard import dashboard_command
     from skiplab.sweeps.status import read_standings, summary
 
     study, runs_dir = parsed.study, Path(parsed.runs_dir)
@@ -202,7 +202,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("folder", metavar="RUN", help="the record's folder, runs/KEY")
     command.add_argument("--config-dir", type=_folder, help="a folder of your own options")
     command.add_argument("--trust", action="store_true", help="make what the record asks for that is no option, too")
-    command.add_argument("overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet] num_samples=5000")
+    command.add_argument(
+        "overrides", nargs="*", help="Hydra overrides, such as evaluator=[frechet_distance] num_samples=5000"
+    )
     command.set_defaults(run=lambda a: evaluate(a.folder, a.overrides, a.config_dir, a.trust))
 
     for name, run, words in (

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.hydra_errors import explained
 from skiplab.printable import printable
+from skiplab.records.atomic_file import UNWRITABLE
 
 
 def explain(run: Callable[[], None], words: Sequence[str]) -> None:

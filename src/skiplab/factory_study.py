@@ -12,7 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from skiplab.analysis.runs import Study, read_study
+from skiplab.analysis.study.study import Study, read_study
 from skiplab.errors import SkiplabError
 from skiplab.override_text import override_text, plain
 from skiplab.paths import project_dir

@@ -10,8 +10,8 @@ from typing import Any
 from yaml import YAMLError
 
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import yaml_mistake
 from skiplab.paths import project_dir
+from skiplab.records.foreign_files import yaml_mistake
 
 _THEIRS = ("hydra", "omegaconf")
 

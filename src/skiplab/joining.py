@@ -9,14 +9,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
-from skiplab.registered import find_claims
-from skiplab.training.key import OBSERVERS, factors
-from skiplab.training.record import join_study
+from skiplab.records.key import OBSERVERS, factors
+from skiplab.records.record import join_study
+from skiplab.records.registrations import find_claims
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
 
-    from skiplab.analysis.claims import Claims
+    from skiplab.analysis.claims.claims import Claims
 
 
 def join(config: DictConfig, keys: Iterable[str]) -> None:
@@ -34,8 +34,8 @@ def join(config: DictConfig, keys: Iterable[str]) -> None:
 
 def _check(path: Path, config: DictConfig) -> None:
     """Refuse, before anything is trained, claims that could be mended only when it is too late."""
-    from skiplab.analysis.claims import read_claims
-    from skiplab.analysis.unmeasured import check_known
+    from skiplab.analysis.claims.claims import read_claims
+    from skiplab.analysis.claims.unmeasured import check_known
 
     chosen = [*config.instrument.values(), *config.evaluator.values()]
     own = {name for node in chosen if "_target_" in node for name in get_object(node["_target_"]).metrics}

@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.errors import SkiplabError
 from skiplab.kinds import is_of, refusal
 from skiplab.paths import project_dir
+from skiplab.records.key import OBSERVERS
+from skiplab.records.local_paths import check_apart
+from skiplab.records.record import study_folder
 from skiplab.targets import locate
-from skiplab.training.key import OBSERVERS
-from skiplab.training.local_paths import check_apart
-from skiplab.training.record import study_folder
 
 _PRIMARY = "train"
 

@@ -72,9 +72,9 @@ def _task(config):
 
 
 def _run(config, choices, *, alone):
+    from skiplab.outcome_text import tell
     from skiplab.sweeps.job import Job
     from skiplab.sweeps.preview import preview
-    from skiplab.told_outcome import tell
     from skiplab.training.trial import run_trial
 
     if config.run.dry_run:

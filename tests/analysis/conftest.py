@@ -14,15 +14,15 @@ from example_charts import CHARTS
 from example_claims import CLAIMS
 from PIL import Image
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.report import write_report
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.page.report import write_report
+from skiplab.analysis.study.study import read_study
 from skiplab.metrics import Metric
 
 METRICS = {
     "loss_val": Metric(label="validation loss", direction="lower"),
     "skill_train": Metric(label="skill", direction="higher", scale="bounded", if_diverged=0.0),
-    "frechet": Metric(label="Frechet distance", direction="lower", scale="log"),
+    "frechet_distance": Metric(label="Frechet distance", direction="lower", scale="log"),
     "update_ratio_first_block": Metric(label="update ratio", direction="higher", scale="log", floor=1e-12),
     "steps_to_threshold": Metric(
         label="steps", direction="lower", scale="log", if_diverged="measured", reached="threshold_reached"
@@ -127,7 +127,7 @@ def fill_study(
                         summary={
                             "skill_train": skill,
                             "loss_val": 1.0 - skill,
-                            "frechet": float(100 * np.exp(loss + noise * generator.standard_normal())),
+                            "frechet_distance": float(100 * np.exp(loss + noise * generator.standard_normal())),
                             "loss_zero": 1.0,
                             "loss_affine": 0.3,
                         },

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from skiplab.analysis.dashboard import application, local_socket
-from skiplab.analysis.served_page import ServedPage
+from skiplab.analysis.page.dashboard import application, local_socket
+from skiplab.analysis.page.served_page import ServedPage
 
 
 class Served:

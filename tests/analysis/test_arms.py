@@ -1,7 +1,7 @@
 import pytest
 
-from skiplab.analysis.arms import cells, with_arms
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.study.arms import cells, with_arms
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 

@@ -3,9 +3,9 @@ import pytest
 from example_charts import CHARTS, declared
 from matplotlib.colors import to_hex
 
-from skiplab.analysis.chart_figures import chart_figure, draw_chart
-from skiplab.analysis.palette import arm_colours, to_svg
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.figures.chart_figures import chart_figure, draw_chart
+from skiplab.analysis.figures.palette import arm_colours, to_svg
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 COLOURS = arm_colours(["plain", "identity"])

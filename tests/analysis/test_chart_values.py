@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from example_charts import declared
 
-from skiplab.analysis.chart_values import MOST_POINTS, chart_panels, chart_values, step_windows
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.figures.chart_values import MOST_POINTS, chart_panels, chart_values, step_windows
+from skiplab.analysis.study.study import read_study
 
 
 def readings(runs, key, rows):

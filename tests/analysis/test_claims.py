@@ -3,7 +3,7 @@ import hashlib
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.claims import read_claims
+from skiplab.analysis.claims.claims import read_claims
 from skiplab.errors import SkiplabError
 
 TEST = CLAIMS[CLAIMS.index("    contrast: interaction") :]
@@ -32,7 +32,7 @@ def test_a_claims_file_is_read(claims_file):
 
 
 def test_evidence_inherits_the_contrast(claims_file):
-    text = CLAIMS + "    evidence: [{metric: frechet, direction: lower}]\n"
+    text = CLAIMS + "    evidence: [{metric: frechet_distance, direction: lower}]\n"
     (item,) = read_claims(claims_file(text)).claims[0].evidence
     assert (item.contrast.kind, item.contrast.over, item.contrast.direction) == ("interaction", "depth", "lower")
     assert item.smallest_effect is None

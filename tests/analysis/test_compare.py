@@ -3,11 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from skiplab.analysis.arms import cells
-from skiplab.analysis.compare import Contrast, compare
-from skiplab.analysis.notes import notes
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.statistics import paired_interval
+from skiplab.analysis.claims.compare import Contrast, compare
+from skiplab.analysis.statistics.statistics import paired_interval
+from skiplab.analysis.study.arms import cells
+from skiplab.analysis.study.notes import notes
+from skiplab.analysis.study.study import read_study
 
 ARMS = {"factor": "connection", "control": "plain", "treatment": "identity"}
 
@@ -28,9 +28,9 @@ def test_difference_is_treatment_minus_control_by_seed(runs):
 
 
 def test_a_log_metric_is_compared_in_logs(runs):
-    add(runs, "plain", 0, frechet=80.0)
-    add(runs, "identity", 0, frechet=20.0)
-    contrast = Contrast(metric="frechet", kind="difference", direction="lower", **ARMS)
+    add(runs, "plain", 0, frechet_distance=80.0)
+    add(runs, "identity", 0, frechet_distance=20.0)
+    contrast = Contrast(metric="frechet_distance", kind="difference", direction="lower", **ARMS)
     assert compare(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(math.log(4))
 
 
@@ -85,16 +85,18 @@ def frozen(runs, losses, levels=(0.0, 0.25, 0.75)):
     for arm, by_seed in losses.items():
         for seed, values in enumerate(by_seed):
             for level, loss in zip(levels, values, strict=True):
-                factors = {"frozen_share": level}
+                factors = {"frozen_fraction": level}
                 choices = {"connection": arm}
-                runs.trial(seed=seed, choices=choices, factors=factors, summary={"loss_val": loss, "frechet": loss})
+                runs.trial(
+                    seed=seed, choices=choices, factors=factors, summary={"loss_val": loss, "frechet_distance": loss}
+                )
     return read_study("s", runs.folder)
 
 
 def test_a_change_is_from_the_lowest_level_to_the_highest(runs):
     losses = {"plain": [(0.5, 9.0, 0.8), (0.4, 9.0, 0.9)], "identity": [(0.2, 0.0, 0.3), (0.4, 0.0, 0.4)]}
     study = frozen(runs, losses)
-    contrast = Contrast(metric="loss_val", kind="change", over="frozen_share", direction="lower", **ARMS)
+    contrast = Contrast(metric="loss_val", kind="change", over="frozen_fraction", direction="lower", **ARMS)
     paired = compare(study, contrast, {})
     assert paired.levels == (0.0, 0.75)
     assert paired.control.to_dict() == pytest.approx({0: 0.3, 1: 0.5})
@@ -105,16 +107,16 @@ def test_a_change_is_from_the_lowest_level_to_the_highest(runs):
 
 def test_a_change_of_a_log_metric_is_a_ratio_of_ratios(runs):
     study = frozen(runs, {"plain": [(1.0, 1.0, 8.0)], "identity": [(3.0, 1.0, 6.0)]})
-    contrast = Contrast(metric="frechet", kind="change", over="frozen_share", direction="lower", **ARMS)
+    contrast = Contrast(metric="frechet_distance", kind="change", over="frozen_fraction", direction="lower", **ARMS)
     assert compare(study, contrast, {}).advantage[0] == pytest.approx(math.log(8 / 2))
 
 
 def test_a_change_needs_both_ends_in_both_arms(runs):
     frozen(runs, {"plain": [(0.5, 0.5, 0.5)]})
     study = frozen(runs, {"identity": [(0.5, 0.5)]}, levels=(0.0, 0.25))
-    contrast = Contrast(metric="loss_val", kind="change", over="frozen_share", **ARMS)
+    contrast = Contrast(metric="loss_val", kind="change", over="frozen_fraction", **ARMS)
     assert compare(study, contrast, {}).missing == (
-        "a change needs the lowest and the highest level of frozen_share in each arm"
+        "a change needs the lowest and the highest level of frozen_fraction in each arm"
     )
 
 

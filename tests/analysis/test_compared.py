@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.arms import chosen_factor, with_arms
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.compared import ANY, Asked, compared
-from skiplab.analysis.figures import headline_figure
-from skiplab.analysis.parity import parity_table
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.served_page import ServedPage
-from skiplab.analysis.tables import comparison_table
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.compared import ANY, Asked, compared
+from skiplab.analysis.figures.figures import headline_figure
+from skiplab.analysis.page.served_page import ServedPage
+from skiplab.analysis.study.arms import chosen_factor, with_arms
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.parity import parity_table
+from skiplab.analysis.tables.tables import comparison_table
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 
@@ -86,14 +86,14 @@ def test_settings_of_one_option_tell_its_arms_apart(runs):
 def test_report_and_dashboard_compare_what_is_asked_for(fill, runs, capsys):
     fill(effect=0.15, num_seeds=3)
     where = ["s", "--runs-dir", str(runs.folder)]
-    main(["report", *where, "--factor", "long_skip", "--control", "none", "--metric", "frechet"])
-    asked = Asked("long_skip", "none", ["frechet"])
+    main(["report", *where, "--factor", "long_skip", "--control", "none", "--metric", "frechet_distance"])
+    asked = Asked("long_skip", "none", ["frechet_distance"])
     for html in (
         (runs.folder / "studies" / "s" / "report.html").read_text(),
         ServedPage("s", runs.folder, None, str, asked)._drawn("1"),
     ):
         assert "Factor under test: long_skip, control none" in html
-        assert re.findall(r"<h3>(\w+)</h3>\n<div class=\"scroll\"", html)[:1] == ["frechet"]
+        assert re.findall(r"<h3>(\w+)</h3>\n<div class=\"scroll\"", html)[:1] == ["frechet_distance"]
         assert "<h3>skill_train</h3>" not in html
     main(["figures", *where, "--factor", "long_skip", "--control", "none", "--only", "interaction", "--format", "svg"])
     assert "concat over none" in (runs.folder / "studies" / "s" / "figures" / "interaction.svg").read_text()

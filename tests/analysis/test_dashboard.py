@@ -12,7 +12,7 @@ import time
 import pytest
 from served import Served, served
 
-from skiplab.analysis.dashboard import dashboard_command, local_socket
+from skiplab.analysis.page.dashboard import dashboard_command, local_socket
 from skiplab.errors import SkiplabError
 
 

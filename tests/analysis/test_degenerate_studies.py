@@ -13,12 +13,12 @@ from example_charts import CHARTS
 from example_claims import CLAIMS
 
 from conftest import METRICS, Runs, write_series
-from skiplab.analysis.compare import measured
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.served_page import ServedPage
+from skiplab.analysis.claims.compare import measured
+from skiplab.analysis.page.served_page import ServedPage
+from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 
-SUMMARY = {"skill_train": 0.5, "loss_val": 0.5, "frechet": 10.0, "loss_zero": 1.0, "loss_affine": 0.3}
+SUMMARY = {"skill_train": 0.5, "loss_val": 0.5, "frechet_distance": 10.0, "loss_zero": 1.0, "loss_affine": 0.3}
 STEPS = {"trainer.max_steps": 30, "width": 8}
 
 
@@ -78,7 +78,7 @@ def without_metrics(runs: Runs) -> None:
 
 def only_missing_numbers(runs: Runs) -> None:
     for arm in ("plain", "identity"):
-        summary = {"skill_train": None, "frechet": None}
+        summary = {"skill_train": None, "frechet_distance": None}
         runs.trial(choices={"connection": arm, "long_skip": "none"}, factors=STEPS, summary=summary)
 
 
@@ -180,7 +180,7 @@ def test_trials_that_all_diverged_count_as_they_do_beside_others(runs, claims_fi
 
 def test_what_a_done_trial_declares_and_nothing_measured_is_no_metric(runs) -> None:
     """A diverged trial beside it adds no rows to the tables."""
-    declared = {"metrics": {name: asdict(METRICS[name]) for name in ("skill_train", "frechet")}}
+    declared = {"metrics": {name: asdict(METRICS[name]) for name in ("skill_train", "frechet_distance")}}
     runs.trial(seed=0, summary={"skill_train": 0.5}, **declared)
     runs.trial(seed=1, status="diverged", **declared)
     assert list(read_study("s", runs.folder).metrics) == ["skill_train"]

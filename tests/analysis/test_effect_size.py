@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skiplab.analysis.effect_size import exact_rate, hedges_g, probability_of_improvement
+from skiplab.analysis.statistics.effect_size import exact_rate, hedges_g, probability_of_improvement
 
 A = np.random.default_rng(1).normal(1.0, 0.3, 7)
 B = np.random.default_rng(2).normal(0.6, 0.8, 5)

@@ -6,8 +6,8 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from skiplab.analysis.factorial import factorial_effects
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.statistics.factorial import factorial_effects
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 DEPTHS, SKIPS, ARMS = (4, 8, 32), ("none", "concat"), ("plain", "identity")
@@ -25,7 +25,7 @@ def values(runs):
             seed=seed,
             choices={"connection": arm, "long_skip": skip},
             factors={"depth": depth},
-            summary={"loss_val": value, "frechet": float(np.exp(value))},
+            summary={"loss_val": value, "frechet_distance": float(np.exp(value))},
         )
     return pd.DataFrame(rows)
 
@@ -60,7 +60,7 @@ def test_intervals_and_p_are_scipys_on_the_numbers_of_each_seed(runs, values):
 
 def test_a_log_metric_has_ratios(runs, values):
     study = read_study("s", runs.folder)
-    linear, log = factorial_effects(study, "loss_val"), factorial_effects(study, "frechet")
+    linear, log = factorial_effects(study, "loss_val"), factorial_effects(study, "frechet_distance")
     assert list(log["effect"]) == pytest.approx(list(np.exp(linear["effect"])))
     assert set(log["effect_kind"]) == {"ratio"}
 
@@ -80,5 +80,6 @@ def test_a_grid_with_a_hole_is_refused(runs):
 
 
 def test_an_unknown_metric_is_named(runs, values):
-    with pytest.raises(SkiplabError, match="unknown metric 'loss'; valid: loss_val, frechet; did you mean 'loss_val'"):
+    valid = "valid: loss_val, frechet_distance; did you mean 'loss_val'"
+    with pytest.raises(SkiplabError, match=f"unknown metric 'loss'; {valid}"):
         factorial_effects(read_study("s", runs.folder), "loss")

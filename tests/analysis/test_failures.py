@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.failures import failed_arms, rates_table, split_arms
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.tables import table_command
+from skiplab.analysis.claims.failures import failed_arms, rates_table, split_arms
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.tables import table_command
 
 
 @pytest.fixture

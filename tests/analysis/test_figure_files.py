@@ -4,9 +4,9 @@ import shutil
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.figure_files import figures_command
-from skiplab.analysis.figures import outcome
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.figures.figure_files import figures_command
+from skiplab.analysis.figures.figures import outcome
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 
@@ -72,9 +72,9 @@ def test_hostile_arms_are_drawn_as_text(runs):
 
 
 def test_cells_in_which_a_metric_was_not_measured_have_no_panel(runs):
-    for skip, summary in (("none", {"skill_train": 0.5}), ("add", {"skill_train": 0.5, "frechet": 3.0})):
+    for skip, summary in (("none", {"skill_train": 0.5}), ("add", {"skill_train": 0.5, "frechet_distance": 3.0})):
         for depth in (4, 8):
             runs.trial(choices={"long_skip": skip}, factors={"depth": depth}, summary=summary)
     study = read_study("s", runs.folder)
     assert len(outcome(study, "skill_train").axes) == 2
-    assert [ax.get_title() for ax in outcome(study, "frechet").axes] == ["long_skip add"]
+    assert [ax.get_title() for ax in outcome(study, "frechet_distance").axes] == ["long_skip add"]

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.forest_figure import forest_figure
-from skiplab.analysis.palette import VERDICT_COLOURS, to_svg
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.figures.forest_figure import forest_figure
+from skiplab.analysis.figures.palette import VERDICT_COLOURS, to_svg
+from skiplab.analysis.study.study import read_study
 
 RATIO = """\
-  - {name: distance, text: t, metric: frechet, contrast: difference, direction: lower, smallest_effect: 0.1,
+  - {name: distance, text: t, metric: frechet_distance, contrast: difference, direction: lower, smallest_effect: 0.1,
      cells: {depth: [16]}}
 """
 
@@ -52,13 +52,13 @@ treatment: identity
 failed_below: 0.1
 claims:
   - {name: a, text: t, metric: skill_train, contrast: difference, direction: higher, smallest_effect: 0.1}
-  - {name: b, text: t, metric: kernel, contrast: difference, direction: higher, smallest_effect: 0.1}
+  - {name: b, text: t, metric: kernel_distance, contrast: difference, direction: higher, smallest_effect: 0.1}
 """
     failed, missing = forest_figure(judge(read_study("s", runs.folder), read_claims(claims_file(claims)))).axes
     assert [text.get_text() for text in failed.texts] == ["supported, n 3", "failed: plain"]
     assert [text.get_text() for text in missing.texts] == [
         "not run, n 0",
-        "kernel was not measured; evaluator=[kernel]…",
+        "kernel_distance was not measured; evaluator…",
     ]
     assert not [line for line in failed.lines if line.get_marker() == "o"]
 

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 
 ARMS = ["=1+1", "-2+3", "\t=1", "\x1b[31m\u202e", "\ud800", "a;=1"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skiplab.analysis.interaction_figure import interaction_figure
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.figures.interaction_figure import interaction_figure
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 
@@ -28,7 +28,7 @@ def test_every_dot_is_a_paired_difference_with_its_interval(fill, runs):
 
 def test_a_log_metric_is_drawn_as_ratios(fill, runs):
     fill(effect=0.1)
-    (ax,) = interaction_figure(read_study("s", runs.folder), "frechet").axes
+    (ax,) = interaction_figure(read_study("s", runs.folder), "frechet_distance").axes
     assert ax.get_yscale() == "log"
     assert np.all(ax.containers[0][0].get_ydata() < 1.1)
 

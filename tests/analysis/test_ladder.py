@@ -3,10 +3,10 @@ import pytest
 from example_claims import CLAIMS
 from scipy import stats
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.ladder import spent
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.statistics.ladder import spent
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 TEXT = """\

@@ -54,7 +54,11 @@ def study(runs):
     factors = {"width": 8, "trainer.max_steps": 6}
     for seed in range(3):
         for arm in ("plain", ARM):
-            summary = {"skill_train": 0.5 + (arm == ARM) / 4 + seed / 100, "loss_val": 0.4, "frechet": 3.0 + seed}
+            summary = {
+                "skill_train": 0.5 + (arm == ARM) / 4 + seed / 100,
+                "loss_val": 0.4,
+                "frechet_distance": 3.0 + seed,
+            }
             runs.trial(seed=seed, choices={"connection": arm}, factors=factors, summary=summary)
     runs.trial(seed=9, choices={"connection": ARM}, status="failed", error=f"no – {ARM}", factors=factors)
     (runs.folder / "claims.yaml").write_text(CLAIMS, encoding="utf-8")
@@ -66,7 +70,7 @@ def study(runs):
     [
         ["status", "s"],
         ["table", "s"],
-        ["table", "s", "--metric", "frechet"],
+        ["table", "s", "--metric", "frechet_distance"],
         ["effects", "s"],
         ["report", "s"],
         ["report", "s", "--claims", "claims.yaml"],

@@ -6,13 +6,13 @@ import math
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.compare import Contrast, compare
-from skiplab.analysis.report import write_report
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.tables import comparison_table, table_command
-from skiplab.analysis.verdict_text import cell_line
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.compare import Contrast, compare
+from skiplab.analysis.claims.verdict_text import cell_line
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.page.report import write_report
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.tables import comparison_table, table_command
 
 OVERFLOW = "512 of 512 samples aren't finite numbers"
 
@@ -20,16 +20,20 @@ OVERFLOW = "512 of 512 samples aren't finite numbers"
 def three_seeds(runs, **exploded):
     """Plain has skill .50, .52 and a third trial that exploded, identity .40, .41, .42."""
     for seed, skill in enumerate((0.40, 0.41, 0.42)):
-        runs.trial(seed=seed, choices={"connection": "identity"}, summary={"skill_train": skill, "frechet": 2.0})
+        runs.trial(
+            seed=seed, choices={"connection": "identity"}, summary={"skill_train": skill, "frechet_distance": 2.0}
+        )
     for seed, skill in enumerate((0.50, 0.52)):
-        runs.trial(seed=seed, choices={"connection": "plain"}, summary={"skill_train": skill, "frechet": 1.0 + seed})
+        runs.trial(
+            seed=seed, choices={"connection": "plain"}, summary={"skill_train": skill, "frechet_distance": 1.0 + seed}
+        )
     runs.trial(seed=2, choices={"connection": "plain"}, **exploded)
     return read_study("s", runs.folder)
 
 
 def lacking(runs):
     """The third trial is done, and its samples overflow."""
-    return three_seeds(runs, summary={"skill_train": 0.0}, missing={"frechet": OVERFLOW})
+    return three_seeds(runs, summary={"skill_train": 0.0}, missing={"frechet_distance": OVERFLOW})
 
 
 @pytest.mark.parametrize("exploded", [{"status": "diverged"}, {"summary": {"skill_train": 0.0}}])
@@ -46,11 +50,13 @@ def test_the_same_trial_as_failed_would_turn_the_sign(runs):
 
 def test_a_number_that_is_not_finite_leaves_no_effect_to_the_others(runs):
     study = lacking(runs)
-    contrast = Contrast(metric="frechet", kind="difference", factor="connection", control="plain", treatment="identity")
+    contrast = Contrast(
+        metric="frechet_distance", kind="difference", factor="connection", control="plain", treatment="identity"
+    )
     paired = compare(study, contrast, {})
     assert paired.states["plain"] == {"measured": 2, "not finite": 1}
     assert paired.lost == ("not finite",)
-    row = comparison_table(study, metrics=["frechet"]).iloc[0]
+    row = comparison_table(study, metrics=["frechet_distance"]).iloc[0]
     assert math.isnan(row["effect"])
     assert row["n"] == 2
     assert row["notes"].startswith(
@@ -58,21 +64,25 @@ def test_a_number_that_is_not_finite_leaves_no_effect_to_the_others(runs):
         "alone; 1 of 3 seeds lack a pair"
     )
     console = Console(width=100, record=True, file=io.StringIO())
-    table_command("s", runs.folder, metrics=["frechet"], console=console)
+    table_command("s", runs.folder, metrics=["frechet_distance"], console=console)
     assert "plain: 1 not finite" in console.export_text()
 
 
 def test_a_number_that_was_never_asked_for_is_no_loss(runs):
     study = three_seeds(runs, summary={"skill_train": 0.0})
-    contrast = Contrast(metric="frechet", kind="difference", factor="connection", control="plain", treatment="identity")
+    contrast = Contrast(
+        metric="frechet_distance", kind="difference", factor="connection", control="plain", treatment="identity"
+    )
     paired = compare(study, contrast, {})
     assert paired.states["plain"]["without a value"] == 1
     assert not paired.on_survivors
 
 
 def test_a_value_below_zero_on_a_log_scale_is_a_loss_too(runs):
-    study = three_seeds(runs, summary={"skill_train": 0.0, "frechet": -1e-9})
-    contrast = Contrast(metric="frechet", kind="difference", factor="connection", control="plain", treatment="identity")
+    study = three_seeds(runs, summary={"skill_train": 0.0, "frechet_distance": -1e-9})
+    contrast = Contrast(
+        metric="frechet_distance", kind="difference", factor="connection", control="plain", treatment="identity"
+    )
     assert compare(study, contrast, {}).lost == ("not positive",)
 
 
@@ -82,15 +92,15 @@ factor: connection
 control: plain
 treatment: identity
 claims:
-  - {name: c, text: t, metric: frechet, contrast: difference, direction: lower, smallest_effect: 0.01}
+  - {name: c, text: t, metric: frechet_distance, contrast: difference, direction: lower, smallest_effect: 0.01}
 """
     for seed in range(5):
-        runs.trial(seed=seed, choices={"connection": "plain"}, summary={"frechet": 8.0 + 0.01 * seed})
-        runs.trial(seed=seed, choices={"connection": "identity"}, summary={"frechet": 2.0})
+        runs.trial(seed=seed, choices={"connection": "plain"}, summary={"frechet_distance": 8.0 + 0.01 * seed})
+        runs.trial(seed=seed, choices={"connection": "identity"}, summary={"frechet_distance": 2.0})
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(claims)))
     assert verdict.word == "supported"
-    runs.trial(seed=5, choices={"connection": "plain"}, summary={"frechet": 8.0})
-    runs.trial(seed=5, choices={"connection": "identity"}, summary={}, missing={"frechet": OVERFLOW})
+    runs.trial(seed=5, choices={"connection": "plain"}, summary={"frechet_distance": 8.0})
+    runs.trial(seed=5, choices={"connection": "identity"}, summary={}, missing={"frechet_distance": OVERFLOW})
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(claims)))
     assert verdict.word == "inconclusive"
     assert (verdict.cells[0].p_supported, verdict.cells[0].p_contradicted) == (1.0, 1.0)
@@ -100,9 +110,13 @@ claims:
 def test_a_cell_without_any_finite_number_keeps_its_row(runs):
     for seed in range(2):
         for arm in ("plain", "identity"):
-            runs.trial(seed=seed, choices={"connection": arm}, summary={"frechet": 1.0 + seed}, factors={"depth": 4})
-            runs.trial(seed=seed, choices={"connection": arm}, missing={"frechet": OVERFLOW}, factors={"depth": 8})
-    table = comparison_table(read_study("s", runs.folder), metrics=["frechet"]).set_index("depth")
+            runs.trial(
+                seed=seed, choices={"connection": arm}, summary={"frechet_distance": 1.0 + seed}, factors={"depth": 4}
+            )
+            runs.trial(
+                seed=seed, choices={"connection": arm}, missing={"frechet_distance": OVERFLOW}, factors={"depth": 8}
+            )
+    table = comparison_table(read_study("s", runs.folder), metrics=["frechet_distance"]).set_index("depth")
     assert table.index.tolist() == [4, 8]
     assert "plain: 2 not finite; identity: 2 not finite" in table.at[8, "notes"]
 
@@ -112,8 +126,8 @@ def test_reasons_are_on_the_page_and_kept_with_the_study(runs):
     runs.trial(seed=3, choices={"connection": "plain"}, status="diverged", diverged_because="its loss exploded")
     again = read_study("s", runs.folder)
     assert read_study("s", runs.folder).missing == again.missing == study.missing
-    assert list(study.missing.values()) == [{"frechet": OVERFLOW}]
+    assert list(study.missing.values()) == [{"frechet_distance": OVERFLOW}]
     page = write_report(again, None).read_text().replace("&#39;", "'")
-    assert f"no frechet: {OVERFLOW}" in page
+    assert f"no frechet_distance: {OVERFLOW}" in page
     assert "diverged at step 7: its loss exploded" in page
     assert "and lacks no number" not in page

@@ -8,8 +8,8 @@ from chromium import PROGRAM, Browser, browser
 from example_charts import CHARTS
 from served import served
 
-from skiplab.analysis.report import write_report
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.page.report import write_report
+from skiplab.analysis.study.study import read_study
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium is installed")
 

@@ -7,8 +7,8 @@ import pytest
 from example_charts import CHARTS
 from PIL import Image
 
-from skiplab.analysis.report import write_report
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.page.report import write_report
+from skiplab.analysis.study.study import read_study
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from skiplab.analysis.palette import VERDICT_COLOURS, arm_colours
+from skiplab.analysis.figures.palette import VERDICT_COLOURS, arm_colours
 
 # Machado, Oliveira and Fernandes 2009, table 1, severity 1; of linear RGB.
 SIGHT = {

@@ -4,8 +4,8 @@ import io
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.published import against_study, here_text, read_published, render_published
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.claims.published import against_study, here_text, read_published, render_published
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 

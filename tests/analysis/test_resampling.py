@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skiplab.analysis.resampling import bootstrap_interval, permutation_p
+from skiplab.analysis.statistics.resampling import bootstrap_interval, permutation_p
 
 VALUES = np.random.default_rng(3).exponential(size=12) - 0.2
 

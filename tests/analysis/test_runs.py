@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from example_charts import declared
 
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 

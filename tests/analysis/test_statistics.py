@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skiplab.analysis.statistics import (
+from skiplab.analysis.statistics.statistics import (
     correlation,
     holm,
     p_above,

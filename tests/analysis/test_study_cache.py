@@ -5,8 +5,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from skiplab.analysis import runs as runs_module
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.study import study as runs_module
+from skiplab.analysis.study.study import read_study
 
 
 def same(a, b):
@@ -46,7 +46,7 @@ def test_the_second_read_says_the_same_without_reading_records(runs, fill, read_
     fill(effect=0.1, num_seeds=2, series=True)
     runs.trial(seed=7, status="failed", factors={"wide": [1, 2]})
     runs.trial(seed=8, status="diverged", choices={"connection": None}, factors={"flag": True})
-    runs.trial(seed=9, missing={"frechet": "it came out as nan"})
+    runs.trial(seed=9, missing={"frechet_distance": "it came out as nan"})
     begun = runs.trial(seed=10, provenance={"started": "2026-01-02T05:04:05+02:00"})
     runs.list_key("s", "0" * 16)  # never begun
     runs.list_key("s", "no key")

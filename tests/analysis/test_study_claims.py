@@ -7,17 +7,17 @@ from hashlib import sha256
 import pytest
 from example_claims import CLAIMS
 
-from skiplab import registered
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.served_page import ServedPage
-from skiplab.analysis.study_claims import LATE, study_claims
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.study_claims import LATE, study_claims
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.page.served_page import ServedPage
+from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.first_start import in_utc, now
-from skiplab.registered import came_late, find_claims, register, registrations
-from skiplab.training.record import join_study
+from skiplab.records import registrations as registered
+from skiplab.records.first_start import in_utc, now
+from skiplab.records.record import join_study
+from skiplab.records.registrations import came_late, find_claims, register, registrations
 
 OTHER = CLAIMS.replace("smallest_effect: 0.02", "smallest_effect: 0.03")
 

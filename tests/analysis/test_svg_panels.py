@@ -3,13 +3,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from skiplab.analysis import figures
-from skiplab.analysis.chart_figures import chart_figure
-from skiplab.analysis.marks import mark_of
-from skiplab.analysis.palette import to_svg
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.svg_definitions import Definitions
-from skiplab.analysis.svg_panels import cut
+from skiplab.analysis.figures import figures
+from skiplab.analysis.figures.chart_figures import chart_figure
+from skiplab.analysis.figures.marks import mark_of
+from skiplab.analysis.figures.palette import to_svg
+from skiplab.analysis.figures.svg_definitions import Definitions
+from skiplab.analysis.figures.svg_panels import cut
+from skiplab.analysis.study.study import read_study
 from skiplab.analysis.text import level_text
 
 

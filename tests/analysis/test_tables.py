@@ -7,10 +7,10 @@ from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.table_text import by_metric, caption
-from skiplab.analysis.tables import asked_metrics, comparison_table, table_command
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.table_text import by_metric, caption
+from skiplab.analysis.tables.tables import asked_metrics, comparison_table, table_command
 from skiplab.errors import SkiplabError
 
 
@@ -21,7 +21,7 @@ def shown(capsys, *arguments):
 
 def test_the_table_holds_scipys_intervals(fill):
     study = read_study("s", fill(effect=0.1).folder)
-    table = comparison_table(study, metrics=["skill_train", "frechet"])
+    table = comparison_table(study, metrics=["skill_train", "frechet_distance"])
     assert len(table) == 2 * 2 * 3
     row = table[(table["metric"] == "skill_train") & (table["long_skip"] == "none") & (table["depth"] == 16)].iloc[0]
     trials = study.trials.query("long_skip == 'none' and depth == 16").sort_values("seed")
@@ -37,7 +37,7 @@ def test_the_table_holds_scipys_intervals(fill):
 
 def test_a_log_metric_is_a_ratio_of_geometric_means(fill):
     study = read_study("s", fill(effect=0.2).folder)
-    row = comparison_table(study, metrics=["frechet"]).iloc[-1]
+    row = comparison_table(study, metrics=["frechet_distance"]).iloc[-1]
     assert row["effect_kind"] == "ratio"
     assert row["effect"] == pytest.approx(row["treatment_mean"] / row["control_mean"])
 
@@ -174,22 +174,25 @@ def test_a_study_without_a_finished_trial(runs, capsys):
 def test_what_claims_ask_for_stands_behind_skill_and_loss(fill, claims_file):
     runs = fill(effect=0.1, num_seeds=1)
     study = read_study("s", runs.folder)
-    text = CLAIMS + "    evidence: [{metric: frechet, direction: lower}, {metric: never_measured, direction: lower}]\n"
+    text = (
+        CLAIMS
+        + "    evidence: [{metric: frechet_distance, direction: lower}, {metric: never_measured, direction: lower}]\n"
+    )
     names = asked_metrics(study, read_claims(claims_file(text)))
-    assert {"skill_train", "loss_val", "frechet"} <= set(study.metrics)
-    assert names == ["skill_train", "loss_val", "frechet"]
+    assert {"skill_train", "loss_val", "frechet_distance"} <= set(study.metrics)
+    assert names == ["skill_train", "loss_val", "frechet_distance"]
 
 
 def test_a_cell_that_was_not_asked_for_a_metric_has_no_row(runs):
     for depth in (4, 8):
         for arm in ("plain", "identity"):
-            summary = {"skill_train": 0.5} | ({"frechet": 3.0} if depth == 4 else {})
+            summary = {"skill_train": 0.5} | ({"frechet_distance": 3.0} if depth == 4 else {})
             runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary=summary)
-    table = comparison_table(read_study("s", runs.folder), metrics=["skill_train", "frechet"])
+    table = comparison_table(read_study("s", runs.folder), metrics=["skill_train", "frechet_distance"])
     assert list(zip(table["metric"], table["depth"], strict=True)) == [
         ("skill_train", 4),
         ("skill_train", 8),
-        ("frechet", 4),
+        ("frechet_distance", 4),
     ]
 
 
@@ -206,6 +209,6 @@ def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
 
 
 def test_objectives_are_compared_by_what_claims_ask_for_alone(fill, claims_file):
-    text = CLAIMS.replace("factor: connection", "factor: parametrisation").replace("skill_train", "frechet")
+    text = CLAIMS.replace("factor: connection", "factor: prediction").replace("skill_train", "frechet_distance")
     study = read_study("s", fill(effect=0.1).folder)
-    assert asked_metrics(study, read_claims(claims_file(text))) == ["frechet"]
+    assert asked_metrics(study, read_claims(claims_file(text))) == ["frechet_distance"]

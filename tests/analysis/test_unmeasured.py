@@ -6,11 +6,11 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from option_files import CONF, options
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.unmeasured import declared
-from skiplab.analysis.verdict_text import cell_line
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.unmeasured import declared
+from skiplab.analysis.claims.verdict_text import cell_line
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
 
@@ -49,7 +49,9 @@ def test_a_metric_of_an_option_that_was_not_on_is_not_run_and_says_what_to_add(f
 )
 def test_what_to_add_measures_the_studys_own_networks(runs, claims_file, objective, by):
     for arm in ("plain", "identity"):
-        runs.trial(choices={"connection": arm, "long_skip": "none", "objective": objective}, summary={"frechet": 1.0})
+        runs.trial(
+            choices={"connection": arm, "long_skip": "none", "objective": objective}, summary={"frechet_distance": 1.0}
+        )
     (verdict,) = asked_for(runs, claims_file, "skill_train")
     assert f"skill_train was not measured; {by} measures it" in cell_line(verdict.cells[0]).notes
 

@@ -4,10 +4,10 @@ import pytest
 from example_claims import CLAIMS
 from scipy import stats
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.verdict_files import write_verdicts
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.verdict_files import write_verdicts
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.study.study import read_study
 
 
 def test_the_file_holds_every_test_in_full_precision(fill, runs, claims_file):

@@ -7,10 +7,10 @@ from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.claims import read_claims
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.verdict_text import cell_line, headline, render_verdicts
-from skiplab.analysis.verdicts import judge
+from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.verdict_text import cell_line, headline, render_verdicts
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.study.study import read_study
 
 
 def judged(runs, path):
@@ -102,7 +102,8 @@ def test_holm_counts_every_cell_of_the_file(runs, claims_file):
     text = difference(smallest_effect="0.0")
     assert judged(runs, claims_file(text))[0].word == "supported"
     others = "".join(
-        f"  - {{name: other{n}, text: t, metric: kernel, contrast: difference, direction: higher}}\n" for n in range(2)
+        f"  - {{name: other{n}, text: t, metric: kernel_distance, contrast: difference, direction: higher}}\n"
+        for n in range(2)
     )
     first, *rest = judged(runs, claims_file(text + others))
     assert first.word == "inconclusive"  # claims that were not run still count as tests
@@ -190,15 +191,15 @@ def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
     for seed, cost in enumerate((0.30, 0.32, 0.31, 0.33)):
         for arm, losses in (("plain", (0.4, 0.4 + cost)), ("identity", (0.3, 0.35))):
             for share, loss in zip((0.0, 1 / 3), losses, strict=True):
-                factors = {"frozen_share": round(share, 4)}
+                factors = {"frozen_fraction": round(share, 4)}
                 runs.trial(seed=seed, choices={"connection": arm}, factors=factors, summary={"loss_val": loss})
-    text = difference("lower", "0.1", "loss_val").replace("difference", "change\n    over: frozen_share")
+    text = difference("lower", "0.1", "loss_val").replace("difference", "change\n    over: frozen_fraction")
     (verdict,) = judged(runs, claims_file(text))
     assert verdict.word == "supported"
     assert verdict.cells[0].interval.mean == pytest.approx(0.265)  # the mean cost, 0.315, less 0.05
     shown = printed([verdict], 200)
-    assert "identity over plain, change from frozen_share 0 to 0.3333; claimed lower" in shown
-    assert "plain +0.315, identity +0.0500 from frozen_share 0 to 0.3333" in shown
+    assert "identity over plain, change from frozen_fraction 0 to 0.3333; claimed lower" in shown
+    assert "plain +0.315, identity +0.0500 from frozen_fraction 0 to 0.3333" in shown
 
 
 def law(expected, within):
@@ -237,21 +238,21 @@ def test_equal_differences_are_flagged(runs, claims_file):
 
 
 def test_evidence_on_the_other_side_contests(fill, claims_file):
-    evidence = "    evidence: [{metric: frechet, direction: higher, smallest_effect: 0.02}]\n"
+    evidence = "    evidence: [{metric: frechet_distance, direction: higher, smallest_effect: 0.02}]\n"
     (verdict,) = judged(fill(effect=0.15), claims_file(CLAIMS + evidence))
     assert verdict.word == "supported, contested"
-    assert {item.paired.contrast.metric for item in verdict.contested_by} == {"frechet"}
+    assert {item.paired.contrast.metric for item in verdict.contested_by} == {"frechet_distance"}
     assert "contested: Frechet distance" in printed([verdict])
     agreeing = evidence.replace("higher", "lower")
     assert judged(fill(effect=0.15), claims_file(CLAIMS + agreeing))[0].word == "supported"
 
 
 def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
-    evidence = "    evidence: [{metric: frechet, direction: lower}, {metric: loss_val, direction: higher}]\n"
+    evidence = "    evidence: [{metric: frechet_distance, direction: lower}, {metric: loss_val, direction: higher}]\n"
     (verdict,) = judged(fill(effect=0.15), claims_file(CLAIMS + evidence))
     shown = " ".join(printed([verdict], 300).split())
     words = {item.paired.contrast.metric: item.word for item in verdict.evidence}
-    assert words == {"frechet": "supported", "loss_val": "contradicted"}
+    assert words == {"frechet_distance": "supported", "loss_val": "contradicted"}
     assert headline(verdict).endswith("; evidence contradicts it in 2 of 4 cells")
     assert re.search(r"evidence, Frechet distance: long_skip \w+ supported ×\S+; long_skip \w+ supported ×", shown)
     assert re.search(r"evidence, [^:]*validation[^:]*: long_skip \w+ contradicted -", shown)
@@ -302,9 +303,9 @@ def test_missing_cells_and_metrics_are_not_run(fill, claims_file):
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("[none, concat]", "[none, add]")))
     assert [cell.word for cell in verdict.cells] == ["supported", "not run"]
     assert headline(verdict).startswith("mixed, 1 of 2 supported")
-    (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: kernel")))
+    (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: kernel_distance")))
     assert verdict.word == "not run"
-    assert "kernel was not measured; evaluator=[kernel] measures it" in printed([verdict])
+    assert "kernel_distance was not measured; evaluator=[kernel_distance] measures it" in printed([verdict])
 
 
 def test_marks(fill, claims_file):

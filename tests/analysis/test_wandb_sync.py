@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.wandb_sync import sync_command
+from skiplab.analysis.wandb.wandb_sync import sync_command
 from skiplab.errors import SkiplabError
 
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.wandb_workspace import workspace, workspace_command
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.wandb.wandb_workspace import workspace, workspace_command
 from skiplab.errors import SkiplabError
 from skiplab.layer_keys import layer_key
 
@@ -31,7 +31,7 @@ def test_its_panels_show_what_runs_log(study):
     assert norms
     assert set(norms) <= logged
     drawn = {panel.y.name for panel in found["Outcomes against depth"] if hasattr(panel, "y")}
-    assert drawn == {"loss_val", "skill_train", "frechet"}
+    assert drawn == {"loss_val", "skill_train", "frechet_distance"}
 
 
 @pytest.mark.parametrize("name", ["s", "s,odd", "it's a=b", "Größe < 3 and 'x'"])

@@ -21,7 +21,7 @@ UNET = (
     " block_out_channels: [8, 16], norm_num_groups: 4, down_block_types: [DownBlock2D, DownBlock2D],"
     " up_block_types: [UpBlock2D, UpBlock2D]}",
 )
-OF_OTHERS = ("classification", "per_class", "calibration", "bayes_floor", "diversity", "gradient_correlation")
+OF_OTHERS = ("classification", "per_class", "calibration", "bayes_floor", "vendi_score", "gradient_correlation")
 
 
 class Block(nn.Module):
@@ -104,8 +104,8 @@ def test_every_instrument_and_evaluator_measures_one(tmp_path) -> None:
     asked += ["evaluator.round_trip.num_steps=[1,10]", "evaluator.landscape.num_points=5"]
     record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=256", *asked).record.read()
     assert record["status"] == "done"
-    declared = {"effective_rank_blocks", "update_alignment", "refining_share", "lesion_ratio", "stream_gain"}
-    declared |= {"update_ratio_first_block", "gradient_decay_per_block", "detail_worst_block", "similarity_first_last"}
+    declared = {"effective_rank_blocks", "update_alignment", "refining_fraction", "lesion_ratio", "stream_gain"}
+    declared |= {"update_ratio_first_block", "gradient_growth_per_block", "detail_worst_block", "similarity_first_last"}
     assert declared <= record["summary"].keys()
     assert record["parity"]["num_joins"] == 9  # two blocks down, two and an attention in the middle, four up
 

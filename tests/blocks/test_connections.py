@@ -5,8 +5,8 @@ import torch
 from hydra.utils import instantiate
 
 from option_files import options
-from skiplab.blocks.connections.layerscale import Layerscale
-from skiplab.blocks.connections.rezero import Rezero
+from skiplab.blocks.connections.layerscale import LayerScale
+from skiplab.blocks.connections.rezero import ReZero
 from skiplab.blocks.connections.scaled import Scaled
 from skiplab.blocks.recipe import Place
 from skiplab.testing import check_connection
@@ -33,7 +33,7 @@ def test_rsqrt2_keeps_the_variance_of_independent_terms(option: str) -> None:
 
 
 def test_layerscale_has_one_factor_a_channel() -> None:
-    connection = Layerscale(PLACE, initial_scale=0.1)
+    connection = LayerScale(PLACE, initial_scale=0.1)
     with torch.no_grad():
         connection.gamma.copy_(torch.tensor([0.5, 2.0]))
     assert connection.join(STREAM, UPDATE, None).tolist() == [[6.0, -6.0]]
@@ -41,6 +41,6 @@ def test_layerscale_has_one_factor_a_channel() -> None:
 
 
 def test_layerscale_and_rezero_start_at_what_they_are_told() -> None:
-    assert Layerscale(PLACE, initial_scale=0.125).gamma.tolist() == [0.125, 0.125]
-    assert Rezero(PLACE, initial_alpha=0.5).alpha.item() == 0.5
-    assert Rezero(PLACE, initial_alpha=0.5).join(STREAM, UPDATE, None).tolist() == [[6.0, 0.0]]
+    assert LayerScale(PLACE, initial_scale=0.125).gamma.tolist() == [0.125, 0.125]
+    assert ReZero(PLACE, initial_alpha=0.5).alpha.item() == 0.5
+    assert ReZero(PLACE, initial_alpha=0.5).join(STREAM, UPDATE, None).tolist() == [[6.0, 0.0]]

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from option_files import options
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from tiny_trials import compose_config
 
 # Evaluators that measure different kinds of networks may share a metric's name, since no trial has both.
@@ -14,7 +14,7 @@ KINDS = ("instrument", "evaluator")
 
 
 def measures(kind: str, option: str):
-    return maker(compose_config(f"{kind}=[{option}]").config[kind][option])()
+    return factory(compose_config(f"{kind}=[{option}]").config[kind][option])()
 
 
 @pytest.fixture(scope="module")

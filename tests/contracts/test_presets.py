@@ -12,16 +12,16 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from option_files import CONF, options, presets
-from skiplab.analysis.claims import read_claims
+from skiplab.analysis.claims.claims import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.data.shapes import Shapes
-from skiplab.registered import find_claims, registrations
+from skiplab.records.key import trial_key
+from skiplab.records.registrations import find_claims, registrations
 from skiplab.reproduce import experiments
 from skiplab.settings import Settings
-from skiplab.training.key import trial_key
 from tiny_trials import compose_config, network, run_composed
 
-SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32", "probe.num_images=16", "probe.num_levels=2")
+SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32", "eval_batch.num_images=16", "eval_batch.num_levels=2")
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
 BIG = ("_standard", "_paper", "_deep")

@@ -7,7 +7,7 @@ import pytest
 
 import skiplab.testing
 from option_files import backbones, options
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from tiny_trials import compose_config
 
 # Held to their checks in tests/blocks.
@@ -20,7 +20,7 @@ def make(axis: str, option: str, **settings: int) -> Callable:
     for name, value in settings.items():
         if name in node:
             node[name] = value
-    return maker(node)
+    return factory(node)
 
 
 def bundled() -> list[str]:
@@ -48,9 +48,9 @@ def test_every_backbone_passes_its_check(option: str) -> None:
     skiplab.testing.check_backbone(make("backbone", option))
 
 
-@pytest.mark.parametrize("option", options("parametrisation"))
-def test_every_parametrisation_passes_its_check(option: str) -> None:
-    skiplab.testing.check_parametrisation(make("parametrisation", option))
+@pytest.mark.parametrize("option", options("prediction"))
+def test_every_prediction_passes_its_check(option: str) -> None:
+    skiplab.testing.check_prediction(make("prediction", option))
 
 
 @pytest.mark.parametrize("option", options("noise_schedule"))
@@ -69,7 +69,11 @@ def test_all_bundled_data_pass_their_check(option: str) -> None:
 
 
 # What is too large for 64 samples, or takes seconds.
-SMALLER = {"kernel": {"subset_size": 32}, "round_trip": {"num_steps": [1, 10]}, "information": {"num_images": 64}}
+SMALLER = {
+    "kernel_distance": {"subset_size": 32},
+    "round_trip": {"num_steps": [1, 10]},
+    "linear_probe": {"num_images": 64},
+}
 
 
 @pytest.mark.parametrize("option", options("evaluator"))
@@ -77,7 +81,7 @@ def test_every_evaluator_passes_its_check(option: str, tmp_path: Path, monkeypat
     monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path))
     node = compose_config(f"evaluator=[{option}]", "num_samples=64").config.evaluator[option]
     node.update(SMALLER.get(option, {}))
-    skiplab.testing.check_evaluator(maker(node))
+    skiplab.testing.check_evaluator(factory(node))
 
 
 @pytest.mark.parametrize("option", options("instrument"))
@@ -85,7 +89,7 @@ def test_every_instrument_passes_its_check(option: str) -> None:
     node = compose_config(f"instrument=[{option}]").config.instrument[option]
     if "every_n_steps" in node:
         node.every_n_steps = 2
-    skiplab.testing.check_instrument(maker(node))
+    skiplab.testing.check_instrument(factory(node))
 
 
 def test_every_check_is_used_on_the_projects_own_options() -> None:

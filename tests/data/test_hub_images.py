@@ -9,18 +9,18 @@ import pytest
 import torch
 from published import pictures, publish
 
-from skiplab.data.cifar10 import Cifar10
-from skiplab.data.cifar100 import Cifar100
+from skiplab.data.cifar10 import CIFAR10
+from skiplab.data.cifar100 import CIFAR100
 from skiplab.data.dataset import Split
-from skiplab.data.fashion_mnist import FashionMnist
+from skiplab.data.fashion_mnist import FashionMNIST
 from skiplab.errors import SkiplabError
 
 RESIDENT = 10**9
 
 
-def cifar10(root: Path, **changed) -> Cifar10:
+def cifar10(root: Path, **changed) -> CIFAR10:
     settings = {"path": str(root / "cifar10"), "cache_dir": str(root / "cache"), "max_resident_bytes": RESIDENT}
-    return Cifar10(**settings | changed)
+    return CIFAR10(**settings | changed)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_cifar100_reads_the_label_that_it_is_asked_for(tmp_path: Path, label, nu
             fine_label=[99, 0],
             coarse_label=[19, 7],
         )
-    data = Cifar100(label=label, path=str(tmp_path), cache_dir=str(tmp_path / "cache"), max_resident_bytes=RESIDENT)
+    data = CIFAR100(label=label, path=str(tmp_path), cache_dir=str(tmp_path / "cache"), max_resident_bytes=RESIDENT)
     assert (data.val.labels.tolist(), data.num_classes) == (expected, num_classes)
 
 
@@ -68,7 +68,7 @@ def test_fashion_mnist_is_grey_and_read_from_folders_named_after_splits(tmp_path
     images = pictures(3, (28, 28))
     publish(tmp_path / "fashion_mnist" / "train" / "0000.parquet", "image", images[:2], label=[9, 0])
     publish(tmp_path / "fashion_mnist" / "test" / "0000.parquet", "image", images[2:], label=[5])
-    data = FashionMnist(path=str(tmp_path), cache_dir=str(tmp_path / "cache"), max_resident_bytes=RESIDENT)
+    data = FashionMNIST(path=str(tmp_path), cache_dir=str(tmp_path / "cache"), max_resident_bytes=RESIDENT)
     assert data.train.shape == (1, 28, 28)
     assert np.array_equal(bytes_of(data.train)[..., 0], np.stack(images[:2]))
     assert data.val.labels.tolist() == [5]

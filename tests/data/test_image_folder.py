@@ -227,6 +227,6 @@ def test_two_hundred_images_are_trained_without_a_word_about_them(tmp_path: Path
     (path,) = (tmp_path / "runs").glob("*/record.json")
     details = json.loads(path.read_text())["details"]
     assert details["data"] == {"num_val": 40}
-    assert details["kernel"]["subset_size"] == 20
-    assert (details["frechet"]["extractor"], details["frechet"]["num_reference"]) == ("Raw", 160)
+    assert details["kernel_distance"]["subset_size"] == 20
+    assert (details["frechet_distance"]["extractor"], details["frechet_distance"]["num_reference"]) == ("Raw", 160)
     assert details["denoising_loss"]["num_images"] == 40

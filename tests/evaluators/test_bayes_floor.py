@@ -15,8 +15,8 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.baselines import Baselines
 from skiplab.evaluators.bayes_floor import BayesFloor, best_output
 from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.probe import Probe
 from skiplab.training.build import build, build_objective
 
 RING = {"layout": "ring", "num_modes": 5, "extent": 1.0, "spread": 0.15, "num_train": 2000, "num_val": 2000, "seed": 0}
@@ -26,10 +26,10 @@ RING = {"layout": "ring", "num_modes": 5, "extent": 1.0, "spread": 0.15, "num_tr
 def on_images(trained, compose_tiny) -> Trained:
     """The finished trial's network, on images of known density."""
     data = GaussianMixtureImages(rank=8, num_train=600, num_val=300, seed=0)
-    return replace(trained, data=data, probe=Probe(num_images=200, num_levels=3))
+    return replace(trained, data=data, eval_batch=EvalBatch(num_images=200, num_levels=3))
 
 
-@pytest.fixture(params=options("parametrisation"))
+@pytest.fixture(params=options("prediction"))
 def on_points(request, trained, compose_tiny) -> Trained:
     """Points of the plane, for each target, and a network that says 0."""
 
@@ -37,14 +37,14 @@ def on_points(request, trained, compose_tiny) -> Trained:
         def forward(self, x, time, labels):
             return torch.zeros_like(x)
 
-    config = compose_tiny(f"parametrisation={request.param}", "loss_weighting=uniform").config
+    config = compose_tiny(f"prediction={request.param}", "loss_weighting=uniform").config
     data = GaussianMixture(**RING)
     return replace(
         trained,
         model=Zero(),
         data=data,
         objective=build_objective(config, data),
-        probe=Probe(num_images=2000, num_levels=3),
+        eval_batch=EvalBatch(num_images=2000, num_levels=3),
     )
 
 
@@ -58,27 +58,27 @@ class Exact(torch.nn.Module):
     def forward(self, x, time, labels):
         objective = self.trained.objective
         alpha, sigma = objective.alpha_sigma(time.double(), x.double())
-        x_t = x.double() / objective.parametrisation.input_scale(alpha, sigma)
+        x_t = x.double() / objective.prediction.input_scale(alpha, sigma)
         x0 = self.trained.data.exact_denoiser(x_t, alpha, sigma)
-        a, b = objective.parametrisation.coefficients(alpha, sigma)
+        a, b = objective.prediction.coefficients(alpha, sigma)
         return (a * x0 + b * (x_t - alpha * x0) / sigma).float()
 
 
 def test_floor_equals_the_posterior_mean_by_importance_sampling(on_points) -> None:
     """E[target | x_t] by weighting draws of the prior, and its loss, without the closed form."""
     objective, mixture = on_points.objective, on_points.data.mixture
-    probe = Probe(num_images=20, num_levels=3)
+    eval_batch = EvalBatch(num_images=20, num_levels=3)
     prior = mixture.draw(400_000, (2,), torch.Generator().manual_seed(9)).stored.double().numpy()
     losses = []
-    probes = probe.noised(objective, on_points.data.val, "val")
-    for weight, (*_, noised) in zip(probe.weights(objective).tolist(), probes, strict=True):
+    probes = eval_batch.noised(objective, on_points.data.val, "val")
+    for weight, (*_, noised) in zip(eval_batch.weights(objective).tolist(), probes, strict=True):
         levels = objective.noise_schedule.alpha_sigma(noised.time[0].double())
-        alpha, sigma, a, b = (float(part) for part in (*levels, *objective.parametrisation.coefficients(*levels)))
+        alpha, sigma, a, b = (float(part) for part in (*levels, *objective.prediction.coefficients(*levels)))
         for x_t, target in zip(noised.x_t.double().numpy(), noised.target.double().numpy(), strict=True):
             likelihoods = multivariate_normal(x_t, sigma**2 * np.eye(2)).pdf(alpha * prior)
             x0 = likelihoods @ prior / likelihoods.sum()
             losses.append(weight * ((a * x0 + b * (x_t - alpha * x0) / sigma - target) ** 2).mean())
-    summary = BayesFloor().evaluate(replace(on_points, probe=probe)).summary
+    summary = BayesFloor().evaluate(replace(on_points, eval_batch=eval_batch)).summary
     assert summary["loss_floor"] == pytest.approx(np.mean(losses), rel=0.01)
 
 
@@ -88,7 +88,7 @@ def test_the_exact_network_has_no_excess_and_no_distance(on_points) -> None:
     assert summary["distance_to_exact"] < 1e-8 * summary["loss_floor"]
 
 
-def test_excess_is_the_distance_but_for_the_noise_of_the_probe(on_points) -> None:
+def test_excess_is_the_distance_but_for_the_noise_of_the_eval_batch(on_points) -> None:
     """Their difference is -2 <F - F*, target - F*>, of which the mean over 12,000 numbers is noise around 0."""
     summary = BayesFloor().evaluate(on_points).summary
     floor, excess, distance = (summary[name] for name in ("loss_floor", "excess_loss", "distance_to_exact"))
@@ -112,11 +112,11 @@ def test_one_gaussians_floor_has_a_closed_form(on_points) -> None:
     """E|x0 - E[x0 | x_t]|^2 a dimension is s^2 sigma^2 / (alpha^2 s^2 + sigma^2), times (a - b alpha / sigma)^2."""
     objective = on_points.objective
     data = GaussianMixture(**RING | {"num_modes": 1, "num_val": 20_000})
-    many = replace(on_points, data=data, probe=Probe(num_images=20_000, num_levels=3))
+    many = replace(on_points, data=data, eval_batch=EvalBatch(num_images=20_000, num_levels=3))
     alpha, sigma = objective.noise_schedule.alpha_sigma(objective.noise_schedule.levels(3).double())
-    a, b = objective.parametrisation.coefficients(alpha, sigma)
+    a, b = objective.prediction.coefficients(alpha, sigma)
     error = 0.15**2 * sigma**2 / (alpha**2 * 0.15**2 + sigma**2)
-    expected = (many.probe.weights(objective) * (a - b * alpha / sigma) ** 2 * error).mean().item()
+    expected = (many.eval_batch.weights(objective) * (a - b * alpha / sigma) ** 2 * error).mean().item()
     assert BayesFloor().evaluate(many).summary["loss_floor"] == pytest.approx(expected, rel=0.03)
 
 
@@ -143,7 +143,7 @@ def test_a_networks_floor_doesnt_depend_on_the_network(on_images) -> None:
 
 
 def test_best_output_keeps_the_images_shape(on_images) -> None:
-    *_, noised = on_images.probe.noised(on_images.objective, on_images.data.val, "val")[0]
+    *_, noised = on_images.eval_batch.noised(on_images.objective, on_images.data.val, "val")[0]
     found = best_output(on_images.objective, on_images.data, noised)
     assert (found.shape, found.dtype) == (noised.x_t.shape, torch.float64)
 

@@ -49,7 +49,7 @@ def test_batches_do_not_matter(trial) -> None:
         data=parts.data,
         sampler=None,
         make_extractor=None,
-        probe=None,
+        eval_batch=None,
         seed=0,
         device=torch.device("cpu"),
     )

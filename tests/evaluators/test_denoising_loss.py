@@ -7,12 +7,12 @@ import torch
 from drawn import drawn
 
 from skiplab.evaluators.denoising_loss import DenoisingLoss
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 
 def slow(trained, split: str) -> tuple[float, float, float, list[float]]:
     """Loss, zero predictor's loss and error of x0, image by image (epsilon, uniform weights, cosine schedule)."""
-    num_images, num_levels = trained.probe.num_images, trained.probe.num_levels
+    num_images, num_levels = trained.eval_batch.num_images, trained.eval_batch.num_levels
     images = trained.split(split).first(num_images).images
     losses, zeros, x0_errors, by_level = [], [], [], []
     for level in range(num_levels):

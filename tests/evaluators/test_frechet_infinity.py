@@ -8,9 +8,9 @@ from drawn import drawn
 from made import gaussian, with_features
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.frechet import Frechet
+from skiplab.evaluators.frechet_distance import FrechetDistance
 from skiplab.evaluators.frechet_infinity import FrechetInfinity
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 
 def white(count: int, width: int) -> torch.Tensor:
@@ -29,7 +29,7 @@ def distance(real: np.ndarray, fake: np.ndarray) -> float:
 
 def test_equals_a_slow_fit_through_the_textbook_distances(trained) -> None:
     real, samples = gaussian(500, 4, seed=0), 2 * gaussian(120, 4, seed=1)
-    result = FrechetInfinity(num_samples=120, num_points=3, smallest_share=0.25).evaluate(
+    result = FrechetInfinity(num_samples=120, num_points=3, smallest_fraction=0.25).evaluate(
         with_features(trained, real, samples)
     )
     points = []
@@ -49,8 +49,8 @@ def test_comes_nearer_to_the_exact_distance_than_the_plain_one(trained) -> None:
     real, errors = white(2000, 16), []
     for seed in range(12):
         made = with_features(trained, real, gaussian(300, 16, seed=1 + seed) + 0.5)
-        plain = Frechet(num_samples=300).evaluate(made).summary["frechet"]
-        fitted = FrechetInfinity(num_samples=300, num_points=8, smallest_share=0.25).evaluate(made)
+        plain = FrechetDistance(num_samples=300).evaluate(made).summary["frechet_distance"]
+        fitted = FrechetInfinity(num_samples=300, num_points=8, smallest_fraction=0.25).evaluate(made)
         errors.append((plain - 4, fitted.summary["frechet_infinity"] - 4))
     plain, fitted = np.mean(errors, axis=0)
     assert plain > 0.1
@@ -58,13 +58,13 @@ def test_comes_nearer_to_the_exact_distance_than_the_plain_one(trained) -> None:
 
 
 def test_sizes_are_spread_up_to_all_samples_and_none_comes_twice() -> None:
-    assert FrechetInfinity(num_samples=400, num_points=4, smallest_share=0.25).sizes == [100, 200, 300, 400]
-    assert FrechetInfinity(num_samples=5, num_points=10, smallest_share=0.4).sizes == [2, 3, 4, 5]
+    assert FrechetInfinity(num_samples=400, num_points=4, smallest_fraction=0.25).sizes == [100, 200, 300, 400]
+    assert FrechetInfinity(num_samples=5, num_points=10, smallest_fraction=0.4).sizes == [2, 3, 4, 5]
 
 
 def test_refuses_what_no_line_can_be_fitted_to() -> None:
     with pytest.raises(SkiplabError, match="num_points=1 is invalid; valid: a whole number from 2"):
-        FrechetInfinity(num_samples=100, num_points=1, smallest_share=0.5)
+        FrechetInfinity(num_samples=100, num_points=1, smallest_fraction=0.5)
     for share in (0.0, 0.01, 0.999, 1.0):
-        with pytest.raises(SkiplabError, match=f"smallest_share={share} of num_samples=100 is invalid"):
-            FrechetInfinity(num_samples=100, num_points=3, smallest_share=share)
+        with pytest.raises(SkiplabError, match=f"smallest_fraction={share} of num_samples=100 is invalid"):
+            FrechetInfinity(num_samples=100, num_points=3, smallest_fraction=share)

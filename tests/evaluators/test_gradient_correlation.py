@@ -15,7 +15,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.gradient_correlation import GradientCorrelation, correlation
 from skiplab.objectives.cross_entropy import CrossEntropy
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 from small_networks import DATA, small
 from tiny_trials import network
 

@@ -14,10 +14,10 @@ from torch import nn
 from objectives_by_name import denoising
 from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.jacobian import Jacobian, jacobian, spectrum
 from skiplab.evaluators.missing import measured
-from skiplab.evaluators.probe import Probe
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, small
 from tiny_trials import network
@@ -115,13 +115,13 @@ def test_summary_equals_spread_and_median_by_hand(made, backbone, branch, long_s
     result, objective = Jacobian(**SETTINGS).evaluate(trained), trained.objective
     for suffix, model in zip(("", "_untrained"), models, strict=True):
         precise, spreads, medians = copy.deepcopy(model).double(), [], []
-        for *_, noised in Probe(**SETTINGS).noised(objective, trained.data.val, "val"):
+        for *_, noised in EvalBatch(**SETTINGS).noised(objective, trained.data.val, "val"):
             logs = []
             for x_t, time, label in zip(noised.x_t, noised.time, noised.labels, strict=True):
 
                 def function(x: torch.Tensor, precise=precise, time=time, label=label) -> torch.Tensor:
                     told = label[None] if conditioning == "label" else None
-                    scale = objective.parametrisation.input_scale(*objective.alpha_sigma(time[None].double(), x))
+                    scale = objective.prediction.input_scale(*objective.alpha_sigma(time[None].double(), x))
                     return precise(scale * x, time[None].double(), told)
 
                 logs.append(np.log(np.linalg.svd(row_by_row(function, x_t), compute_uv=False)))

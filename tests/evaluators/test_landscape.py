@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from objectives_by_name import denoising
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
+from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.landscape import Landscape, filter_normalised
-from skiplab.evaluators.probe import Probe
-from skiplab.evaluators.probe_loss import ProbeLoss
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, small
 from tiny_trials import network
@@ -49,10 +49,10 @@ def made(trained: Trained):
 
 def slow_loss(trained: Trained, model: nn.Module) -> torch.Tensor:
     """The loss level by level, of a network in float64."""
-    objective, probe = trained.objective, Probe(num_images=NUM_IMAGES, num_levels=NUM_LEVELS)
+    objective, eval_batch = trained.objective, EvalBatch(num_images=NUM_IMAGES, num_levels=NUM_LEVELS)
     losses = []
     for weight, (*_, noised) in zip(
-        probe.weights(objective), probe.noised(objective, trained.data.train, "train"), strict=True
+        eval_batch.weights(objective), eval_batch.noised(objective, trained.data.train, "train"), strict=True
     ):
         output = objective.predict(model, noised.x_t.double(), noised.time, None)
         losses.append(weight * (output - noised.target).square().mean())
@@ -121,7 +121,7 @@ def test_products_with_the_hessian_equal_differences_of_gradients(made, backbone
         return torch.cat([part.flatten() for part in found])
 
     expected = (gradient(1e-5) - gradient(-1e-5)) / 2e-5
-    loss = ProbeLoss(trained, Probe(num_images=NUM_IMAGES, num_levels=NUM_LEVELS), "train")
+    loss = EvalBatchLoss(trained, EvalBatch(num_images=NUM_IMAGES, num_levels=NUM_LEVELS), "train")
     found = loss.times_hessian(vector)
     assert float((found - expected).norm() / expected.norm()) < 1e-4
 
@@ -172,7 +172,7 @@ def test_classifiers_are_measured_by_their_own_loss(made) -> None:
         expected = F.cross_entropy(trained.model(images), labels, label_smoothing=0.1)
     centre = [m.value for m in result.measurements if m.chart == "landscape_slice" and m.x == 0]
     assert centre == pytest.approx([float(expected)], rel=1e-5)
-    assert result.details["num_probes"] == NUM_IMAGES
+    assert result.details["eval_batch_size"] == NUM_IMAGES
     assert result.summary["hessian_top"] > 0
 
 

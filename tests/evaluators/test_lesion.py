@@ -15,10 +15,10 @@ from option_files import options
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.lesion import Lesion, counts_joins, removable, removed, swappable, swapped
 from skiplab.evaluators.missing import UnmeasurableError
-from skiplab.evaluators.probe import Probe
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, accepted, small
 from tiny_trials import network
@@ -40,7 +40,9 @@ def made(trained: Trained):
                 parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
         # min_snr of x0 weighs the levels differently
         objective = denoising("x0", loss_weighting="min_snr", num_classes=data.num_classes)
-        return replace(trained, model=model, objective=objective, data=data, probe=Probe(**SETTINGS), _samples={})
+        return replace(
+            trained, model=model, objective=objective, data=data, eval_batch=EvalBatch(**SETTINGS), _samples={}
+        )
 
     return make
 
@@ -59,8 +61,8 @@ def walked(model: nn.Module, order: Sequence[int], x: torch.Tensor, level: torch
 
 def walked_loss(trained: Trained, order: Sequence[int]) -> float:
     """The loss on validation images, level by level."""
-    objective, probe, found = trained.objective, Probe(**SETTINGS), 0.0
-    levels = zip(probe.weights(objective), probe.noised(objective, trained.data.val, "val"), strict=True)
+    objective, eval_batch, found = trained.objective, EvalBatch(**SETTINGS), 0.0
+    levels = zip(eval_batch.weights(objective), eval_batch.noised(objective, trained.data.val, "val"), strict=True)
     with torch.no_grad():
         for weight, (*_, noised) in levels:
             output = walked(trained.model, order, noised.x_t, noised.time)

@@ -14,20 +14,20 @@ from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.calibration import Calibration
 from skiplab.evaluators.classification import Classification
 from skiplab.evaluators.evaluator import Evaluator, Result
-from skiplab.evaluators.frechet import Frechet
+from skiplab.evaluators.frechet_distance import FrechetDistance
 from skiplab.evaluators.gradient_correlation import correlation
-from skiplab.evaluators.kernel import Kernel
+from skiplab.evaluators.iterative_refinement import IterativeRefinement
+from skiplab.evaluators.kernel_distance import KernelDistance
 from skiplab.evaluators.lesion import Lesion
 from skiplab.evaluators.missing import UnmeasurableError, measured
 from skiplab.evaluators.per_class import PerClass
-from skiplab.evaluators.refinement import Refinement
 from skiplab.evaluators.skill import skill
 from skiplab.evaluators.stream_gain import StreamGain
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.denoising import Denoising
 from skiplab.testing.small_trial import small_trained
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from tiny_trials import compose_config
 
 
@@ -93,18 +93,18 @@ def test_a_mistake_in_an_evaluator_stays_one(mistake: Exception) -> None:
 OF_SAMPLES = [
     option
     for option in options("evaluator")
-    if maker(compose_config(f"evaluator=[{option}]").config.evaluator[option])().needs_extractor
+    if factory(compose_config(f"evaluator=[{option}]").config.evaluator[option])().needs_extractor
 ]
 
 
 @pytest.mark.parametrize("option", OF_SAMPLES)
 def test_samples_that_overflow_are_counted(option: str, trained) -> None:
     node = compose_config(f"evaluator=[{option}]", "num_samples=20").config.evaluator[option]
-    if option == "kernel":
+    if option == "kernel_distance":
         node.subset_size = 10
     samples = gaussian(20, 3, seed=1)
     samples[4, 1], samples[7, 0] = torch.inf, torch.nan
-    found = measured(maker(node)(), with_features(trained, gaussian(30, 3, seed=2), samples))
+    found = measured(factory(node)(), with_features(trained, gaussian(30, 3, seed=2), samples))
     assert found.summary == {}
     assert set(found.missing.values()) == {"2 of 20 samples aren't finite numbers"}
 
@@ -114,9 +114,13 @@ def test_the_kernel_distance_of_large_samples_does_not_overflow(trained) -> None
     place = 1e20
     real, samples = torch.zeros(20, 4), torch.full((20, 4), place)
     large = with_features(trained, real, samples)
-    found = measured(Kernel(num_samples=20, num_subsets=1, subset_size=20), large)
-    assert found.summary["kernel"] == pytest.approx(float(torch.tensor(place, dtype=torch.float32)) ** 6, rel=1e-12)
-    assert measured(Frechet(num_samples=20), large).summary["frechet"] == pytest.approx(4 * place**2, rel=1e-6)
+    found = measured(KernelDistance(num_samples=20, num_subsets=1, subset_size=20), large)
+    assert found.summary["kernel_distance"] == pytest.approx(
+        float(torch.tensor(place, dtype=torch.float32)) ** 6, rel=1e-12
+    )
+    assert measured(FrechetDistance(num_samples=20), large).summary["frechet_distance"] == pytest.approx(
+        4 * place**2, rel=1e-6
+    )
 
 
 def test_skill_is_what_is_gained_over_the_zero_predictor() -> None:
@@ -157,7 +161,7 @@ def test_one_split_that_overflows_leaves_the_other() -> None:
 
 @pytest.mark.parametrize(
     "evaluator",
-    [StreamGain(num_images=4, num_levels=2), Refinement(num_images=4, num_levels=2, ridge=1e-3)],
+    [StreamGain(num_images=4, num_levels=2), IterativeRefinement(num_images=4, num_levels=2, ridge=1e-3)],
     ids=lambda each: type(each).__name__,
 )
 def test_streams_that_overflow_have_no_size(evaluator: Evaluator) -> None:

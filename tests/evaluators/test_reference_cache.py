@@ -12,9 +12,9 @@ from skiplab.evaluators import baselines
 from skiplab.evaluators.baselines import Baselines
 from skiplab.evaluators.distance import some_reference_features
 from skiplab.evaluators.extractors.raw import Raw
-from skiplab.evaluators.frechet import Frechet
-from skiplab.evaluators.reference_cache import content_hash, reference_key
-from skiplab.evaluators.reference_moments import reference_moments
+from skiplab.evaluators.frechet_distance import FrechetDistance
+from skiplab.evaluators.references.reference_cache import content_hash, reference_key
+from skiplab.evaluators.references.reference_moments import reference_moments
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -89,7 +89,7 @@ def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder
 
 
 def test_score_is_the_same_with_and_without_the_cache(trained, cache_folder) -> None:
-    frechet = Frechet(num_samples=100)
+    frechet = FrechetDistance(num_samples=100)
     first = frechet.evaluate(replace(trained)).summary
     assert entries(cache_folder)
     assert frechet.evaluate(replace(trained)).summary == first
@@ -130,7 +130,7 @@ def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) 
 def test_content_is_hashed_the_same_in_blocks(monkeypatch) -> None:
     split = Split(drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long))
     whole = content_hash(split)
-    monkeypatch.setattr("skiplab.evaluators.reference_cache._BLOCK", 7)
+    monkeypatch.setattr("skiplab.evaluators.references.reference_cache._BLOCK", 7)
     assert content_hash(split) == whole
 
 

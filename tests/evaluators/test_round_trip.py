@@ -9,10 +9,10 @@ from torch import nn
 
 from objectives_by_name import denoising, made
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.information import BANDS
+from skiplab.evaluators.linear_probe import BANDS
 from skiplab.evaluators.round_trip import RoundTrip, path_from
 from skiplab.objectives.cross_entropy import CrossEntropy
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 from small_networks import DATA
 
 NUM_IMAGES = 5

@@ -17,7 +17,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.shattered_gradients import ShatteredGradients, autocorrelation
 from skiplab.objectives.cross_entropy import CrossEntropy
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 from small_networks import DATA, small
 from tiny_trials import network
 

@@ -34,7 +34,7 @@ def test_equals_the_definition_with_hooks_on_the_stage(trained) -> None:
     evaluator = StreamGain(num_images=4, num_levels=2)
     found = evaluator.evaluate(trained).summary["stream_gain"]
     gains = []
-    for *_, noised in evaluator.probe.noised(trained.objective, data.val, "val"):
+    for *_, noised in evaluator.eval_batch.noised(trained.objective, data.val, "val"):
         sizes = []
         hook = model.stage.register_forward_hook(
             lambda _, inputs, output, sizes=sizes: sizes.append([inputs[0].square().mean(), output.square().mean()])

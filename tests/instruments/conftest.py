@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from skiplab.instruments.instrument import TrainingLog
 from skiplab.layers import Network, places
+from skiplab.seeding import keyed_generator
 from skiplab.training.build import build_data, build_model, build_objective
-from skiplab.training.seeding import keyed_generator
 
 
 class Step(NamedTuple):

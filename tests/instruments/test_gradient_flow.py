@@ -10,9 +10,9 @@ from torch import nn
 from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_flow import GradientFlow
 from skiplab.layers import places
+from skiplab.seeding import keyed_generator
 from skiplab.training.batches import Batches
 from skiplab.training.build import build
-from skiplab.training.seeding import keyed_generator
 
 
 def slow_norm(tensors) -> float:
@@ -127,7 +127,7 @@ def test_summary_of_blocks_whose_gradient_halves_from_each_to_the_one_before(log
     summary = GradientFlow(every_n_steps=1, floor=0.0).summarise(log(rows))
     assert summary == {
         "gradient_first_to_last": pytest.approx(1 / 8),
-        "gradient_decay_per_block": pytest.approx(2.0),
+        "gradient_growth_per_block": pytest.approx(2.0),
     }
 
 
@@ -138,7 +138,7 @@ def test_decay_is_the_least_squares_slope(log) -> None:
     slope = sum((index - 1.5) * value for index, value in enumerate(logs)) / sum(
         (index - 1.5) ** 2 for index in range(4)
     )
-    assert summary["gradient_decay_per_block"] == pytest.approx(math.exp(slope))
+    assert summary["gradient_growth_per_block"] == pytest.approx(math.exp(slope))
 
 
 def test_share_of_layers_without_gradient(log) -> None:

@@ -18,7 +18,7 @@ def test_a_smooth_curve(log) -> None:
         "steps_to_threshold": 5.0,  # mean of .6 .5 .4
         "threshold_reached": 1.0,
         "loss_area": pytest.approx(0.5),
-        "lost_step_share": 0.0,
+        "lost_step_fraction": 0.0,
     }
 
 
@@ -50,11 +50,11 @@ def test_a_trial_that_diverged(log) -> None:
     found = summarise(log, [0.5, 0.5, 0.5, 0.5, math.inf], max_steps=10)
     assert found["spikes_per_1000_steps"] == 200.0
     assert found["loss_area"] == pytest.approx((4 * 0.5 + 6) / 10)
-    assert found["lost_step_share"] == pytest.approx(0.2)
+    assert found["lost_step_fraction"] == pytest.approx(0.2)
 
 
 def test_updates_that_mixed_precision_left_out_are_lost_steps(log) -> None:
-    assert summarise(log, [0.5] * 10, num_skipped=3)["lost_step_share"] == pytest.approx(0.3)
+    assert summarise(log, [0.5] * 10, num_skipped=3)["lost_step_fraction"] == pytest.approx(0.3)
 
 
 def test_a_loss_above_the_zero_predictors_counts_as_one_in_the_area(log) -> None:

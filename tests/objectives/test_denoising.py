@@ -11,7 +11,7 @@ from skiplab.objectives.conditionings.none import NoConditioning
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.loss_weighting import LossWeighting
 from skiplab.objectives.noise_schedules.cosine import Cosine
-from skiplab.objectives.parametrisations.epsilon import Epsilon
+from skiplab.objectives.predictions.epsilon import Epsilon
 
 
 class TwiceTheSignal(LossWeighting):
@@ -28,7 +28,7 @@ def halve(x_t, level, labels):
 def test_loss_equals_a_loop_over_samples() -> None:
     objective = Denoising(
         1,
-        parametrisation=Epsilon(),
+        prediction=Epsilon(),
         loss_weighting=TwiceTheSignal(),
         noise_schedule=Cosine(time_min=0.01, time_max=0.99),
         conditioning=NoConditioning(),

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skiplab.errors import SkiplabError
-from skiplab.objectives.parametrisations.edm import Edm
+from skiplab.objectives.predictions.edm import EDM
 
 SIGMA_DATA = 0.6
 SIGMA = torch.tensor([0.01, 0.3, 0.6, 2.0, 80.0], dtype=torch.float64)
@@ -12,7 +12,7 @@ ONE = torch.ones_like(SIGMA)
 
 
 def test_equals_the_source_where_alpha_is_one():
-    made = Edm(sigma_data=SIGMA_DATA, c_skip="edm")
+    made = EDM(sigma_data=SIGMA_DATA, c_skip="edm")
     c_skip = SIGMA_DATA**2 / (SIGMA**2 + SIGMA_DATA**2)
     c_out = SIGMA * SIGMA_DATA / torch.sqrt(SIGMA**2 + SIGMA_DATA**2)
     x0, noise = torch.randn(2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -23,7 +23,7 @@ def test_equals_the_source_where_alpha_is_one():
 
 @pytest.mark.parametrize("c_skip", ["edm", 0.0, 1.0, 0.4])
 def test_input_and_target_have_variance_one(c_skip):
-    made = Edm(sigma_data=SIGMA_DATA, c_skip=c_skip)
+    made = EDM(sigma_data=SIGMA_DATA, c_skip=c_skip)
     alpha, sigma = torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.7, 1.1]], dtype=torch.float64)
     one = torch.ones_like(alpha)
     a, b = made.coefficients(alpha, sigma)
@@ -34,8 +34,8 @@ def test_input_and_target_have_variance_one(c_skip):
 
 def test_extremes_of_c_skip_are_the_whole_and_the_increment():
     x0, noise = torch.randn(2, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    whole = Edm(sigma_data=SIGMA_DATA, c_skip=0.0).target(x0, noise, ONE, SIGMA)
-    increment = Edm(sigma_data=SIGMA_DATA, c_skip=1.0).target(x0, noise, ONE, SIGMA)
+    whole = EDM(sigma_data=SIGMA_DATA, c_skip=0.0).target(x0, noise, ONE, SIGMA)
+    increment = EDM(sigma_data=SIGMA_DATA, c_skip=1.0).target(x0, noise, ONE, SIGMA)
     assert torch.allclose(whole, x0 / SIGMA_DATA, rtol=1e-12)
     assert torch.allclose(increment, -noise, rtol=1e-12)
 
@@ -43,4 +43,4 @@ def test_extremes_of_c_skip_are_the_whole_and_the_increment():
 @pytest.mark.parametrize(("given", "named"), [({"sigma_data": 0.0}, "sigma_data=0.0"), ({"c_skip": "x"}, "c_skip=x")])
 def test_invalid_values_are_named(given, named):
     with pytest.raises(SkiplabError, match=named):
-        Edm(**{"sigma_data": 1.0, "c_skip": "edm"} | given)
+        EDM(**{"sigma_data": 1.0, "c_skip": "edm"} | given)

@@ -1,4 +1,4 @@
-"""A weighting is stated for the clean input's error and means the same for every parametrisation; uniform doesn't."""
+"""A weighting is stated for the clean input's error and means the same for every prediction; uniform doesn't."""
 
 import math
 
@@ -8,10 +8,10 @@ import torch
 from objectives_by_name import denoising, made
 from option_files import options
 from skiplab.errors import SkiplabError
-from skiplab.objectives.loss_weightings.edm import Edm
-from skiplab.objectives.loss_weightings.min_snr import MinSnr
+from skiplab.objectives.loss_weightings.edm import EDM
+from skiplab.objectives.loss_weightings.min_snr import MinSNR
 
-PARAMETRISATIONS = options("parametrisation")
+PREDICTIONS = options("prediction")
 WEIGHTINGS = [name for name in options("loss_weighting") if name != "uniform"]
 SCHEDULES = options("noise_schedule")
 TIMES = torch.tensor([0.05, 0.2, 0.4, 0.5, 0.7, 0.95], dtype=torch.float64)
@@ -36,11 +36,11 @@ def of_x0(weighting: str, alpha: float, sigma: float) -> float:
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
-def test_the_same_mistake_costs_the_same_in_every_parametrisation(weighting, parametrisation, schedule) -> None:
+def test_the_same_mistake_costs_the_same_in_every_prediction(weighting, prediction, schedule) -> None:
     """The weighted error of an output equals the paper's weight times the error of the image that it stands for."""
-    objective = denoising(parametrisation, loss_weighting=weighting, noise_schedule=schedule)
+    objective = denoising(prediction, loss_weighting=weighting, noise_schedule=schedule)
     generator = torch.Generator().manual_seed(0)
     x0, noise, output = torch.randn(3, len(TIMES), 1, 2, 2, generator=generator, dtype=torch.float64)
     noised = objective.noised(x0, noise, TIMES, torch.zeros(len(TIMES), dtype=torch.long))
@@ -68,17 +68,17 @@ CLOSED_FORMS = {
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "log_normal"])
-@pytest.mark.parametrize(("weighting", "parametrisation"), CLOSED_FORMS)
-def test_comes_to_the_closed_form_in_the_networks_own_units(weighting, parametrisation, schedule) -> None:
-    objective = denoising(parametrisation, loss_weighting=weighting, noise_schedule=schedule)
-    expected = [CLOSED_FORMS[weighting, parametrisation]((a / s) ** 2) for a, s in levels(schedule)]
+@pytest.mark.parametrize(("weighting", "prediction"), CLOSED_FORMS)
+def test_comes_to_the_closed_form_in_the_networks_own_units(weighting, prediction, schedule) -> None:
+    objective = denoising(prediction, loss_weighting=weighting, noise_schedule=schedule)
+    expected = [CLOSED_FORMS[weighting, prediction]((a / s) ** 2) for a, s in levels(schedule)]
     assert objective.weight(TIMES).tolist() == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
-def test_uniform_leaves_every_networks_own_error_alone(parametrisation, schedule) -> None:
-    objective = denoising(parametrisation, noise_schedule=schedule)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_uniform_leaves_every_networks_own_error_alone(prediction, schedule) -> None:
+    objective = denoising(prediction, noise_schedule=schedule)
     images, labels = torch.randn(8, 1, 2, 2, generator=torch.Generator().manual_seed(1)), torch.zeros(8).long()
 
     def halve(x, time, labels):
@@ -95,11 +95,11 @@ def test_uniform_leaves_every_networks_own_error_alone(parametrisation, schedule
 def test_min_snr_is_bounded_by_gamma() -> None:
     alpha = torch.tensor([0.999, 0.9, 0.1], dtype=torch.float64)
     sigma = torch.sqrt(1 - alpha**2)
-    assert MinSnr(gamma=2.0).of_x0(alpha, sigma).tolist() == pytest.approx([2.0, 2.0, 0.01 / 0.99])
+    assert MinSNR(gamma=2.0).of_x0(alpha, sigma).tolist() == pytest.approx([2.0, 2.0, 0.01 / 0.99])
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
-@pytest.mark.parametrize(("weighting", "name"), [(MinSnr, "gamma"), (Edm, "sigma_data")])
+@pytest.mark.parametrize(("weighting", "name"), [(MinSNR, "gamma"), (EDM, "sigma_data")])
 def test_values_that_are_not_positive_are_refused(weighting, name: str, value: float) -> None:
     with pytest.raises(SkiplabError, match=f"loss_weighting.{name}={value} is invalid; valid: a number above 0"):
         weighting(**{name: value})

@@ -1,4 +1,4 @@
-"""Samples drawn with denoisers in closed form, E[x0 | x_t], asked in any parametrisation."""
+"""Samples drawn with denoisers in closed form, E[x0 | x_t], asked in any prediction."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,9 +25,9 @@ class Exact(nn.Module):
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
         shape = (-1, *[1] * (x.ndim - 1))
         alpha, sigma = (part.view(shape) for part in self.objective.noise_schedule.alpha_sigma(time.double()))
-        x_t = x.double() / self.objective.parametrisation.input_scale(alpha, sigma)
+        x_t = x.double() / self.objective.prediction.input_scale(alpha, sigma)
         x0 = self.denoiser(x_t, alpha, sigma, labels)
-        a, b = self.objective.parametrisation.coefficients(alpha, sigma)
+        a, b = self.objective.prediction.coefficients(alpha, sigma)
         return (a * x0 + b * (x_t - alpha * x0) / sigma).to(x.dtype)
 
 

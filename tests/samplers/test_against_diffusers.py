@@ -13,10 +13,10 @@ from skiplab.objectives.conditionings.none import NoConditioning
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.loss_weightings.uniform import Uniform
 from skiplab.objectives.noise_schedule import NoiseSchedule
-from skiplab.objectives.parametrisations.edm import Edm
-from skiplab.samplers.ddim import Ddim
-from skiplab.samplers.ddpm import Ddpm
-from skiplab.samplers.dpm_solver_2m import DpmSolver2m
+from skiplab.objectives.predictions.edm import EDM
+from skiplab.samplers.ddim import DDIM
+from skiplab.samplers.ddpm import DDPM
+from skiplab.samplers.dpm_solver_2m import DPMSolver2M
 from skiplab.samplers.euler import Euler
 from skiplab.samplers.heun import Heun
 from skiplab.samplers.sampler import Sampler
@@ -25,7 +25,7 @@ from skiplab.samplers.sampler import Sampler
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 SHAPE = (4, 1, 3, 3)
-SECOND_ORDER = partial(DpmSolver2m, lower_order_final=False)
+SECOND_ORDER = partial(DPMSolver2M, lower_order_final=False)
 PREDICTIONS = {"epsilon": "epsilon", "x0": "sample", "velocity": "v_prediction"}
 
 
@@ -88,12 +88,12 @@ def assert_walks_agree(found: list[Tensor], expected: list[Tensor], tolerance: f
         assert (one - other).abs().max() <= tolerance * max(1.0, other.abs().max().item()), f"step {step}"
 
 
-def discrete(scheduler, num_steps: int, parametrisation: str) -> Denoising:
+def discrete(scheduler, num_steps: int, prediction: str) -> Denoising:
     """An objective at a scheduler's own noise levels."""
     scheduler.set_timesteps(num_steps)
     return Denoising(
         1,
-        parametrisation=made("parametrisation", parametrisation),
+        prediction=made("prediction", prediction),
         loss_weighting=Uniform(),
         noise_schedule=Discrete(scheduler.alphas_cumprod, scheduler.timesteps.unique().flip(0)),
         conditioning=NoConditioning(),
@@ -101,17 +101,17 @@ def discrete(scheduler, num_steps: int, parametrisation: str) -> Denoising:
 
 
 @pytest.fixture(params=PREDICTIONS)
-def parametrisation(request) -> str:
+def prediction(request) -> str:
     return request.param
 
 
 @pytest.mark.parametrize("clip", [None, 0.5])
-def test_ddim(diffusers, parametrisation: str, clip: float | None) -> None:
+def test_ddim(diffusers, prediction: str, clip: float | None) -> None:
     scheduler = diffusers.DDIMScheduler(
-        prediction_type=PREDICTIONS[parametrisation], clip_sample=clip is not None, clip_sample_range=clip or 1.0
+        prediction_type=PREDICTIONS[prediction], clip_sample=clip is not None, clip_sample_range=clip or 1.0
     )
-    objective = discrete(scheduler, 20, parametrisation)
-    found = walk(Ddim(num_steps=20, clip=clip, guidance_scale=1.0), objective)
+    objective = discrete(scheduler, 20, prediction)
+    found = walk(DDIM(num_steps=20, clip=clip, guidance_scale=1.0), objective)
     network, x = Recorder(), found[0]
     for index, time in zip(scheduler.timesteps, objective.noise_schedule.path(20), strict=True):
         output = network(x, time.expand(len(x)).float())
@@ -121,15 +121,15 @@ def test_ddim(diffusers, parametrisation: str, clip: float | None) -> None:
 
 @pytest.mark.parametrize("clip", [None, 0.5])
 @pytest.mark.parametrize("variance", ["fixed_small", "fixed_large"])
-def test_ddpm(diffusers, parametrisation: str, variance: str, clip: float | None) -> None:
+def test_ddpm(diffusers, prediction: str, variance: str, clip: float | None) -> None:
     scheduler = diffusers.DDPMScheduler(
-        prediction_type=PREDICTIONS[parametrisation],
+        prediction_type=PREDICTIONS[prediction],
         variance_type=variance,
         clip_sample=clip is not None,
         clip_sample_range=clip or 1.0,
     )
-    objective = discrete(scheduler, 25, parametrisation)
-    found = walk(Ddpm(num_steps=25, clip=clip, guidance_scale=1.0, variance=variance), objective)
+    objective = discrete(scheduler, 25, prediction)
+    found = walk(DDPM(num_steps=25, clip=clip, guidance_scale=1.0, variance=variance), objective)
     generator = torch.Generator().manual_seed(0)
     torch.randn(SHAPE, generator=generator)  # the start
     expected = walk_of(scheduler, found[0], objective.noise_schedule.path(25), generator)
@@ -137,26 +137,26 @@ def test_ddpm(diffusers, parametrisation: str, variance: str, clip: float | None
 
 
 @pytest.mark.parametrize("num_steps", [2, 3, 10, 30])
-def test_dpm_solver_2m(diffusers, parametrisation: str, num_steps: int) -> None:
+def test_dpm_solver_2m(diffusers, prediction: str, num_steps: int) -> None:
     scheduler = diffusers.DPMSolverMultistepScheduler(
         algorithm_type="dpmsolver++",
         solver_order=2,
         solver_type="midpoint",
-        prediction_type=PREDICTIONS[parametrisation],
+        prediction_type=PREDICTIONS[prediction],
     )
-    objective = discrete(scheduler, num_steps, parametrisation)
+    objective = discrete(scheduler, num_steps, prediction)
     found = walk(SECOND_ORDER(num_steps=num_steps, clip=None, guidance_scale=1.0), objective)
     assert_walks_agree(found, walk_of(scheduler, found[0], objective.noise_schedule.path(num_steps)))
 
 
-@pytest.mark.parametrize("parametrisation", ["epsilon", "velocity"])  # the scheduler has none of x0
+@pytest.mark.parametrize("prediction", ["epsilon", "velocity"])  # the scheduler has none of x0
 @pytest.mark.parametrize("num_steps", [5, 20])
-def test_heun(diffusers, parametrisation: str, num_steps: int) -> None:
+def test_heun(diffusers, prediction: str, num_steps: int) -> None:
     """A scheduler of the variance-exploding scale, x / alpha, whose list of times names each but the first twice."""
     scheduler = diffusers.HeunDiscreteScheduler(
-        beta_start=1e-4, beta_end=0.02, prediction_type=PREDICTIONS[parametrisation], timestep_spacing="trailing"
+        beta_start=1e-4, beta_end=0.02, prediction_type=PREDICTIONS[prediction], timestep_spacing="trailing"
     )
-    objective = discrete(scheduler, num_steps, parametrisation)
+    objective = discrete(scheduler, num_steps, prediction)
     found = walk(Heun(num_steps=num_steps, clip=None, guidance_scale=1.0), objective)
     times = objective.noise_schedule.path(num_steps)
     alpha, _ = objective.noise_schedule.alpha_sigma(times[0])
@@ -176,7 +176,7 @@ def test_euler_on_the_straight_schedule(diffusers) -> None:
 def edm(sampler: Callable[..., Sampler], num_steps: int) -> tuple[list[Tensor], Tensor, Tensor]:
     """A walk at EDM's noise levels with EDM's network: what it read, where it started in EDM's scale, and the times."""
     objective = denoising("edm", noise_schedule="log_normal")
-    objective.parametrisation = Edm(sigma_data=0.5, c_skip="edm")
+    objective.prediction = EDM(sigma_data=0.5, c_skip="edm")
     found = walk(sampler(num_steps=num_steps, clip=None, guidance_scale=1.0), objective)
     return found, found[0] * (80.0**2 + 0.5**2) ** 0.5, objective.noise_schedule.path(num_steps)
 
@@ -184,7 +184,7 @@ def edm(sampler: Callable[..., Sampler], num_steps: int) -> tuple[list[Tensor], 
 @pytest.mark.parametrize(
     ("sampler", "name", "settings"),
     [
-        (Ddim, "EDMEulerScheduler", {}),
+        (DDIM, "EDMEulerScheduler", {}),
         (SECOND_ORDER, "EDMDPMSolverMultistepScheduler", {"solver_order": 2, "solver_type": "midpoint"}),
     ],
 )
@@ -218,7 +218,7 @@ def test_heun_on_log_normal_is_edms_algorithm() -> None:
 def test_a_walk_that_is_one_step_behind_is_told_apart() -> None:
     """The tolerance sees a network that is asked at a time of the next step."""
     objective = denoising("velocity")
-    found = walk(Ddim(num_steps=20, clip=None, guidance_scale=1.0), objective)
-    late = walk(Ddim(num_steps=19, clip=None, guidance_scale=1.0), objective)
+    found = walk(DDIM(num_steps=20, clip=None, guidance_scale=1.0), objective)
+    late = walk(DDIM(num_steps=19, clip=None, guidance_scale=1.0), objective)
     with pytest.raises(AssertionError, match="step 1"):
         assert_walks_agree(late, found[:20])

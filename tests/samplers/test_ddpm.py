@@ -8,8 +8,8 @@ from torch import Tensor
 from objectives_by_name import made
 from option_files import options
 from skiplab.errors import SkiplabError
-from skiplab.objectives.parametrisation import Estimate
-from skiplab.samplers.ddpm import Ddpm
+from skiplab.objectives.prediction import Estimate
+from skiplab.samplers.ddpm import DDPM
 
 
 @pytest.mark.parametrize("schedule", options("noise_schedule"))
@@ -42,7 +42,7 @@ def spread_at_the_end(variance: str, spread: float, num_steps: int, schedule_nam
     generator = torch.Generator().manual_seed(0)
     (first, last), (first_sigma, last_sigma) = schedule.alpha_sigma(path[[0, -1]])
     start = torch.hypot(first * spread, first_sigma) * torch.randn(40_000, 1, generator=generator)
-    end = Ddpm(num_steps=num_steps, clip=None, guidance_scale=1.0, variance=variance).walk(
+    end = DDPM(num_steps=num_steps, clip=None, guidance_scale=1.0, variance=variance).walk(
         start, path, schedule, denoise, generator
     )
     return (end.std() / torch.hypot(last * spread, last_sigma)).item()
@@ -50,4 +50,4 @@ def spread_at_the_end(variance: str, spread: float, num_steps: int, schedule_nam
 
 def test_an_unknown_variance_is_refused() -> None:
     with pytest.raises(SkiplabError, match="variance=learned is invalid; valid: fixed_small, fixed_large"):
-        Ddpm(num_steps=2, clip=None, guidance_scale=1.0, variance="learned")
+        DDPM(num_steps=2, clip=None, guidance_scale=1.0, variance="learned")

@@ -10,12 +10,12 @@ from torch import Tensor
 from objectives_by_name import denoising
 from option_files import options
 from skiplab.errors import SkiplabError
-from skiplab.objectives.parametrisation import Estimate
+from skiplab.objectives.prediction import Estimate
 from tiny_trials import compose_config
 
 SAMPLERS = options("sampler")
 SCHEDULES = options("noise_schedule")
-PARAMETRISATIONS = options("parametrisation")
+PREDICTIONS = options("prediction")
 # Second-order samplers need fewer steps, those that draw at random more.
 NUM_STEPS = {"heun": 80, "dpm_solver_2m": 150, "ddpm": 500}
 
@@ -87,12 +87,12 @@ def test_converges_to_the_flow_of_a_gaussian_at_its_order(name: str, order: int,
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_samples_are_the_same_in_every_parametrisation(name: str, parametrisation: str, schedule: str) -> None:
+def test_samples_are_the_same_in_every_prediction(name: str, prediction: str, schedule: str) -> None:
     found, expected = (
         draw(make_sampler(name, num_steps=10), denoising(own, noise_schedule=schedule), MIXTURE, (16, 2))
-        for own in (parametrisation, "velocity")
+        for own in (prediction, "velocity")
     )
     # the network is told the time in float32, which costs epsilon some digits where there is hardly a signal
     assert torch.allclose(found, expected, atol=2e-3)

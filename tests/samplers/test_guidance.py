@@ -31,12 +31,12 @@ def test_guidance_scale_0_draws_as_if_no_label_were_known(name: str) -> None:
     assert not torch.allclose(guided, draw(sampler, objective, MIXTURE, (60, 2), labels), atol=0.1)
 
 
-@pytest.mark.parametrize("parametrisation", options("parametrisation"))
+@pytest.mark.parametrize("prediction", options("prediction"))
 @pytest.mark.parametrize("scale", [0.5, 2.0, 4.0])
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_guidance_moves_the_mean_in_proportion(name: str, scale: float, parametrisation: str) -> None:
+def test_guidance_moves_the_mean_in_proportion(name: str, scale: float, prediction: str) -> None:
     """Of N(mean, spread^2) known and N(0, spread^2) unknown, the guided denoiser is that of N(scale mean, spread^2)."""
-    objective = denoising(parametrisation, conditioning="label", num_classes=1)
+    objective = denoising(prediction, conditioning="label", num_classes=1)
     mean, spread = torch.tensor([0.2, -0.1], dtype=torch.float64), 0.3
 
     def told(x_t, alpha, sigma, labels):

@@ -6,9 +6,9 @@ import time
 import pytest
 from rich.console import Console
 
+from skiplab.records.record import Record
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.progress import Sweep, follow
-from skiplab.training.record import Record
 from tiny_trials import TINY, compose_config
 
 ANY = {"choices": {}, "diverged_step": 3, "error": "no luck", "provenance": {"wall_seconds": 1.0}}

@@ -13,13 +13,13 @@ from hydra_plugins import skiplab_sweeper
 from option_files import presets
 from skiplab.cli import main
 from skiplab.evaluators.denoising_loss import DenoisingLoss
-from skiplab.registered import registrations
+from skiplab.records.key import factors, trial_key
+from skiplab.records.record import Record
+from skiplab.records.registrations import registrations
+from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
 from skiplab.sweeps import rounds
-from skiplab.sweeps.tuning_trials import TuningTrial, tidy
 from skiplab.training import trial
-from skiplab.training.key import factors, trial_key
-from skiplab.training.record import Record
-from skiplab.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
+from skiplab.tuning.trials import TuningTrial, tidy
 from tiny_trials import TINY
 
 CLIP = "trainer.gradient_clip_norm"

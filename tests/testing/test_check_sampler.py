@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from skiplab.objectives.parametrisation import Estimate
-from skiplab.samplers.ddim import Ddim
+from skiplab.objectives.prediction import Estimate
+from skiplab.samplers.ddim import DDIM
 from skiplab.testing import check_sampler
 
 
-class ForgetsSomeNoise(Ddim):
+class ForgetsSomeNoise(DDIM):
     def walk(self, x, path, schedule, denoise, generator):
         def fainter(x, now):
             x0, noise = denoise(x, now)
@@ -17,22 +17,22 @@ class ForgetsSomeNoise(Ddim):
         return super().walk(x, path, schedule, fainter, generator)
 
 
-class AddsTooMuchNoise(Ddim):
+class AddsTooMuchNoise(DDIM):
     def walk(self, x, path, schedule, denoise, generator):
         return super().walk(1.3 * x, path, schedule, denoise, generator)
 
 
-class Shifted(Ddim):
+class Shifted(DDIM):
     def draw(self, *arguments):
         return super().draw(*arguments) + 0.01
 
 
-class GlobalNoise(Ddim):
+class GlobalNoise(DDIM):
     def walk(self, x, path, schedule, denoise, generator):
         return super().walk(torch.randn_like(x), path, schedule, denoise, generator)
 
 
-class Stateful(Ddim):
+class Stateful(DDIM):
     num_draws = 0
 
     def walk(self, x, path, schedule, denoise, generator):
@@ -40,17 +40,17 @@ class Stateful(Ddim):
         return super().walk(x * (1 + 1e-4 * self.num_draws), path, schedule, denoise, generator)
 
 
-class AlwaysTheSame(Ddim):
+class AlwaysTheSame(DDIM):
     def draw(self, model, objective, shape, labels, generator):
         return super().draw(model, objective, shape, labels, torch.Generator().manual_seed(0))
 
 
-class OneFewer(Ddim):
+class OneFewer(DDIM):
     def draw(self, *arguments):
         return super().draw(*arguments)[1:]
 
 
-class Unwritable(Ddim):
+class Unwritable(DDIM):
     def __init__(self, **settings):
         super().__init__(**settings)
         self.path = object()
@@ -76,7 +76,7 @@ def test_a_broken_sampler_fails_with_a_sentence_that_says_how(broken) -> None:
 
 def test_guidance_is_named_as_what_the_check_has_no_labels_for() -> None:
     with pytest.raises(AssertionError, match=r"guidance_scale=2.0 needs a network that is told labels"):
-        check_sampler(lambda: Ddim(num_steps=30, clip=None, guidance_scale=2.0))
+        check_sampler(lambda: DDIM(num_steps=30, clip=None, guidance_scale=2.0))
 
 
 def test_what_is_no_sampler_is_named() -> None:

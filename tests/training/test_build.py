@@ -17,7 +17,7 @@ def complaint(*overrides: str) -> str:
 
 
 def test_five_mistakes_are_named_at_once(tmp_path: Path, capsys) -> None:
-    wrong = ["data.num_val=0", "noise_schedule.time_max=1.5", "optimizer.lr=-1", "probe.num_levels=0", "width=0"]
+    wrong = ["data.num_val=0", "noise_schedule.time_max=1.5", "optimizer.lr=-1", "eval_batch.num_levels=0", "width=0"]
     with pytest.raises(SystemExit):
         main(["train", *TINY, *wrong, f"run.runs_dir={tmp_path / 'runs'}"])
     first, *lines = capsys.readouterr().err.splitlines()
@@ -33,10 +33,10 @@ def test_five_mistakes_are_named_at_once(tmp_path: Path, capsys) -> None:
     [
         (("batch_size=2000", "norm.num_groups=3", "optimizer.lr=-1"), ("batch_size=2000", "num_groups=3", "lr=-1")),
         (("trainer.precision=12-true", "run.rerun=perhaps"), ("precision=12-true", "run.rerun=perhaps")),
-        (("instrument.gradient_flow.every_n_steps=0", "frozen_share=1"), ("every_n_steps=0", "frozen_share=1")),
+        (("instrument.gradient_flow.every_n_steps=0", "frozen_fraction=1"), ("every_n_steps=0", "frozen_fraction=1")),
         (
-            ("evaluator=[kernel,bayes_floor,frechet]", "num_samples=1"),
-            ("evaluator.kernel", "evaluator.frechet.num_samples=1", "bayes_floor"),
+            ("evaluator=[kernel_distance,bayes_floor,frechet_distance]", "num_samples=1"),
+            ("evaluator.kernel_distance", "evaluator.frechet_distance.num_samples=1", "bayes_floor"),
         ),
         (("seed=-1", "sampler.num_steps=0", "run.study=a/b"), ("seed=-1", "num_steps=0", "a/b")),
     ],

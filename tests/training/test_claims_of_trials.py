@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from skiplab import cli
-from skiplab.analysis.runs import read_study
-from skiplab.analysis.study_claims import LATE, study_claims
+from skiplab.analysis.claims.study_claims import LATE, study_claims
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
-from skiplab.first_start import in_utc
-from skiplab.registered import find_claims, registrations
+from skiplab.records.first_start import in_utc
+from skiplab.records.registrations import find_claims, registrations
 from tiny_trials import TINY, run_tiny
 
 CLAIMS = """\

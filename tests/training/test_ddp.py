@@ -23,9 +23,9 @@ from skiplab.data.dataset import Split
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
 from skiplab.training.build import build, check_machine
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from skiplab.training.module import AblationModule
-from skiplab.training.process_group import check_ranks, together
+from skiplab.training.ranks.process_group import check_ranks, together
 from tiny_trials import TINY, compose_config, network, run_composed, run_tiny
 
 NUM_STEPS = 9
@@ -58,14 +58,14 @@ def one_step(trainer: str, objective: str, folder: Path) -> Seen:
         parts.model,
         parts.objective,
         Split(parts.data.train.stored.double(), parts.data.train.labels),
-        augmentation=maker(config.augmentation)(),
+        augmentation=factory(config.augmentation)(),
         batch_size=config.batch_size,
         seed=config.seed,
-        optimizer=maker(config.optimizer),
-        scheduler=maker(config.scheduler),
+        optimizer=factory(config.optimizer),
+        scheduler=factory(config.scheduler),
     )
     seen = Seen()
-    maker(config.trainer)([seen], None, folder, 1000, False).fit(module)
+    factory(config.trainer)([seen], None, folder, 1000, False).fit(module)
     return seen
 
 

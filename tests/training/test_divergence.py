@@ -9,21 +9,21 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from option_files import options
-from skiplab.analysis.compare import Contrast, compare
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.claims.compare import Contrast, compare
+from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.evaluator import Result
-from skiplab.evaluators.frechet import Frechet
+from skiplab.evaluators.frechet_distance import FrechetDistance
 from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.records.record import Record
+from skiplab.seeding import keyed_generator
 from skiplab.training import divergence
 from skiplab.training import trial as trials
 from skiplab.training.build import build
 from skiplab.training.divergence import diverged_above, ended, zero_loss
 from skiplab.training.evaluate_record import evaluate_record
-from skiplab.training.record import Record
-from skiplab.training.seeding import keyed_generator
 from tiny_trials import TINY, compose_config, run_composed
 
 ONE_STEP = "trainer.max_steps=1"  # its loss is recorded before its only update
@@ -138,8 +138,8 @@ def test_the_global_random_state_has_no_say_in_the_end(connection: str, monkeypa
 
 def test_what_observes_a_trial_has_no_say_in_its_end(run, tmp_path) -> None:
     overrides = (ONE_STEP, "optimizer.lr=1e4")
-    first = run(tmp_path / "a", *overrides, "probe.num_images=1", "probe.num_levels=1", "instrument=[]")
-    other = run(tmp_path / "b", *overrides, "probe.num_images=40", "evaluator=[baselines]")
+    first = run(tmp_path / "a", *overrides, "eval_batch.num_images=1", "eval_batch.num_levels=1", "instrument=[]")
+    other = run(tmp_path / "b", *overrides, "eval_batch.num_images=40", "evaluator=[baselines]")
     assert first.record.key == other.record.key
     assert first.record.read()["diverged_because"] == other.record.read()["diverged_because"] == LOSS
 
@@ -168,43 +168,47 @@ def overflowing(monkeypatch, sample: float = math.inf) -> None:
 
 def test_samples_that_overflow_leave_the_trial_done(run, tmp_path, monkeypatch, capsys) -> None:
     overflowing(monkeypatch)
-    trial = run(tmp_path, "evaluator=[denoising_loss,frechet,sample_grid]")
+    trial = run(tmp_path, "evaluator=[denoising_loss,frechet_distance,sample_grid]")
     content = trial.record.read()
     assert (trial.outcome.status, content["status"], content["error"]) == ("done", "done", None)
-    assert content["missing"] == {"frechet": "1 of 32 samples aren't finite numbers"}
+    assert content["missing"] == {"frechet_distance": "1 of 32 samples aren't finite numbers"}
     assert {"loss_val", "skill_val"} <= content["summary"].keys()
-    assert "frechet" not in content["summary"]
-    assert "frechet" in content["metrics"]
-    assert trial.outcome.note == "no frechet: 1 of 32 samples aren't finite numbers"
+    assert "frechet_distance" not in content["summary"]
+    assert "frechet_distance" in content["metrics"]
+    assert trial.outcome.note == "no frechet_distance: 1 of 32 samples aren't finite numbers"
     assert (trial.record.folder / "samples.png").exists()
-    assert run(tmp_path, "evaluator=[denoising_loss,frechet,sample_grid]").outcome.action == "already done"
+    assert run(tmp_path, "evaluator=[denoising_loss,frechet_distance,sample_grid]").outcome.action == "already done"
 
 
 def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None:
     overflowing(monkeypatch)
-    main(["train", *TINY, "evaluator=[frechet]", f"run.runs_dir={tmp_path}"])
-    assert "done. no frechet: 1 of 32 samples aren't finite numbers\n" in capsys.readouterr().out
+    main(["train", *TINY, "evaluator=[frechet_distance]", f"run.runs_dir={tmp_path}"])
+    assert "done. no frechet_distance: 1 of 32 samples aren't finite numbers\n" in capsys.readouterr().out
 
 
 def test_a_number_that_is_measured_again_takes_the_place_of_its_reason(run, tmp_path, monkeypatch) -> None:
     with monkeypatch.context() as patched:
         overflowing(patched)
-        folder = run(tmp_path, "evaluator=[frechet,kernel]", "evaluator.kernel.subset_size=8").record.folder
-    record = run(tmp_path, "evaluator=[frechet,kernel]", "evaluator.kernel.subset_size=8").record
-    assert record.read()["missing"].keys() == {"frechet", "kernel"}
-    evaluate_record(folder, ["evaluator=[frechet]", "num_samples=16"], None)
-    assert record.read()["missing"].keys() == {"kernel"}
-    assert record.read()["summary"]["frechet"] > 0
+        folder = run(
+            tmp_path, "evaluator=[frechet_distance,kernel_distance]", "evaluator.kernel_distance.subset_size=8"
+        ).record.folder
+    record = run(
+        tmp_path, "evaluator=[frechet_distance,kernel_distance]", "evaluator.kernel_distance.subset_size=8"
+    ).record
+    assert record.read()["missing"].keys() == {"frechet_distance", "kernel_distance"}
+    evaluate_record(folder, ["evaluator=[frechet_distance]", "num_samples=16"], None)
+    assert record.read()["missing"].keys() == {"kernel_distance"}
+    assert record.read()["summary"]["frechet_distance"] > 0
     overflowing(monkeypatch)
-    evaluate_record(folder, ["evaluator=[frechet]", "num_samples=24"], None)
-    assert record.read()["missing"]["frechet"] == "1 of 24 samples aren't finite numbers"
-    assert "frechet" not in record.read()["summary"]
+    evaluate_record(folder, ["evaluator=[frechet_distance]", "num_samples=24"], None)
+    assert record.read()["missing"]["frechet_distance"] == "1 of 24 samples aren't finite numbers"
+    assert "frechet_distance" not in record.read()["summary"]
 
 
 def test_a_mistake_in_an_evaluator_still_fails_the_trial(run, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(Frechet, "evaluate", lambda self, trained: Result({"frechet": 1 / 0}))
+    monkeypatch.setattr(FrechetDistance, "evaluate", lambda self, trained: Result({"frechet_distance": 1 / 0}))
     with pytest.raises(SkiplabError, match="division by zero"):
-        run(tmp_path, "evaluator=[frechet]")
+        run(tmp_path, "evaluator=[frechet_distance]")
 
 
 def test_a_trial_without_a_number_stays_in_the_comparison(run, tmp_path, monkeypatch) -> None:

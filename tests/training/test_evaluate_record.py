@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from skiplab.errors import SkiplabError
+from skiplab.records.record import Record
 from skiplab.training.evaluate_record import evaluate_record
 from skiplab.training.measure import read_measurements
-from skiplab.training.record import Record
 
 
 @pytest.fixture
@@ -52,15 +52,15 @@ def test_what_is_drawn_is_replaced_and_the_rest_is_kept(folder) -> None:
     charts = json.loads((folder / "record.json").read_text())["charts"]
     assert charts["loss_by_noise"]["measured_by"] == "evaluator denoising_loss"
     assert charts["loss_by_predictor"]["kind"] == "lines"
-    evaluate_record(folder, ["evaluator=[denoising_loss]", "probe.num_levels=3"], None)
+    evaluate_record(folder, ["evaluator=[denoising_loss]", "eval_batch.num_levels=3"], None)
     anew = drawn(folder)
     assert (anew["chart"] == "loss_by_noise").sum() == 3
     assert (anew["evaluator"] == "baselines").sum() == 4
 
 
-def test_another_probe_measures_anew(folder) -> None:
+def test_another_eval_batch_measures_anew(folder) -> None:
     before = summary(folder)["loss_val"]
-    assert evaluate_record(folder, ["probe.num_images=7"], None).action == "evaluated"
+    assert evaluate_record(folder, ["eval_batch.num_images=7"], None).action == "evaluated"
     assert summary(folder)["loss_val"] != before
 
 

@@ -12,7 +12,7 @@ from tiny_trials import network
 
 
 def test_the_first_third_of_the_blocks_is_not_trained(run, tmp_path) -> None:
-    trial = run(tmp_path, "depth=8", "frozen_share=0.3333")
+    trial = run(tmp_path, "depth=8", "frozen_fraction=0.3333")
     trained = load_file(trial.record.weights)
     start = network(trial.composed.config)
     first = {id(parameter) for block in blocks(start)[:3] for parameter in block.parameters}
@@ -22,7 +22,7 @@ def test_the_first_third_of_the_blocks_is_not_trained(run, tmp_path) -> None:
 
 
 def test_a_frozen_trial_is_another_trial(run, tmp_path) -> None:
-    whole, part = (run(tmp_path, f"frozen_share={share}").record for share in (0.0, 0.25))
+    whole, part = (run(tmp_path, f"frozen_fraction={share}").record for share in (0.0, 0.25))
     assert whole.key != part.key
     readings = pd.read_csv(part.folder / "layers.csv")
     ratios = readings[readings["quantity"] == "block_update_ratio"].groupby("path")["value"].max()
@@ -38,11 +38,11 @@ def test_freezing_ends_with_the_training(compose_tiny) -> None:
 
 @pytest.mark.parametrize("share", [-0.5, 1.0, 7, 0.01])
 def test_refuses_a_share_that_freezes_none_or_all(share: float) -> None:
-    with pytest.raises(SkiplabError, match=rf"frozen_share={share} of 8 blocks.*0\.125 to 0\.875"):
+    with pytest.raises(SkiplabError, match=rf"frozen_fraction={share} of 8 blocks.*0\.125 to 0\.875"):
         num_frozen(8, share)
 
 
 def test_is_refused_before_anything_is_trained(run, tmp_path) -> None:
-    with pytest.raises(SkiplabError, match="frozen_share=2"):
-        run(tmp_path, "frozen_share=2")
+    with pytest.raises(SkiplabError, match="frozen_fraction=2"):
+        run(tmp_path, "frozen_fraction=2")
     assert not list(tmp_path.iterdir())

@@ -16,7 +16,7 @@ from skiplab.blocks.connections.identity import Identity
 from skiplab.errors import SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
 from skiplab.training import trainer
-from skiplab.training.captured_step import CapturedStep
+from skiplab.training.gpu.captured_step import CapturedStep
 from tiny_trials import TINY, Trial, compose_config, run_composed
 
 pytestmark = [
@@ -43,7 +43,7 @@ NETWORKS = {
     "scaled gradients": ("trainer.precision=16-mixed",),
     "clipped gradients": ("trainer.gradient_clip_norm=0.1", "optimizer=adamw", "scheduler=cosine"),
     "activations computed again": ("run.activation_checkpointing=true",),
-    "frozen blocks": ("frozen_share=0.25",),
+    "frozen blocks": ("frozen_fraction=0.25",),
     "points": ("data=gaussian_mixture", "backbone=mlp", "branch=mlp", "long_skip=none", "norm=layer", "evaluator=[]"),
     "mirrored photographs": ("data=patches", "augmentation=flip_crop", "feature_extractor=raw"),
 }
@@ -188,7 +188,7 @@ ASK = {
     "gradient_correlation": CLASSIFIER,
     "shattered_gradients": (),
 }
-SMALL = ("evaluator.kernel.subset_size=16", "evaluator.landscape.num_points=3")
+SMALL = ("evaluator.kernel_distance.subset_size=16", "evaluator.landscape.num_points=3")
 
 
 @pytest.mark.parametrize("evaluator", options("evaluator"))

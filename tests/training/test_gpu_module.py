@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from skiplab.training import fit, gpu_module
-from skiplab.training.captured_step import CapturedStep, DeviceRates, fuse
-from skiplab.training.gpu_module import GpuModule
+from skiplab.training.gpu.captured_step import CapturedStep, DeviceRates, fuse
+from skiplab.training.gpu.gpu_module import GpuModule
 from tiny_trials import Trial, run_tiny
 
 NUM_STEPS = 12

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from skiplab.errors import Interrupted
+from skiplab.records.record import Record
 from skiplab.training.module import AblationModule
-from skiplab.training.record import Record
 
 STEP = 3  # the signal comes while it runs; checkpoints lie behind steps 2, 4, 6
 

@@ -8,15 +8,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from option_files import options
 from skiplab.errors import SkiplabError
-from skiplab.training.key import factors, trial_key
+from skiplab.records.key import factors, trial_key
 from tiny_trials import compose_config
 
 # What observes a trial, names it, or says where it lies.
-CHANGES_NOTHING = ("logger", "instrument", "evaluator", "feature_extractor", "probe", "num_samples", "run")
+CHANGES_NOTHING = ("logger", "instrument", "evaluator", "feature_extractor", "eval_batch", "num_samples", "run")
 
 
 # Keys under which trials of bundled data were published: of the defaults, and of a preset's.
-PUBLISHED = ["c638dac256d14e44", "a5a7d18d471e07c9"]
+PUBLISHED = ["c47bf49c44157132", "a5a7d18d471e07c9"]
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[str]:
@@ -55,7 +55,7 @@ def test_every_leaf_counts_unless_it_observes(path: str) -> None:
 
 def test_the_leaves_above_are_of_both_kinds() -> None:
     observers = [path for path in LEAVES if path.split(".")[0] in CHANGES_NOTHING]
-    assert {"run.study", "run.runs_dir", "logger.offline", "probe.num_levels"} <= set(observers)
+    assert {"run.study", "run.runs_dir", "logger.offline", "eval_batch.num_levels"} <= set(observers)
     assert {"seed", "depth", "num_threads", "optimizer.lr", "trainer.max_steps", "connection._target_"} <= set(LEAVES)
 
 
@@ -65,7 +65,9 @@ def test_where_images_are_kept_makes_no_other_trial_and_which_they_are_does(comp
     assert trial_key(compose("data=cifar10", "data.path=other").config) != key
 
 
-@pytest.mark.parametrize("overrides", [["instrument=[update_ratio]"], ["evaluator=[frechet]"], ["logger=none"]])
+@pytest.mark.parametrize(
+    "overrides", [["instrument=[update_ratio]"], ["evaluator=[frechet_distance]"], ["logger=none"]]
+)
 def test_other_observers_make_no_other_trial(overrides: list[str], compose) -> None:
     assert trial_key(compose(*overrides).config) == trial_key(DEFAULT)
 

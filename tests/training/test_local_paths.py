@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import skiplab
-from skiplab import fingerprint
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
+from skiplab.records import fingerprint
+from skiplab.records.key import factors, trial_key
+from skiplab.records.local_paths import find_again
 from skiplab.training.evaluate_record import evaluate_record
-from skiplab.training.key import factors, trial_key
-from skiplab.training.local_paths import find_again
 from skiplab.training.plan import asked_evaluators
 from tiny_trials import TINY, compose_config, run_tiny
 
@@ -193,7 +193,11 @@ def test_a_record_without_files_takes_none(finished, images: Path) -> None:
 def test_an_extractors_file_counts_by_its_contents_too(tmp_path: Path) -> None:
     def asked(name: str, content: str):
         (tmp_path / name).write_text(content)
-        words = ("evaluator=[frechet]", "feature_extractor=torchscript", f"feature_extractor.path={tmp_path / name}")
+        words = (
+            "evaluator=[frechet_distance]",
+            "feature_extractor=torchscript",
+            f"feature_extractor.path={tmp_path / name}",
+        )
         return asked_evaluators(compose_config(*words).config)
 
     assert asked("one.pt", "weights") == asked("two.pt", "weights")

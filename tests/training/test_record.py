@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
-from skiplab.training.record import Record, join_study
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.record import Record, join_study
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_rows_are_readable_at_once_and_exact(record) -> None:
 
 def test_a_second_process_is_told_who_holds_the_trial(record) -> None:
     program = (
-        "import sys; from pathlib import Path; from skiplab.training.record import Record\n"
+        "import sys; from pathlib import Path; from skiplab.records.record import Record\n"
         f"with Record(Path({str(record.runs_dir)!r}), {record.key!r}).locked():\n"
         "    print('held', flush=True); sys.stdin.read()"
     )

@@ -13,8 +13,8 @@ from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.instruments.update_ratio import UpdateRatio
+from skiplab.records.record import Record
 from skiplab.training.module import AblationModule
-from skiplab.training.record import Record
 from tiny_trials import TINY, run_tiny
 
 OWN = ("trainer.max_steps=9", "instrument.update_ratio.every_n_steps=1")

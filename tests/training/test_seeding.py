@@ -6,7 +6,7 @@ from torch import nn
 
 from skiplab.blocks.init import Init
 from skiplab.blocks.inits.default import Default
-from skiplab.training.seeding import initialise, keyed_generator, keyed_seed, seed_globally
+from skiplab.seeding import initialise, keyed_generator, keyed_seed, seed_globally
 
 
 def test_seeds_differ_by_each_argument() -> None:

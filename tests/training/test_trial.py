@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 import skiplab
-from skiplab.analysis.compare import measured as measured_values
-from skiplab.analysis.runs import read_study
+from skiplab.analysis.claims.compare import measured as measured_values
+from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
-from skiplab.evaluators.information import Information
+from skiplab.evaluators.linear_probe import LinearProbe
 from skiplab.instruments.update_ratio import UpdateRatio
 from tiny_trials import TINY, compose_config, run_composed
 
@@ -66,7 +66,7 @@ def test_weights_load_back(finished) -> None:
     assert model.state_dict().keys() == saved.keys()
     assert all(torch.equal(value, saved[name]) for name, value in model.state_dict().items())
     assert not model.training
-    assert objective.parametrisation.__class__.__name__ == "Epsilon"
+    assert objective.prediction.__class__.__name__ == "Epsilon"
     assert len(data.val) == 360
     assert costs == finished.record.read()["parity"]
     with pytest.raises(SkiplabError, match=r"has no config\.yaml"):
@@ -104,7 +104,7 @@ def test_a_missing_evaluator_runs_on_the_saved_weights(trial, run, tmp_path, mon
 def test_an_evaluator_with_other_settings_is_missing(trial, run, tmp_path, monkeypatch) -> None:
     before = trial.record.read()["summary"]["loss_val"]
     forbid(monkeypatch, "fit")
-    assert run(tmp_path, "probe.num_images=8").outcome.action == "evaluated"
+    assert run(tmp_path, "eval_batch.num_images=8").outcome.action == "evaluated"
     assert trial.record.read()["summary"]["loss_val"] != before
 
 
@@ -151,14 +151,14 @@ def test_divergence_is_a_result_with_its_step(run, tmp_path, monkeypatch) -> Non
 
 
 def test_a_diverged_trial_declares_what_its_evaluators_would_have_measured(run, tmp_path, finished) -> None:
-    content = run(tmp_path, *ABSURD, "evaluator=[denoising_loss,information]").record.read()
+    content = run(tmp_path, *ABSURD, "evaluator=[denoising_loss,linear_probe]").record.read()
     measured = finished.record.read()["metrics"]
     assert content["metrics"]["skill_train"] == measured["skill_train"]
     assert content["metrics"]["skill_train"]["if_diverged"] == 0.0
-    assert content["metrics"].keys() > DenoisingLoss.metrics.keys() | Information.metrics.keys()
-    assert not content["summary"].keys() & (DenoisingLoss.metrics.keys() | Information.metrics.keys())
-    charts = {name for name, chart in content["charts"].items() if chart["measured_by"] == "evaluator information"}
-    assert charts == Information.charts.keys()
+    assert content["metrics"].keys() > DenoisingLoss.metrics.keys() | LinearProbe.metrics.keys()
+    assert not content["summary"].keys() & (DenoisingLoss.metrics.keys() | LinearProbe.metrics.keys())
+    charts = {name for name, chart in content["charts"].items() if chart["measured_by"] == "evaluator linear_probe"}
+    assert charts == LinearProbe.charts.keys()
     assert content["evaluators"] == {}
     study = read_study("default", tmp_path)
     assert measured_values(study, "connection", "skill_train")["value"].tolist() == [0.0]
@@ -242,8 +242,8 @@ def test_a_full_disk_is_told_and_the_trial_resumes(run, tmp_path, finished, monk
 
 
 def test_a_trial_held_by_another_process_is_left_to_it(run, tmp_path) -> None:
-    from skiplab.training.key import trial_key
-    from skiplab.training.record import Record
+    from skiplab.records.key import trial_key
+    from skiplab.records.record import Record
 
     composed = compose_config(*TINY)
     refused = pytest.raises(SkiplabError, match=f"is being trained by process {os.getpid()} on")

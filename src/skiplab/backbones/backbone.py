@@ -1,6 +1,5 @@
 """The interface of a backbone: how blocks are stacked into a network."""
 
-import re
 from collections.abc import Iterator
 
 from jaxtyping import Float, Int
@@ -28,8 +27,8 @@ class Backbone(nn.Module):
 
     @property
     def option(self) -> str:
-        """Its name as an option."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        """Its name as an option: its file's."""
+        return type(self).__module__.rpartition(".")[2]
 
     def check_depth(self, *, multiple: int, least: int | None = None) -> int:
         """How often `multiple` blocks are repeated above `least` - multiple others.

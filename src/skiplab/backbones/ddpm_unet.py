@@ -14,7 +14,7 @@ from skiplab.blocks.recipe import Ports, Recipe
 from skiplab.blocks.self_attention import SelfAttention
 
 
-class DdpmUnet(Backbone):
+class DDPMUNet(Backbone):
     """The U-Net of DDPM: attention at chosen levels and in the middle, a long skip for every block of the encoder.
 
     With n blocks a level, the encoder has n at each of its L levels, the middle two with attention between, and the

@@ -10,7 +10,7 @@ from skiplab.blocks.recipe import Recipe
 from skiplab.errors import SkiplabError
 
 
-class Dit(Backbone):
+class DiT(Backbone):
     """One stage of `depth` blocks on patches, conditioned by adaLN; a Vision Transformer where it classifies.
 
     The source's network is branch=transformer, connection=adaln_zero_gate, norm=layer with norm.affine=false,

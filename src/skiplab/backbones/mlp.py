@@ -6,7 +6,7 @@ from skiplab.backbones.isotropic import Isotropic
 from skiplab.blocks.channel_linear import ChannelLinear
 
 
-class Mlp(Isotropic):
+class MLP(Isotropic):
     """One stage of `depth` blocks between two linear maps, for points of the plane.
 
     Source: the residual network of He et al. 2015, arXiv:1512.03385, eq. 1, without convolutions.

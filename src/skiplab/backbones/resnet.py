@@ -9,7 +9,7 @@ from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.recipe import Recipe
 
 
-class Resnet(Backbone):
+class ResNet(Backbone):
     """The classifier of He et al. for small images: three stages of depth / 3 blocks, each half the size.
 
     Each stage is twice as wide as the one before. With the branches `basic` and `preact`, of two convolutions, it has

@@ -12,7 +12,7 @@ from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.recipe import Recipe
 
 
-class Unet(Backbone):
+class UNet(Backbone):
     """An encoder and a decoder of equal depth, without a middle; a long skip at every level but the lowest.
 
     Level i has width * channel_multipliers[i] channels and 1/2^i of the resolution. Each level has one encoder

@@ -10,7 +10,7 @@ from skiplab.blocks.channel_linear import ChannelLinear
 from skiplab.blocks.recipe import Recipe
 
 
-class Uvit(Backbone):
+class UViT(Backbone):
     """A transformer on tokens of patches, noise level and label, with a long skip from each early block to a late one.
 
     (depth - 1) / 2 blocks, one in the middle, (depth - 1) / 2 blocks that each read the stream and the output of

@@ -1,6 +1,5 @@
 """The interface of a branch: what a block computes from the stream."""
 
-import re
 from typing import ClassVar
 
 from jaxtyping import Float
@@ -42,8 +41,8 @@ class Branch(nn.Module):
 
     @property
     def option(self) -> str:
-        """Its name as an option."""
-        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        """Its name as an option: its file's."""
+        return type(self).__module__.rpartition(".")[2]
 
     @property
     def last(self) -> nn.Module:

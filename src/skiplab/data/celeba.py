@@ -4,7 +4,7 @@ from skiplab.data.hub_images import HubImages
 from skiplab.errors import SkiplabError
 
 
-class Celeba(HubImages):
+class CelebA(HubImages):
     """The 202,599 aligned faces: the central 178x178 pixels, resized (bicubic); one attribute is the label.
 
     Training is the published training split (162,770), validation the published `valid` (19,867); the test split

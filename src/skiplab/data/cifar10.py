@@ -3,7 +3,7 @@ from typing import ClassVar
 from skiplab.data.hub_images import HubImages
 
 
-class Cifar10(HubImages):
+class CIFAR10(HubImages):
     """The 60,000 colour images of 32x32 pixels in ten classes, x = byte / 127.5 - 1; validation is the test split.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, as the hub's uoft-cs/cifar10.

@@ -6,7 +6,7 @@ from skiplab.errors import SkiplabError
 _NUM_CLASSES = {"fine_label": 100, "coarse_label": 20}
 
 
-class Cifar100(HubImages):
+class CIFAR100(HubImages):
     """The 60,000 colour images of 32x32 pixels in 100 classes or 20 groups of them, x = byte / 127.5 - 1.
 
     Validation is the test split.

@@ -15,7 +15,7 @@ import torch
 
 from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import parse_json, read_bytes
+from skiplab.records.foreign_files import parse_json, read_bytes
 
 _BLOCK = 1 << 24
 

@@ -3,7 +3,7 @@ from typing import ClassVar
 from skiplab.data.hub_images import HubImages
 
 
-class FashionMnist(HubImages):
+class FashionMNIST(HubImages):
     """The 70,000 grey images of 28x28 pixels in ten kinds of clothing, x = byte / 127.5 - 1.
 
     Validation is the test split.

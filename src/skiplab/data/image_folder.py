@@ -10,7 +10,7 @@ from skiplab.data.dataset import Dataset, Split
 from skiplab.data.decoded_cache import DecodedCache, Decoding
 from skiplab.data.pixels import to_pixels
 from skiplab.errors import SkiplabError
-from skiplab.fingerprint import file_hashes
+from skiplab.records.fingerprint import file_hashes
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _BATCH = 256  # images decoded at once

@@ -7,7 +7,7 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.reference_cache import kept_of_images
+from skiplab.evaluators.references.reference_cache import kept_of_images
 from skiplab.metrics import Metric
 
 
@@ -44,20 +44,20 @@ class Baselines(Evaluator):
     }
 
     def evaluate(self, trained: Trained) -> Result:
-        objective, probe = trained.objective, trained.probe
+        objective, eval_batch = trained.objective, trained.eval_batch
         spectrum = kept_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
         mean, values, vectors = (spectrum[name].cpu() for name in ("mean", "values", "vectors"))
         losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
-        for _, _, noised in probe.noised(objective, trained.data.val, "val"):
+        for _, _, noised in eval_batch.noised(objective, trained.data.val, "val"):
             alpha, sigma = objective.noise_schedule.alpha_sigma(noised.time[:1].double().cpu())
-            a, b = objective.parametrisation.coefficients(alpha, sigma)
+            a, b = objective.prediction.coefficients(alpha, sigma)
             gains = (a * alpha * values + b * sigma) / (alpha**2 * values + sigma**2)
             x_t, target = noised.x_t.flatten(1).double().cpu(), noised.target.flatten(1).double().cpu()
             predicted = a * mean + (x_t - alpha * mean) @ (vectors * gains) @ vectors.T
             losses["affine"].append((predicted - target).square().mean())
             losses["zero"].append(target.square().mean())
-        weighted = {name: probe.weights(objective) * torch.stack(found) for name, found in losses.items()}
-        times = objective.noise_schedule.levels(probe.num_levels).tolist()
+        weighted = {name: eval_batch.weights(objective) * torch.stack(found) for name, found in losses.items()}
+        times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         measurements = [
             Measurement("loss_by_predictor", time, float(loss), f"{name} predictor")
             for name, by_level in weighted.items()

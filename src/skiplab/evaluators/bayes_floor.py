@@ -5,8 +5,8 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.probe import outputs
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.objectives.objective import Objective
@@ -20,7 +20,7 @@ class BayesFloor(Evaluator):
         F*(x_t) = a D + b (x_t - alpha D) / sigma,  loss_floor = mean over levels of w(t) |F* - target|^2 / dimensions,
         excess_loss = loss_val - loss_floor,  distance_to_exact = mean over levels of w(t) |F - F*|^2 / dimensions.
 
-    In expectation the last two are equal; on the probe's finite noise the excess may be negative, the distance not.
+    In expectation the last two are equal; on finite noise the excess may be negative, the distance not.
 
     Source: the minimum mean square error estimator; Kay 1993, Fundamentals of Statistical Signal Processing,
         chapter 11; the ideal denoiser: Karras et al. 2022, EDM, arXiv:2206.00364, appendix B.3.
@@ -71,15 +71,15 @@ class BayesFloor(Evaluator):
             )
 
     def evaluate(self, trained: Trained) -> Result:
-        objective, probe = trained.objective, trained.probe
+        objective, eval_batch = trained.objective, trained.eval_batch
         floors, losses, distances = [], [], []
-        for *_, noised in probe.noised(objective, trained.data.val, "val"):
+        for *_, noised in eval_batch.noised(objective, trained.data.val, "val"):
             exact = best_output(objective, trained.data, noised)
             output = outputs(objective, trained.model, noised).double()
             floors.append(objective.errors(exact, noised.target.double()).mean().item())
             losses.append(objective.errors(output, noised.target.double()).mean().item())
             distances.append(objective.errors(output, exact).mean().item())
-        weights = probe.weights(objective).tolist()
+        weights = eval_batch.weights(objective).tolist()
 
         def weighted_mean(values: list[float]) -> float:
             return sum(weight * value for weight, value in zip(weights, values, strict=True)) / len(values)
@@ -90,14 +90,14 @@ class BayesFloor(Evaluator):
             "excess_loss": weighted_mean(losses) - floor,
             "distance_to_exact": weighted_mean(distances),
         }
-        times = objective.noise_schedule.levels(probe.num_levels).tolist()
+        times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         values = {"network": losses, "exact denoiser": floors}
         measurements = [
             Measurement("loss_and_floor", time, weight * value, line)
             for line, by_level in values.items()
             for time, weight, value in zip(times, weights, by_level, strict=True)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": probe.count(trained.data.val)})
+        return Result(summary, measurements=measurements, details={"num_images": eval_batch.count(trained.data.val)})
 
 
 def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:
@@ -105,4 +105,4 @@ def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:
     x_t = noised.x_t.double()
     alpha, sigma = objective.alpha_sigma(noised.time.double(), x_t)
     x0 = data.exact_denoiser(x_t, alpha, sigma)
-    return objective.parametrisation.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma)
+    return objective.prediction.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma)

@@ -1,8 +1,8 @@
 from typing import ClassVar
 
 from skiplab.charts import Chart, Measurement
+from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.probe import outputs
 from skiplab.evaluators.skill import skill
 from skiplab.metrics import Metric
 
@@ -54,12 +54,12 @@ class DenoisingLoss(Evaluator):
     }
 
     def evaluate(self, trained: Trained) -> Result:
-        objective, probe = trained.objective, trained.probe
-        weights = probe.weights(objective)
+        objective, eval_batch = trained.objective, trained.eval_batch
+        weights = eval_batch.weights(objective)
         summary: dict[str, float] = {}
         for split in ("train", "val"):
             losses, zeros, x0_errors = [], [], []
-            for x0, _, noised in probe.noised(objective, trained.split(split), split):
+            for x0, _, noised in eval_batch.noised(objective, trained.split(split), split):
                 output = outputs(objective, trained.model, noised)
                 losses.append(objective.errors(output, noised.target).double().mean().item())
                 zeros.append(noised.target.double().square().mean().item())
@@ -71,11 +71,11 @@ class DenoisingLoss(Evaluator):
             summary[f"loss_{split}"] = loss
             summary[f"skill_{split}"] = skill(loss, zero)
         summary["x0_error_val"] = sum(x0_errors) / len(x0_errors)
-        times = objective.noise_schedule.levels(probe.num_levels).tolist()
+        times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         values = {"loss_by_noise": weighted, "x0_error_by_noise": x0_errors}
         measurements = [
             Measurement(chart, time, value)
             for chart, by_level in values.items()
             for time, value in zip(times, by_level, strict=True)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": probe.count(trained.data.val)})
+        return Result(summary, measurements=measurements, details={"num_images": eval_batch.count(trained.data.val)})

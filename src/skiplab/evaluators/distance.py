@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.missing import require_finite
-from skiplab.evaluators.reference_cache import kept
-from skiplab.training.seeding import keyed_generator
+from skiplab.evaluators.references.reference_cache import kept
+from skiplab.seeding import keyed_generator
 
 # Images an extractor's pass: of 299 pixels, as Inception sees them, more would need gigabytes.
 _BATCH = 128

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractor import Extractor
-from skiplab.evaluators.probe import Probe, at_once
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
+from skiplab.evaluators.extractors.extractor import Extractor
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.samplers.sampler import Sampler
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Trained:
 
     make_untrained: builds the same network at its initial weights.
     make_extractor: builds the feature extractor.
-    probe: the images, times and noise at which losses are measured.
+    eval_batch: the images, times and noise at which losses are measured.
     """
 
     model: nn.Module
@@ -36,7 +36,7 @@ class Trained:
     data: Dataset
     sampler: Sampler
     make_extractor: Callable[[], Extractor]
-    probe: Probe
+    eval_batch: EvalBatch
     seed: int
     device: torch.device
     _samples: dict[int, Tensor] = field(default_factory=dict)

@@ -7,10 +7,10 @@ from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.distance import describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.frechet import frechet_distance
-from skiplab.evaluators.reference_moments import reference_moments
+from skiplab.evaluators.frechet_distance import frechet_distance
+from skiplab.evaluators.references.reference_moments import reference_moments
 from skiplab.metrics import Metric
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 
 class FrechetInfinity(Evaluator):
@@ -28,10 +28,10 @@ class FrechetInfinity(Evaluator):
     Args:
         num_samples: samples drawn; the line is straight where they are several times as many as the features.
         num_points: sizes, from 2; fewer where that many whole numbers don't fit.
-        smallest_share: the smallest subset over all samples; at least two samples, and not all.
+        smallest_fraction: the smallest subset over all samples; at least two samples, and not all.
 
     Raises:
-        SkiplabError: where num_points or smallest_share is out of range.
+        SkiplabError: where num_points or smallest_fraction is out of range.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -55,16 +55,16 @@ class FrechetInfinity(Evaluator):
         ),
     }
 
-    def __init__(self, *, num_samples: int, num_points: int, smallest_share: float) -> None:
+    def __init__(self, *, num_samples: int, num_points: int, smallest_fraction: float) -> None:
         if num_points < 2:
             raise SkiplabError(
                 f"evaluator.frechet_infinity.num_points={num_points} is invalid; valid: a whole number from 2"
             )
-        smallest = round(smallest_share * num_samples)
+        smallest = round(smallest_fraction * num_samples)
         if not 2 <= smallest < num_samples:
             raise SkiplabError(
-                f"evaluator.frechet_infinity.smallest_share={smallest_share} of num_samples={num_samples} is invalid; "
-                "valid: a share of at least two samples and not all"
+                f"evaluator.frechet_infinity.smallest_fraction={smallest_fraction} of num_samples={num_samples} is "
+                "invalid; valid: a fraction of at least two samples and not all"
             )
         self.num_samples = num_samples
         self.sizes = np.unique(np.linspace(smallest, num_samples, num_points).round().astype(int)).tolist()

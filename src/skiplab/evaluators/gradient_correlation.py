@@ -13,7 +13,7 @@ from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 _NOISE_OF_THE_MEAN = 1e-3  # below which pairs of a few hundred inputs don't tell a correlation from none
 

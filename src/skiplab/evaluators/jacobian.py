@@ -9,9 +9,9 @@ from torch.func import jacrev
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skiplab.charts import Chart, Measurement
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.missing import UnmeasurableError, noted
-from skiplab.evaluators.probe import Probe
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -96,11 +96,11 @@ class Jacobian(Evaluator):
     }
 
     def __init__(self, *, num_images: int, num_levels: int) -> None:
-        self.probe = Probe(num_images=num_images, num_levels=num_levels)
+        self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
         summary, measurements, missing = {}, [], {}
-        details = {"num_images": self.probe.count(trained.data.val)}
+        details = {"num_images": self.eval_batch.count(trained.data.val)}
         for suffix, model in (("", trained.model), ("_untrained", trained.untrained)):
             spread, median, chart = (f"jacobian_{name}{suffix}" for name in ("spread", "median", "spectrum"))
             with noted(missing, [spread, median, chart]):
@@ -120,9 +120,11 @@ class Jacobian(Evaluator):
         """For each noise level, the singular values at each image, descending, floored, in float64."""
         objective, split = trained.objective, trained.data.val
         if not isinstance(objective, Denoising):
-            return {"": torch.stack([spectrum(model, image) for image in split.first(self.probe.num_images).images])}
+            return {
+                "": torch.stack([spectrum(model, image) for image in split.first(self.eval_batch.num_images).images])
+            }
         found = {}
-        for *_, noised in self.probe.noised(objective, split, "val"):
+        for *_, noised in self.eval_batch.noised(objective, split, "val"):
             values = []
             for x_t, time, label in zip(noised.x_t, noised.time, noised.labels, strict=True):
 

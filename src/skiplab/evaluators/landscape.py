@@ -10,13 +10,13 @@ from torch import Tensor
 
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
+from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.missing import UnmeasurableError, noted, require_finite
-from skiplab.evaluators.probe import Probe
-from skiplab.evaluators.probe_loss import ProbeLoss
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
-from skiplab.training.seeding import keyed_generator, keyed_seed
+from skiplab.seeding import keyed_generator, keyed_seed
 
 _TOLERANCE = 1e-3  # of an eigenvalue, relative
 
@@ -123,12 +123,12 @@ class Landscape(Evaluator):
         ):
             if not holds:
                 raise SkiplabError(f"evaluator.landscape.{name}={value} is invalid; valid: {valid}")
-        self.probe = Probe(num_images=num_images, num_levels=num_levels)
+        self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
         self.radius, self.num_points = radius, num_points
         self.num_directions, self.num_eigenvalues = num_directions, num_eigenvalues
 
     def evaluate(self, trained: Trained) -> Result:
-        loss = ProbeLoss(trained, self.probe, "train")
+        loss = EvalBatchLoss(trained, self.eval_batch, "train")
         loss.trained()  # a rise above a loss that is no number is none
         summary, measurements, missing = {}, [], {}
         with noted(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
@@ -141,12 +141,16 @@ class Landscape(Evaluator):
         return Result(
             summary,
             measurements=measurements,
-            details={"num_probes": loss.num_probes, "radius": self.radius, "num_directions": self.num_directions},
+            details={
+                "eval_batch_size": loss.eval_batch_size,
+                "radius": self.radius,
+                "num_directions": self.num_directions,
+            },
             missing=missing,
         )
 
     def slices(
-        self, loss: ProbeLoss, directions: Sequence[Float[Tensor, " weight"]]
+        self, loss: EvalBatchLoss, directions: Sequence[Float[Tensor, " weight"]]
     ) -> tuple[float, list[Measurement]]:
         """The rise one radius away, and the loss along the directions and over the first two."""
         steps = np.linspace(-self.radius, self.radius, self.num_points).tolist()
@@ -165,7 +169,7 @@ class Landscape(Evaluator):
         return float(rise), measurements
 
     def direction(self, trained: Trained, number: int) -> Float[Tensor, " weight"]:
-        """One of the random directions, flattened as the weights of ProbeLoss are.
+        """One of the random directions, flattened as the weights of EvalBatchLoss are.
 
         Raises:
             UnmeasurableError: where the norms of filters overflow.
@@ -177,7 +181,7 @@ class Landscape(Evaluator):
             parts.append(filter_normalised(drawn, weight.detach()).flatten())
         return require_finite(torch.cat(parts), "steps of a random direction")
 
-    def top_eigenvalues(self, loss: ProbeLoss, seed: int) -> list[float]:
+    def top_eigenvalues(self, loss: EvalBatchLoss, seed: int) -> list[float]:
         """The algebraically largest ones, descending.
 
         Raises:
@@ -214,6 +218,6 @@ def filter_normalised(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*sh
     return drawn * own / of_drawn
 
 
-def _at(loss: ProbeLoss, *steps: tuple[float, Tensor]) -> float:
+def _at(loss: EvalBatchLoss, *steps: tuple[float, Tensor]) -> float:
     """The loss some steps away from the trained weights."""
     return loss(sum((step * direction for step, direction in steps), start=loss.weights))

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Join, Stage
 from skiplab.charts import Chart, Measurement
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
+from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.probe import Probe
-from skiplab.evaluators.probe_loss import ProbeLoss
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.surgery.foreign_join import ForeignJoin
@@ -85,10 +85,10 @@ class Lesion(Evaluator):
     }
 
     def __init__(self, *, num_images: int, num_levels: int) -> None:
-        self.probe = Probe(num_images=num_images, num_levels=num_levels)
+        self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
-        loss = ProbeLoss(trained, self.probe, "val")
+        loss = EvalBatchLoss(trained, self.eval_batch, "val")
         intact = loss.trained()
 
         def ratio(lesion: AbstractContextManager[None]) -> float:
@@ -111,7 +111,7 @@ class Lesion(Evaluator):
             ],
             details={
                 "loss": intact,
-                "num_images": self.probe.count(trained.data.val),
+                "num_images": self.eval_batch.count(trained.data.val),
                 "blocks_not_removed": sorted(every - ratios["lesion_by_block"].keys()),
                 "num_pairs_swapped": len(pairs),
             },

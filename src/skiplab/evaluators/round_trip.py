@@ -10,11 +10,11 @@ from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.information import BANDS, band_energies, bands, require_bands
+from skiplab.evaluators.linear_probe import BANDS, band_energies, bands, require_bands
 from skiplab.metrics import Metric
 from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.objectives.objective import Objective
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 _FINE = 10_001  # times between which those of a path are interpolated
 

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import at_once
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.probe import at_once
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 
 class ShatteredGradients(Evaluator):

@@ -5,8 +5,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from skiplab.charts import Chart, Measurement
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.probe import Probe
 from skiplab.evaluators.streams import stage_streams
 from skiplab.metrics import Metric
 
@@ -57,11 +57,11 @@ class StreamGain(Evaluator):
     }
 
     def __init__(self, *, num_images: int, num_levels: int) -> None:
-        self.probe = Probe(num_images=num_images, num_levels=num_levels)
+        self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
         by_level = []
-        for *_, noised in self.probe.noised(trained.objective, trained.data.val, "val"):
+        for *_, noised in self.eval_batch.noised(trained.objective, trained.data.val, "val"):
             stages = stage_streams(trained.objective, trained.model, [noised])
             by_level.append([step for streams in stages for step in log_steps(streams)])
         steps = [sum(levels) / len(levels) for levels in zip(*by_level, strict=True)]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
+from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.missing import require_finite
-from skiplab.evaluators.probe import outputs
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
 
@@ -28,8 +28,8 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noise
         calls = {stage: watching.enter_context(_closed_streams(stage)) for stage in stages}
         foreign = {module: module for module in model.modules() if isinstance(module, ForeignJoin)}
         calls |= {join: watching.enter_context(_joined_streams(join)) for join in foreign}
-        for probe in noised:
-            outputs(objective, model, probe)
+        for eval_batch in noised:
+            outputs(objective, model, eval_batch)
     first = stages | foreign
     return [
         [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[stage], strict=True)]

@@ -38,7 +38,7 @@ class GradientFlow(Instrument):
         "gradient_first_to_last": Metric(
             label="weight gradient norm, first over last block", direction=None, scale="log"
         ),
-        "gradient_decay_per_block": Metric(
+        "gradient_growth_per_block": Metric(
             label="factor by which the weight gradient norm grows from block to block", direction=None, scale="log"
         ),
         "gradient_below_floor": Metric(
@@ -132,7 +132,7 @@ class GradientFlow(Instrument):
         slope = np.polyfit(logs.index, logs, deg=1)[0]
         return summary | {
             "gradient_first_to_last": float(np.exp(logs.iloc[0] - logs.iloc[-1])),
-            "gradient_decay_per_block": float(np.exp(slope)),
+            "gradient_growth_per_block": float(np.exp(slope)),
         }
 
 

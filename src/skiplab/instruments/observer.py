@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytorch_lightning as pl
 import torch
 
+from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
 from skiplab.layer_keys import layer_key
 from skiplab.layers import Network
-from skiplab.training.appended_table import AppendedTable
-from skiplab.training.gradient_scaler import gradient_scaler
+from skiplab.records.appended_table import AppendedTable
 
 
 class Observer(pl.Callback):

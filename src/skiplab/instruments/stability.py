@@ -53,7 +53,7 @@ class Stability(Instrument):
             scale="bounded",
             if_diverged="measured",
         ),
-        "lost_step_share": Metric(
+        "lost_step_fraction": Metric(
             label="share of steps without a finite loss or without an update",
             direction="lower",
             scale="bounded",
@@ -105,7 +105,7 @@ class Stability(Instrument):
             "steps_to_threshold": float(log.max_steps if reached is None else reached),
             "threshold_reached": float(reached is not None),
             "loss_area": float((losses.where(finite, 1.0).clip(upper=1.0).sum() + never_made) / log.max_steps),
-            "lost_step_share": float(((~finite).sum() + log.num_skipped) / len(losses)),
+            "lost_step_fraction": float(((~finite).sum() + log.num_skipped) / len(losses)),
         }
 
     def num_spikes(self, losses: pd.Series) -> int:

@@ -10,7 +10,7 @@ from skiplab.objectives.conditioning import Conditioning
 from skiplab.objectives.loss_weighting import LossWeighting
 from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.objectives.objective import Objective
-from skiplab.objectives.parametrisation import Estimate, Parametrisation
+from skiplab.objectives.prediction import Estimate, Prediction
 
 
 class Noised(NamedTuple):
@@ -27,31 +27,31 @@ class Denoising(Objective):
 
     The weighting is stated for the clean input's error and converted to the output's, see LossWeighting.
 
-    Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14, for any parametrisation, weighting and schedule.
+    Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14, for any prediction, weighting and schedule.
     Differs from the source: time is continuous.
 
     Shapes: x0 and noise (batch, channel, *positions), time (batch,).
 
     Args:
         num_classes: labels of the data (runtime).
-        parametrisation: what the target is (runtime).
+        prediction: what the target is (runtime).
         loss_weighting: how much a noise level counts (runtime).
         noise_schedule: alpha and sigma of a time, and how times are drawn (runtime).
         conditioning: what the network is told besides the time (runtime).
     """
 
-    axes: ClassVar[tuple[str, ...]] = ("parametrisation", "loss_weighting", "noise_schedule", "conditioning")
+    axes: ClassVar[tuple[str, ...]] = ("prediction", "loss_weighting", "noise_schedule", "conditioning")
 
     def __init__(
         self,
         num_classes: int,
-        parametrisation: Parametrisation,
+        prediction: Prediction,
         loss_weighting: LossWeighting,
         noise_schedule: NoiseSchedule,
         conditioning: Conditioning,
     ) -> None:
         super().__init__(num_classes)
-        self.parametrisation = parametrisation
+        self.prediction = prediction
         self.loss_weighting = loss_weighting
         self.noise_schedule = noise_schedule
         self.conditioning = conditioning
@@ -76,11 +76,11 @@ class Denoising(Objective):
 
     def weight(self, time: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """How much the squared error of the network's output counts at each time."""
-        return self.loss_weighting.of_output(self.parametrisation, *self.noise_schedule.alpha_sigma(time))
+        return self.loss_weighting.of_output(self.prediction, *self.noise_schedule.alpha_sigma(time))
 
     def noised(self, x0: Tensor, noise: Tensor, time: Float[Tensor, " batch"], labels: Int[Tensor, " batch"]) -> Noised:
         alpha, sigma = self.alpha_sigma(time, x0)
-        target = self.parametrisation.target(x0, noise, alpha, sigma)
+        target = self.prediction.target(x0, noise, alpha, sigma)
         return Noised(x_t=alpha * x0 + sigma * noise, time=time, labels=labels, target=target)
 
     def draw(
@@ -116,7 +116,7 @@ class Denoising(Objective):
         labels: Int[Tensor, " batch"] | None = None,
     ) -> Tensor:
         """The network's output: it reads the scaled input, as its noise level the time, and the labels, if told any."""
-        scale = self.parametrisation.input_scale(*self.alpha_sigma(time, x_t))
+        scale = self.prediction.input_scale(*self.alpha_sigma(time, x_t))
         return model(scale * x_t, time.to(x_t.dtype), self.conditioning.told(labels))
 
     @staticmethod
@@ -126,4 +126,4 @@ class Denoising(Objective):
 
     def estimate(self, output: Tensor, x_t: Tensor, time: Float[Tensor, " batch"]) -> Estimate:
         """The clean input and the noise that an output stands for."""
-        return self.parametrisation.solve(output, x_t, *self.alpha_sigma(time, x_t))
+        return self.prediction.solve(output, x_t, *self.alpha_sigma(time, x_t))

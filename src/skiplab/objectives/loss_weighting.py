@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from skiplab.objectives.parametrisation import Parametrisation
+from skiplab.objectives.prediction import Prediction
 
 
 class LossWeighting:
@@ -20,7 +20,7 @@ class LossWeighting:
         """w, the weight of the squared error of the clean input, at each noise level."""
         raise NotImplementedError(f"{type(self).__name__} must define of_x0(alpha, sigma)")
 
-    def of_output(self, parametrisation: Parametrisation, alpha: Tensor, sigma: Tensor) -> Float[Tensor, "*batch"]:
+    def of_output(self, prediction: Prediction, alpha: Tensor, sigma: Tensor) -> Float[Tensor, "*batch"]:
         """The weight of the squared error of the network's own output at each noise level."""
-        a, b = parametrisation.coefficients(alpha, sigma)
+        a, b = prediction.coefficients(alpha, sigma)
         return self.of_x0(alpha, sigma) * torch.square(sigma / (alpha * b - sigma * a))

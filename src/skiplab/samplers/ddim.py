@@ -7,7 +7,7 @@ from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.samplers.sampler import Denoise, Sampler
 
 
-class Ddim(Sampler):
+class DDIM(Sampler):
     """Deterministic walk from noise to image, x_s = alpha_s x0(x_t) + sigma_s noise(x_t).
 
     With y = x / alpha and s = sigma / alpha it is Euler's method for dy / ds = noise, EDM's without the second order.

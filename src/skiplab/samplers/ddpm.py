@@ -10,7 +10,7 @@ from skiplab.samplers.sampler import Denoise, Sampler
 _VARIANCES = ("fixed_small", "fixed_large")
 
 
-class Ddpm(Sampler):
+class DDPM(Sampler):
     """Ancestral sampling: x_s is drawn from a Gaussian of the mean of q(x_s | x_t, x0), and of a fixed variance.
 
         mean = r sigma_s^2 / sigma_t^2 x_t + alpha_s added / sigma_t^2 x0,

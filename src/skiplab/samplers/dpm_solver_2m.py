@@ -7,7 +7,7 @@ from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.samplers.sampler import Denoise, Sampler
 
 
-class DpmSolver2m(Sampler):
+class DPMSolver2M(Sampler):
     """DPM-Solver++(2M), second order from the estimate of the step before; with h the step of ln(alpha / sigma),
 
         x_s = sigma_s / sigma_t x_t + alpha_s (1 - e^-h) (x0 + h / (2 h_before) (x0 - x0_before)).

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from skiplab.errors import SkiplabError
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.noise_schedule import NoiseSchedule
-from skiplab.objectives.parametrisation import Estimate
+from skiplab.objectives.prediction import Estimate
 
 # At a noisy input and a time, a scalar, what the network says of the clean input and of the noise.
 Denoise = Callable[[Tensor, Tensor], Estimate]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from skiplab.locks import take
+from skiplab.records.locks import take
 
 _LOOK_SECONDS = 0.5  # between two looks at whether a device is free
 

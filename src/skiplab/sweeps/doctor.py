@@ -81,7 +81,7 @@ def _wandb(runs_dir: Path) -> Finding:
 
 
 def _inception(runs_dir: Path) -> Finding:
-    from skiplab.evaluators.cache_dir import cache_dir
+    from skiplab.cache_dir import cache_dir
 
     place = cache_dir() / "inception-2015-12-05.pt"
     advice = "" if place.exists() else "feature_extractor=inception says where to get it"

@@ -10,9 +10,9 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
+from skiplab.records.key import OBSERVERS
 from skiplab.settings import Settings
 from skiplab.sweeps.job import Job
-from skiplab.training.key import OBSERVERS
 
 
 def make_jobs(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]) -> list[Job]:

@@ -13,8 +13,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from skiplab.errors import Interrupted, SkiplabError
-from skiplab.training.key import trial_key
-from skiplab.training.record import HeldError, Record
+from skiplab.records.key import trial_key
+from skiplab.records.record import HeldError, Record
 
 _LOOK_SECONDS = 0.2  # between two looks at whether the sweep goes on
 _TOLD_TO_END = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}

@@ -10,9 +10,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
-from skiplab.training.key import trial_key
+from skiplab.records.key import trial_key
+from skiplab.records.record import FINISHED, Record
 from skiplab.training.plan import nothing_left
-from skiplab.training.record import FINISHED, Record
 
 
 class Job:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from skiplab.tuned import Edge, Window
+from skiplab.records.tuned import Edge, Window
 
 _WORKABLE = 0.9  # share of the best's skill that a workable rate reaches
 

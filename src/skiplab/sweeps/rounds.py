@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from skiplab.records.record import HeldError
 from skiplab.sweeps.job import Job
-from skiplab.training.record import HeldError
 
 _MOST_LOSSES = 3  # of workers under one trial, before it counts as failed
 _WAIT_SECONDS = 1.0  # between two looks at trials that others train

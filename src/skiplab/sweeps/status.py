@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import leads_out, read_keys
 from skiplab.printable import counted, one_line
-from skiplab.record_files import explain_cut_off
+from skiplab.records.foreign_files import leads_out, read_keys
+from skiplab.records.record import FINISHED, Record, study_folder
+from skiplab.records.record_files import explain_cut_off
 from skiplab.sweeps.job import work
-from skiplab.training.record import FINISHED, Record, study_folder
 
 STATES = ("done", "diverged", "running", "broken off", "failed", "unreadable", "waiting")
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "unreadable": "red", "diverged": "magenta"}

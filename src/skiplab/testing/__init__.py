@@ -17,7 +17,7 @@ from skiplab.testing.instrument import check_instrument
 from skiplab.testing.long_skip import check_long_skip
 from skiplab.testing.noise_schedule import check_noise_schedule
 from skiplab.testing.norm import check_norm
-from skiplab.testing.parametrisation import check_parametrisation
+from skiplab.testing.prediction import check_prediction
 from skiplab.testing.sampler import check_sampler
 from skiplab.testing.shortcut import check_shortcut
 
@@ -31,7 +31,7 @@ __all__ = [
     "check_long_skip",
     "check_noise_schedule",
     "check_norm",
-    "check_parametrisation",
+    "check_prediction",
     "check_sampler",
     "check_shortcut",
 ]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skiplab.backbones.backbone import Backbone
 from skiplab.blocks.block import Join
-from skiplab.blocks.branches.mlp import Mlp
+from skiplab.blocks.branches.mlp import MLP
 from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
@@ -22,11 +22,11 @@ from skiplab.blocks.recipe import Recipe
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
 from skiplab.errors import SkiplabError
 from skiplab.layers import blocks
+from skiplab.seeding import initialise
 from skiplab.testing.rules import BATCH, check_initialisation, check_passes, draw, named, require
-from skiplab.training.seeding import initialise
 
 _SHAPES = {"images": (2, 16, 16), "points": (2,)}
-_BRANCHES = {"preact": partial(Preact, kernel_size=3, bias=True), "mlp": partial(Mlp, expansion=2)}
+_BRANCHES = {"preact": partial(Preact, kernel_size=3, bias=True), "mlp": partial(MLP, expansion=2)}
 _LONG_SKIPS = {"concat": Concat, "none": NoLongSkip}
 _NUM_CLASSES = 3
 _DEPTHS = range(1, 25)

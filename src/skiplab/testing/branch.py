@@ -10,6 +10,7 @@ from skiplab.blocks.branch import Branch
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.recipe import Ports
 from skiplab.errors import SkiplabError
+from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
     check_initialisation,
@@ -20,7 +21,6 @@ from skiplab.testing.rules import (
     require,
     shape_of,
 )
-from skiplab.training.seeding import initialise
 
 _COND_WIDTH = 4
 _POSITIONS = {2: (8, 8), 1: (9,), 0: ()}

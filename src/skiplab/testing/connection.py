@@ -10,6 +10,7 @@ from skiplab.blocks.connection import Connection
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.recipe import Place
 from skiplab.errors import SkiplabError
+from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
     POSITIONS,
@@ -21,7 +22,6 @@ from skiplab.testing.rules import (
     require,
     shape_of,
 )
-from skiplab.training.seeding import initialise
 
 _WIDTH, _COND_WIDTH, _NUM_JOINS = 6, 4, 3
 

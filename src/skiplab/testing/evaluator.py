@@ -24,7 +24,7 @@ def check_evaluator(make: Callable[[], Evaluator]) -> None:
     change, it raises nothing but UnmeasurableError: each metric is a finite number, or missing with a reason.
 
     Args:
-        make: builds the evaluator, such as `lambda: Frechet(num_samples=64)`.
+        make: builds the evaluator, such as `lambda: FrechetDistance(num_samples=64)`.
 
     Raises:
         AssertionError: with a sentence that says which rule is broken.

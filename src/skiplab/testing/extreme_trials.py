@@ -6,12 +6,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.probe import outputs
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
-from skiplab.samplers.ddim import Ddim
+from skiplab.samplers.ddim import DDIM
 from skiplab.testing.small_trial import small_trained
 
 # Sizes of the largest output; samples of the second overflow, as noise is divided by a signal of a hundredth.
@@ -37,7 +37,7 @@ def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained]]:
 
 def _extreme(trained: Trained) -> Trained:
     model: nn.Module = trained.model
-    sampler = Ddim(num_steps=1, clip=None, guidance_scale=1.0)
+    sampler = DDIM(num_steps=1, clip=None, guidance_scale=1.0)
     return replace(trained, make_untrained=lambda: model, sampler=sampler)
 
 
@@ -51,6 +51,6 @@ def _scale(parameters: Iterable[Tensor], factor: float) -> None:
 def _outputs(trained: Trained) -> Tensor:
     split = trained.data.train
     if not isinstance(trained.objective, Denoising):
-        return trained.model(split.first(trained.probe.num_images).images)
-    noised = [each for *_, each in trained.probe.noised(trained.objective, split, "train")]
+        return trained.model(split.first(trained.eval_batch.num_images).images)
+    noised = [each for *_, each in trained.eval_batch.noised(trained.objective, split, "train")]
     return torch.cat([outputs(trained.objective, trained.model, each) for each in noised])

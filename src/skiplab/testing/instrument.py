@@ -11,9 +11,9 @@ from skiplab.blocks.block import recompute_stages
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
 from skiplab.layers import places
 from skiplab.objectives.denoising import Denoising
+from skiplab.seeding import keyed_generator
 from skiplab.testing.rules import global_generator_untouched, require
 from skiplab.testing.small_trial import small_trained
-from skiplab.training.seeding import keyed_generator
 
 _NUM_STEPS = 4
 

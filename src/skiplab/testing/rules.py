@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.inits.default import Default
-from skiplab.training.seeding import initialise, keyed_generator
+from skiplab.seeding import initialise, keyed_generator
 
 BATCH = 3
 POSITIONS = {"images": (4, 4), "tokens": (5,), "points": ()}

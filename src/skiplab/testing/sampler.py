@@ -10,9 +10,9 @@ from skiplab.objectives.conditionings.none import NoConditioning
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.loss_weightings.uniform import Uniform
 from skiplab.objectives.noise_schedules.cosine import Cosine
-from skiplab.objectives.parametrisation import Parametrisation
-from skiplab.objectives.parametrisations.epsilon import Epsilon
-from skiplab.objectives.parametrisations.velocity import Velocity
+from skiplab.objectives.prediction import Prediction
+from skiplab.objectives.predictions.epsilon import Epsilon
+from skiplab.objectives.predictions.velocity import Velocity
 from skiplab.samplers.sampler import Sampler
 from skiplab.testing.rules import global_generator_untouched, named, require, shape_of
 
@@ -30,7 +30,7 @@ def check_sampler(make: Callable[[], Sampler]) -> None:
     to a record.
 
     Args:
-        make: builds the sampler without guidance and with some dozen steps, such as `lambda: Ddim(num_steps=50,
+        make: builds the sampler without guidance and with some dozen steps, such as `lambda: DDIM(num_steps=50,
             clip=1.0, guidance_scale=1.0)`.
 
     Raises:
@@ -42,9 +42,9 @@ def check_sampler(make: Callable[[], Sampler]) -> None:
         json.dumps(vars(sampler))
     except TypeError as error:
         raise AssertionError(f"its settings can't be written to a record: {error}") from error
-    for parametrisation in (Epsilon(), Velocity()):
-        with named(f"with parametrisation={type(parametrisation).__name__.lower()}"):
-            objective = _objective(parametrisation)
+    for prediction in (Epsilon(), Velocity()):
+        with named(f"with prediction={type(prediction).__name__.lower()}"):
+            objective = _objective(prediction)
             sampler.check(objective)
             _check_point(sampler, objective)
             _check_gaussian(sampler, objective)
@@ -59,16 +59,16 @@ class _Exact(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, labels: Tensor | None) -> Tensor:
         alpha, sigma = self.objective.alpha_sigma(time.double(), x.double())
-        x_t = x.double() / self.objective.parametrisation.input_scale(alpha, sigma)
+        x_t = x.double() / self.objective.prediction.input_scale(alpha, sigma)
         gain = alpha * self.spread**2 / (alpha**2 * self.spread**2 + sigma**2)
         x0 = _MEAN + gain * (x_t - alpha * _MEAN)
-        return self.objective.parametrisation.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma).to(x.dtype)
+        return self.objective.prediction.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma).to(x.dtype)
 
 
-def _objective(parametrisation: Parametrisation) -> Denoising:
+def _objective(prediction: Prediction) -> Denoising:
     return Denoising(
         1,
-        parametrisation=parametrisation,
+        prediction=prediction,
         loss_weighting=Uniform(),
         noise_schedule=Cosine(time_min=0.01, time_max=0.99),
         conditioning=NoConditioning(),

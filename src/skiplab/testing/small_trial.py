@@ -11,18 +11,18 @@ from skiplab.blocks.long_skips.none import NoLongSkip
 from skiplab.blocks.recipe import Recipe
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
 from skiplab.data.gaussian_mixture_images import GaussianMixtureImages
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.extractors.raw import Raw
-from skiplab.evaluators.probe import Probe
 from skiplab.objectives.conditionings.none import NoConditioning
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.loss_weightings.uniform import Uniform
 from skiplab.objectives.noise_schedules.cosine import Cosine
 from skiplab.objectives.objective import Objective
-from skiplab.objectives.parametrisations.epsilon import Epsilon
-from skiplab.samplers.ddim import Ddim
-from skiplab.training.seeding import initialise
+from skiplab.objectives.predictions.epsilon import Epsilon
+from skiplab.samplers.ddim import DDIM
+from skiplab.seeding import initialise
 
 
 def small_trained(measures: type[Objective]) -> Trained:
@@ -34,7 +34,7 @@ def small_trained(measures: type[Objective]) -> Trained:
     else:
         objective = Denoising(
             data.num_classes,
-            parametrisation=Epsilon(),
+            prediction=Epsilon(),
             loss_weighting=Uniform(),
             noise_schedule=Cosine(time_min=0.01, time_max=0.99),
             conditioning=NoConditioning(),
@@ -64,9 +64,9 @@ def small_trained(measures: type[Objective]) -> Trained:
         make_untrained=lambda: make_network(seed=0),
         objective=objective,
         data=data,
-        sampler=Ddim(num_steps=2, clip=1.0, guidance_scale=1.0),
+        sampler=DDIM(num_steps=2, clip=1.0, guidance_scale=1.0),
         make_extractor=Raw,
-        probe=Probe(num_images=16, num_levels=2),
+        eval_batch=EvalBatch(num_images=16, num_levels=2),
         seed=0,
         device=torch.device("cpu"),
     )

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
-from skiplab.atomic_file import write_atomically
+from skiplab.records.atomic_file import write_atomically
 
 
 class AtomicCheckpoint(TorchCheckpointIO):

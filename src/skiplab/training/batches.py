@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from skiplab.errors import SkiplabError
-from skiplab.training.seeding import keyed_generator
+from skiplab.seeding import keyed_generator
 
 
 class Batches:

@@ -15,23 +15,23 @@ from skiplab.blocks.inits.default import Default
 from skiplab.blocks.recipe import Recipe
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator
-from skiplab.evaluators.probe import Probe
 from skiplab.kinds import as_given, is_of, refusal
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
+from skiplab.records.local_paths import check_apart
+from skiplab.records.record import study_folder
+from skiplab.seeding import initialise, keyed_seed, seed_globally
 from skiplab.training.batches import Batches
 from skiplab.training.complaints import Complaints
+from skiplab.training.factory import check_settings, factory, option
 from skiplab.training.freezing import num_frozen
-from skiplab.training.local_paths import check_apart
-from skiplab.training.maker import check_settings, maker, option
 from skiplab.training.parity import parity
 from skiplab.training.plan import chosen
-from skiplab.training.process_group import check_ranks
 from skiplab.training.ranges import out_of_range
-from skiplab.training.record import study_folder
-from skiplab.training.seeding import initialise, keyed_seed, seed_globally
+from skiplab.training.ranks.process_group import check_ranks
 
 _MANY, _MOST = 10**5, 2**31 - 1
 # Settings that must be whole numbers from 1, and up to what; a network of more blocks or channels would never be built.
@@ -47,7 +47,7 @@ _COUNTS = {
 # Settings that are true or false.
 _SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing", "run.cuda_graph")
 # Settings that are numbers of any size.
-_NUMBERS = ("frozen_share", "divergence_factor")
+_NUMBERS = ("frozen_fraction", "divergence_factor")
 _PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
 
 
@@ -61,12 +61,12 @@ class Parts(NamedTuple):
 
 
 def build_data(config: DictConfig) -> Dataset:
-    return maker(config.data)()
+    return factory(config.data)()
 
 
 def build_objective(config: DictConfig, data: Dataset) -> Objective:
-    make = maker(config.objective)
-    parts = {axis: maker(config[axis])() for axis in option(config.objective).axes}
+    make = factory(config.objective)
+    parts = {axis: factory(config[axis])() for axis in option(config.objective).axes}
     return make(data.num_classes, **parts)
 
 
@@ -78,20 +78,20 @@ def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: in
         shape=shape,
         num_labels=num_labels,
         num_logits=num_logits,
-        connection=maker(config.connection),
-        branch=maker(config.branch),
-        shortcut=maker(config.shortcut),
-        norm=maker(config.norm),
-        activation=maker(config.activation),
-        long_skip=maker(config.long_skip),
+        connection=factory(config.connection),
+        branch=factory(config.branch),
+        shortcut=factory(config.shortcut),
+        norm=factory(config.norm),
+        activation=factory(config.activation),
+        long_skip=factory(config.long_skip),
     )
-    return maker(config.backbone)(recipe)
+    return factory(config.backbone)(recipe)
 
 
 def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:
     """The network at its initial weights, which depend on (seed, path) alone."""
     labels = {"num_labels": objective.num_labels, "num_logits": objective.num_logits}
-    init = maker(config.init)()
+    init = factory(config.init)()
     with torch.random.fork_rng(devices=[]):
         seed_globally(keyed_seed(config.seed, "build"))  # for a network that brings its own initial weights
         model = build_backbone(config, data.train.shape, **labels)
@@ -124,7 +124,7 @@ def build(config: DictConfig) -> Parts:
         complaints.note(sentence)
     complaints.of(_check_device, config)
     complaints.of(check_apart, config)
-    complaints.of(_check_probe, config.probe)
+    complaints.of(_check_eval_batch, config.eval_batch)
     for axis in complaints.of(lambda: option(config.objective).axes) or ():
         complaints.of(_made, config[axis])
     sampler, augmentation = complaints.of(_made, config.sampler), complaints.of(_made, config.augmentation)
@@ -144,13 +144,15 @@ def build(config: DictConfig) -> Parts:
         complaints.on(partial(_check_extractor, config), data)
     model = complaints.on(build_model, sized, data, objective)
     complaints.on(check_ranks, sized, model)
-    if not complaints.about("frozen_share"):
-        complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_share), model)
+    if not complaints.about("frozen_fraction"):
+        complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_fraction), model)
     optimizer = None if complaints.about("optimizer") else complaints.of(_build_optimizer, config, model)
-    complaints.on(lambda optimizer, sized: maker(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized)
+    complaints.on(
+        lambda optimizer, sized: factory(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized
+    )
     for node in (config.trainer, config.logger, config.feature_extractor):  # what is only made later
         if node._target_ is not None:
-            complaints.of(maker, node)
+            complaints.of(factory, node)
     complaints.tell()
 
     costs = parity(model, objective.example(data.train.shape), config.depth)
@@ -160,12 +162,12 @@ def build(config: DictConfig) -> Parts:
 
 
 def _made(node: DictConfig) -> Any:
-    return maker(node)()
+    return factory(node)()
 
 
 def _build_optimizer(config: DictConfig, model: nn.Module | None) -> torch.optim.Optimizer:
     """Of the network's parameters; of one alone, where the network itself was refused."""
-    return maker(config.optimizer)([nn.Parameter(torch.zeros(1))] if model is None else model.parameters())
+    return factory(config.optimizer)([nn.Parameter(torch.zeros(1))] if model is None else model.parameters())
 
 
 def _check_evaluator(name: str, evaluator: Evaluator, objective: Objective, data: Dataset) -> None:
@@ -177,9 +179,9 @@ def _check_extractor(config: DictConfig, data: Dataset) -> None:
     _made(config.feature_extractor).for_shape(shape).check(shape)
 
 
-def _check_probe(node: DictConfig) -> None:
-    check_settings(Probe, node)
-    Probe(**node)
+def _check_eval_batch(node: DictConfig) -> None:
+    check_settings(EvalBatch, node)
+    EvalBatch(**node)
 
 
 def _check_kind(name: str, value: Any, kind: type) -> None:

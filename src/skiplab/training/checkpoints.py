@@ -12,8 +12,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from skiplab.training.appended_table import AppendedTable, Mark, mark_of
-from skiplab.training.record import Record
+from skiplab.records.appended_table import AppendedTable, Mark, mark_of
+from skiplab.records.record import Record
 
 KEPT = 2  # while a trial runs; where a disk tears the newest, the one before serves
 _NAME = re.compile(r"step=(\d+)(-v\d+)?\.ckpt")

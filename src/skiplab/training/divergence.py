@@ -1,7 +1,7 @@
 """What counts as divergence, and whether the last update was one, which no recorded loss shows: each is before its own.
 
-A trial's end depends on what its key is made of and on nothing else, so what observes it, such as probe.num_images, has
-no say in it.
+A trial's end depends on what its key is made of and on nothing else, so what observes it, such as
+eval_batch.num_images, has no say in it.
 """
 
 import math
@@ -12,8 +12,8 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from skiplab.seeding import keyed_generator, keyed_seed, seed_globally
 from skiplab.training.build import Parts
-from skiplab.training.seeding import keyed_generator, keyed_seed, seed_globally
 
 LOSS = "its loss exploded"
 WEIGHTS = "its last update left weights that aren't finite numbers"

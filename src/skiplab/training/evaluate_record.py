@@ -9,16 +9,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
-from skiplab.fingerprint import is_fingerprint
 from skiplab.paths import project_dir
-from skiplab.training.key import trial_key
+from skiplab.records.fingerprint import is_fingerprint
+from skiplab.records.key import trial_key
+from skiplab.records.local_paths import find_again
 from skiplab.training.load import bring_back, read_content
-from skiplab.training.local_paths import find_again
 from skiplab.training.trial import Outcome, run_trial
 from skiplab.training.trust import record_config
 
 # Nodes that say how a trained model is measured; all others are the record's.
-_MEASURES = ("evaluator", "feature_extractor", "probe", "num_samples", "logger")
+_MEASURES = ("evaluator", "feature_extractor", "eval_batch", "num_samples", "logger")
 
 
 def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | None, *, trust: bool = False) -> Outcome:
@@ -26,7 +26,8 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
 
     Args:
         folder: the record, runs/KEY.
-        overrides: Hydra overrides of evaluator, feature_extractor, probe, num_samples or logger; and data.path=PLACE,
+        overrides: Hydra overrides of evaluator, feature_extractor, eval_batch, num_samples or logger; and
+            data.path=PLACE,
             where the files of its data were moved.
         config_dir: a folder of a user's own options; None for none.
         trust: whether what the record asks for that is no option may be imported and made.
@@ -52,12 +53,12 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
     _check_numbers(config, folder)
     find_again(config, content["factors"], moved, folder)
     own = [f"num_samples={config.num_samples}"]
-    own += [f"probe.{name}={value}" for name, value in config.probe.items()]
+    own += [f"eval_batch.{name}={value}" for name, value in config.eval_batch.items()]
     searched = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
         asked = compose("train", overrides=[*own, *searched, *overrides])
     for name in _MEASURES:
-        if name in replaced or name in ("probe", "num_samples"):
+        if name in replaced or name in ("eval_batch", "num_samples"):
             config[name] = asked[name]
     config.run.runs_dir = str(folder.parent)
     config.run.rerun = False  # it may have been trained anew once; now it is measured
@@ -82,6 +83,6 @@ def _moved(overrides: Sequence[str], content: Mapping[str, Any]) -> dict[str, st
 
 def _check_numbers(config: DictConfig, folder: Path) -> None:
     """Refuse a record whose own overrides wouldn't be numbers."""
-    own = {"num_samples": config.get("num_samples"), **(config.get("probe") or {})}
+    own = {"num_samples": config.get("num_samples"), **(config.get("eval_batch") or {})}
     if wrong := [name for name, value in own.items() if type(value) is not int]:
         raise SkiplabError(f"{folder / 'config.yaml'}: {wrong[0]}={own[wrong[0]]} is invalid; valid: a whole number")

@@ -16,18 +16,18 @@ from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import places
-from skiplab.training.appended_table import AppendedTable
+from skiplab.records.appended_table import AppendedTable
+from skiplab.records.record import Record
 from skiplab.training.build import Parts, build
 from skiplab.training.checkpoints import KEPT, Signature, keep_newest
 from skiplab.training.divergence import LOSS, diverged_above, ended
+from skiplab.training.factory import factory
 from skiplab.training.freezing import frozen
-from skiplab.training.gpu_module import GpuModule
+from skiplab.training.gpu.gpu_module import GpuModule
 from skiplab.training.interrupt import StopWhenTold
-from skiplab.training.maker import maker
 from skiplab.training.module import AblationModule
-from skiplab.training.process_group import together
-from skiplab.training.ranks import StopTogether
-from skiplab.training.record import Record
+from skiplab.training.ranks.process_group import together
+from skiplab.training.ranks.ranks import StopTogether
 from skiplab.training.recorder import Recorder
 from skiplab.training.weights import write_weights
 
@@ -117,15 +117,15 @@ def _train(
         parts.model,
         parts.objective,
         parts.data.train,
-        augmentation=maker(config.augmentation)(),
+        augmentation=factory(config.augmentation)(),
         batch_size=config.batch_size,
         seed=config.seed,
-        optimizer=maker(config.optimizer),
-        scheduler=maker(config.scheduler),
+        optimizer=factory(config.optimizer),
+        scheduler=factory(config.scheduler),
     )
-    make = maker(config.trainer)
+    make = factory(config.trainer)
     trainer = make(callbacks, logger, checkpoints, config.run.checkpoint_every_steps, progress)
-    with frozen(parts.model, config.frozen_share):
+    with frozen(parts.model, config.frozen_fraction):
         trainer.fit(module, ckpt_path=newest, weights_only=True)
     return trainer
 

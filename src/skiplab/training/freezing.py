@@ -18,10 +18,10 @@ def num_frozen(num_blocks: int, share: float) -> int:
     found = round(share * num_blocks) if 0 <= share <= 1 else num_blocks
     if found >= num_blocks or (share > 0 and found == 0):
         raise SkiplabError(
-            f"frozen_share={share} of {num_blocks} blocks is invalid; valid: 0, or a share that freezes at least one "
+            f"frozen_fraction={share} of {num_blocks} blocks is invalid; valid: 0, or a fraction that freezes one "
             f"and not all, such as {1 / num_blocks:.3g} to {(num_blocks - 1) / num_blocks:.3g}"
             if num_blocks > 1
-            else f"frozen_share={share} is invalid; valid: 0, for there is one block"
+            else f"frozen_fraction={share} is invalid; valid: 0, for there is one block"
         )
     return found
 

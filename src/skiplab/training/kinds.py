@@ -15,13 +15,13 @@ from skiplab.blocks.shortcut import Shortcut
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Dataset
 from skiplab.evaluators.evaluator import Evaluator
-from skiplab.evaluators.extractor import Extractor
+from skiplab.evaluators.extractors.extractor import Extractor
 from skiplab.instruments.instrument import Instrument
 from skiplab.objectives.conditioning import Conditioning
 from skiplab.objectives.loss_weighting import LossWeighting
 from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.objectives.objective import Objective
-from skiplab.objectives.parametrisation import Parametrisation
+from skiplab.objectives.prediction import Prediction
 from skiplab.samplers.sampler import Sampler
 
 KINDS: dict[str, type] = {
@@ -34,7 +34,7 @@ KINDS: dict[str, type] = {
     "activation": Module,
     "init": Init,
     "objective": Objective,
-    "parametrisation": Parametrisation,
+    "prediction": Prediction,
     "loss_weighting": LossWeighting,
     "noise_schedule": NoiseSchedule,
     "conditioning": Conditioning,

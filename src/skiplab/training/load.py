@@ -6,9 +6,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import parse_json, read_own
+from skiplab.records.foreign_files import parse_json, read_own
+from skiplab.records.local_paths import find_again
 from skiplab.training.build import Parts, build_data, build_model, build_objective
-from skiplab.training.local_paths import find_again
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
 

@@ -8,17 +8,17 @@ import torch
 from omegaconf import DictConfig
 from PIL import Image
 
-from skiplab.atomic_file import write_atomically
 from skiplab.charts import Measurement
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.missing import measured, split_finite
-from skiplab.evaluators.probe import Probe
 from skiplab.instruments.instrument import Instrument, TrainingLog
-from skiplab.record_files import MEASURED, TRAINED, cut_off, lengths
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.record import Record
+from skiplab.records.record_files import MEASURED, TRAINED, cut_off, lengths
 from skiplab.training.build import Parts, build_model
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from skiplab.training.plan import asked_evaluators, chosen, kept_evaluators
-from skiplab.training.record import Record
 
 _COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
 
@@ -31,9 +31,9 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         make_untrained=lambda: build_model(config, parts.data, parts.objective),
         objective=parts.objective,
         data=parts.data.to(device),
-        sampler=maker(config.sampler)(),
-        make_extractor=maker(config.feature_extractor),
-        probe=Probe(**config.probe),
+        sampler=factory(config.sampler)(),
+        make_extractor=factory(config.feature_extractor),
+        eval_batch=EvalBatch(**config.eval_batch),
         seed=config.seed,
         device=device,
     )
@@ -42,7 +42,7 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
     measurements, drawn = _measurements_so_far(record, content), dict(content.get("pictures", {}))
     pictures: dict[str, Image.Image] = {}
     for name in names:
-        evaluator: Evaluator = maker(config.evaluator[name])()
+        evaluator: Evaluator = factory(config.evaluator[name])()
         result = measured(evaluator, trained)
         _add(found, evaluator, f"evaluator {name}", result.summary, result.missing)
         pictures |= result.pictures
@@ -82,7 +82,7 @@ def declare(config: DictConfig, record: Record) -> None:
     """
     found = _found_so_far(record)
     for name, node in chosen(config.evaluator).items():
-        _add(found, maker(node)(), f"evaluator {name}", {}, {})
+        _add(found, factory(node)(), f"evaluator {name}", {}, {})
     record.update(metrics=found["metrics"], charts=found["charts"])
 
 

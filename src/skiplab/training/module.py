@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Split
 from skiplab.objectives.objective import Objective
+from skiplab.seeding import keyed_generator, keyed_seed, seed_globally
 from skiplab.training.batches import Batches
-from skiplab.training.seeding import keyed_generator, keyed_seed, seed_globally
 
 
 class AblationModule(pl.LightningModule):

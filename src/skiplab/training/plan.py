@@ -6,9 +6,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.metrics import missing_text
-from skiplab.record_files import MEASURED, TRAINED, cut_off, explain_cut_off
-from skiplab.training.local_paths import by_contents
-from skiplab.training.record import FINISHED
+from skiplab.records.local_paths import by_contents
+from skiplab.records.record import FINISHED
+from skiplab.records.record_files import MEASURED, TRAINED, cut_off, explain_cut_off
 
 
 def chosen(options: DictConfig) -> dict[str, DictConfig]:
@@ -23,7 +23,7 @@ def asked_instruments(config: DictConfig) -> dict[str, Any]:
 
 def asked_evaluators(config: DictConfig) -> dict[str, Any]:
     """Each evaluator's settings with all else that its result depends on, as a record keeps them."""
-    shared = {name: _settings(config[name]) for name in ("probe", "feature_extractor")}
+    shared = {name: _settings(config[name]) for name in ("eval_batch", "feature_extractor")}
     settings = {name: _settings(node) for name, node in chosen(config.evaluator).items()}
     return {name: {"settings": node, **shared} for name, node in settings.items()}
 

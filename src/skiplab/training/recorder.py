@@ -7,8 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from skiplab.training.appended_table import AppendedTable
-from skiplab.training.gradient_scaler import gradient_scaler
+from skiplab.gradient_scaler import gradient_scaler
+from skiplab.records.appended_table import AppendedTable
 
 
 class Recorder(pl.Callback):

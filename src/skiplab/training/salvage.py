@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from skiplab.errors import SkiplabError
-from skiplab.training.appended_table import Mark
+from skiplab.records.appended_table import Mark
+from skiplab.records.record import FINISHED, Record
 from skiplab.training.checkpoints import damage, newest_first, signature, table_damage
-from skiplab.training.record import FINISHED, Record
 from skiplab.training.weights import read_weights
 
 _TABLES = ("history", "layers")

@@ -12,7 +12,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 
 from skiplab.training.atomic_checkpoint import AtomicCheckpoint
 from skiplab.training.checkpoints import KEPT
-from skiplab.training.ranks import MeanGradient, MeanLoss, RankEnvironment, RankStrategy
+from skiplab.training.ranks.ranks import MeanGradient, MeanLoss, RankEnvironment, RankStrategy
 
 
 def make_trainer(

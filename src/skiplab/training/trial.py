@@ -16,22 +16,22 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 
-from skiplab.atomic_file import UNWRITABLE
 from skiplab.errors import Interrupted, SkiplabError
-from skiplab.fingerprint import looked_at_once
-from skiplab.first_start import now
 from skiplab.interruption import Interruption, interruptible
 from skiplab.joining import join
+from skiplab.records.atomic_file import UNWRITABLE
+from skiplab.records.fingerprint import looked_at_once
+from skiplab.records.first_start import now
+from skiplab.records.key import factors, trial_key
+from skiplab.records.local_paths import with_absolute_paths
+from skiplab.records.provenance import provenance
+from skiplab.records.record import FINISHED, Record, explain_unwritable
 from skiplab.training.build import Parts, build, check_machine
 from skiplab.training.divergence import ended, zero_loss
+from skiplab.training.factory import factory
 from skiplab.training.fit import fit
-from skiplab.training.key import factors, trial_key
-from skiplab.training.local_paths import with_absolute_paths
-from skiplab.training.maker import maker
 from skiplab.training.measure import declare, evaluate, read_log, read_measurements, read_readings, summarise
 from skiplab.training.plan import asked_instruments, chosen, missing_evaluators, nothing_left, remarks
-from skiplab.training.provenance import provenance
-from skiplab.training.record import FINISHED, Record, explain_unwritable
 from skiplab.training.salvage import salvage
 from skiplab.training.wandb_logger import end_run, log_outcome
 from skiplab.training.weights import load_weights
@@ -169,7 +169,7 @@ def _train(
 ) -> str:
     """Train from the start or the last checkpoint, unless the weights are there; returns the status."""
     record.update(status="running", error=None)
-    instruments = {name: maker(node)() for name, node in chosen(config.instrument).items()}
+    instruments = {name: factory(node)() for name, node in chosen(config.instrument).items()}
     if record.weights.exists():
         load_weights(parts.model, record.weights, record.read())
         record.update(**ended(config, parts))
@@ -187,7 +187,7 @@ def _wandb_run(config: DictConfig, record: Record) -> Iterator[WandbLogger | Non
     if config.logger._target_ is not None:
         with _account(record):
             content = record.read()
-            logger = maker(config.logger)(
+            logger = factory(config.logger)(
                 record.key, config.run.study, content["choices"], content["factors"], record.folder
             )
     if logger is None:

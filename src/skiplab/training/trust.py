@@ -18,8 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import check_yaml, read_own
 from skiplab.paths import project_dir
+from skiplab.records.foreign_files import check_yaml, read_own
 from skiplab.targets import obeyed_keys
 
 _MOST_SHOWN = 8

@@ -15,7 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from skiplab.training.wandb_settings import of_this_run_alone, run_mode
 
 RECORD_FILES = ("record.json", "config.yaml", "history.csv", "layers.csv", "measurements.csv", "samples.png")
-_AXES = ("data", "backbone", "branch", "long_skip", "norm", "parametrisation")
+_AXES = ("data", "backbone", "branch", "long_skip", "norm", "prediction")
 _LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B takes no longer ones
 
 

@@ -9,10 +9,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from skiplab.atomic_file import write_atomically
 from skiplab.errors import SkiplabError
-from skiplab.foreign_files import MOST_BYTES, leads_out
-from skiplab.training.record import Record
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.foreign_files import MOST_BYTES, leads_out
+from skiplab.records.record import Record
 
 _LENGTH = 8  # bytes at the start of a safetensors file that say how long its header is
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from skiplab.blocks.connections.adaln_zero_gate import AdalnZeroGate
+from skiplab.blocks.connections.adaln_zero_gate import AdaLNZeroGate
 from skiplab.blocks.recipe import Place
 from skiplab.errors import SkiplabError
 
@@ -13,11 +13,11 @@ COND = torch.randn(2, 2, generator=GENERATOR)
 
 
 def test_starts_as_its_input() -> None:
-    assert torch.equal(AdalnZeroGate(PLACE).join(STREAM, UPDATE, COND), STREAM)
+    assert torch.equal(AdaLNZeroGate(PLACE).join(STREAM, UPDATE, COND), STREAM)
 
 
 def test_gates_each_channel_of_a_sample_by_its_own_conditioning() -> None:
-    connection = AdalnZeroGate(PLACE)
+    connection = AdaLNZeroGate(PLACE)
     with torch.no_grad():
         connection.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]]))
         connection.bias.copy_(torch.tensor([0.0, 0.5, -1.0]))
@@ -31,4 +31,4 @@ def test_gates_each_channel_of_a_sample_by_its_own_conditioning() -> None:
 
 def test_needs_conditioning() -> None:
     with pytest.raises(SkiplabError, match="needs conditioning"):
-        AdalnZeroGate(Place(width=3, index=0, num_joins=1, position=0, cond_width=0))
+        AdaLNZeroGate(Place(width=3, index=0, num_joins=1, position=0, cond_width=0))

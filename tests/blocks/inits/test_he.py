@@ -7,7 +7,7 @@ from torch import nn
 from skiplab.blocks.inits.he import He
 from skiplab.blocks.modulation import Modulation
 from skiplab.errors import SkiplabError
-from skiplab.training.seeding import initialise, keyed_seed
+from skiplab.seeding import initialise, keyed_seed
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.inits.orthogonal import Orthogonal
 from skiplab.errors import SkiplabError
-from skiplab.training.seeding import initialise
+from skiplab.seeding import initialise
 
 
 def started(module: nn.Module, gain: float = 1.0) -> nn.Module:

@@ -6,7 +6,7 @@ from skiplab.evaluators.extractors.by_shape import ByShape
 from skiplab.evaluators.extractors.digits_classifier import DigitsClassifier
 from skiplab.evaluators.extractors.raw import Raw
 from skiplab.training.build import build, build_data
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from tiny_trials import compose_config, run_tiny
 
 
@@ -22,7 +22,7 @@ def test_the_shape_decides(shape: tuple[int, ...], expected: type) -> None:
 
 def test_an_extractor_that_was_asked_for_stays(compose) -> None:
     data = build_data(compose("data=digits").config)
-    assert type(maker(compose("feature_extractor=raw").config.feature_extractor)().for_shape(data.train.shape)) is Raw
+    assert type(factory(compose("feature_extractor=raw").config.feature_extractor)().for_shape(data.train.shape)) is Raw
 
 
 @pytest.mark.parametrize("data", ["digits", "patches"])
@@ -31,11 +31,11 @@ def test_bundled_data_need_no_word_about_it(data: str) -> None:
 
 
 def test_what_is_measured_of_digits_is_what_the_classifier_measures(tmp_path) -> None:
-    words = ("evaluator=[frechet,kernel]", "trainer.max_steps=2")
+    words = ("evaluator=[frechet_distance,kernel_distance]", "trainer.max_steps=2")
     trials = [
         run_tiny(tmp_path / name, *words, f"feature_extractor={name}") for name in ("by_shape", "digits_classifier")
     ]
     ours, theirs = (trial.record.read() for trial in trials)
     assert ours["summary"] == theirs["summary"]
     assert ours["details"] == theirs["details"]
-    assert ours["details"]["frechet"]["extractor"] == "DigitsClassifier"
+    assert ours["details"]["frechet_distance"]["extractor"] == "DigitsClassifier"

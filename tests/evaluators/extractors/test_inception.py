@@ -8,7 +8,7 @@ from scripted import LikeInception, Means, save_scripted
 
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.extractors.inception import Inception
-from skiplab.training.maker import maker
+from skiplab.training.factory import factory
 from tiny_trials import compose_config
 
 
@@ -51,7 +51,7 @@ def test_lies_in_the_cache_folder_by_default(cache_folder) -> None:
 
 def test_says_how_to_fetch_the_file_where_it_is_missing(cache_folder) -> None:
     with pytest.raises(SkiplabError) as raised:
-        maker(compose_config("feature_extractor=inception").config.feature_extractor)()
+        factory(compose_config("feature_extractor=inception").config.feature_extractor)()
     place = cache_folder / "inception-2015-12-05.pt"
     address = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
     assert f"no file {place}" in str(raised.value)
@@ -64,4 +64,4 @@ def test_refuses_another_file_naming_both_hashes(cache_folder) -> None:
     digest = save_scripted(Means(), cache_folder / "inception-2015-12-05.pt")
     wanted = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
     with pytest.raises(SkiplabError, match=f"has sha256 {digest}, and {wanted} is wanted"):
-        maker(compose_config("feature_extractor=inception").config.feature_extractor)()
+        factory(compose_config("feature_extractor=inception").config.feature_extractor)()

@@ -9,7 +9,7 @@ from skiplab.blocks.recipe import Ports
 from skiplab.errors import SkiplabError
 
 
-class Convnext(Branch):
+class ConvNeXt(Branch):
     """A kxk convolution of each channel, then an MLP at each position, f(x) = W2 act(W1 norm(depthwise(x))).
 
     Conditioning scales and shifts the norm (adaLN).

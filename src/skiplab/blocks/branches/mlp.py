@@ -10,7 +10,7 @@ from skiplab.blocks.recipe import Ports
 from skiplab.errors import SkiplabError
 
 
-class Mlp(Branch):
+class MLP(Branch):
     """Two linear maps at each position, f(x) = W2 act(W1 norm(x)); conditioning scales and shifts the norm.
 
     Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 2; the modulation: Peebles and

@@ -1,7 +1,7 @@
 from typing import ClassVar
 
 from skiplab.blocks.branch import Branch
-from skiplab.blocks.branches.mlp import Mlp
+from skiplab.blocks.branches.mlp import MLP
 from skiplab.blocks.recipe import Ports
 from skiplab.blocks.self_attention import SelfAttention
 
@@ -30,7 +30,7 @@ class Transformer(Branch):
         super().__init__(ports)
         self.require_constant_width()
         self.attention = SelfAttention(ports, num_heads=num_heads, qkv_bias=qkv_bias)
-        self.mlp = Mlp(ports, expansion=expansion)
+        self.mlp = MLP(ports, expansion=expansion)
 
     def parts(self) -> list[Branch]:
         return [self.attention, self.mlp]

@@ -8,7 +8,7 @@ from skiplab.blocks.recipe import Place
 from skiplab.errors import SkiplabError
 
 
-class AdalnZeroGate(Connection):
+class AdaLNZeroGate(Connection):
     """A residual connection behind a gate that conditioning sets, x_{l+1} = x_l + g(c) * f(x_l), g = 0 at first.
 
     g(c) = W silu(c) + b has a value per channel.

@@ -5,7 +5,7 @@ from skiplab.blocks.connection import Connection, Stream
 from skiplab.blocks.recipe import Place
 
 
-class Layerscale(Connection):
+class LayerScale(Connection):
     """A residual connection behind a trained scale per channel, x_{l+1} = x_l + gamma_l * f(x_l).
 
     Source: Touvron et al. 2021, Going deeper with Image Transformers, arXiv:2103.17239, eq. 3.

@@ -7,7 +7,7 @@ from skiplab.blocks.recipe import Place
 from skiplab.errors import SkiplabError
 
 
-class MpSum(Connection):
+class MPSum(Connection):
     """A sum that preserves magnitude, x_{l+1} = ((1 - t) x_l + t f(x_l)) / sqrt((1 - t)^2 + t^2).
 
     Two independent terms of unit variance give unit variance.

@@ -5,7 +5,7 @@ from skiplab.blocks.connection import Connection, Stream
 from skiplab.blocks.recipe import Place
 
 
-class Rezero(Connection):
+class ReZero(Connection):
     """A residual connection behind one trained scalar, x_{l+1} = x_l + alpha_l f(x_l), alpha_l = 0 at first.
 
     Source: Bachlechner et al. 2020, ReZero is All You Need, arXiv:2003.04887, eq. 1; SkipInit: De and Smith

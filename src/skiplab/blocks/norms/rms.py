@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from skiplab.errors import SkiplabError
 
 
-class Rms(nn.RMSNorm):
+class RMS(nn.RMSNorm):
     """Root mean square normalisation over the channels at each position, y = g x / sqrt(mean(x^2) + eps).
 
     Source: Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467, eq. 4.

@@ -1,5 +1,5 @@
-from skiplab.evaluators.extractor import Extractor
 from skiplab.evaluators.extractors.digits_classifier import DigitsClassifier
+from skiplab.evaluators.extractors.extractor import Extractor
 from skiplab.evaluators.extractors.raw import Raw
 
 

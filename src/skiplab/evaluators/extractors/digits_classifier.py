@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.data.dataset import Dataset
-from skiplab.evaluators.extractor import Extractor
-from skiplab.training.seeding import keyed_generator, seed_globally
+from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.seeding import keyed_generator, seed_globally
 
 _WEIGHTS = Path(__file__).with_suffix(".safetensors")
 

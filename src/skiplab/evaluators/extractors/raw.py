@@ -3,7 +3,7 @@ import hashlib
 from jaxtyping import Float
 from torch import Tensor
 
-from skiplab.evaluators.extractor import Extractor
+from skiplab.evaluators.extractors.extractor import Extractor
 
 
 class Raw(Extractor):

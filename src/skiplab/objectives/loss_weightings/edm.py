@@ -5,7 +5,7 @@ from skiplab.errors import SkiplabError
 from skiplab.objectives.loss_weighting import LossWeighting
 
 
-class Edm(LossWeighting):
+class EDM(LossWeighting):
     """EDM's target of variance 1 weighs the same at every level, of the x0 error and with s = sigma / alpha
 
         w = 1 / c_out^2 = (s^2 + sigma_data^2) / (s sigma_data)^2.
@@ -15,7 +15,7 @@ class Edm(LossWeighting):
         `noise_schedule=log_normal`.
 
     Args:
-        sigma_data: standard deviation of the data, above 0; the same as the parametrisation's, where that is edm.
+        sigma_data: standard deviation of the data, above 0; the same as the prediction's, where that is edm.
 
     Raises:
         SkiplabError: where sigma_data isn't above 0.

@@ -6,7 +6,7 @@ from skiplab.errors import SkiplabError
 from skiplab.objectives.loss_weighting import LossWeighting
 
 
-class MinSnr(LossWeighting):
+class MinSNR(LossWeighting):
     """Nearly clean levels weigh no more than gamma, w = min(SNR, gamma) of the x0 error, SNR = alpha^2 / sigma^2.
 
     Of the noise's error that is min(SNR, gamma) / SNR, and of the velocity's min(SNR, gamma) / (SNR + 1).

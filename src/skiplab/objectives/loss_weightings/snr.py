@@ -4,7 +4,7 @@ from torch import Tensor
 from skiplab.objectives.loss_weighting import LossWeighting
 
 
-class Snr(LossWeighting):
+class SNR(LossWeighting):
     """The noise's error weighs the same at every level, w = alpha^2 / sigma^2 of the x0 error.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; as a weight of the x0 error: Salimans and Ho 2022,

@@ -5,7 +5,7 @@ from torch import Tensor
 from skiplab.objectives.loss_weighting import LossWeighting
 
 
-class TruncatedSnr(LossWeighting):
+class TruncatedSNR(LossWeighting):
     """Noisy levels keep a weight, w = max(alpha^2 / sigma^2, 1) of the x0 error: the larger of x0's and noise's error.
 
     Source: Salimans and Ho 2022, Progressive Distillation, arXiv:2202.00512, section 4.

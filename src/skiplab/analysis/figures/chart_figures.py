@@ -1,0 +1,83 @@
+"""A declared chart of a study as a figure, with the words that tell how to read it."""
+
+import difflib
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from skiplab.analysis.claims.compare import scaled
+from skiplab.analysis.figures.chart_lines import bars_figure, has_layers, lines_figure
+from skiplab.analysis.figures.chart_maps import map_panels, maps_figure
+from skiplab.analysis.figures.chart_values import chart_panels, has_two_axes
+from skiplab.analysis.figures.figures import depth_factor, outcome
+from skiplab.analysis.study.arms import chosen_factor
+from skiplab.analysis.study.study import Study
+from skiplab.analysis.text import level_text
+from skiplab.errors import SkiplabError
+from skiplab.printable import printable
+
+_MOST_PANELS = {"lines": 24, "bars": 24, "heat": 12, "contour": 12}
+
+
+class DrawnChart(NamedTuple):
+    """words: how to read the figure, and what of the study it leaves out."""
+
+    figure: Figure
+    words: str
+
+
+def chart_figure(study: Study, name: str, factor: str | None = None) -> Figure:
+    """The figure of a chart that an evaluator or an instrument has declared.
+
+    Raises:
+        SkiplabError: where the study has no chart of that name, or no values for it.
+    """
+    if name not in study.charts:
+        valid = printable(", ".join(study.charts)) or "none; its trials are older than charts: evaluate them again"
+        close = difflib.get_close_matches(name, study.charts, n=1)
+        hint = f"; did you mean {printable(close[0])!r}?" if close else ""
+        raise SkiplabError(f"unknown chart {printable(name)!r}; valid: {valid}{hint}")
+    drawn = draw_chart(study, name, chosen_factor(study, factor))
+    if drawn is None:
+        raise SkiplabError(f"the chart {printable(name)!r} has no values in study {printable(study.name)!r}")
+    return drawn.figure
+
+
+def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
+    """The figure of a declared chart with its words; None where there is no value to draw."""
+    chart = study.charts[name]
+    if chart.kind == "outcome":
+        return _draw_outcome(study, name, factor)
+    found = chart_panels(study, name, factor)
+    if has_two_axes(chart):
+        found = map_panels(found)
+    shown = found[: _MOST_PANELS[chart.kind]]
+    if not shown:
+        return None
+    draw = {"lines": lines_figure, "bars": bars_figure, "heat": maps_figure, "contour": maps_figure}[chart.kind]
+    remarks = [chart.words]
+    if has_two_axes(chart) and depth_factor(study, factor) and "depth" in shown[0].cell:
+        remarks.append(f"Of all depths the deepest, {level_text(shown[0].cell['depth'])}, is shown.")
+    if chart.kind == "lines" and has_layers(shown):
+        remarks.append("Dots are layers, lines join the means of their blocks.")
+    if not has_two_axes(chart) and study.trials["seed"].nunique() > 1:
+        spread = "A band" if chart.kind == "lines" else "A whisker"
+        remarks.append(f"{spread} runs from the lowest seed to the highest.")
+    if len(found) > len(shown):
+        remarks.append(f"{len(shown)} of {len(found)} panels are shown.")
+    return DrawnChart(draw(chart, shown), " ".join(remark for remark in remarks if remark))
+
+
+def _draw_outcome(study: Study, metric: str, factor: str) -> DrawnChart | None:
+    if metric not in study.metrics:
+        return None
+    found = scaled(study.trials, metric, study.metrics[metric])
+    states = set(found.loc[found["value"].notna(), "state"])
+    if not states:
+        return None
+    remarks = [study.charts[metric].words]
+    if "diverged" in states:
+        remarks.append("A cross is a trial that diverged.")
+    if "not reached" in states:
+        remarks.append("A triangle is a lower bound, of a trial that ended before.")
+    return DrawnChart(outcome(study, metric, factor), " ".join(remarks))

@@ -1,0 +1,113 @@
+"""`skiplab figures`: every figure of a study as files for papers and slides."""
+
+import io
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from skiplab.analysis.claims.claims import Claims
+from skiplab.analysis.claims.compared import ANY, Asked, compared
+from skiplab.analysis.claims.study_claims import study_claims
+from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
+from skiplab.analysis.figures.figures import LOSS_WORDS, headline_figure, headline_metric, loss_curves
+from skiplab.analysis.figures.forest_figure import FOREST_WORDS, forest_figure
+from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
+from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
+from skiplab.analysis.figures.sample_figure import SAMPLE_WORDS, sample_figure
+from skiplab.analysis.study.arms import cell_factors, status_counts
+from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.tables import terminal
+from skiplab.analysis.tables.written import write, writing
+from skiplab.analysis.text import markdown, unknown_name
+from skiplab.errors import SkiplabError
+
+DEFAULT_FORMATS = ("pdf", "png")
+_NO_NAME = re.compile(r"[^\w.+-]")  # what of a chart's name is none of its file's
+_LONGEST = 100  # characters of a file's name
+
+
+def drawables(study: Study, claims: Claims | None, asked: Asked = ANY) -> dict[str, Callable[[], DrawnChart | None]]:
+    """What can be drawn of a study, by name; None comes where there turns out to be no value."""
+    factor, arms, control, _ = compared(study, claims, asked)
+    found: dict[str, Callable[[], DrawnChart | None]] = {}
+    if claims:
+        found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_WORDS)
+    if study.has_numbers:
+        name = headline_metric(study)
+        label = f"{study.metrics[name].label}, of each arm."
+        found["headline"] = lambda: DrawnChart(headline_figure(study, factor), label)
+        if len(arms) > 1 and cell_factors(study, factor):
+            found["interaction"] = lambda: DrawnChart(
+                interaction_figure(study, name, factor, control), INTERACTION_WORDS
+            )
+    if (study.history["metric"] == "loss").any():
+        found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_WORDS)
+    found["samples"] = lambda: _samples(study, factor)
+    return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
+
+
+def _samples(study: Study, factor: str) -> DrawnChart | None:
+    figure = sample_figure(study, factor)
+    return DrawnChart(figure, SAMPLE_WORDS) if figure else None
+
+
+def figures_command(
+    study_name: str,
+    runs_dir: Path,
+    claims_path: Path | None = None,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    only: Sequence[str] | None = None,
+    console: Console | None = None,
+    asked: Asked = ANY,
+) -> None:
+    """Write the study's figures, all or those asked for, and figures.md, which says how to read each.
+
+    Raises:
+        SkiplabError: where the study, the claims, a format, a figure or what is asked for is unknown.
+    """
+    console = console or terminal.console()
+    study = read_study(study_name, runs_dir)
+    known = drawables(study, study_claims(study, claims_path), asked)
+    for what, asked, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
+        if wrong := [name for name in asked if name not in valid]:
+            raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
+    found = {name: known[name]() for name in only or known}  # before anything is written: a factor may be unknown
+    terminal.say_problems(console, (*study.problems, *study.series_problems))
+    folder = study.folder / "figures"
+    index = [f"# {markdown(study.name)}"]
+    with writing(folder, console, answered=False):
+        for name, drawn in found.items():
+            if drawn is None:
+                continue
+            names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
+            index.append(f"## {markdown(name)}\n\n{markdown(drawn.words)}\n\n{markdown(names)}")
+            terminal.say(console, names)
+        if len(index) == 1:
+            terminal.say(console, f"no figure: no trial has left a value to draw yet ({status_counts(study)})")
+        write(folder / "figures.md", "\n\n".join(index) + "\n")
+    terminal.say(console, f"written to {folder}")
+
+
+def _written(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> Iterator[Path]:
+    stem = _NO_NAME.sub("_", name)[:_LONGEST]
+    for ending in formats:
+        yield write(folder / f"{stem}.{ending}", _FORMATS[ending](figure))
+
+
+def _bytes(draw: Callable[[Figure, Any], None], figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    draw(figure, buffer)
+    return buffer.getvalue()
+
+
+_FORMATS: dict[str, Callable[[Figure], str | bytes]] = {
+    "pdf": partial(_bytes, to_pdf),
+    "svg": to_svg,
+    "png": partial(_bytes, to_png),
+}

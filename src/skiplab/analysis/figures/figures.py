@@ -1,0 +1,234 @@
+"""Figures of a study; each function returns a Figure, whose arms keep one colour everywhere."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from skiplab.analysis.claims.compare import measured, scaled
+from skiplab.analysis.figures.chart_values import step_windows
+from skiplab.analysis.figures.marks import mark
+from skiplab.analysis.figures.palette import (
+    arm_colours,
+    frame,
+    level_styles,
+    log_ticks,
+    panels,
+    plain_text,
+    share_legend,
+)
+from skiplab.analysis.statistics.statistics import paired_interval
+from skiplab.analysis.study.arms import Cell, cells, chosen_factor, in_cell, with_arms
+from skiplab.analysis.study.study import Study
+from skiplab.analysis.text import cell_text, interval_text, level_text, number
+from skiplab.metrics import Metric
+
+LOSS_WORDS = (
+    "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
+)
+_HEADLINES = ("skill_train", "skill_val", "loss_val")
+_BASELINES = {
+    "loss_val": (("loss_zero", "zero predictor", ":"), ("loss_affine", "best affine predictor", "--")),
+}
+
+
+def depth_factor(study: Study, factor: str) -> str | None:
+    """'depth' where it varies in the study and isn't the factor under test, else None."""
+    return "depth" if "depth" in study.factors and factor != "depth" else None
+
+
+def loss_curves(study: Study, factor: str | None = None) -> Figure:
+    """Training loss against steps: geometric mean over seeds, with a band from the lowest to the highest.
+
+    A panel for each cell without its depth; a colour an arm, a line style a depth; a cross where one diverged.
+    """
+    factor = chosen_factor(study, factor)
+    over = depth_factor(study, factor)
+    history = study.history[study.history["metric"] == "loss"]
+    found = cells(study, factor, over=over)
+    figure, axes = panels(len(found))
+    for ax, cell in zip(axes, found, strict=True):
+        for arm, level, rows, look in _lines(study, factor, over, cell):
+            curves = history[history["key"].isin(rows["key"])]
+            shown = {over: level} if over else {}
+            _draw_curve(ax, curves, label=_label(arm, over, level), look=look, shown=shown, arm=arm)
+            ends = curves[curves["key"].isin(rows.loc[rows["status"] == "diverged", "key"])]
+            ends = ends[np.isfinite(ends["value"]) & (ends["value"] > 0)].groupby("key").tail(1)
+            (crosses,) = ax.plot(ends["step"], ends["value"], "x", color=look["color"], markersize=8)
+            mark(crosses, cell=shown, arm=arm)
+        log_ticks(ax, "y")
+        _frame(ax, cell, "step", "training loss")
+    share_legend(figure, axes)
+    return figure
+
+
+def outcome(study: Study, metric: str, factor: str | None = None) -> Figure:
+    """A metric against depth, or of each arm where depth doesn't vary."""
+    factor = chosen_factor(study, factor)
+    return (outcome_by_depth if depth_factor(study, factor) else outcome_by_arm)(study, metric, factor)
+
+
+def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figure:
+    """A metric of each arm, a row each, from the highest mean to the lowest of the first cell that shows it.
+
+    Each seed is a dot (a cross where it diverged, a triangle where its value is a lower bound), the mean has its
+    95% interval, baselines are broken lines.
+    """
+    factor = chosen_factor(study, factor)
+    declared, found = study.metrics[metric], _measured_cells(study, metric, factor)
+    trials = with_arms(study, factor)
+    points = scaled(trials, metric, declared)
+    unscale = np.exp if declared.scale == "log" else (lambda value: value)
+    order = points["value"].groupby(trials["arm"], observed=True).mean().sort_values(na_position="first").index
+    rows = {arm: position for position, arm in enumerate(order)}
+    figure, axes = panels(len(found), columns=2, share_y=True, row_inches=0.5 + 0.19 * len(order))
+    colours = arm_colours(list(trials["arm"].cat.categories))
+    for ax, cell in zip(axes, found, strict=True):
+        chosen = in_cell(study, trials, cell)
+        for arm, position in rows.items():
+            own = points.loc[chosen.index[chosen["arm"] == arm]]
+            for state, values in own["value"].dropna().groupby(own["state"]):
+                marker = {"diverged": "x", "not reached": ">"}.get(state, ".")
+                (dots,) = ax.plot(unscale(values), [position] * len(values), marker, color=colours[arm], alpha=0.55)
+                mark(dots, arm=arm)
+            interval = paired_interval(own["value"])
+            if interval.n:
+                middle, low, high = (float(unscale(v)) for v in (interval.mean, interval.low, interval.high))
+                if declared.scale == "bounded":
+                    low, high = max(low, 0.0), min(high, 1.0)
+                reach = np.nan_to_num([[middle - low], [high - middle]]).clip(0)
+                look = {"color": colours[arm], "marker": "o", "markersize": 4, "capsize": 3}
+                drawn = ax.errorbar(middle, position, xerr=reach, **look)
+                mark(drawn, arm=arm, texts=[_mean_text(arm, middle, low, high)])
+        for name, words, style in _BASELINES.get(metric, ()):
+            if name in study.metrics and chosen[name].notna().any():
+                ax.axvline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+        ax.set_yticks(list(rows.values()), [plain_text(arm) for arm in rows])
+        for tick, arm in zip(ax.yaxis.get_major_ticks(), rows, strict=True):
+            mark(tick.label1, arm=arm)
+        if declared.scale == "log":
+            log_ticks(ax, "x")
+        _frame(ax, cell, declared.label, "")
+    share_legend(figure, axes)
+    return figure
+
+
+def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Figure:
+    """A metric against depth: each seed as a dot, the mean with its 95% interval, baselines as broken lines.
+
+    A diverged trial that counts with a value is drawn as a cross, one with only a lower bound as a triangle.
+    """
+    factor = chosen_factor(study, factor)
+    over, declared = "depth", study.metrics[metric]
+    found, trials = _measured_cells(study, metric, factor, over), with_arms(study, factor)
+    arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
+    colours = arm_colours(arms)
+    margin = 0.1 + 0.04 * len(arms) + 0.04 * np.log2(depths[-1] / depths[0])
+    figure, axes = panels(len(found), columns=3 if len(found) <= 9 else 4, share_y=True)
+    for ax, cell in zip(axes, found, strict=True):
+        chosen = in_cell(study, trials, cell)
+        for position, arm in enumerate(arms):
+            rows = chosen[chosen["arm"] == arm]
+            offset = (position - (len(arms) - 1) / 2) * 0.06
+            _draw_outcome(ax, rows, rows[over].astype(float) * 2**offset, declared, metric, arm, colours[arm])
+        for name, words, style in _BASELINES.get(metric, ()):
+            if name in study.metrics and chosen[name].notna().any():
+                ax.axhline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+        ax.set_xscale("log", base=2)
+        ax.set_xticks(depths, [level_text(depth) for depth in depths])
+        ax.set_xlim(depths[0] * 2**-margin, depths[-1] * 2**margin)  # a study half run has the same axis
+        ax.minorticks_off()
+        if declared.scale == "log":
+            log_ticks(ax, "y")
+        _frame(ax, cell, over, declared.label if ax.get_subplotspec().is_first_col() else "")
+    share_legend(figure, axes)
+    return figure
+
+
+def headline_figure(study: Study, factor: str | None = None) -> Figure:
+    """The study in one figure: skill on training images, else the first metric there is."""
+    return outcome(study, headline_metric(study), factor)
+
+
+def headline_metric(study: Study) -> str:
+    """Skill on training images where it was measured, else the nearest to it, else the first metric there is."""
+    return next(name for name in (*_HEADLINES, *study.metrics) if name in study.metrics)
+
+
+def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
+    """The cells in which a metric has a value; all of them where none has."""
+    found, values = cells(study, factor, over=over), measured(study, factor, metric)
+    values = values[values["value"].notna()]
+    return [cell for cell in found if not in_cell(study, values, cell).empty] or found
+
+
+def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tuple[str, Any, pd.DataFrame, dict]]:
+    """The arms of a cell, at each depth: name, depth, trials and look."""
+    chosen = in_cell(study, with_arms(study, factor), cell)
+    arms = list(chosen["arm"].cat.categories)
+    colours = arm_colours(arms)
+    levels: Sequence[Any] = sorted(set(study.trials[over])) if over else [None]
+    styles = level_styles(levels)
+    found = []
+    for arm in arms:
+        for level in levels:
+            rows = chosen[(chosen["arm"] == arm) & (True if level is None else chosen[over] == level)]
+            if not rows.empty:
+                found.append((arm, level, rows, {"color": colours[arm], **styles[level]}))
+    return found
+
+
+def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str, Any], shown: Cell, arm: str) -> None:
+    curves = curves[np.isfinite(curves["value"]) & (curves["value"] > 0)]
+    if curves.empty:
+        return
+    per_seed = np.log(curves["value"]).groupby([step_windows(curves["step"]), curves["key"]]).mean().unstack()
+    mean = np.exp(per_seed.mean(axis=1))
+    (line,) = ax.plot(mean.index, mean, label=label, **look)
+    mark(line, cell=shown, arm=arm)
+    if per_seed.shape[1] > 1:
+        low, high = np.exp(per_seed.min(axis=1)), np.exp(per_seed.max(axis=1))
+        band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        mark(band, cell=shown, arm=arm)
+
+
+def _draw_outcome(
+    ax: Axes, rows: pd.DataFrame, x: pd.Series, declared: Metric, metric: str, arm: str, colour: str
+) -> None:
+    found = scaled(rows, metric, declared)
+    unscale = np.exp if declared.scale == "log" else (lambda value: value)
+    for state, values in found["value"].dropna().groupby(found["state"]):
+        marker = {"diverged": "x", "not reached": "^"}.get(state, ".")
+        (dots,) = ax.plot(x[values.index], unscale(values), marker, color=colour, alpha=0.55, markersize=6)
+        mark(dots, arm=arm)
+    points = []
+    for position, values in found["value"].groupby(x):
+        interval = paired_interval(values)
+        if interval.n:
+            points.append((position, *(unscale(v) for v in (interval.mean, interval.low, interval.high))))
+    if points:
+        at, mean, low, high = np.array(points, dtype=float).T
+        if declared.scale == "bounded":
+            low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+        reach = np.nan_to_num([mean - low, high - mean]).clip(0)
+        look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
+        drawn = ax.errorbar(at, mean, yerr=reach, label=plain_text(arm), **look)
+        texts = [_mean_text(arm, *numbers) for numbers in zip(mean, low, high, strict=True)]
+        mark(drawn, arm=arm, texts=texts)
+
+
+def _label(arm: str, over: str | None, level: Any) -> str:
+    return plain_text(arm if over is None else f"{arm}, {over} {level_text(level)}")
+
+
+def _mean_text(arm: str, mean: float, low: float, high: float) -> str:
+    known = np.isfinite(high - low)
+    return f"{arm}: {number(mean)}{f', 95% {interval_text(low, high)}' if known else ''}"
+
+
+def _frame(ax: Axes, cell: Cell, x: str, y: str) -> None:
+    mark(ax, cell=cell)
+    frame(ax, cell_text(cell) if cell else "", x, y)

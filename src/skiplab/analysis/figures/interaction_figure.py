@@ -1,0 +1,83 @@
+"""The interaction plot: how the effect of the factor under test changes with the other factors."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
+
+from skiplab.analysis.figures.figures import depth_factor
+from skiplab.analysis.figures.marks import mark
+from skiplab.analysis.figures.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
+from skiplab.analysis.study.arms import cell_factors, chosen_factor, with_arms
+from skiplab.analysis.study.study import Study
+from skiplab.analysis.tables.tables import comparison_table
+from skiplab.analysis.text import cell_text, level_text
+from skiplab.errors import SkiplabError
+
+INTERACTION_WORDS = (
+    "The effect of each arm over the control, with 95% intervals paired by seed; lines that are parallel show no "
+    "interaction. Where an arm failed there is no dot."
+)
+_SPREAD = 0.12  # of the lines of one place, in distances between places
+
+
+def interaction_figure(study: Study, metric: str, factor: str | None = None, control: str | None = None) -> Figure:
+    """The effect of each arm over the control against one factor, a line a level of another.
+
+    Where depth varies it is on the axis, else the first factor of a cell; lines are levels of the next one; a panel
+    for each combination of the rest, and for each arm. Dots are means of the seeds' paired differences (ratios of a log
+    metric) with 95% intervals; lines that are parallel show no interaction. An arm that failed has no dot.
+
+    Raises:
+        SkiplabError: where nothing but the factor under test varies, or it has one arm.
+    """
+    factor = chosen_factor(study, factor)
+    names = cell_factors(study, factor)
+    if not names:
+        raise SkiplabError(f"nothing but {factor} varies in this study: there is no interaction to draw")
+    if len(arms := with_arms(study, factor)["arm"].cat.categories) < 2:
+        raise SkiplabError(f"{factor} has one arm alone, {', '.join(arms)}: there is no interaction to draw")
+    over = depth_factor(study, factor) or names[0]
+    lines = next((name for name in names if name != over), None)
+    rest = ["treatment", *(name for name in names if name not in (over, lines))]
+    table = comparison_table(study, factor=factor, control=control, metrics=[metric])
+    places = {level: place for place, level in enumerate(_levels(study.trials[over]))}
+    levels = _levels(study.trials[lines]) if lines else [None]
+    colours = arm_colours([level_text(level) for level in levels])
+    found = list(table.groupby(rest, observed=True, sort=False))
+    figure, axes = panels(len(found), share_y=True)
+    for ax, (values, rows) in zip(axes, found, strict=True):
+        for position, level in enumerate(levels):
+            own = rows[rows[lines] == level] if lines else rows
+            shift = (position - (len(levels) - 1) / 2) * _SPREAD
+            name = f"{lines} {level_text(level)}" if lines else None
+            own = own.assign(place=own[over].map(places).astype(float) + shift)
+            drawn = _draw(ax, own, name, colours[level_text(level)])
+            mark(drawn, cell={lines: level} if lines else None)
+        ratio = table["effect_kind"].iloc[0] == "ratio"
+        ax.axhline(1.0 if ratio else 0.0, color="0.5", linewidth=1)
+        if ratio:
+            log_ticks(ax, "y")
+        ax.set_xticks(list(places.values()), [plain_text(level_text(level)) for level in places])
+        ax.set_xlim(-0.5, len(places) - 0.5)
+        panel = dict(zip(rest[1:], values[1:], strict=True))
+        over_control = f"{values[0]} over {rows['control'].iloc[0]}"
+        title = f"{over_control}, {cell_text(panel)}" if panel else over_control
+        mark(ax, cell=panel, arm=str(values[0]))
+        frame(ax, title, over, f"{'ratio' if ratio else 'difference'}, {study.metrics[metric].label}")
+    share_legend(figure, axes)
+    return figure
+
+
+def _levels(values: pd.Series) -> list[Any]:
+    return list(values.cat.categories) if isinstance(values.dtype, pd.CategoricalDtype) else sorted(values.unique())
+
+
+def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, colour: str) -> ErrorbarContainer:
+    rows = rows[np.isfinite(rows["effect"])].sort_values("place")
+    reach = np.nan_to_num([rows["effect"] - rows["low"], rows["high"] - rows["effect"]], posinf=0.0).clip(0)
+    look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
+    return ax.errorbar(rows["place"], rows["effect"], yerr=reach, label=plain_text(name) if name else None, **look)

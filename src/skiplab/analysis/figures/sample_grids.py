@@ -1,0 +1,59 @@
+"""The grids of samples that arms are compared by."""
+
+import io
+import struct
+from typing import NamedTuple
+
+from PIL import Image
+
+from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
+from skiplab.analysis.study.study import Problem, Study
+from skiplab.printable import printable
+from skiplab.records.foreign_files import read_own
+
+_MOST_PIXELS = 2**26
+_SIZE = slice(16, 24)  # of a PNG, the bytes that say its width and height
+
+
+class SampleGrid(NamedTuple):
+    """An arm's picture of samples in a cell, of the trial of this seed."""
+
+    seed: int
+    image: Image.Image
+
+
+class CellGrids(NamedTuple):
+    """A cell, and the grid of each arm that has one."""
+
+    cell: Cell
+    arms: dict[str, SampleGrid]
+
+
+def sample_grids(study: Study, factor: str) -> tuple[list[CellGrids], list[Problem]]:
+    """For each cell and arm the grid of its lowest seed that has one, and the pictures that can't be read.
+
+    Arms of one seed start from the same noise.
+    """
+    trials, rows, problems = with_arms(study, factor), [], []
+    for cell in cells(study, factor):
+        found: dict[str, SampleGrid] = {}
+        for trial in in_cell(study, trials, cell).sort_values("seed").itertuples():
+            path = study.runs_dir / trial.key / "samples.png"
+            if trial.arm in found or not path.exists():
+                continue
+            try:
+                found[trial.arm] = SampleGrid(trial.seed, _read(read_own(path)))
+            except Exception as error:  # Pillow raises what it likes
+                problems.append(Problem(str(path), printable(error)))
+        if found:
+            rows.append(CellGrids(cell, found))
+    return rows, problems
+
+
+def _read(content: bytes) -> Image.Image:
+    width, height = struct.unpack(">II", content[_SIZE].ljust(8, b"\0"))
+    if width * height > _MOST_PIXELS:
+        raise ValueError(f"it has {width} x {height} pixels; valid: up to {_MOST_PIXELS}")
+    with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+        image.load()
+    return image

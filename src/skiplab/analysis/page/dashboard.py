@@ -1,0 +1,120 @@
+"""`skiplab dashboard`: the page of a study while it is trained, served to this machine alone."""
+
+import socket
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from skiplab.analysis.claims.compared import ANY, Asked
+from skiplab.analysis.page.served_page import ServedPage
+from skiplab.analysis.tables import terminal
+from skiplab.errors import SkiplabError
+from skiplab.printable import printable
+
+_ADDRESS = "127.0.0.1"
+_SECONDS_TO_END = 1.0  # that answers under way have when the server is stopped
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the page's own policy says the rest
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def dashboard_command(
+    study_name: str,
+    runs_dir: Path,
+    claims_path: Path | None,
+    port: int,
+    standing: Callable[[], str],
+    *,
+    asked: Asked = ANY,
+    open_browser: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Serve a study's page until a signal ends it.
+
+    Args:
+        study_name: what is shown.
+        runs_dir: where its records are.
+        claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
+        port: of this machine; 0: any that is free.
+        standing: says in a line what of the study is done, running, failed and left.
+        asked: what the page compares.
+        open_browser: whether to show the page at once.
+        console: where its address is printed.
+
+    Raises:
+        SkiplabError: where the study or the claims file can't be read, the port is taken, or aiohttp isn't installed.
+    """
+    try:
+        from aiohttp import web
+    except ImportError:
+        raise SkiplabError("the dashboard needs aiohttp, which isn't installed: pip install aiohttp") from None
+    page = ServedPage(study_name, runs_dir, claims_path, standing, asked)
+    with local_socket(port) as bound:
+        port = bound.getsockname()[1]
+        address = f"http://{_ADDRESS}:{port}/"
+        words = f"study {printable(study_name)} at {address} until Ctrl-C"
+        (console or terminal.console()).print(words, markup=False, highlight=False, soft_wrap=True)
+        if open_browser:
+            webbrowser.open(address)
+        server = application(page, port)
+        web.run_app(server, sock=bound, print=None, access_log=None, shutdown_timeout=_SECONDS_TO_END)
+
+
+def application(page: ServedPage, port: int) -> Any:
+    """The server: `/` is the page, `/version` what of it is newest and where the study stands; nothing else is there.
+
+    A request that names another host is refused, so that no foreign page can read this one by a name of its own.
+    """
+    from aiohttp import web
+
+    hosts = {f"{name}:{port}" for name in (_ADDRESS, "localhost")}
+
+    @web.middleware
+    async def only_for_us(request: Any, handler: Any) -> Any:
+        if request.host not in hosts:
+            raise web.HTTPForbidden(text=f"this server answers to {_ADDRESS}:{port} only\n")
+        return await handler(request)
+
+    async def add_headers(_: Any, response: Any) -> None:
+        response.headers.update(_HEADERS)
+
+    async def show(_: Any) -> Any:
+        page.look_soon()
+        return web.Response(text=page.shown.html, content_type="text/html")
+
+    async def tell_version(_: Any) -> Any:
+        page.look_soon()
+        return web.json_response({"version": page.shown.version, "standing": page.standing})
+
+    server = web.Application(middlewares=[only_for_us])
+    server.on_response_prepare.append(add_headers)
+    server.router.add_get("/", show, allow_head=False)
+    server.router.add_get("/version", tell_version, allow_head=False)
+    return server
+
+
+def local_socket(port: int) -> socket.socket:
+    """A socket that listens at a port of this machine and that no other machine reaches.
+
+    Raises:
+        SkiplabError: where the port can't be had.
+    """
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just let go is free
+    try:
+        bound.bind((_ADDRESS, port))
+        bound.listen()  # who reads the address may ask at once
+    except (OSError, OverflowError) as error:
+        bound.close()
+        reason = getattr(error, "strerror", None) or error
+        raise SkiplabError(
+            f"can't serve at port {port}: {reason}; choose another with --port, or let --port 0 find one"
+        ) from None
+    return bound

@@ -1,0 +1,49 @@
+"""The figures of the page: cut into panels that can be hidden, in groups by who measured them."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from skiplab.analysis.figures import figures
+from skiplab.analysis.figures.chart_figures import draw_chart
+from skiplab.analysis.figures.svg_definitions import Definitions
+from skiplab.analysis.figures.svg_panels import cut
+from skiplab.analysis.study.filters import Filters
+from skiplab.analysis.study.study import Study
+from skiplab.printable import printable
+
+
+class PageFigures:
+    """Draws figures of a study for one page; definitions: what they share."""
+
+    def __init__(self, filters: Filters) -> None:
+        self.definitions = Definitions()
+        self._filters = filters
+
+    def groups(self, study: Study, factor: str) -> list[dict[str, Any]]:
+        """The training loss, then every chart by who measured it, instruments first."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        if (study.history["metric"] == "loss").any():
+            found[""] = [self.figure("Training loss", figures.LOSS_WORDS, figures.loss_curves(study, factor))]
+        for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
+            drawn = draw_chart(study, name, factor)
+            if drawn:
+                figure = self.figure(study.charts[name].title, drawn.words, drawn.figure)
+                found.setdefault(study.measured_by[name], []).append(figure)
+        return [
+            {"id": f"figures-{position}", **_heading(measured_by), "figures": own}
+            for position, (measured_by, own) in enumerate(found.items())
+        ]
+
+    def figure(self, title: str, words: str, drawn: Figure) -> dict[str, Any]:
+        """A figure with its title and the words that tell how to read it."""
+        pieces = cut(drawn, printable(title), self._filters.of_mark, self.definitions)
+        return {"title": title, "words": words, "panels": pieces.panels, "legend": pieces.legend}
+
+
+def _heading(measured_by: str) -> dict[str, str]:
+    """What a group of figures is called, and the option that measures it."""
+    kind, _, name = measured_by.partition(" ")
+    words = name.replace("_", " ") or kind or "training"
+    when = {"instrument": "measured during training by", "evaluator": "measured after training by"}.get(kind, "")
+    return {"heading": words[0].upper() + words[1:], "words": f"{when} {kind}={name}" if when else ""}

@@ -1,0 +1,165 @@
+"""The tables of a study's page: what they say, and what of the study each row belongs to."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from skiplab.analysis.claims.failures import rate_headings, rate_rows, rates_table
+from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
+from skiplab.analysis.page.page_figures import PageFigures
+from skiplab.analysis.statistics.factorial import factorial_effects
+from skiplab.analysis.study.arms import cell_factors, with_arms
+from skiplab.analysis.study.filters import Filters
+from skiplab.analysis.study.study import Study
+from skiplab.analysis.tables.effects import EFFECT_HEADINGS, effect_rows
+from skiplab.analysis.tables.parity import COSTS, parity_table
+from skiplab.analysis.tables.table_text import better_means, by_metric, caption, headings, text_rows
+from skiplab.analysis.tables.tables import comparison_table
+from skiplab.analysis.text import cell_text, level_text
+from skiplab.errors import SkiplabError
+from skiplab.metrics import missing_text
+from skiplab.printable import printable
+from skiplab.tuning.figure import tuning_figure
+from skiplab.tuning.table import tuning_headings, tuning_rows, tuning_words
+
+
+class Row(NamedTuple):
+    """A row of a table. tags: what it belongs to; bold: the column to emphasise, or none."""
+
+    entries: Sequence[str]
+    tags: str = ""
+    bold: int | None = None
+
+
+def comparisons(
+    study: Study, factor: str, control: str, arms: Sequence[str], metrics: Sequence[str], filters: Filters
+) -> list[dict[str, Any]]:
+    """Each arm against the control, a table a metric."""
+    if not metrics:
+        return []
+    table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
+    found = []
+    for name, part in by_metric(table):
+        names = part.attrs["cell_factors"]
+        several = "arm" in headings(part)
+        rows = zip(text_rows(part), part.to_dict("records"), better_means(part), strict=True)
+        found.append(
+            {
+                "name": name,
+                "caption": caption(part),
+                "headings": headings(part),
+                "rows": [
+                    Row(texts, filters.tags({n: row[n] for n in names}, row["treatment"] if several else ""), bold)
+                    for texts, row, bold in rows
+                ],
+                "num_texts": len(names) + several,
+            }
+        )
+    return found
+
+
+def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
+    """How often trials diverged or learnt next to nothing, where any did."""
+    table = rates_table(study, factor)
+    happened = table[(table["diverged"] > 0) | (table["collapsed"] > 0)]
+    if happened.empty:
+        return None
+    rows = zip(rate_rows(happened), happened.to_dict("records"), strict=True)
+    names = rate_headings(happened)
+    return {
+        "headings": names,
+        "num_texts": len(names) - 2,
+        "rows": [Row(texts, _tags_of(row, study, factor, filters)) for texts, row in rows],
+    }
+
+
+def effects(
+    study: Study, factor: str, control: str, metrics: Sequence[str], drawing: PageFigures
+) -> dict[str, Any] | None:
+    """Main effects and interactions on the first metric asked for, where arms can be compared in several cells."""
+    if not metrics or len(set(with_arms(study, factor)["arm"])) < 2 or not cell_factors(study, factor):
+        return None
+    name = metrics[0]
+    found: dict[str, Any] = {"label": study.metrics[name].label, "headings": EFFECT_HEADINGS, "rows": [], "missing": ""}
+    try:
+        found["rows"] = [Row(row) for row in effect_rows(factorial_effects(study, name, factor, control))]
+    except SkiplabError as error:
+        found["missing"] = str(error)
+    drawn = interaction_figure(study, name, factor, control)
+    return found | {"figure": drawing.figure("How the effect depends on the rest", INTERACTION_WORDS, drawn)}
+
+
+def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, Any] | None:
+    """What was tuned for the study's trials."""
+    if not study.tuned:
+        return None
+    tuned = study.tuned
+    words = "Mean over the tuning seeds at each rate; every seed is a dot, a ring is what was chosen, a cross diverged."
+    rows = zip(tuning_rows(tuned), tuned.combinations, strict=True)
+    return {
+        "words": tuning_words(tuned),
+        "study": tuned.study,
+        "names": ", ".join(tuned.names),
+        "departures": _departures(study),
+        "headings": tuning_headings(tuned),
+        "num_texts": len(tuned.factors),
+        "rows": [Row(row, filters.tags(each.factors)) for row, each in rows],
+        "figure": drawing.figure("Metric against learning rate", words, tuning_figure(tuned)),
+    }
+
+
+def _departures(study: Study) -> str:
+    """Which trials don't carry what was chosen for them."""
+    own = [study.tuned.followed_by(each["choices"], each["factors"]) for each in study.records.values()]
+    return "" if all(own) else f"{own.count(False)} of {len(own)} trials carry other settings than those chosen."
+
+
+def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any]:
+    """What each arm costs."""
+    table = parity_table(study, factor)
+    texts = [name for name in table.columns if name not in COSTS]
+    return {
+        "headings": [*texts, *COSTS.values()],
+        "num_texts": len(texts),
+        "rows": [
+            Row(
+                [*(level_text(row[name]) for name in texts), *(_count(row[name]) for name in COSTS)],
+                _tags_of(row, study, factor, filters),
+            )
+            for row in table.to_dict("records")
+        ],
+    }
+
+
+def _tags_of(row: Mapping[str, Any], study: Study, factor: str, filters: Filters) -> str:
+    """The tags of a row that names its arm and the levels of its cell."""
+    return filters.tags({name: row[name] for name in cell_factors(study, factor)}, row["arm"])
+
+
+def _count(value: float) -> str:
+    return "–" if value != value else f"{value:,.0f}"
+
+
+def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, str]]:
+    """Every trial that isn't done, or lacks numbers that were to be measured, with its reason."""
+    names, trials = [*study.factors, "seed"], with_arms(study, factor)
+    found = []
+    for trial in trials[(trials["status"] != "done") | trials["key"].isin(study.missing)].to_dict("records"):
+        because = study.records[trial["key"]].get("diverged_because") or ""
+        reasons = {
+            "done": missing_text(study.missing.get(trial["key"], {})),
+            "diverged": f"diverged at step {trial['diverged_step']:.0f}{because and f': {because}'}",
+            "running": "running, or killed before its end: the same command resumes it",
+            "interrupted": f"stopped: {trial['error']}",
+            "failed": (str(trial["error"] or "").strip().splitlines() or ["no reason recorded"])[-1],
+        }
+        found.append(
+            {
+                "key": trial["key"],
+                "what": cell_text({name: trial[name] for name in names}),
+                "status": trial["status"],
+                "reason": printable(reasons[trial["status"]]),
+                "error": printable(trial["error"] or ""),
+                "tags": _tags_of(trial, study, factor, filters),
+            }
+        )
+    return found

@@ -1,0 +1,139 @@
+"""The report: one self-contained page with verdicts, tables, figures, samples and every trial that went wrong."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from skiplab.analysis.claims.claims import Claims
+from skiplab.analysis.claims.compared import ANY, Asked, compared
+from skiplab.analysis.claims.study_claims import disagreement, study_claims
+from skiplab.analysis.claims.verdict_files import write_verdicts
+from skiplab.analysis.claims.verdict_text import asked, cell_line, headline, render_verdicts
+from skiplab.analysis.claims.verdicts import Verdict, judge
+from skiplab.analysis.figures.forest_figure import FOREST_WORDS, forest_figure
+from skiplab.analysis.page import page_tables
+from skiplab.analysis.page.page import rendered
+from skiplab.analysis.page.page_figures import PageFigures
+from skiplab.analysis.page.page_samples import page_samples
+from skiplab.analysis.page.page_tables import Row
+from skiplab.analysis.study.arms import status_counts
+from skiplab.analysis.study.filters import Filters
+from skiplab.analysis.study.origin import origin
+from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.tables import terminal
+from skiplab.analysis.tables.parity import unequal_arms
+from skiplab.analysis.tables.written import write, writing
+from skiplab.analysis.text import level_text
+
+
+def report_command(
+    study_name: str,
+    runs_dir: Path,
+    claims_path: Path | None = None,
+    console: Console | None = None,
+    asked: Asked = ANY,
+) -> list[Verdict]:
+    """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
+
+    Args:
+        study_name: what is judged.
+        runs_dir: where its records are.
+        claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
+        console: where verdicts are printed.
+        asked: what the page compares.
+
+    Returns:
+        The verdicts.
+
+    Raises:
+        SkiplabError: where the study or the claims file can't be read, or a name is unknown.
+    """
+    console = console or terminal.console()
+    study = read_study(study_name, runs_dir)
+    claims = study_claims(study, claims_path)
+    compared(study, claims, asked)  # a name that is unknown is told before anything is written
+    verdicts = judge(study, claims) if claims else []
+    if claims:
+        console.print(render_verdicts(verdicts))
+    elif differ := disagreement(study):
+        terminal.say(console, differ)
+    if not study.has_numbers:
+        terminal.say(console, f"no trial has a number to compare yet: {status_counts(study)}")
+    terminal.say_problems(console, (*study.problems, *study.series_problems))
+    with writing(study.folder, console, answered=bool(claims)):
+        if claims:
+            terminal.say_written(console, [write_verdicts(verdicts, study.folder)])
+        terminal.say_written(console, [write_report(study, claims, asked)])
+    return verdicts
+
+
+def write_report(study: Study, claims: Claims | None = None, asked: Asked = ANY) -> Path:
+    """Write report.html beside the study; returns its path."""
+    return write(study.folder / "report.html", report_page(study, claims, asked=asked))
+
+
+def report_page(study: Study, claims: Claims | None = None, version: str = "", asked: Asked = ANY) -> str:
+    """The page.
+
+    Args:
+        study: what it shows.
+        claims: what is judged; None: no verdicts.
+        version: of a page that is served, which asks for newer ones; '' for a file, which asks for nothing.
+        asked: what it compares; by itself, what the claims are about.
+    """
+    factor, arms, control, metrics = compared(study, claims, asked)
+    filters = Filters(study, factor, arms)
+    drawing = PageFigures(filters)
+    samples, unreadable = page_samples(study, factor, arms, filters)
+    verdicts = judge(study, claims) if claims else []
+    content = {
+        "study": study,
+        "question": claims.question if claims else "",
+        "claims_sha256": claims.sha256[:12] if claims else "",
+        "factor": factor,
+        "control": control,
+        "counts": status_counts(study),
+        "filters": filters,
+        "verdicts": [_verdict(verdict, filters) for verdict in verdicts],
+        "forest": _forest(verdicts, drawing),
+        "rates": page_tables.rates(study, factor, filters),
+        "effects": page_tables.effects(study, factor, control, metrics, drawing),
+        "tables": page_tables.comparisons(study, factor, control, arms, metrics, filters),
+        "figures": drawing.groups(study, factor),
+        "tuning": page_tables.tuning(study, filters, drawing),
+        "arms": [(arm, filters.tags({}, arm)) for arm in arms],
+        "samples": samples,
+        "parity": page_tables.parity(study, factor, filters),
+        "unequal": unequal_arms(study, control, factor),
+        "unfinished": page_tables.unfinished(study, factor, filters),
+        "problems": [*study.problems, *study.series_problems, *unreadable],
+        "origin": [Row(row) for row in origin(study).items()],
+        "constants": [Row((name, level_text(value))) for name, value in study.constants.items()],
+    }
+    return rendered("report.html.jinja", version, drawing.definitions, title=study.name, **content)
+
+
+def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:
+    return {
+        "name": verdict.claim.name,
+        "text": verdict.claim.text,
+        "source": verdict.claim.source,
+        "tested_part": verdict.claim.tested_part,
+        "headline": headline(verdict),
+        "class": verdict.word.split(",")[0].replace(" ", "-"),
+        "asked": asked(verdict.cells[0]) if verdict.cells else "",
+        "lines": [(filters.tags(cell.cell), cell_line(cell)) for cell in verdict.cells],
+        "evidence": [
+            (filters.tags(item.cell), asked(item), cell_line(item), item in verdict.contested_by)
+            for item in verdict.evidence
+        ],
+    }
+
+
+def _forest(verdicts: Sequence[Verdict], drawing: PageFigures) -> dict[str, Any] | None:
+    """Every cell of every claim in one figure; None where no claim has a cell in this study."""
+    if not any(verdict.cells for verdict in verdicts):
+        return None
+    return drawing.figure("All cells of all claims", FOREST_WORDS, forest_figure(verdicts))

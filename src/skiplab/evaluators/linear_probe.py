@@ -1,0 +1,206 @@
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from skiplab.charts import Chart, Measurement
+from skiplab.data.dataset import Dataset
+from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
+from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.streams import stage_streams
+from skiplab.metrics import Metric
+from skiplab.objectives.denoising import Noised
+from skiplab.objectives.objective import Objective
+
+BANDS = ("low", "middle", "high")
+_PENALTIES = [10.0**power for power in range(-4, 5)]  # over the number of images, features of standard deviation 1
+
+
+class LinearProbe(Evaluator):
+    """How well the clean image can be read back linearly from the stream after each block, by frequency band.
+
+    The clean image is split into bands d, thirds of the frequencies up to Nyquist's (of the larger of the two axes).
+    For each block and noise level a ridge regression reads the bands from the whole stream, fitted on probes of
+    training images, its penalty chosen for each output by leaving one image out. With e its error on probes of
+    validation images and m the band's mean over training images, the share of the band that is read is
+
+        1 - |e|^2 / |d - m|^2, at least 0.
+
+    Beside the blocks stand the noisy input, read in the same way, and the same network before training: an identity
+    stream keeps its input, noise included, for nothing. The worst block says what the whole path lets through where
+    nothing passes it by; with long skips something does.
+
+    Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
+        the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out).
+    Differs from the source: closed-form regression to the clean image, by noise level and frequency band.
+
+    Args:
+        num_images: images of each split, at every noise level, from 2.
+        num_levels: noise levels.
+
+    Raises:
+        SkiplabError: where an argument is out of range.
+    """
+
+    metrics: ClassVar[dict[str, Metric]] = {
+        "detail_worst_block": Metric(
+            label="share of fine detail (high band) read back after the worst block",
+            direction="higher",
+            scale="bounded",
+            if_diverged=0.0,
+        ),
+        "detail_last_block": Metric(
+            label="share of fine detail (high band) read back after the last block",
+            direction="higher",
+            scale="bounded",
+            if_diverged=0.0,
+        ),
+        "detail_input": Metric(
+            label="share of fine detail (high band) read back from the noisy input",
+            direction=None,
+            scale="bounded",
+        ),
+    }
+
+    charts: ClassVar[dict[str, Chart]] = {
+        "detail_by_block": Chart(
+            title="How much of the clean image each block lets through",
+            words="Share of a frequency band of the clean image that is read back linearly after each block, of the "
+            "high band before training too; block 0 is the noisy input. Means over noise levels.",
+            kind="lines",
+            x="block, from input to output",
+            value="share read back",
+        ),
+        "detail_by_noise": Chart(
+            title="Fine detail by noise level",
+            words="Share of the high band of the clean image that is read back linearly after the worst block and from "
+            "the noisy input, at each time, from clean (0) to noise (1).",
+            kind="lines",
+            x="time",
+            value="share of the high band read back",
+        ),
+    }
+
+    def __init__(self, *, num_images: int, num_levels: int) -> None:
+        if num_images < 2:
+            raise SkiplabError(
+                f"evaluator.linear_probe.num_images={num_images} is invalid; valid: a whole number from 2"
+            )
+        self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
+
+    def check(self, objective: Objective, data: Dataset, name: str) -> None:
+        super().check(objective, data, name)
+        require_bands(data, f"evaluator={name} reads")
+
+    def evaluate(self, trained: Trained) -> Result:
+        blocks, from_input = self.shares(trained.model, trained)
+        untrained, _ = self.shares(trained.untrained, trained)
+        high = blocks[:, :, -1].mean(dim=1)
+        summary = {
+            "detail_worst_block": float(high.min()),
+            "detail_last_block": float(high[-1]),
+            "detail_input": float(from_input[:, -1].mean()),
+        }
+        measurements = [
+            Measurement("detail_by_block", block, float(share), f"{who}, {band}")
+            for who, shares, shown in (("trained", blocks, BANDS), ("untrained", untrained, BANDS[-1:]))
+            for block, by_band in enumerate(shares.mean(dim=1), start=1)
+            for band, share in zip(shown, by_band[-len(shown) :], strict=True)
+        ]
+        measurements += [
+            Measurement("detail_by_block", 0, float(share), f"trained, {band}")
+            for band, share in zip(BANDS, from_input.mean(dim=0), strict=True)
+        ]
+        times = trained.objective.noise_schedule.levels(self.eval_batch.num_levels).tolist()
+        by_noise = {"worst block": blocks[:, :, -1].min(dim=0).values, "noisy input": from_input[:, -1]}
+        measurements += [
+            Measurement("detail_by_noise", time, float(share), line)
+            for line, shares in by_noise.items()
+            for time, share in zip(times, shares, strict=True)
+        ]
+        return Result(
+            summary, measurements=measurements, details={"num_images": self.eval_batch.count(trained.data.val)}
+        )
+
+    def shares(
+        self, model: nn.Module, trained: Trained
+    ) -> tuple[Float[Tensor, "block level band"], Float[Tensor, "level band"]]:
+        """The shares read after each block, and from the noisy input."""
+        train, val = (
+            self.eval_batch.noised(trained.objective, trained.split(split), split) for split in ("train", "val")
+        )
+        by_level = []
+        for (x0, _, noised), (val_x0, _, val_noised) in zip(train, val, strict=True):
+            target, val_target = bands(x0).cpu(), bands(val_x0).cpu()
+            energies = band_energies(val_target - target.mean(dim=0))
+            places = (
+                [eval_batch.x_t, *_after_blocks(trained, model, eval_batch)] for eval_batch in (noised, val_noised)
+            )
+            errors = [
+                band_energies(read(stream, target, unseen) - val_target) for stream, unseen in zip(*places, strict=True)
+            ]
+            by_level.append((1 - torch.stack(errors) / energies).clamp(min=0))
+        whole = torch.stack(by_level, dim=1)
+        return whole[1:], whole[0]
+
+
+def read(
+    stream: Float[Tensor, "sample channel *positions"],
+    target: Float[Tensor, " sample *shape"],
+    unseen: Float[Tensor, "others channel *positions"],
+) -> Float[Tensor, " others *shape"]:
+    """What ridge regression from streams to targets says of other streams; channels are scaled as they come.
+
+    There are more features than samples, so all is done with the samples' inner products K, in their eigenvectors:
+    with c = (K + a)^-1 y, the error at a sample that is left out is a c_i / (a [(K + a)^-1]_ii - 1 / n).
+    """
+    features, others = (part.flatten(1).double().cpu() for part in (stream, unseen))
+    scale = features.std(correction=0)
+    scale = scale if scale > 0 else torch.ones(())
+    centre, mean = features.mean(dim=0), target.flatten(1).mean(dim=0)
+    features, others, wanted = (features - centre) / scale, (others - centre) / scale, target.flatten(1) - mean
+    values, vectors = torch.linalg.eigh(features @ features.T)
+    rotated = vectors.T @ wanted
+    least, chosen = torch.full_like(mean, torch.inf), torch.zeros_like(wanted)
+    for penalty in (share * len(features) for share in _PENALTIES):
+        shrunk = 1 / (values.clamp(min=0) + penalty)
+        coefficients = vectors @ (shrunk[:, None] * rotated)
+        left_out = penalty * vectors.square() @ shrunk - 1 / len(features)
+        error = (penalty * coefficients / left_out[:, None]).square().mean(dim=0)
+        better = error < least
+        least, chosen = torch.where(better, error, least), torch.where(better, coefficients, chosen)
+    return (others @ features.T @ chosen + mean).view(len(others), *target.shape[1:])
+
+
+def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[Tensor]:
+    stages = stage_streams(trained.objective, model, [noised])
+    return [stream for _, *streams in stages for stream in streams]
+
+
+def require_bands(data: Dataset, asker: str) -> None:
+    """Refuse, in a sentence that begins with `asker`, data whose images hold no frequency bands.
+
+    Raises:
+        SkiplabError: where the data are no images of at least 6 pixels a side.
+    """
+    if len(data.train.shape) != 3 or min(data.train.shape[1:]) < 6:
+        raise SkiplabError(
+            f"{asker} frequency bands of images of at least 6 pixels a side, the data has shape {data.train.shape}; "
+            "leave it out of evaluator=[...]"
+        )
+
+
+def bands(images: Float[Tensor, "sample channel height width"]) -> Float[Tensor, "sample band_channel height width"]:
+    """The parts of images whose frequencies lie in each band, one behind the other; their sum is the image."""
+    spectrum = torch.fft.fft2(images.double())
+    rows, columns = (torch.fft.fftfreq(side, device=images.device).abs() for side in images.shape[2:])
+    radius = 2 * torch.maximum(rows[:, None], columns[None, :])  # 1 at Nyquist's
+    band = (radius * len(BANDS)).long().clamp(max=len(BANDS) - 1)
+    return torch.cat([torch.fft.ifft2(spectrum * (band == index)).real for index in range(len(BANDS))], dim=1)
+
+
+def band_energies(parts: Float[Tensor, "sample band_channel height width"]) -> Float[Tensor, " band"]:
+    """The sum of squares in each band."""
+    return parts.unflatten(1, (len(BANDS), -1)).square().sum(dim=(0, 2, 3, 4))

@@ -1,0 +1,80 @@
+"""What is computed of the training images, once for each data, and extractor where it has one, and kept on disk."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from skiplab.cache_dir import cache_dir
+from skiplab.data.dataset import Split
+from skiplab.evaluators.evaluator import Trained
+from skiplab.records.atomic_file import write_atomically
+
+_BLOCK = 4096  # images that are hashed at once
+
+
+def kept(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """What `compute` gives of the extractor's features, from the cache where it has a sound entry, else kept there.
+
+    kind: the entry's folder; it names all that `compute` depends on beside the training images and the extractor.
+    """
+    return _kept(trained, cache_dir() / kind / f"{reference_key(trained)}.safetensors", compute)
+
+
+def kept_of_images(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The same of what `compute` gives of the images themselves."""
+    return _kept(trained, cache_dir() / kind / f"{_key(trained)}.safetensors", compute)
+
+
+def _kept(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    found = _read(path)
+    if found is None:
+        found = {name: part.cpu().contiguous() for name, part in compute().items()}
+        with contextlib.suppress(OSError):  # a cache that can't be written costs time alone
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, save(found, metadata={"sha256": _digest(found)}))
+    return {name: part.to(trained.device) for name, part in found.items()}
+
+
+def reference_key(trained: Trained) -> str:
+    """Hash of the images, the extractor, and what it runs on."""
+    return _key(trained, **trained.extractor.facts())
+
+
+def _key(trained: Trained, **others: Any) -> str:
+    where = {"device": trained.device.type, "torch": torch.__version__}
+    facts = {"data": content_hash(trained.data.train), **others, **where}
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def content_hash(split: Split) -> str:
+    """Hash of a split's images as they are stored, with their shape and type."""
+    digest = hashlib.sha256(f"{tuple(split.stored.shape)} {split.stored.dtype}".encode())
+    for part in split.stored.split(_BLOCK):
+        digest.update(part.cpu().contiguous().numpy())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Tensor] | None:
+    """An entry of the cache, or None where it is missing or damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            return found if file.metadata()["sha256"] == _digest(found) else None
+    except (OSError, SafetensorError, KeyError, TypeError):
+        return None
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy())
+    return digest.hexdigest()

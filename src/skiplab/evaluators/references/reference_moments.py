@@ -1,0 +1,45 @@
+"""Mean and covariance of the training images' features."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from skiplab.evaluators.distance import reference_features
+from skiplab.evaluators.evaluator import Trained
+from skiplab.evaluators.references.reference_cache import kept
+
+
+class ReferenceMoments(NamedTuple):
+    """Sums over images, in float64.
+
+    mean = total / count,  covariance = (outer - total total^T / count) / (count - 1)
+    """
+
+    count: Int[Tensor, ""]
+    total: Float[Tensor, " feature"]
+    outer: Float[Tensor, "feature feature"]
+
+    @property
+    def mean(self) -> Float[Tensor, " feature"]:
+        return self.total / self.count
+
+    @property
+    def covariance(self) -> Float[Tensor, "feature feature"]:
+        return (self.outer - torch.outer(self.total, self.mean)) / (self.count - 1)
+
+
+def reference_moments(trained: Trained) -> ReferenceMoments:
+    """Of all training images, computed once."""
+    return ReferenceMoments(**kept(trained, "moments", lambda: _compute(trained)._asdict()))
+
+
+def _compute(trained: Trained) -> ReferenceMoments:
+    count, total, outer = 0, 0.0, 0.0
+    for features in reference_features(trained):
+        features = features.double()
+        count += len(features)
+        total = total + features.sum(dim=0)
+        outer = outer + features.T @ features
+    return ReferenceMoments(torch.tensor(count), total, outer)

@@ -1,0 +1,73 @@
+"""A trial's key: a hash of everything that can change its outcome, and of nothing else."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue
+
+from skiplab.errors import SkiplabError
+from skiplab.records.local_paths import by_contents
+
+# Nodes that observe a trial, name it or say where it lies; every other node counts.
+OBSERVERS = frozenset({"logger", "instrument", "evaluator", "feature_extractor", "eval_batch", "num_samples", "run"})
+# Settings of data that say how images are kept, not what they are.
+_KEEPING = frozenset({"cache_dir", "max_resident_bytes"})
+# What the analysis reads as a whole number, and what is one in floating point.
+_LARGEST = 2**63 - 1
+_LARGEST_FLOAT = 2**53
+
+
+def outcome_config(config: DictConfig) -> dict[str, Any]:
+    """The resolved part of the configuration that can change the outcome; local paths by what lies there.
+
+    Raises:
+        SkiplabError: where a value is missing that has no default, or a whole number is too large.
+    """
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise SkiplabError(f"{error.full_key} has no default; give it, {error.full_key}=...") from None
+    resolved["data"] = {name: value for name, value in resolved["data"].items() if name not in _KEEPING}
+    outcome = {name: node for name, node in resolved.items() if name not in OBSERVERS}
+    for name, value in _leaves(outcome):
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise SkiplabError(f"{name}={value} is too large; valid: whole numbers up to {_LARGEST}")
+    return by_contents(outcome)
+
+
+def trial_key(config: DictConfig) -> str:
+    """16 hexadecimal digits; 1 and 1.0 are the same value."""
+    text = json.dumps(_canonical(outcome_config(config)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def factors(config: DictConfig) -> dict[str, Any]:
+    """The outcome configuration as flat leaves, `depth` or `optimizer.lr`; lists as text."""
+    return {
+        name: json.dumps(value) if isinstance(value, list) else value
+        for name, value in _leaves(outcome_config(config))
+        if not {"_target_", "_partial_"}.intersection(name.split("."))
+    }
+
+
+def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values that are no mappings, by their full names."""
+    for name, child in node.items():
+        full = f"{prefix}.{name}" if prefix else name
+        if isinstance(child, dict):
+            yield from _leaves(child, full)
+        else:
+            yield full, child
+
+
+def _canonical(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {name: _canonical(child) for name, child in node.items()}
+    if isinstance(node, list):
+        return [_canonical(child) for child in node]
+    if isinstance(node, int) and not isinstance(node, bool) and abs(node) <= _LARGEST_FLOAT:
+        return float(node)
+    return node

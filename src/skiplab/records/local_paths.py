@@ -1,0 +1,107 @@
+"""Settings called `path`: a trial is known by what the files hold that they name, not by where these lie."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from skiplab.cache_dir import cache_dir
+from skiplab.errors import SkiplabError
+from skiplab.records.fingerprint import fingerprint, is_fingerprint
+
+_PATTERNS = frozenset({"backbone.path"})  # settings called so that name modules of a network, and no files
+
+
+def by_contents(node: Any) -> Any:
+    """Settings with the fingerprint of what lies there in the place of each local path."""
+    return _replaced(node, {name: fingerprint(place) for name, place in _local(node)})
+
+
+def with_absolute_paths(config: DictConfig) -> DictConfig:
+    """The configuration, resolved, with each local path as it reads from any folder."""
+    resolved = OmegaConf.to_container(config, resolve=True)
+    return OmegaConf.create(_replaced(resolved, {name: str(place) for name, place in _local(resolved)}))
+
+
+def check_apart(config: DictConfig) -> None:
+    """Refuse a place of data that holds what trials write, and so would be other data with each of them.
+
+    Raises:
+        SkiplabError: names the two places.
+    """
+    resolved = OmegaConf.to_container(config, resolve=True)
+    written = {"run.runs_dir": resolved["run"]["runs_dir"], "SKIPLAB_CACHE_DIR": cache_dir()}
+    written |= {f"data.{name}": value for name, value in resolved["data"].items() if name == "cache_dir"}
+    for name, place in _local(resolved):
+        for setting, folder in written.items():
+            outer, inner = place.resolve(), Path(folder).expanduser().resolve()
+            if inner.is_relative_to(outer) and not any(part[0] == "." for part in inner.relative_to(outer).parts):
+                raise SkiplabError(
+                    f"{name}={place} holds {setting}={folder}, which trials write to; give another place for one of "
+                    "the two"
+                )
+
+
+def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[str, str], record: Path) -> None:
+    """Point a record's configuration to where the files of its trial lie now, and say where its data are read.
+
+    What the record says elsewhere names no setting: a setting is one of the configuration's own that is called `path`.
+
+    Args:
+        config: the record's, as it was found fit to be obeyed, which is changed.
+        factors: the record's, which hold the fingerprints.
+        moved: where files lie now that were moved, such as {"data.path": "/new/place"}.
+        record: its folder, for messages.
+
+    Raises:
+        SkiplabError: where files are missing, or others than the trial's.
+    """
+    given = dict(_given(OmegaConf.to_container(config)))
+    for name, place in moved.items():
+        if name not in given or not is_fingerprint(factors.get(name)):
+            own = f"is {factors[name]}" if name in factors else "has no such setting"
+            raise SkiplabError(f"{name}={place} would change the trial of {record}, which {own}; leave {name} out")
+    for name, text in given.items():
+        recorded = factors.get(name)
+        if not is_fingerprint(recorded):
+            continue
+        place = Path(moved.get(name, text)).expanduser().absolute()
+        remedy = f"say where they lie: {name}=PLACE, or in Python skiplab.load(RUN, data_path=PLACE)"
+        if not place.exists():
+            raise SkiplabError(f"the files that {record} was trained on aren't at {place}; {remedy}")
+        if fingerprint(place) != recorded:
+            raise SkiplabError(f"the files at {place} aren't those that {record} was trained on; {remedy}")
+        OmegaConf.update(config, name, str(place))
+    if "data.path" in given:
+        print(f"skiplab: the data of {record} are read from data.path={config.data.path}", file=sys.stderr)
+    kept = OmegaConf.select(config, "data.cache_dir")
+    if kept is not None and not Path(kept).expanduser().is_dir():  # another machine's
+        config.data.cache_dir = str(cache_dir())
+
+
+def _local(node: Any) -> Iterator[tuple[str, Path]]:
+    """The same of what is there: each name, and the place."""
+    for name, value in _given(node):
+        if os.path.exists(os.path.expanduser(value)):
+            yield name, Path(value).expanduser().absolute()
+
+
+def _given(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each setting called `path`, at any depth, that has a text: its full name, and the text."""
+    if not isinstance(node, dict):
+        return
+    for name, value in node.items():
+        full = f"{prefix}.{name}" if prefix else str(name)
+        if name == "path" and full not in _PATTERNS and isinstance(value, str) and value:
+            yield full, value
+        yield from _given(value, full)
+
+
+def _replaced(node: Any, values: Mapping[str, Any], prefix: str = "") -> Any:
+    if not isinstance(node, dict) or not values:
+        return node
+    full = {name: f"{prefix}.{name}" if prefix else str(name) for name in node}
+    return {name: values.get(full[name], _replaced(child, values, full[name])) for name, child in node.items()}

@@ -1,0 +1,45 @@
+"""The figure of `skiplab tune`: the metric against the learning rate."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from skiplab.analysis.figures.marks import mark
+from skiplab.analysis.figures.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
+from skiplab.analysis.text import cell_text, level_text
+from skiplab.records.tuned import RATE, Combination, Tuned
+
+
+def tuning_figure(tuned: Tuned) -> Figure:
+    """A panel a cell, a line an arm: the mean over seeds at each rate, other settings as chosen.
+
+    Each seed is a dot, a rate at which a trial diverged has a cross, the chosen one a ring.
+    """
+    factor = "connection" if "connection" in tuned.factors else next(iter(tuned.factors), None)
+    by_cell: dict[tuple[Any, ...], list[Combination]] = {}
+    for each in tuned.combinations:
+        by_cell.setdefault(tuple((n, v) for n, v in each.factors.items() if n != factor), []).append(each)
+    colours = arm_colours(list(dict.fromkeys(_arm(each, factor) for each in tuned.combinations)))
+    figure, axes = panels(len(by_cell), share_y=True)
+    for ax, (cell, combinations) in zip(axes, by_cell.items(), strict=True):
+        for each in combinations:
+            arm, colour = _arm(each, factor), colours[_arm(each, factor)]
+            means = {rate: sum(values) / len(values) for rate, values in each.curve.items()}
+            drawn = ax.plot(list(means), list(means.values()), "-", color=colour, linewidth=1.6, label=plain_text(arm))
+            seeds = [(rate, value) for rate, values in each.curve.items() for value in values]
+            drawn += ax.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.55, markersize=6)
+            drawn += ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=colour, markersize=8)
+            best = each.chosen[RATE]
+            ring = {"color": colour, "markersize": 10, "fillstyle": "none", "markeredgewidth": 1.6}
+            drawn += ax.plot([best], [means[best]], "o", **ring)
+            for line in drawn:
+                mark(line, arm=arm)
+        log_ticks(ax, "x")
+        mark(ax, cell=dict(cell))
+        frame(ax, cell_text(dict(cell)) if cell else "", "learning rate", tuned.label)
+    share_legend(figure, axes)
+    return figure
+
+
+def _arm(combination: Combination, factor: str | None) -> str:
+    return level_text(combination.factors[factor]) if factor else "all trials"

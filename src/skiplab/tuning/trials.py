@@ -1,0 +1,116 @@
+"""What tuning trials say: the best settings of each arm in its cell, and the trials as a table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from skiplab.errors import SkiplabError
+from skiplab.metrics import Metric
+from skiplab.records.key import OBSERVERS, factors
+from skiplab.records.record import FINISHED
+from skiplab.records.spreadsheet import csv_text
+from skiplab.records.tuned import RATE, Combination
+from skiplab.sweeps.job import Job
+from skiplab.sweeps.rates import best_of
+
+
+class TuningTrial(NamedTuple):
+    """What came of one tuning trial."""
+
+    key: str
+    levels: Mapping[str, Any]
+    chosen: Mapping[str, Any]
+    seed: int
+    value: float
+    status: str
+
+    @classmethod
+    def read(cls, job: Job, names: Sequence[str], settings: Sequence[str], name: str, metric: Metric) -> "TuningTrial":
+        content = job.record.read()
+        status = content.get("status", "missing")
+        if status not in FINISHED:
+            raise SkiplabError(
+                f"tuning trial {job.record.key} ({' '.join(job.overrides)}) is {status}; the same command goes on; "
+                "with run.retry_failed=true it tries again what failed"
+            )
+        value = content["summary"].get(name) if status == "done" else None
+        own = factors(job.config)
+        return cls(
+            key=job.record.key,
+            levels=levels_of(job, names),
+            chosen={setting: own[setting] for setting in settings},
+            seed=job.config.seed,
+            value=float(metric.if_diverged if value is None else value),
+            status=status,
+        )
+
+
+def levels_of(job: Job, names: Sequence[str]) -> dict[str, Any]:
+    """The levels of a trial's factors: options chosen on axes, values of settings.
+
+    Raises:
+        SkiplabError: where a name is neither.
+    """
+    own = {**factors(job.config), **job.choices}
+    for name in names:
+        if name not in own or name in OBSERVERS or name.split(".")[0] in OBSERVERS:
+            raise SkiplabError(f"{name} can't be tuned for: it changes no outcome; valid: axes and settings of a trial")
+    return {name: own[name] for name in names}
+
+
+def combinations(trials: Sequence[TuningTrial], rates: Sequence[float], seeds: Sequence[int]) -> list[Combination]:
+    """What was found for each arm and cell, in the sweep's order."""
+    grouped: dict[tuple[Any, ...], list[TuningTrial]] = {}
+    for trial in trials:
+        grouped.setdefault(tuple(trial.levels.values()), []).append(trial)
+    found = []
+    for own in grouped.values():
+        curves: dict[tuple[Any, ...], dict[float, dict[int, float]]] = {}
+        for trial in own:
+            others = tuple((name, value) for name, value in trial.chosen.items() if name != RATE)
+            curves.setdefault(others, {}).setdefault(trial.chosen[RATE], {})[trial.seed] = trial.value
+        by_setting = {
+            others: {rate: [curve[rate][seed] for seed in seeds] for rate in rates} for others, curve in curves.items()
+        }
+        bests = {others: best_of(curve) for others, curve in by_setting.items()}
+        others = max(bests, key=lambda each: bests[each].value)  # the first of equals
+        best = bests[others]
+        chosen = {RATE: best.rate, **dict(others)}
+        diverged = {
+            trial.chosen[RATE]
+            for trial in own
+            if trial.status == "diverged" and all(trial.chosen[name] == value for name, value in others)
+        }
+        found.append(
+            Combination(
+                factors=dict(own[0].levels),
+                chosen=chosen,
+                value=best.value,
+                edge=best.edge,
+                window=best.window,
+                curve=by_setting[others],
+                diverged=tuple(sorted(diverged)),
+            )
+        )
+    return found
+
+
+def shared(jobs: Sequence[Job], tuned_for: Sequence[str]) -> dict[str, Any]:
+    """Choices and settings that all trials have in common."""
+    first, *rest = (
+        {**factors(job.config), **{axis: option for axis, option in job.choices.items() if axis not in OBSERVERS}}
+        for job in jobs
+    )
+    own = {name: value for name, value in first.items() if name not in (*tuned_for, "seed")}
+    return {name: value for name, value in own.items() if all(other.get(name, ()) == value for other in rest)}
+
+
+def tidy(trials: Sequence[TuningTrial], metric_name: str) -> str:
+    """A row a trial, sorted as they were asked for."""
+    names = [*trials[0].levels, *trials[0].chosen, "seed", metric_name, "status", "key"]
+    rows = []
+    for trial in trials:
+        levels = ["null" if value is None else value for value in (*trial.levels.values(), *trial.chosen.values())]
+        rows.append([*levels, trial.seed, trial.value, trial.status, trial.key])
+    return csv_text(pd.DataFrame(rows, columns=names, dtype=object))
