@@ -18,11 +18,11 @@ class WrongWidth(Concat):
 
 
 class SaysNoBridge(Add):
-    bridges = False
+    reads_encoder = False
 
 
 class SaysBridge(NoLongSkip):
-    bridges = True
+    reads_encoder = True
 
 
 class ImagesOnly(Concat):
@@ -42,7 +42,7 @@ class NoLongSkipAtAll(nn.Identity):
 
 BROKEN = {
     WrongWidth: r"gives \(3, 12, 4, 4\), not \(3, 6, 4, 4\)",
-    SaysNoBridge: "bridges is False, and what it gives depends on the skip",
+    SaysNoBridge: "reads_encoder is False, and the result depends on the skip",
     SaysBridge: "no gradient reaches input 1",
     ImagesOnly: r"\(on (tokens|points),",
     RefusesAll: "refuses a stream and a skip of equal widths",

@@ -13,10 +13,10 @@ from skiplab.errors import SkiplabError
 from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
-    check_initialisation,
+    check_initialization,
     draw,
     named,
-    randomise_zeros,
+    randomize_zeros,
     reached,
     require,
     shape_of,
@@ -29,7 +29,7 @@ _SIZES = ((16, 16, 1), (16, 24, 1), (24, 16, 1), (16, 24, 2))
 
 
 def check_branch(make: Callable[[BranchSpec], Branch]) -> None:
-    """Hold a branch to its contract, on streams of images, tokens and points as its `position_dims` says.
+    """Check the contract of a branch, on streams of images, tokens and points as its `position_dims` says.
 
     Every branch of the block gives an update of `width_out` channels at 1 / stride of the resolution, finite and
     deterministic in evaluation mode; it never adds its input; with the parameters of `last` at zero its update is
@@ -41,7 +41,7 @@ def check_branch(make: Callable[[BranchSpec], Branch]) -> None:
         make: builds the branch of a specification, such as `lambda spec: Basic(spec, kernel_size=3, bias=True)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     worked_on = {dims for dims in _POSITIONS if _refusal(make, _spec(dims, *_SIZES[0], _COND_WIDTH)) is None}
     if not worked_on:
@@ -63,8 +63,8 @@ def check_branch(make: Callable[[BranchSpec], Branch]) -> None:
                 with named(where):
                     if (width_in, stride) != (width_out, 1) and _refusal(make, spec):
                         continue
-                    _check_parts(make(spec).parts(), spec)
-                    check_initialisation(lambda spec=spec: nn.ModuleList(make(spec).parts()))
+                    _check_branches(make(spec).branches(), spec)
+                    check_initialization(lambda spec=spec: nn.ModuleList(make(spec).branches()))
 
 
 def _spec(position_dims: int, width_in: int, width_out: int, stride: int, cond_width: int) -> BranchSpec:
@@ -82,68 +82,68 @@ def _spec(position_dims: int, width_in: int, width_out: int, stride: int, cond_w
 def _refusal(make: Callable[[BranchSpec], Branch], spec: BranchSpec) -> str | None:
     """Why the specification is refused; None where it isn't."""
     try:
-        make(spec).parts()
+        make(spec).branches()
     except SkiplabError as error:
         return str(error)
     return None
 
 
-def _check_parts(parts: Sequence[Branch], spec: BranchSpec) -> None:
-    require(len(parts) > 0, "parts() is empty; a block has at least one branch")
-    for part in parts:
-        require(isinstance(part, Branch), f"{type(part).__name__} is no subclass of Branch")
-        after = part.activation_after_join
+def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
+    require(len(branches) > 0, "branches() is empty; a block has at least one branch")
+    for branch in branches:
+        require(isinstance(branch, Branch), f"{type(branch).__name__} is no subclass of Branch")
+        after = branch.activation_after_join
         require(isinstance(after, nn.Module), "activation_after_join is no module; nn.Identity() stands for none")
-    initialise(nn.ModuleList(parts), Default(), seed=0)
-    randomise_zeros(parts)
+    initialise(nn.ModuleList(branches), Default(), seed=0)
+    randomize_zeros(branches)
     cond = draw("cond", BATCH, spec.cond_width).requires_grad_() if spec.cond_width else None
     positions = _POSITIONS[spec.position_dims]
     x = draw("input", BATCH, spec.width_in, *positions).requires_grad_()
     kept = x.detach().clone()
     expected = str((BATCH, spec.width_out, *(side // spec.stride for side in positions)))
     stream = x
-    for index, part in enumerate(parts):
-        update = part(stream, cond)
-        require(shape_of(update) == expected, f"part {index} gives {shape_of(update)}, not {expected}")
-        require(bool(update.isfinite().all()), f"part {index}'s update isn't finite")
-        same = torch.equal(update, part(stream, cond))
-        require(same, f"part {index} gives another update for the same input in evaluation mode")
-        _check_adds_nothing(part, stream.detach(), cond, index)
-        _check_last(part, stream.detach(), cond, index)
-        stream = part.activation_after_join(update)
+    for index, branch in enumerate(branches):
+        update = branch(stream, cond)
+        require(shape_of(update) == expected, f"branch {index} gives {shape_of(update)}, not {expected}")
+        require(bool(update.isfinite().all()), f"branch {index}'s update isn't finite")
+        same = torch.equal(update, branch(stream, cond))
+        require(same, f"branch {index} gives another update for the same input in evaluation mode")
+        _check_adds_nothing(branch, stream.detach(), cond, index)
+        _check_last(branch, stream.detach(), cond, index)
+        stream = branch.activation_after_join(update)
     require(torch.equal(x.detach(), kept), "the input is overwritten")
     (stream * draw("weights", *stream.shape)).sum().backward()
     require(reached(x.grad), "no gradient reaches the input")
     require(cond is None or reached(cond.grad), "no gradient reaches the conditioning")
-    for index, part in enumerate(parts):
-        for name, parameter in part.named_parameters():
-            require(reached(parameter.grad), f"no gradient reaches parameter {name} of part {index}")
+    for index, branch in enumerate(branches):
+        for name, parameter in branch.named_parameters():
+            require(reached(parameter.grad), f"no gradient reaches parameter {name} of branch {index}")
 
 
 @torch.no_grad()
-def _check_adds_nothing(part: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
+def _check_adds_nothing(branch: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
     """A branch with all parameters at zero knows nothing of its input, unless it adds it."""
-    blank = deepcopy(part)
+    blank = deepcopy(branch)
     parameters = list(blank.parameters())
     for parameter in parameters:
         parameter.zero_()
     other = draw("other", *stream.shape)
     adds = bool(parameters) and not torch.equal(blank(stream, cond), blank(other, cond))
-    require(not adds, f"part {index}'s update follows its input with every parameter at zero; a branch never adds")
+    require(not adds, f"branch {index}'s update follows its input with every parameter at zero; a branch never adds")
 
 
 @torch.no_grad()
-def _check_last(part: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
-    part = deepcopy(part)
-    if not list(part.parameters()):
+def _check_last(branch: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
+    branch = deepcopy(branch)
+    if not list(branch.parameters()):
         return
     try:
-        last = part.last
+        last = branch.last
     except NotImplementedError as error:
         raise AssertionError(f"{error}, the module whose parameters at zero make the update zero") from error
-    own = list(last.parameters(recurse=False)) if last in set(part.modules()) else []
-    require(bool(own), f"last of part {index} is no module of the branch with parameters of its own")
+    own = list(last.parameters(recurse=False)) if last in set(branch.modules()) else []
+    require(bool(own), f"last of branch {index} is no module of the branch with parameters of its own")
     for parameter in own:
         parameter.zero_()
-    zero = not part(stream, cond).any()
-    require(zero, f"part {index}'s update isn't zero with the parameters of last ({type(last).__name__}) at zero")
+    zero = not branch(stream, cond).any()
+    require(zero, f"branch {index}'s update isn't zero with the parameters of last ({type(last).__name__}) at zero")

@@ -14,10 +14,10 @@ from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
     POSITIONS,
-    check_initialisation,
+    check_initialization,
     draw,
     named,
-    randomise_zeros,
+    randomize_zeros,
     reached,
     require,
     shape_of,
@@ -27,25 +27,25 @@ _WIDTH, _COND_WIDTH, _NUM_JOINS = 6, 4, 3
 
 
 def check_connection(make: Callable[[JoinSpec], Connection]) -> None:
-    """Hold a connection to its contract on streams of images, tokens and points.
+    """Check the contract of a connection on streams of images, tokens and points.
 
     It keeps shapes, stays finite, is deterministic in evaluation mode and keeps nothing between two passes;
     `read` gives a stream; `close` is pure and may be called midway; the activation after the join is applied
     or refused; inputs aren't overwritten; gradients reach every update and every parameter (parameters that
-    start at zero are randomised first); its initial weights depend on (seed, path) alone.
+    start at zero are randomized first); its initial weights depend on (seed, path) alone.
 
     Args:
         make: builds the connection of a specification, such as `lambda spec: Scaled(spec, ...)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
-    check_initialisation(lambda: nn.ModuleList(_chain(make)))
+    check_initialization(lambda: nn.ModuleList(_chain(make)))
     for kind, positions in POSITIONS.items():
         with named(f"on a stream of {kind}"):
             chain = _chain(make)
             initialise(nn.ModuleList(chain), Default(), seed=0)
-            randomise_zeros(chain)
+            randomize_zeros(chain)
             _check_streams(chain, positions)
             _check_activation(chain[0], positions)
 

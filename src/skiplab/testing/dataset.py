@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.testing.rules import draw, global_generator_untouched, named, require
@@ -13,9 +14,9 @@ _STANDARD_ERRORS = 6
 
 
 def check_dataset(make: Callable[[], Dataset]) -> None:
-    """Hold data to their contract.
+    """Check the contract of data.
 
-    Both splits hold labelled samples of one shape, in float32, finite, within [-1, 1] (but for data with an exact
+    Both splits hold labeled samples of one shape, in float32, finite, within [-1, 1] (but for data with an exact
     denoiser, whose density may reach further); labels are whole numbers below num_classes; made twice they are the
     same; no global random state is read. Where there is an exact denoiser, what it leaves over, x0 - D(x_t), has mean
     0 and is uncorrelated with D(x_t), within 6 standard errors.
@@ -24,7 +25,7 @@ def check_dataset(make: Callable[[], Dataset]) -> None:
         make: builds the data, such as `lambda: Digits(num_val=360, split_seed=0)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     with global_generator_untouched("it"):
         data, again = make(), make()
@@ -37,7 +38,7 @@ def check_dataset(make: Callable[[], Dataset]) -> None:
             same = torch.equal(split.first(_MOST).images, other.first(_MOST).images) and len(split) == len(other)
             require(same and torch.equal(split.labels, other.labels), "made twice, the samples differ")
     if data.exact_denoiser is not None:
-        _check_exact_denoiser(data)
+        _check_exact_denoiser(data, data.exact_denoiser)
 
 
 def _check_split(split: Split, data: Dataset) -> None:
@@ -55,11 +56,11 @@ def _check_split(split: Split, data: Dataset) -> None:
     require(valid, f"labels run from {low} to {high}, and num_classes is {data.num_classes}")
 
 
-def _check_exact_denoiser(data: Dataset) -> None:
+def _check_exact_denoiser(data: Dataset, exact_denoiser: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     x0 = data.train.first(_MOST).images.double()
     for level, (alpha, sigma) in enumerate(torch.tensor(_LEVELS, dtype=torch.float64)):
         x_t = alpha * x0 + sigma * draw(f"noise/{level}", *x0.shape).double()
-        estimate = data.exact_denoiser(x_t, alpha, sigma)
+        estimate = exact_denoiser(x_t, alpha, sigma)
         require(estimate.shape == x0.shape, f"exact_denoiser gives {tuple(estimate.shape)}, not {tuple(x0.shape)}")
         left = x0 - estimate
         for name, product in (("mean 0", left), ("no correlation with the estimate", left * estimate)):

@@ -16,7 +16,7 @@ from skiplab.testing.small_trial import small_trained
 
 
 def check_evaluator(make: Callable[[], Evaluator]) -> None:
-    """Hold an evaluator to its contract, on a small network of the kind that it measures, and 8x8 images.
+    """Check the contract of an evaluator, on a small network of the kind that it measures, and 8x8 images.
 
     It gives a finite number for each metric that it declares and for no other, finite values for each chart, details
     that can be written to a record, pictures; the same each time; weights, buffers, gradients, hooks and mode of the
@@ -27,7 +27,7 @@ def check_evaluator(make: Callable[[], Evaluator]) -> None:
         make: builds the evaluator, such as `lambda: FrechetDistance(num_samples=64)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     evaluator = make()
     require(isinstance(evaluator, Evaluator), f"{type(evaluator).__name__} is no subclass of Evaluator")

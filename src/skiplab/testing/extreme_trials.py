@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from skiplab.backbones.isotropic import Isotropic
 from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.evaluator import Trained
 from skiplab.objectives.cross_entropy import CrossEntropy
@@ -31,6 +32,7 @@ def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained]]:
         _scale([bias], torch.nan)
         yield f"{kind.__name__}, outputs that are no numbers", _extreme(trained)
         trained = small_trained(kind)
+        assert isinstance(trained.model, Isotropic)
         _scale(trained.model.stem.parameters(), 1e30)
         yield f"{kind.__name__}, streams that overflow", _extreme(trained)
 

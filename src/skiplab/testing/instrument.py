@@ -19,7 +19,7 @@ _NUM_STEPS = 4
 
 
 def check_instrument(make: Callable[[], Instrument]) -> None:
-    """Hold an instrument to its contract, in four steps of a small denoiser of 8x8 images.
+    """Check the contract of an instrument, in four steps of a small denoiser of 8x8 images.
 
     The steps give bit-equal weights with it and without it; hooks, gradients and the global generator are left as they
     were. Its readings are scalars in float64, one a place, and the same where activations are recomputed; its summary
@@ -31,7 +31,7 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
             four steps, or none at all.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     instrument = make()
     require(isinstance(instrument, Instrument), f"{type(instrument).__name__} is no subclass of Instrument")
@@ -75,16 +75,16 @@ def _train(
     images, labels = trained.data.train.first(16)
     readings, losses = [], []
     for step in range(_NUM_STEPS):
-        due = instrument is not None and instrument.is_due(step)
-        if due:
-            instrument.begin(network, step)
+        due = instrument if instrument is not None and instrument.is_due(step) else None
+        if due is not None:
+            due.begin(network, step)
         optimizer.zero_grad()
         loss = trained.objective.loss(model, images, labels, keyed_generator(0, "testing/instrument", step)).mean()
         loss.backward()
-        if due:
-            instrument.before_update(loss_scale=1.0)
+        if due is not None:
+            due.before_update(loss_scale=1.0)
         optimizer.step()
-        readings.append(instrument.after_update() if due else [])
+        readings.append([] if due is None else due.after_update())
         losses.append(loss.item())
     return model, readings, losses
 

@@ -9,7 +9,7 @@ from skiplab.testing.rules import global_generator_untouched, require
 
 
 def check_noise_schedule(make: Callable[[], NoiseSchedule]) -> None:
-    """Hold a noise schedule to its contract.
+    """Check the contract of a noise schedule.
 
     alpha and sigma are finite, not negative and of the time's shape and type, sigma above 0; sigma / alpha grows with
     time, from below 1 at time_min to above 1 at time_max; `draw` gives times of [time_min, time_max] from its
@@ -20,7 +20,7 @@ def check_noise_schedule(make: Callable[[], NoiseSchedule]) -> None:
         make: builds the schedule, such as `lambda: Cosine(time_min=0.01, time_max=0.99)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     schedule = make()
     require(isinstance(schedule, NoiseSchedule), f"{type(schedule).__name__} is no subclass of NoiseSchedule")
@@ -29,7 +29,8 @@ def check_noise_schedule(make: Callable[[], NoiseSchedule]) -> None:
     _check_draw(schedule)
     levels = schedule.levels(7)
     ascending = levels.shape == (7,) and bool((levels.diff() > 0).all())
-    require(ascending and low <= levels[0] and levels[-1] <= high, "levels don't ascend within the times")
+    within = bool(low <= levels[0]) and bool(levels[-1] <= high)
+    require(ascending and within, "levels don't ascend within the times")
     for num_steps in (2, 9):
         path = schedule.path(num_steps)
         descending = path.shape == (num_steps,) and bool((path.diff() < 0).all()) and path.dtype == torch.float64

@@ -1,34 +1,34 @@
-"""The contract of a normalisation."""
+"""The contract of a normalization."""
 
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-from skiplab.testing.rules import BATCH, POSITIONS, check_initialisation, check_passes, draw, named, require
+from skiplab.testing.rules import BATCH, POSITIONS, check_initialization, check_passes, draw, named, require
 
 _WIDTH = 24  # several channels in each of up to eight groups
 
 
 def check_norm(make: Callable[[int], nn.Module]) -> None:
-    """Hold a normalisation to its contract on streams of images, tokens and points.
+    """Check the contract of a normalization on streams of images, tokens and points.
 
     It keeps the shape, stays finite, of a constant stream too and in training; in evaluation mode it is
     deterministic and treats each sample by itself; its input isn't overwritten; gradients reach its input and every
     parameter; its initial weights depend on (seed, path) alone.
 
     Args:
-        make: builds the normalisation for a number of channels, such as `lambda width: Layer(width, eps=1e-5,
+        make: builds the normalization for a number of channels, such as `lambda width: Layer(width, eps=1e-5,
             affine=True)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     for kind, positions in POSITIONS.items():
         with named(f"on {kind}"):
             norm = make(_WIDTH)
             require(isinstance(norm, nn.Module), f"{type(norm).__name__} is no module")
-            check_initialisation(lambda: make(_WIDTH))
+            check_initialization(lambda: make(_WIDTH))
             x = draw("stream", BATCH, _WIDTH, *positions)
             answer = check_passes(norm, [x], expected=tuple(x.shape))
             with torch.no_grad():

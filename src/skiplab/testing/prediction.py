@@ -16,7 +16,7 @@ _LEVELS = {
 
 
 def check_prediction(make: Callable[[], Prediction]) -> None:
-    """Hold a prediction to its contract, from nearly clean to nearly pure noise.
+    """Check the contract of a prediction, from nearly clean to nearly pure noise.
 
     `coefficients` and `input_scale` are finite and of alpha's shape, the scale positive; `solve` finds clean input
     and noise again in `target`, to 1e-6 in float64; no global random state is read.
@@ -25,7 +25,7 @@ def check_prediction(make: Callable[[], Prediction]) -> None:
         make: builds the prediction, such as the class.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     prediction = make()
     require(

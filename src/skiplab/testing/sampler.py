@@ -23,7 +23,7 @@ _MEAN_TOLERANCE, _SPREAD_TOLERANCE = 0.05, 0.15
 
 
 def check_sampler(make: Callable[[], Sampler]) -> None:
-    """Hold a sampler to its contract, with the exact denoiser of a point and of a Gaussian in the network's place.
+    """Check the contract of a sampler, with the exact denoiser of a point and of a Gaussian in the network's place.
 
     It finds the point to 1e-3, and the Gaussian's mean to 0.05 and spread of 0.3 to 15% in 4,000 draws; samples have
     the asked shape, and depend on the generator alone; no global random state is read; its settings can be written
@@ -34,7 +34,7 @@ def check_sampler(make: Callable[[], Sampler]) -> None:
             clip=1.0, guidance_scale=1.0)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     sampler = make()
     require(isinstance(sampler, Sampler), f"{type(sampler).__name__} is no subclass of Sampler")

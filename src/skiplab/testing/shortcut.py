@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from skiplab.blocks.shortcut import Shortcut
-from skiplab.testing.rules import BATCH, check_initialisation, check_passes, draw, named, require
+from skiplab.testing.rules import BATCH, check_initialization, check_passes, draw, named, require
 
 _POSITIONS = {"images": (6, 6), "tokens": (6,), "points": ()}
 # width_in, width_out, stride
@@ -11,7 +11,7 @@ _CHANGES = ((6, 8, 1), (8, 6, 1), (6, 8, 2), (6, 6, 2))
 
 
 def check_shortcut(make: Callable[[int, int, int], Shortcut]) -> None:
-    """Hold a shortcut to its contract, where the width grows or shrinks and where the resolution changes.
+    """Check the contract of a shortcut, where the width grows or shrinks and where the resolution changes.
 
     It gives `width_out` channels at 1 / stride of the resolution, finite and deterministic; its input isn't
     overwritten; gradients reach its input and every parameter; its initial weights depend on (seed, path) alone.
@@ -20,7 +20,7 @@ def check_shortcut(make: Callable[[int, int, int], Shortcut]) -> None:
         make: builds the shortcut for width_in, width_out and stride, such as the class.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     for width_in, width_out, stride in _CHANGES:
         for kind, positions in _POSITIONS.items():
@@ -29,4 +29,4 @@ def check_shortcut(make: Callable[[int, int, int], Shortcut]) -> None:
                 require(isinstance(shortcut, Shortcut), f"{type(shortcut).__name__} is no subclass of Shortcut")
                 expected = (BATCH, width_out, *(side // stride for side in positions))
                 check_passes(shortcut, [draw("input", BATCH, width_in, *positions)], expected=expected)
-                check_initialisation(lambda change=(width_in, width_out, stride): make(*change))
+                check_initialization(lambda change=(width_in, width_out, stride): make(*change))
