@@ -60,6 +60,6 @@ def test_the_noise_level_and_the_label_are_tokens() -> None:
         ({"connection": "adaln_zero_gate"}, "connection=adaln_zero_gate needs conditioning"),
     ],
 )
-def test_what_it_has_no_place_for_is_refused(choices: dict, message: str) -> None:
+def test_what_it_does_not_support_is_refused(choices: dict, message: str) -> None:
     with pytest.raises(SkiplabError, match=message):
         uvit(**choices)

@@ -80,10 +80,10 @@ class RefusesAll(Isotropic):
 BROKEN = {
     Deaf: "its output doesn't depend on the noise level",
     DeafToLabels: "no gradient reaches parameter embedding.labels|doesn't depend on the label",
-    HalfTheOutput: r"gives \(3, 1, 16, 16\), not \(3, 2, 16, 16\)",
-    TakesDepthZero: "takes depth=0",
+    HalfTheOutput: r"returns \(3, 1, 16, 16\), not \(3, 2, 16, 16\)",
+    TakesDepthZero: "accepts depth=0",
     TooShallow: "it has 1 blocks at depth=2",
-    PlainHasMore: "plain and residual have other parameters",
+    PlainHasMore: "plain and residual networks have different parameters",
     UnusedParameter: "no gradient reaches parameter extra.weight",
     Unconnected: "1 joins have no connection",
     WithoutBlocks: "it has no join",

@@ -24,18 +24,18 @@ from skiplab.testing.rules import (
 
 _COND_WIDTH = 4
 _POSITIONS = {2: (8, 8), 1: (9,), 0: ()}
-# width_in, width_out, stride: inside a stage, where the width changes, where the resolution changes too
+# width_in, width_out, stride: constant, a change of width, a change of width and resolution
 _SIZES = ((16, 16, 1), (16, 24, 1), (24, 16, 1), (16, 24, 2))
 
 
 def check_branch(make: Callable[[BranchSpec], Branch]) -> None:
-    """Check the contract of a branch, on streams of images, tokens and points as its `position_dims` says.
+    """Check the contract of a branch, on the streams of images, tokens and points in its `position_dims`.
 
-    Every branch of the block gives an update of `width_out` channels at 1 / stride of the resolution, finite and
-    deterministic in evaluation mode; it never adds its input; with the parameters of `last` at zero its update is
-    zero; it uses the conditioning that it is given; gradients reach its input and every parameter; its initial
-    weights depend on (seed, path) alone. Streams that `position_dims` leaves out are refused with a SkiplabError,
-    and other specifications than those inside a stage may be refused.
+    Every branch of the block returns an update of `width_out` channels at 1 / stride of the resolution, which is finite
+    and deterministic in evaluation mode. It never adds its input. If the parameters of `last` are zero, its update is
+    zero. It uses its conditioning. Gradients reach its input and every parameter. Its initial weights depend on (seed,
+    path) alone. It refuses streams that aren't in `position_dims` with a SkiplabError, and may refuse a change of width
+    or resolution.
 
     Args:
         make: builds the branch of a specification, such as `lambda spec: Basic(spec, kernel_size=3, bias=True)`.
@@ -43,16 +43,14 @@ def check_branch(make: Callable[[BranchSpec], Branch]) -> None:
     Raises:
         AssertionError: if a rule of the contract is broken; the message names the rule.
     """
-    worked_on = {dims for dims in _POSITIONS if _refusal(make, _spec(dims, *_SIZES[0], _COND_WIDTH)) is None}
-    if not worked_on:
+    supported = {dims for dims in _POSITIONS if _refusal(make, _spec(dims, *_SIZES[0], _COND_WIDTH)) is None}
+    if not supported:
         reason = _refusal(make, _spec(2, *_SIZES[0], _COND_WIDTH))
-        raise AssertionError(
-            f"refuses the specification of a block inside a stage, of images, tokens and points: {reason}"
-        )
-    named_dims = set(make(_spec(max(worked_on), *_SIZES[0], _COND_WIDTH)).position_dims)
-    same = f"takes streams of {sorted(worked_on)} position axes, and position_dims names {sorted(named_dims)}"
-    require(worked_on == named_dims, same)
-    for dims in worked_on:
+        raise AssertionError(f"it refuses images, tokens and points, at constant width and resolution: {reason}")
+    named_dims = set(make(_spec(max(supported), *_SIZES[0], _COND_WIDTH)).position_dims)
+    same = f"it supports streams of {sorted(supported)} position axes, and position_dims names {sorted(named_dims)}"
+    require(supported == named_dims, same)
+    for dims in supported:
         for width_in, width_out, stride in _SIZES:
             for cond_width in (_COND_WIDTH, 0):
                 spec = _spec(dims, width_in, width_out, stride, cond_width)
@@ -80,7 +78,7 @@ def _spec(position_dims: int, width_in: int, width_out: int, stride: int, cond_w
 
 
 def _refusal(make: Callable[[BranchSpec], Branch], spec: BranchSpec) -> str | None:
-    """Why the specification is refused; None where it isn't."""
+    """Why the specification is refused; None if it isn't."""
     try:
         make(spec).branches()
     except SkiplabError as error:
@@ -89,11 +87,11 @@ def _refusal(make: Callable[[BranchSpec], Branch], spec: BranchSpec) -> str | No
 
 
 def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
-    require(len(branches) > 0, "branches() is empty; a block has at least one branch")
+    require(len(branches) > 0, "branches() is empty; return at least one branch")
     for branch in branches:
-        require(isinstance(branch, Branch), f"{type(branch).__name__} is no subclass of Branch")
+        require(isinstance(branch, Branch), f"{type(branch).__name__} is not a subclass of Branch")
         after = branch.activation_after_join
-        require(isinstance(after, nn.Module), "activation_after_join is no module; nn.Identity() stands for none")
+        require(isinstance(after, nn.Module), "activation_after_join is not a module; use nn.Identity() for none")
     initialise(nn.ModuleList(branches), Default(), seed=0)
     randomize_zeros(branches)
     cond = draw("cond", BATCH, spec.cond_width).requires_grad_() if spec.cond_width else None
@@ -104,10 +102,10 @@ def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
     stream = x
     for index, branch in enumerate(branches):
         update = branch(stream, cond)
-        require(shape_of(update) == expected, f"branch {index} gives {shape_of(update)}, not {expected}")
+        require(shape_of(update) == expected, f"branch {index} returns {shape_of(update)}, not {expected}")
         require(bool(update.isfinite().all()), f"branch {index}'s update isn't finite")
         same = torch.equal(update, branch(stream, cond))
-        require(same, f"branch {index} gives another update for the same input in evaluation mode")
+        require(same, f"branch {index} returns another update for the same input in evaluation mode")
         _check_adds_nothing(branch, stream.detach(), cond, index)
         _check_last(branch, stream.detach(), cond, index)
         stream = branch.activation_after_join(update)
@@ -122,14 +120,14 @@ def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
 
 @torch.no_grad()
 def _check_adds_nothing(branch: Branch, stream: Tensor, cond: Tensor | None, index: int) -> None:
-    """A branch with all parameters at zero knows nothing of its input, unless it adds it."""
+    """With all parameters at zero, a branch is independent of its input, unless it adds the input."""
     blank = deepcopy(branch)
     parameters = list(blank.parameters())
     for parameter in parameters:
         parameter.zero_()
     other = draw("other", *stream.shape)
     adds = bool(parameters) and not torch.equal(blank(stream, cond), blank(other, cond))
-    require(not adds, f"branch {index}'s update follows its input with every parameter at zero; a branch never adds")
+    require(not adds, f"branch {index}'s update depends on its input with every parameter at zero; a branch never adds")
 
 
 @torch.no_grad()
@@ -140,9 +138,9 @@ def _check_last(branch: Branch, stream: Tensor, cond: Tensor | None, index: int)
     try:
         last = branch.last
     except NotImplementedError as error:
-        raise AssertionError(f"{error}, the module whose parameters at zero make the update zero") from error
+        raise AssertionError(f"{error}: the module that makes the update zero if its parameters are zero") from error
     own = list(last.parameters(recurse=False)) if last in set(branch.modules()) else []
-    require(bool(own), f"last of branch {index} is no module of the branch with parameters of its own")
+    require(bool(own), f"last of branch {index} is not a module of the branch with parameters of its own")
     for parameter in own:
         parameter.zero_()
     zero = not branch(stream, cond).any()

@@ -29,9 +29,9 @@ def check_long_skip(make: Callable[[int, int], LongSkip]) -> None:
                 try:
                     long_skip = make(width_stream, width_skip)
                 except SkiplabError:
-                    require(width_stream != width_skip, "refuses a stream and a skip of equal widths")
+                    require(width_stream != width_skip, "it refuses a stream and a skip of equal widths")
                     continue
-                require(isinstance(long_skip, LongSkip), f"{type(long_skip).__name__} is no subclass of LongSkip")
+                require(isinstance(long_skip, LongSkip), f"{type(long_skip).__name__} is not a subclass of LongSkip")
                 stream, skip = (draw(f"{width}", BATCH, width, *positions) for width in (width_stream, width_skip))
                 expected = (BATCH, long_skip.width_out, *positions)
                 if long_skip.reads_encoder:

@@ -61,6 +61,7 @@ def randomize_zeros(modules: Sequence[nn.Module]) -> None:
 
 
 def check_initialization(make: Callable[[], nn.Module]) -> None:
+    """The rule that initial values depend on (seed, path) alone."""
     states = []
     for state in (1, 2):
         with torch.random.fork_rng(devices=[]):
@@ -72,30 +73,30 @@ def check_initialization(make: Callable[[], nn.Module]) -> None:
                 raise AssertionError(str(error)) from error
             states.append(module.state_dict())
     changed = ", ".join(name for name, value in states[0].items() if not torch.equal(value, states[1][name]))
-    require(not changed, f"initial {changed} depends on the global random state; draw it in reset_parameters()")
+    require(not changed, f"the global random state changes the initial {changed}; draw it in reset_parameters()")
 
 
 def check_passes(
     module: nn.Module, inputs: Sequence[Tensor], others: Sequence[Any] = (), *, expected: tuple[int, ...]
 ) -> Tensor:
-    """Check the contract of a module to what every module keeps, and give what it answers.
+    """Check what holds for every module, and return its output.
 
-    The answer has the expected shape, is finite and the same each time; inputs aren't overwritten; gradients reach
-    every input and every parameter (those that start at zero are randomized first).
+    The output has the expected shape, is finite and the same each time. Inputs aren't overwritten. Gradients reach
+    every input and every parameter (parameters that start at zero are randomized first).
     """
     initialise(module, Default(), seed=0)
     randomize_zeros([module])
     kept = [tensor.clone() for tensor in inputs]
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]
-    answer = module(*leaves, *others)
-    require(shape_of(answer) == str(expected), f"gives {shape_of(answer)}, not {expected}")
-    require(bool(answer.isfinite().all()), "what it gives isn't finite")
-    require(torch.equal(answer, module(*leaves, *others)), "gives something else each time in evaluation mode")
+    output = module(*leaves, *others)
+    require(shape_of(output) == str(expected), f"it returns {shape_of(output)}, not {expected}")
+    require(bool(output.isfinite().all()), "its output isn't finite")
+    require(torch.equal(output, module(*leaves, *others)), "its output differs between calls in evaluation mode")
     intact = all(torch.equal(leaf.detach(), tensor) for leaf, tensor in zip(leaves, kept, strict=True))
     require(intact, "the input is overwritten")
-    (answer * draw("weights", *answer.shape)).sum().backward()
+    (output * draw("weights", *output.shape)).sum().backward()
     for number, leaf in enumerate(leaves):
         require(reached(leaf.grad), f"no gradient reaches input {number}")
     for name, parameter in module.named_parameters():
         require(reached(parameter.grad), f"no gradient reaches parameter {name}")
-    return answer.detach()
+    return output.detach()
