@@ -64,5 +64,5 @@ class Connection(nn.Module):
         stream = torch.linspace(1, 2, spec.width)[None]
         cond = torch.zeros(1, spec.cond_width) if spec.cond_width else None
         with torch.random.fork_rng(devices=[]):
-            kept = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
-        return bool(kept.any())
+            remaining = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
+        return bool(remaining.any())

@@ -32,7 +32,7 @@ def recomputing() -> bool:
 def _again(module: nn.Module) -> Iterator[None]:
     """Mark a pass as a recomputation, and restore the buffers of the module after it."""
     own = [each._buffers for each in module.modules()]
-    kept = [dict(buffers) for buffers in own]
+    saved = [dict(buffers) for buffers in own]
     for buffers in own:
         buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})
     _here.recomputing = True
@@ -40,5 +40,5 @@ def _again(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         _here.recomputing = False
-        for buffers, before in zip(own, kept, strict=True):
+        for buffers, before in zip(own, saved, strict=True):
             buffers.update(before)

@@ -29,7 +29,7 @@ def _run(model: nn.Module) -> Tensor:
     return model(x, torch.full((1,), 0.5, dtype=dtype))
 
 
-def layers_behind_activations(model: nn.Module) -> set[str]:
+def layers_after_activations(model: nn.Module) -> set[str]:
     """Paths of the convolutions and linear maps with an activation between them and the layer called before them."""
     excluded = conditioning_modules(model)
     found: set[str] = set()

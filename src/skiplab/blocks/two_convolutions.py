@@ -35,5 +35,5 @@ class TwoConvolutions(Branch):
 
     @staticmethod
     def last_of(norm: nn.Module, layer: nn.Module) -> nn.Module:
-        """The last of a layer and the norm behind it that has parameters."""
+        """The norm after a layer if the norm has parameters, otherwise the layer."""
         return norm if next(norm.parameters(), None) is not None else layer

@@ -26,7 +26,7 @@ class Shortcut:
     call: its number among the operations of the same kind in one call of that module, from 0.
     kind: 'identity', if the branch reads the stream; 'projection', if stream and update are both computed from the
         input of the block; 'long skip', from encoder to decoder; 'conditioning', if the embedding of another input is
-        added, which is no shortcut.
+        added, which isn't a shortcut.
     operation: the operation that combines them; connections can only replace additions.
     shape: shape of the result, with the batch of the example.
     stage: number of its stage, from 0; -1 for other kinds. A stage is a run of consecutive identities and projections

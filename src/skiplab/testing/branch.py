@@ -97,7 +97,7 @@ def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
     cond = draw("cond", BATCH, spec.cond_width).requires_grad_() if spec.cond_width else None
     positions = _POSITIONS[spec.position_dims]
     x = draw("input", BATCH, spec.width_in, *positions).requires_grad_()
-    kept = x.detach().clone()
+    original = x.detach().clone()
     expected = str((BATCH, spec.width_out, *(side // spec.stride for side in positions)))
     stream = x
     for index, branch in enumerate(branches):
@@ -109,7 +109,7 @@ def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
         _check_adds_nothing(branch, stream.detach(), cond, index)
         _check_last(branch, stream.detach(), cond, index)
         stream = branch.activation_after_join(update)
-    require(torch.equal(x.detach(), kept), "the input is overwritten")
+    require(torch.equal(x.detach(), original), "the input is overwritten")
     (stream * draw("weights", *stream.shape)).sum().backward()
     require(reached(x.grad), "no gradient reaches the input")
     require(cond is None or reached(cond.grad), "no gradient reaches the conditioning")

@@ -86,13 +86,13 @@ def check_passes(
     """
     initialise(module, Default(), seed=0)
     randomize_zeros([module])
-    kept = [tensor.clone() for tensor in inputs]
+    original = [tensor.clone() for tensor in inputs]
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]
     output = module(*leaves, *others)
     require(shape_of(output) == str(expected), f"it returns {shape_of(output)}, not {expected}")
     require(bool(output.isfinite().all()), "its output isn't finite")
     require(torch.equal(output, module(*leaves, *others)), "its output differs between calls in evaluation mode")
-    intact = all(torch.equal(leaf.detach(), tensor) for leaf, tensor in zip(leaves, kept, strict=True))
+    intact = all(torch.equal(leaf.detach(), tensor) for leaf, tensor in zip(leaves, original, strict=True))
     require(intact, "the input is overwritten")
     (output * draw("weights", *output.shape)).sum().backward()
     for number, leaf in enumerate(leaves):

@@ -111,11 +111,11 @@ class ManifoldHyperConnections(Connection):
     def write(self, memory: _Memory, update: Stream, cond: Tensor | None, activation: nn.Module) -> _Memory:
         self.refuse_activation(activation, option="manifold_hyper_connections", keeps=f"{self.num_streams} streams")
         streams = memory.streams
-        kept = streams
+        mixed = streams
         if self.spec.position > 0:
-            kept = torch.einsum("bij...,bjc...->bic...", self.mixing(streams), streams)
+            mixed = torch.einsum("bij...,bjc...->bic...", self.mixing(streams), streams)
         post = 2 * torch.sigmoid(self.post(streams))
-        streams = kept + post[:, :, None] * update[:, None]
+        streams = mixed + post[:, :, None] * update[:, None]
         pre = torch.sigmoid(self.pre(streams))
         return _Memory(streams, (pre[:, :, None] * streams).sum(dim=1))
 

@@ -7,7 +7,7 @@ from skiplab.errors import SkiplabError
 
 
 class He(Init):
-    """Normal weights that keep the variance of the stream behind a rectifier, W ~ N(0, gain^2 / fan_in); zero biases.
+    """Normal weights that keep the variance of the stream after a rectifier, W ~ N(0, gain^2 / fan_in); zero biases.
 
     For convolutions and linear maps. Norms, gates, embeddings and adaLN keep their own initial values.
 

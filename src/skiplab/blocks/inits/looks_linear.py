@@ -9,14 +9,14 @@ from skiplab.blocks.orthogonal_weight import orthogonal_weight
 from skiplab.blocks.self_attention import SelfAttention
 from skiplab.blocks.shift import Shift
 from skiplab.blocks.specification import NetworkSpec
-from skiplab.blocks.stream_activations import activations_cancel, layers_behind_activations
+from skiplab.blocks.stream_activations import activations_cancel, layers_after_activations
 from skiplab.errors import SkiplabError
 
 
 class LooksLinear(Init):
     """Pairs of mirrored channels, so that every activation cancels at init, act(z) - act(-z) = z (ReLU, SiLU, GELU).
 
-    Channel 2k+1 of a stream is the negative of channel 2k. A layer behind an activation has W = [[V, -V], [-V, V]],
+    Channel 2k+1 of a stream is the negative of channel 2k. A layer after an activation has W = [[V, -V], [-V, V]],
     with rows and columns interleaved, and so computes +-V z. A layer without an activation before it has half of this
     W. The stem has rows V and -V, the output layer has columns V and -V. V is orthogonal, and delta-orthogonal for
     convolutions; a depthwise convolution has equal kernels in each pair. Biases are zero. So the network is linear in
@@ -39,7 +39,7 @@ class LooksLinear(Init):
                 "init=orthogonal"
             )
         twin = copy.deepcopy(model).double().eval()
-        self._reads_activations = layers_behind_activations(twin)
+        self._reads_activations = layers_after_activations(twin)
         for path, module in twin.named_modules():
             if next(module.parameters(recurse=False), None) is not None:
                 self(module, path)
