@@ -1,4 +1,4 @@
-"""A model's shortcuts replaced by a connection that is named as on the command line."""
+"""Replace a model's shortcuts by a connection that is named as on the command line."""
 
 from collections.abc import Callable
 
@@ -7,39 +7,40 @@ from torch import nn
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
-from skiplab.surgery.ablate import join_by
+from skiplab.surgery.ablate import replace_shortcuts
 from skiplab.surgery.shortcut import Shortcuts
 
 
 def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection], where: Shortcuts) -> nn.Module:
-    """The same model with a connection of its own in the place of each of these shortcuts, x + f(x) -> join(x, f(x)).
+    """The same model, in which a new connection replaces each of these shortcuts, x + f(x) -> join(x, f(x)).
 
-    Its source isn't edited: while a module runs, the additions in its code that are among them are intercepted. Its
-    state-dict keys stay, and connections' parameters come beside them, under `skiplab_joins` of each module; give an
-    optimizer the parameters afterwards. `skiplab.restore` puts the shortcuts back.
+    The source code isn't edited: while a module runs, those of its additions are intercepted. State-dict keys stay the
+    same. The connections' parameters are added under `skiplab_joins` of each module, so create the optimizer after this
+    call. `skiplab.restore` undoes the replacement.
 
-    A module may be copied, pickled, run in several threads, under autocast, and checkpointed as a whole; under
-    `torch.compile` the modules whose shortcuts are replaced run eagerly. A forward that adds other tensors than when
-    its shortcuts were found is refused when it does, and so is a stream of another width.
+    The model can be copied, pickled, run in several threads and under autocast, and checkpointed module by module.
+    Under `torch.compile`, the modules whose shortcuts are replaced run eagerly. A forward pass raises a SkiplabError if
+    it adds other tensors than when the shortcuts were found, or if a stream has another width.
 
     Args:
-        model: whose shortcuts were found.
-        connection: an option of the axis `connection`, such as 'plain' or 'rezero', or what makes one for its place,
-            such as `functools.partial(Scaled, stream_factor=1, update_factor=0.5)`; its memory is the stream.
-        where: what `skiplab.find_shortcuts(model, example_inputs)` found, or what its `where(path=..., kind=...,
-            stage=...)` leaves of it; its conditioning and its concatenations are left as they are.
+        model: the model in which the shortcuts were found.
+        connection: an option of the axis `connection`, such as 'plain' or 'rezero', or a function that builds a
+            connection from a JoinSpec, such as `functools.partial(Scaled, stream_factor=1, update_factor=0.5)`. Its
+            memory must be the stream.
+        where: the result of `skiplab.find_shortcuts(model, example_inputs)`, or a selection of it by its method
+            `where(path=..., kind=..., stage=...)`. Conditioning and concatenations are left as they are.
 
     Raises:
-        SkiplabError: where one of them can't be replaced, or the connection doesn't fit; nothing is changed then.
+        SkiplabError: if a shortcut can't be replaced, or the connection doesn't fit; the model is unchanged then.
     """
-    return join_by(model, _maker(connection) if isinstance(connection, str) else connection, where)
+    return replace_shortcuts(model, _factory(connection) if isinstance(connection, str) else connection, where)
 
 
-def _maker(option: str) -> Callable[[JoinSpec], Connection]:
-    """What makes the connections of an option of the axis.
+def _factory(option: str) -> Callable[[JoinSpec], Connection]:
+    """The factory of a connection that is given by its option.
 
     Raises:
-        SkiplabError: where there is no such option.
+        SkiplabError: if there is no such option.
     """
     from hydra import compose, initialize_config_dir
 

@@ -1,9 +1,9 @@
-"""The scaler of gradients in mixed precision."""
+"""The gradient scaler of mixed-precision training."""
 
 import pytorch_lightning as pl
 import torch
 
 
 def gradient_scaler(trainer: pl.Trainer) -> torch.amp.GradScaler | None:
-    """What scales a trainer's loss and may leave an update out; None at every precision but 16-mixed."""
+    """The scaler of a trainer's loss, which may skip an update; None at every precision except 16-mixed."""
     return getattr(trainer.precision_plugin, "scaler", None)

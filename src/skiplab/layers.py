@@ -15,7 +15,7 @@ from skiplab.blocks.recomputation import recomputing
 
 @dataclass(frozen=True)
 class Layer:
-    """A module with a weight of two or more dimensions (a convolution or a linear map)."""
+    """A module with a weight of at least two dimensions (a convolution or a linear map), numbered from the input."""
 
     index: int
     path: str
@@ -24,7 +24,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Block:
-    """One block with all its joins' parameters, counted from the network's input."""
+    """A block with the parameters of all its joins, numbered from the input."""
 
     index: int
     path: str
@@ -33,7 +33,7 @@ class Block:
 
 @dataclass(frozen=True)
 class IndexedJoin:
-    """A join, numbered in the order in which the network passes them."""
+    """A join, numbered in the order in which the network passes the joins."""
 
     index: int
     path: str
@@ -51,32 +51,33 @@ class Network:
 
 
 def inspect_network(model: nn.Module, *inputs: Tensor) -> Network:
-    """A network's layers, blocks and joins; `inputs` are the arguments of one forward pass."""
+    """Find a network's layers, blocks and joins; `inputs` are the arguments of one forward pass."""
     return Network(model, weight_layers(model, *inputs), blocks(model), joins(model))
 
 
-def watch(module: nn.Module, seen: Callable[[nn.Module, tuple[Any, ...], Any], None]) -> RemovableHandle:
-    """Call seen(module, arguments, output) after each pass through a module, but for passes that recompute one."""
+def watch(module: nn.Module, observe: Callable[[nn.Module, tuple[Any, ...], Any], None]) -> RemovableHandle:
+    """Call observe(module, arguments, output) after each pass through a module, except for recomputations."""
 
     def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         if not recomputing():
-            seen(module, arguments, output)
+            observe(module, arguments, output)
 
     return module.register_forward_hook(after_forward)
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """The model in evaluation mode, so that a pass leaves its buffers alone; afterwards as it was."""
+    """Put the model in evaluation mode, in which a pass leaves its buffers alone; restore its mode afterwards."""
     training = model.training
+    model.eval()
     try:
-        yield model.eval()
+        yield
     finally:
         model.train(training)
 
 
 def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
-    """The layers in the order in which one forward pass calls them; generators are left as they were."""
+    """The layers in the order in which one forward pass calls them; the pass leaves the generators as they are."""
     paths = {
         module: path
         for path, module in model.named_modules()
@@ -99,11 +100,11 @@ def blocks(model: nn.Module) -> list[Block]:
     for module in model.modules():
         if isinstance(module, Join):
             parameters.setdefault(module.block_index, []).extend(module.block_parameters())
-    return [Block(index, f"block.{index}", tuple(found)) for index, found in sorted(parameters.items())]
+    return [Block(index, f"block.{index}", tuple(own)) for index, own in sorted(parameters.items())]
 
 
 def joins(model: nn.Module) -> list[IndexedJoin]:
-    """The network's joins; those of a stage are registered in their order, and blocks are numbered from the input."""
+    """The network's joins. A stage registers its joins in order, and blocks are numbered from the input."""
     found = [(path, module) for path, module in model.named_modules() if isinstance(module, Join)]
-    found.sort(key=lambda named: named[1].block_index)
+    found.sort(key=lambda item: item[1].block_index)
     return [IndexedJoin(index, path, module) for index, (path, module) in enumerate(found)]

@@ -53,6 +53,6 @@ def test_norm_and_activation_stand_where_the_branch_leaves_them_out() -> None:
         ({"objective": "denoising"}, "backbone=resnet can't predict an image; take backbone=unet or isotropic"),
     ],
 )
-def test_what_it_has_no_place_for_is_refused(choices: dict, message: str) -> None:
+def test_what_it_does_not_support_is_refused(choices: dict, message: str) -> None:
     with pytest.raises(SkiplabError, match=message):
         resnet(**choices)

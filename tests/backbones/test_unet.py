@@ -61,5 +61,5 @@ def test_the_noise_level_is_heard(make) -> None:
 def test_with_unequal_widths_add_is_refused(make) -> None:
     from skiplab.blocks.long_skips.add import Add
 
-    with pytest.raises(SkiplabError, match="equal widths, got a stream of 8 channels and a skip of 16"):
+    with pytest.raises(SkiplabError, match="equal widths, and the stream has 8 channels and the skip 16"):
         Add(8, 16)

@@ -55,11 +55,11 @@ def test_the_noise_level_and_the_label_are_tokens() -> None:
     ("choices", "message"),
     [
         ({"depth": 4}, "depth=4 is impossible for backbone=uvit; valid: 1 and every 2 more, nearest 3 and 5"),
-        ({"branch": "preact"}, "branch=preact works on images, and here the stream is made of tokens"),
+        ({"branch": "preact"}, "branch=preact supports images, and the stream of this backbone consists of tokens"),
         ({"objective": "cross_entropy"}, "backbone=uvit can't predict classes; take backbone=resnet or isotropic"),
         ({"connection": "adaln_zero_gate"}, "connection=adaln_zero_gate needs conditioning"),
     ],
 )
-def test_what_it_has_no_place_for_is_refused(choices: dict, message: str) -> None:
+def test_what_it_does_not_support_is_refused(choices: dict, message: str) -> None:
     with pytest.raises(SkiplabError, match=message):
         uvit(**choices)

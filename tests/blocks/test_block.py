@@ -91,7 +91,7 @@ def test_every_join_knows_its_place() -> None:
 class Doubled(Preact):
     """One block of two joins, like a transformer's attention and MLP."""
 
-    def parts(self):
+    def branches(self):
         other = Preact(self.spec, kernel_size=1, bias=True)
         return [self, other]
 

@@ -246,7 +246,7 @@ def test_a_forward_put_on_one_module_is_refused() -> None:
     model, x = points(Residual, joins)
     found = skiplab.find_shortcuts(model, x)
     model.forward = model.forward
-    with pytest.raises(SkiplabError, match="has a forward of its own beside its class's"):
+    with pytest.raises(SkiplabError, match="was replaced on the instance"):
         skiplab.ablate(model, "plain", found)
 
 
@@ -291,7 +291,7 @@ def test_a_batch_may_change_and_a_width_may_not() -> None:
     skiplab.ablate(model, "plain", skiplab.find_shortcuts(model, x))
     expected = model(x)
     torch.testing.assert_close(model(x[:2]), expected[:2])
-    with pytest.raises(SkiplabError, match=r"6 channels, and got \(4, 7\)"):
+    with pytest.raises(SkiplabError, match=r"6 channels, .* has the shape \(4, 7\)"):
         model(wider)
     assert torch.equal(model(x), expected)
 
@@ -300,8 +300,8 @@ def test_a_batch_may_change_and_a_width_may_not() -> None:
     ("connection", "message"),
     [
         ("residual", "unknown connection 'residual'"),
-        ("hyper_connections", "keeps more than the stream"),
-        ("dense", "keeps more than the stream"),
+        ("hyper_connections", "needs a memory of its own"),
+        ("dense", "needs a memory of its own"),
         ("adaln_zero_gate", "needs conditioning"),
     ],
 )
@@ -317,7 +317,7 @@ def test_a_connection_that_doesnt_fit_changes_nothing(connection, message) -> No
 @pytest.mark.parametrize("make", [functools.partial(Residual, meet=subtracts), Gated])
 def test_a_model_without_an_addition_changes_nothing(make) -> None:
     model, x = points(make)
-    with pytest.raises(SkiplabError, match="has no addition that a connection could replace"):
+    with pytest.raises(SkiplabError, match="has no addition that a connection can replace"):
         skiplab.ablate(model, "plain", skiplab.find_shortcuts(model, x))
     assert type(model).__mro__[0].__module__ == HERE
 

@@ -116,12 +116,12 @@ def test_finds_those_of_a_resnet() -> None:
 def test_finds_every_spelling_of_an_addition(meet) -> None:
     model, x = points(Residual, meet)
     (found,) = find_shortcuts(model, x)
-    assert (found.kind, found.form, found.branch, found.width) == (IDENTITY, "addition", ("inner", "outer"), 6)
+    assert (found.kind, found.operation, found.branch, found.width) == (IDENTITY, "addition", ("inner", "outer"), 6)
     assert found.stream_first is (meet is not joins_in_place)
 
 
 @pytest.mark.parametrize(
-    ("make", "form"),
+    ("make", "operation"),
     [
         (lambda width: Residual(width, subtracts), "subtraction"),
         (lambda width: Residual(width, interpolates), "interpolation"),
@@ -129,19 +129,19 @@ def test_finds_every_spelling_of_an_addition(meet) -> None:
     ],
     ids=["subtraction", "lerp", "gates"],
 )
-def test_says_of_other_forms_that_they_are_not_handled(make, form) -> None:
+def test_says_of_other_forms_that_they_are_not_handled(make, operation) -> None:
     model, x = points(make)
     found = find_shortcuts(model, x)
-    assert [each.form for each in found] == [form]
-    assert f"{form}, not handled" in str(found)
-    with pytest.raises(SkiplabError, match="no addition that a connection could replace"):
+    assert [each.operation for each in found] == [operation]
+    assert f"{operation}, not replaceable" in str(found)
+    with pytest.raises(SkiplabError, match="no addition that a connection can replace"):
         found.replaceable()
 
 
 def test_tells_a_bridge_from_the_shortcuts_beside_it() -> None:
     found = find_shortcuts(AddUnet(), tensors((2, 1, 8, 8))[0])
     assert listed(found) == [("first", 0, IDENTITY), ("", 0, LONG), ("last", 0, IDENTITY)]
-    assert found[1].form == "addition"
+    assert found[1].operation == "addition"
     assert [each.stage for each in found] == [0, -1, 0]
 
 
@@ -205,7 +205,7 @@ def test_a_model_without_any_says_so() -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"path": "layers.*"}, r"no shortcut has path='layers\.\*'.*there are:.*blocks\.0"),
+        ({"path": "layers.*"}, r"no shortcut has path='layers\.\*'.*take some of these:.*blocks\.0"),
         ({"stage": 7}, "stage=7"),
         ({"kind": "long skip"}, "kind=long skip"),
         ({"kind": "residual"}, "kind='residual' is invalid; valid: identity, projection, conditioning, long skip"),

@@ -28,12 +28,12 @@ class HalfTheOutput(Isotropic):
 
 
 class TakesDepthZero(Isotropic):
-    def check_depth(self, *, multiple, least=None):
-        return max(1, super().check_depth(multiple=multiple, least=least) if self.spec.depth else 1)
+    def check_depth(self, *, multiple, minimum=None):
+        return max(1, super().check_depth(multiple=multiple, minimum=minimum) if self.spec.depth else 1)
 
 
 class TooShallow(Isotropic):
-    def check_depth(self, *, multiple, least=None):
+    def check_depth(self, *, multiple, minimum=None):
         if self.spec.depth < 2:
             raise SkiplabError("at least two blocks")
         return 1
@@ -78,12 +78,12 @@ class RefusesAll(Isotropic):
 
 
 BROKEN = {
-    Deaf: "its answer doesn't depend on the noise level",
+    Deaf: "its output doesn't depend on the noise level",
     DeafToLabels: "no gradient reaches parameter embedding.labels|doesn't depend on the label",
-    HalfTheOutput: r"gives \(3, 1, 16, 16\), not \(3, 2, 16, 16\)",
-    TakesDepthZero: "takes depth=0",
+    HalfTheOutput: r"returns \(3, 1, 16, 16\), not \(3, 2, 16, 16\)",
+    TakesDepthZero: "accepts depth=0",
     TooShallow: "it has 1 blocks at depth=2",
-    PlainHasMore: "plain and residual have other parameters",
+    PlainHasMore: "plain and residual networks have different parameters",
     UnusedParameter: "no gradient reaches parameter extra.weight",
     Unconnected: "1 joins have no connection",
     WithoutBlocks: "it has no join",

@@ -86,8 +86,8 @@ class Zero(nn.Module):
         return 0 * x
 
 
-class WithoutParts(Preact):
-    def parts(self):
+class WithoutBranches(Preact):
+    def branches(self):
         return []
 
 
@@ -96,15 +96,15 @@ BROKEN_BRANCHES = {
     Strideless: r"not \(3, 24, 4, 4\)",
     Unconditioned: "no gradient reaches the conditioning",
     Saturated: "no gradient reaches the input",
-    Noisy: "another update for the same input",
+    Noisy: "returns another update for the same input",
     LastIsFirst: r"isn't zero with the parameters of last \(Conv2d\) at zero",
-    LastIsElsewhere: "last of part 0 is no module of the branch",
+    LastIsElsewhere: "last of branch 0 is not a module of the branch",
     WithoutLast: "must define the property last",
     SaysTokens: r"\(with position_dims=1,",
-    RefusesTokens: r"takes streams of \[2\] position axes, and position_dims names \[1, 2\]",
-    RefusesAll: "refuses the specification of a block inside a stage, of images, tokens and points: not today",
+    RefusesTokens: r"supports streams of \[2\] position axes, and position_dims names \[1, 2\]",
+    RefusesAll: "refuses images, tokens and points, at constant width and resolution: not today",
     NormAfterJoin: "no gradient reaches the input",
-    WithoutParts: r"parts\(\) is empty",
+    WithoutBranches: r"branches\(\) is empty",
 }
 
 

@@ -144,22 +144,22 @@ class NoConnection(nn.Module):
 
 
 BROKEN = {
-    ReadsTooMuch: "read gives",
-    ClosesToOneChannel: "close gives",
-    Infinite: "isn't finite",
-    Counting: "keeps state, in evaluation mode",
+    ReadsTooMuch: "read returns",
+    ClosesToOneChannel: "close returns",
+    Infinite: "aren't finite",
+    Counting: "keeps state in evaluation mode",
     AlwaysRandom: "it is random",
     ImpureClose: "close isn't pure",
     Overwriting: "overwrites the update",
     OverwritingItsInput: "overwritten",
     Detached: "no gradient reaches the update of join",
-    DetachedRead: "read cuts the gradient off",
+    DetachedRead: "read returns a tensor without a gradient",
     UnusedParameter: "no gradient reaches parameter forgotten",
     NoReset: "no reset_parameters",
-    DrawnInTheConstructor: "queries depends on the global random state",
+    DrawnInTheConstructor: "the initial .*queries",
     ImagesOnly: r"on a stream of (tokens|points)",
-    WithoutActivation: "leaves the activation after the join out",
-    NoConnection: "no subclass of Connection",
+    WithoutActivation: "ignores the activation after the join",
+    NoConnection: "not a subclass of Connection",
 }
 
 

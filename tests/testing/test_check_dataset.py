@@ -96,10 +96,10 @@ BROKEN = {
     MoreLabels: "labels run from 0 to 3, and num_classes is 3",
     FewerLabels: "there are 19 labels for 20 samples",
     FloatLabels: "labels are torch.float32, not int64",
-    Empty: r"there is no sample \(in val\)",
+    Empty: r"there are no samples \(in val\)",
     Global: "it draws from the global generator",
-    Different: r"made twice, the samples differ \(in train\)",
-    object: "object is no subclass of Dataset",
+    Different: r"built twice, the samples differ \(in train\)",
+    object: "object is not a subclass of Dataset",
 }
 
 
@@ -120,7 +120,7 @@ def test_broken_data_fail_with_a_sentence_that_says_how(broken) -> None:
         (lambda exact, x_t, alpha: x_t / alpha, "hasn't no correlation with the estimate"),
         (lambda exact, x_t, alpha: 0.8 * exact, "correlation with the estimate"),
         (lambda exact, x_t, alpha: exact + 0.1, "hasn't mean 0"),
-        (lambda exact, x_t, alpha: exact[:, :1], r"gives \(600, 1\), not \(600, 2\)"),
+        (lambda exact, x_t, alpha: exact[:, :1], r"returns \(600, 1\), not \(600, 2\)"),
     ],
 )
 def test_a_wrong_denoiser_is_found_out(denoiser, sentence) -> None:

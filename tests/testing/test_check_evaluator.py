@@ -123,7 +123,7 @@ class NumberAlone(Sound):
 
 BROKEN = {
     Undeclared: r"metrics declares \[\], and the summary holds \['weight'\]",
-    NotFinite: "weight=nan is no finite number",
+    NotFinite: "weight=nan is not a finite number",
     Overwriting: "measuring changes embedding",
     LeavesTrainingMode: "in training mode",
     LeavesGradients: "leaves gradients behind",
@@ -131,16 +131,16 @@ BROKEN = {
     Global: "evaluate draws from the global generator",
     Counting: "the summary differs the second time",
     UnwritableDetails: "details can't be written to a record",
-    NoChart: "declares no chart and gives no picture",
-    NothingDrawn: r"charts declares \['curve'\] to draw, and the measurements are of \[\]",
-    NotDrawable: "value that is no finite number",
-    OneAxisTooMany: "has y where its chart has no y",
-    NoSuchMetric: "the chart height is an outcome, and no metric is named so",
-    NoPicture: "something else than PIL images",
-    FailsOnNoNumbers: r"ValueError: what is this\? \(Denoising, outputs that are no numbers\)",
-    LosesTheNumber: r"neither a number for weight nor a reason \(Denoising, outputs that are no numbers\)",
-    NumberAlone: "evaluate gives float, not Result",
-    object: "object is no subclass of Evaluator",
+    NoChart: "declares no chart and returns no picture",
+    NothingDrawn: r"charts declares \['curve'\], and the measurements are for \[\]",
+    NotDrawable: "value that is not a finite number",
+    OneAxisTooMany: "has a y that its chart has not",
+    NoSuchMetric: "the chart height is of kind outcome, and no metric has this name",
+    NoPicture: "something other than PIL images",
+    FailsOnNoNumbers: r"ValueError: what is this\? \(Denoising, outputs that are NaN\)",
+    LosesTheNumber: r"neither a number for weight nor a reason \(Denoising, outputs that are NaN\)",
+    NumberAlone: "evaluate returns float, not Result",
+    object: "object is not a subclass of Evaluator",
 }
 
 

@@ -106,18 +106,18 @@ def test_a_sound_instrument_passes() -> None:
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
-        (Undeclared, "holds size_mean, which metrics doesn't declare"),
-        (NotFinite, "size_mean=inf is no finite number"),
-        (FromNothing, "holds \\['size_mean'\\] where nothing was written down"),
+        (Undeclared, "has size_mean, which metrics doesn't declare"),
+        (NotFinite, "size_mean=inf is not a finite number"),
+        (FromNothing, "has \\['size_mean'\\] without readings"),
         (Overwriting, "measuring changes"),
         (LeavesHooks, "leaves hooks behind"),
         (Global, "draws from the global generator"),
-        (SinglePrecision, "no scalar tensor in float64"),
-        (OnTheGraph, "still hangs on the graph"),
+        (SinglePrecision, "is not a float64 scalar"),
+        (OnTheGraph, "still requires a gradient"),
         (TooFewValues, "values for"),
         (NoSuchQuantity, "the chart weight draws no quantity"),
         (NoChart, "declares no chart"),
-        (CountsRecomputation, "something else where activations are recomputed"),
+        (CountsRecomputation, "readings differ with activation checkpointing"),
     ],
 )
 def test_a_broken_instrument_is_told_what_is_wrong(broken: type, sentence: str) -> None:

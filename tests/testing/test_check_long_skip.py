@@ -18,11 +18,11 @@ class WrongWidth(Concat):
 
 
 class SaysNoBridge(Add):
-    bridges = False
+    reads_encoder = False
 
 
 class SaysBridge(NoLongSkip):
-    bridges = True
+    reads_encoder = True
 
 
 class ImagesOnly(Concat):
@@ -41,12 +41,12 @@ class NoLongSkipAtAll(nn.Identity):
 
 
 BROKEN = {
-    WrongWidth: r"gives \(3, 12, 4, 4\), not \(3, 6, 4, 4\)",
-    SaysNoBridge: "bridges is False, and what it gives depends on the skip",
+    WrongWidth: r"returns \(3, 12, 4, 4\), not \(3, 6, 4, 4\)",
+    SaysNoBridge: "reads_encoder is False, and the result depends on the skip",
     SaysBridge: "no gradient reaches input 1",
     ImagesOnly: r"\(on (tokens|points),",
     RefusesAll: "refuses a stream and a skip of equal widths",
-    NoLongSkipAtAll: "no subclass of LongSkip",
+    NoLongSkipAtAll: "not a subclass of LongSkip",
 }
 
 

@@ -69,9 +69,9 @@ BROKEN = {
     Negative: "alpha isn't finite or is negative",
     SinglePrecision: "alpha is torch.float32 at times of torch.float64",
     GlobalDraws: "draw draws from the global generator",
-    AlwaysTheSame: "the same times from other generators",
+    AlwaysTheSame: "the same times for different generator seeds",
     DrawsOutside: "outside of time_min to time_max",
-    DescendingLevels: "levels don't ascend",
+    DescendingLevels: "levels doesn't ascend",
     AscendingPath: r"path\(2\) isn't 2 descending times",
     PathToZero: "path doesn't run from time_max to time_min",
     WrongRates: "rates aren't the derivatives",
@@ -85,5 +85,5 @@ def test_a_broken_noise_schedule_fails_with_a_sentence_that_says_how(broken) -> 
 
 
 def test_what_is_no_noise_schedule_is_named() -> None:
-    with pytest.raises(AssertionError, match="object is no subclass of NoiseSchedule"):
+    with pytest.raises(AssertionError, match="object is not a subclass of NoiseSchedule"):
         check_noise_schedule(object)

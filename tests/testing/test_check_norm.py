@@ -45,10 +45,10 @@ class NoReset(OverTheBatch):
 
 
 BROKEN = {
-    OverTheBatch: "what it gives for a sample depends on the others",
-    WithoutEpsilon: "a constant stream isn't finite behind it",
-    InfiniteInTraining: "what it gives in training isn't finite",
-    OneChannel: r"gives \(3, 1, 4, 4\), not \(3, 24, 4, 4\)",
+    OverTheBatch: "its output for a sample depends on the other samples",
+    WithoutEpsilon: "its output isn't finite for a constant stream",
+    InfiniteInTraining: "its output isn't finite in training",
+    OneChannel: r"returns \(3, 1, 4, 4\), not \(3, 24, 4, 4\)",
     ImagesOnly: r"expected 4D input.*on tokens",
     NoReset: "no reset_parameters",
 }
@@ -61,5 +61,5 @@ def test_a_broken_norm_fails_with_a_sentence_that_says_how(broken) -> None:
 
 
 def test_what_is_no_module_is_named() -> None:
-    with pytest.raises(AssertionError, match="is no module"):
+    with pytest.raises(AssertionError, match="is not a module"):
         check_norm(lambda width: abs)

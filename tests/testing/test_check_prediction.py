@@ -42,13 +42,13 @@ class Random(Epsilon):
 
 
 BROKEN = {
-    OtherTarget: "solve doesn't find x0 again in its own target",
-    TheInputItself: "solve doesn't find x0 again",
+    OtherTarget: "solve doesn't recover x0 from its own target",
+    TheInputItself: "solve doesn't recover x0",
     Infinite: "coefficient a isn't finite",
-    NumbersForTensors: "coefficient a isn't finite and of alpha's shape",
+    NumbersForTensors: "coefficient a isn't finite or doesn't have the shape of alpha",
     NegativeScale: "input_scale isn't positive",
     Random: "draws from the global generator",
-    object: "no subclass of Prediction",
+    object: "not a subclass of Prediction",
 }
 
 

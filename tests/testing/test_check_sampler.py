@@ -57,13 +57,13 @@ class Unwritable(DDIM):
 
 
 BROKEN = {
-    ForgetsSomeNoise: "draws from a Gaussian of spread 0.3 with spread",
-    AddsTooMuchNoise: "draws from a Gaussian of spread 0.3 with spread",
-    Shifted: "misses data that are one point by 0.01",
+    ForgetsSomeNoise: "a Gaussian of standard deviation 0.3 have",
+    AddsTooMuchNoise: "a Gaussian of standard deviation 0.3 have",
+    Shifted: "one point are off by 0.01",
     GlobalNoise: "draws from the global generator",
-    Stateful: "gives other samples from the same generator",
-    AlwaysTheSame: "gives the same samples from other generators",
-    OneFewer: r"gives samples of shape \(3, 3, 2, 2\), not \(4, 3, 2, 2\)",
+    Stateful: "different samples for the same generator seed",
+    AlwaysTheSame: "the same samples for different generator seeds",
+    OneFewer: r"returns samples of shape \(3, 3, 2, 2\), not \(4, 3, 2, 2\)",
     Unwritable: "settings can't be written to a record",
 }
 
@@ -80,5 +80,5 @@ def test_guidance_is_named_as_what_the_check_has_no_labels_for() -> None:
 
 
 def test_what_is_no_sampler_is_named() -> None:
-    with pytest.raises(AssertionError, match="object is no subclass of Sampler"):
+    with pytest.raises(AssertionError, match="object is not a subclass of Sampler"):
         check_sampler(object)

@@ -55,14 +55,14 @@ class NoShortcut(nn.Module):
 
 
 BROKEN = {
-    KeepsTheResolution: r"gives \(3, 8, 6, 6\), not \(3, 8, 3, 3\).*stride=2",
-    NeverWidens: r"gives \(3, 6, 6, 6\), not \(3, 8, 6, 6\)",
-    Noisy: "something else each time",
-    Overwriting: "the input is overwritten|each time",
+    KeepsTheResolution: r"returns \(3, 8, 6, 6\), not \(3, 8, 3, 3\).*stride=2",
+    NeverWidens: r"returns \(3, 6, 6, 6\), not \(3, 8, 6, 6\)",
+    Noisy: "differs between calls",
+    Overwriting: "the input is overwritten|between calls",
     Detached: "no gradient reaches input 0",
     UnusedParameter: "no gradient reaches parameter spare.weight",
-    DrawnInTheConstructor: "gain depends on the global random state",
-    NoShortcut: "no subclass of Shortcut",
+    DrawnInTheConstructor: "changes the initial gain",
+    NoShortcut: "not a subclass of Shortcut",
 }
 
 

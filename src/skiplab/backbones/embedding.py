@@ -1,4 +1,4 @@
-"""The conditioning vector: how much noise the network's input carries, and what it is told of its class."""
+"""The conditioning vector of a denoiser: the noise level of its input, and its label if the network uses labels."""
 
 import math
 
@@ -10,10 +10,10 @@ from skiplab.errors import SkiplabError
 
 
 def check_multiplier(cond_multiplier: int) -> None:
-    """Refuse what would make a conditioning vector of no features: no block would be told the noise level.
+    """Refuse a conditioning vector without features, which would hide the noise level from every block.
 
     Raises:
-        SkiplabError: where cond_multiplier isn't a whole number from 1.
+        SkiplabError: if cond_multiplier isn't a whole number from 1.
     """
     if not isinstance(cond_multiplier, int) or cond_multiplier < 1:
         raise SkiplabError(f"backbone.cond_multiplier={cond_multiplier} is invalid; valid: a whole number from 1")
@@ -23,7 +23,7 @@ class Sinusoids(nn.Module):
     """Sines and cosines of the noise level, [sin(w t), cos(w t)], w spaced geometrically from 1 to 1,000 per unit of t.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, appendix B (Transformer sinusoidal embedding).
-    Differs from the source: t is continuous in [0, 1], not an integer of 1 to 1,000.
+    Differs from the source: t is continuous in [0, 1], not an integer from 1 to 1,000.
 
     Shapes: level (batch,) to (batch, num_features), num_features rounded down to an even number.
     """
@@ -49,12 +49,12 @@ class Embedding(nn.Module):
         arXiv:2105.05233, section 2.2.
     Differs from the source: none.
 
-    Shapes: level (batch,), labels (batch,) or None for unknown, to cond (batch, width).
+    Shapes: level (batch,), labels (batch,), or None for unknown labels, to cond (batch, width).
 
     Args:
         width: features of the conditioning vector.
-        num_features: sines and cosines of the noise level.
-        num_labels: labels that the network is told, 0 where it is told none; one more stands for 'unknown'.
+        num_features: number of sines and cosines of the noise level.
+        num_labels: labels that the network is conditioned on, or 0; one more vector is for unknown labels.
         activation: between the linear maps.
     """
 

@@ -1,4 +1,4 @@
-"""What stands behind the last block: an image of the input's shape, or a score for every class."""
+"""The head of a network, after the last block: an output of the input's shape, or a score for every class."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from skiplab.blocks.specification import NetworkSpec
 
 
 class MeanOverPositions(nn.Module):
-    """Global average pooling; points stay as they are.
+    """Global average pooling; points stay unchanged.
 
     Source: Lin et al. 2014, Network In Network, arXiv:1312.4400, section 3.2. Differs from the source: none.
     """
@@ -18,9 +18,9 @@ class MeanOverPositions(nn.Module):
 
 
 def make_head(spec: NetworkSpec, width: int) -> nn.Sequential:
-    """Norm and activation, then a 3x3 convolution to an image (a linear map to a point), or the mean's class scores."""
+    """Norm and activation, then a 3x3 convolution to an image, a linear map to a point, or class scores of the mean."""
     if spec.num_logits:
-        out = [MeanOverPositions(), nn.Linear(width, spec.num_logits)]
+        out: list[nn.Module] = [MeanOverPositions(), nn.Linear(width, spec.num_logits)]
     elif spec.sides:
         out = [nn.Conv2d(width, spec.channels, kernel_size=3, padding=1)]
     else:

@@ -1,4 +1,4 @@
-"""The levels of a U-Net: how wide each is, and what images they can halve."""
+"""The levels of a U-Net: their widths, and the images that they can halve."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from skiplab.errors import SkiplabError
 
 
 def level_widths(spec: NetworkSpec, channel_multipliers: Sequence[int]) -> list[int]:
-    """Channels of each level, from the highest resolution, each half that of the level before.
+    """Channels of each level, from the highest resolution to the lowest; each level halves the resolution.
 
     Raises:
-        SkiplabError: where a multiplier isn't a whole number from 1, or an image can't be halved that often.
+        SkiplabError: if a multiplier isn't a whole number from 1, or the images can't be halved that often.
     """
     if not channel_multipliers or any(m < 1 for m in channel_multipliers):
         raise SkiplabError(
@@ -20,7 +20,7 @@ def level_widths(spec: NetworkSpec, channel_multipliers: Sequence[int]) -> list[
     multiple = 2 ** (len(channel_multipliers) - 1)
     if any(side % multiple for side in spec.sides):
         raise SkiplabError(
-            f"backbone.channel_multipliers={list(channel_multipliers)}, of {len(channel_multipliers)} levels, needs "
-            f"sides divisible by {multiple}, and the images have {spec.sides}; valid: fewer levels"
+            f"backbone.channel_multipliers={list(channel_multipliers)} has {len(channel_multipliers)} levels and needs "
+            f"sides divisible by {multiple}, and the images have {spec.sides}; take fewer levels"
         )
     return [spec.width * multiplier for multiplier in channel_multipliers]

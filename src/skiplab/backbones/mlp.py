@@ -7,19 +7,19 @@ from skiplab.blocks.channel_linear import ChannelLinear
 
 
 class MLP(Isotropic):
-    """One stage of `depth` blocks between two linear maps, for points of the plane.
+    """One stage of `depth` blocks between two linear maps, for points in the plane.
 
     Source: the residual network of He et al. 2015, arXiv:1512.03385, eq. 1, without convolutions.
-    Differs from the source: no convolutions, noise conditioning. Take norm=layer or none: without positions, groups
-        of two channels would be normalised to their signs.
+    Differs from the source: no convolutions, noise conditioning. Take norm=layer or none: without positions, a norm
+        over two channels leaves only their signs.
 
     Shapes: (batch, channels) to the same, or to (batch, num_logits).
 
     Args:
-        cond_multiplier: features of the conditioning vector over `width`.
+        cond_multiplier: ratio of the conditioning vector's features to `width`.
 
     Raises:
-        SkiplabError: where depth is below 1, the data aren't points, or a long skip is asked for.
+        SkiplabError: if depth is below 1, the data aren't points, or there is a long skip.
     """
 
     position_dims: ClassVar[int] = 0

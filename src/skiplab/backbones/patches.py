@@ -1,4 +1,4 @@
-"""Images as grids of patches, and back."""
+"""Maps between images and grids of patches."""
 
 import math
 
@@ -13,7 +13,7 @@ def grid(sides: tuple[int, ...], patch_size: int) -> tuple[int, int]:
     """Rows and columns of patches.
 
     Raises:
-        SkiplabError: where patch_size doesn't divide both sides of the image.
+        SkiplabError: if patch_size doesn't divide both sides of the image.
     """
     if patch_size < 1 or any(side % patch_size for side in sides):
         common = math.gcd(*sides)
@@ -57,7 +57,7 @@ def sinusoidal_positions(width: int, rows: int, columns: int) -> Float[Tensor, "
     """Sines and cosines of the row in one half of the channels, of the column in the other; fixed.
 
     Source: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2 (ViT's frequencies, 10,000^(-2i/d)).
-    Differs from the source: widths that 4 doesn't divide are padded with zeros.
+    Differs from the source: zeros fill the width up if 4 doesn't divide it.
     """
     quarter = width // 4
     frequencies = 10_000.0 ** (-torch.arange(quarter) / max(quarter, 1))

@@ -1,4 +1,4 @@
-"""Convolutions that change the resolution between the stages of a U-Net; they are unjoined in every arm."""
+"""Convolutions that change the resolution between the stages of a U-Net; no arm has a shortcut around them."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,9 +15,9 @@ class Downsample(nn.Conv2d):
 
 
 class Upsample(nn.Module):
-    """Doubles height and width by nearest neighbours, then a 3x3 convolution.
+    """Doubles height and width by nearest-neighbor interpolation, then a 3x3 convolution.
 
-    Nearest neighbours are an expand and a reshape, whose gradient is deterministic on every device.
+    It is implemented by expand and reshape, whose gradient is deterministic on every device.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, appendix B.
     Differs from the source: the convolution may change the width.

@@ -7,18 +7,21 @@ from skiplab.backbones.embedding import Sinusoids
 from skiplab.backbones.patches import Patchify, Unpatchify, grid
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.channel_linear import ChannelLinear
+from skiplab.blocks.long_skip import LongSkip
+from skiplab.blocks.module_sequence import ModuleSequence
 from skiplab.blocks.specification import NetworkSpec
 
 
 class UViT(Backbone):
     """A transformer on tokens of patches, noise level and label, with a long skip from each early block to a late one.
 
-    (depth - 1) / 2 blocks, one in the middle, (depth - 1) / 2 blocks that each read the stream and the output of
-    their mirror image, joined by the long skip and brought back to the width by a linear map.
+    It has (depth - 1) / 2 early blocks, one middle block, and (depth - 1) / 2 late blocks. Each late block reads the
+    stream and the output of the early block in its mirrored position. The long skip combines the two, and a linear map
+    reduces the result to the width.
 
     Source: Bao et al. 2023, All are Worth Words: U-ViT, arXiv:2209.12152, section 3 and figure 1.
-    Differs from the source: blocks behind a long skip have a memory of their own each, so a connection that keeps
-        several entries starts anew there; with long_skip=add or none there is no linear map.
+    Differs from the source: each late block has its own memory, so a connection that keeps several entries starts anew
+        there; with long_skip=add or none there is no linear map.
 
     Shapes: (batch, channels, height, width) to the same.
 
@@ -26,13 +29,13 @@ class UViT(Backbone):
         patch_size: side of a patch, in pixels.
 
     Raises:
-        SkiplabError: where depth isn't odd, patch_size doesn't divide the image, or the objective is classification.
+        SkiplabError: if depth isn't odd, patch_size doesn't divide the image, or the objective is classification.
     """
 
     def __init__(self, spec: NetworkSpec, *, patch_size: int) -> None:
         super().__init__(spec)
-        self.require(position_dims=2, bridges=True, classifies=False)
-        half, width = self.check_depth(multiple=2, least=1) - 1, spec.width
+        self.require(position_dims=2, has_long_skips=True, classifies=False)
+        half, width = self.check_depth(multiple=2, minimum=1) - 1, spec.width
         self.grid = grid(spec.sides, patch_size)
         self.stem = Patchify(spec.channels, width, patch_size)
         self.time = Sinusoids(width)
@@ -44,14 +47,14 @@ class UViT(Backbone):
         def stage(num_blocks: int) -> Stage:
             return Stage(spec, width_in=width, width_out=width, num_blocks=num_blocks, cond_width=0, position_dims=1)
 
-        self.encoder = nn.ModuleList([stage(half)] if half else [])
+        self.encoder: ModuleSequence[Stage] = ModuleSequence([stage(half)] if half else [])
         self.middle = stage(1)
-        self.long_skips = nn.ModuleList(spec.long_skip(width, width) for _ in range(half))
+        self.long_skips: ModuleSequence[LongSkip] = ModuleSequence(spec.long_skip(width, width) for _ in range(half))
         self.merges = nn.ModuleList(
-            ChannelLinear(bridge.width_out, width) if bridge.width_out != width else nn.Identity()
-            for bridge in self.long_skips
+            ChannelLinear(long_skip.width_out, width) if long_skip.width_out != width else nn.Identity()
+            for long_skip in self.long_skips
         )
-        self.decoder = nn.ModuleList(stage(1) for _ in range(half))
+        self.decoder: ModuleSequence[Stage] = ModuleSequence(stage(1) for _ in range(half))
         connect([*self.encoder, self.middle, *self.decoder], spec)
         self.norm = spec.norm(width)
         self.unpatchify = Unpatchify(width, spec.channels, patch_size)
@@ -63,20 +66,21 @@ class UViT(Backbone):
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
+        assert level is not None  # only a classifier has none
         x = torch.cat([self.extras(level, labels), self.stem(x).flatten(2)], dim=2)
         x = self.positions(x)
-        taps = []
+        skips: list[Tensor] = []
         for stage in self.encoder:
-            taps = stage.streams(x, None)
-            x = taps[-1]
+            skips = stage.streams(x, None)
+            x = skips[-1]
         x = self.middle(x, None)
         for long_skip, merge, stage in zip(self.long_skips, self.merges, self.decoder, strict=True):
-            x = stage(merge(long_skip(x, taps.pop())), None)
+            x = stage(merge(long_skip(x, skips.pop())), None)
         patches = self.norm(x)[:, :, self.num_extras :].unflatten(2, self.grid)
         return self.head(self.unpatchify(patches))
 
     def extras(self, level: Tensor, labels: Tensor | None) -> Float[Tensor, "batch width extras"]:
-        """The tokens that are no patches."""
+        """The tokens of noise level and label."""
         time = self.time(level)
         tokens = [nn.functional.pad(time, (0, self.spec.width - time.shape[1]))]
         if self.spec.num_labels:
@@ -86,7 +90,7 @@ class UViT(Backbone):
 
 
 class Positions(nn.Module):
-    """A trained vector for each position, x + p; normal with standard deviation 0.02 at first.
+    """A trained vector for each position, x + p; normal with standard deviation 0.02 at the start.
 
     Source: Dosovitskiy et al. 2021, ViT, arXiv:2010.11929, eq. 1. Differs from the source: none.
     """

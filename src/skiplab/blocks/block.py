@@ -3,21 +3,21 @@
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
-from skiplab.blocks.connection import Connection
+from skiplab.blocks.connection import Connection, Memory
+from skiplab.blocks.module_sequence import ModuleSequence
 from skiplab.blocks.recomputation import recomputed
 from skiplab.blocks.specification import BranchSpec, JoinSpec, NetworkSpec
 from skiplab.errors import SkiplabError
 
 
 class Join(nn.Module):
-    """One branch and the connection by which its update joins the stream.
+    """The point of a network at which a connection joins an update and the stream.
 
     block_index: number of the block that the join belongs to, counted from the network's input.
     """
@@ -25,42 +25,46 @@ class Join(nn.Module):
     block_index: int
     connection: Connection
 
+    def block_parameters(self) -> list[nn.Parameter]:
+        """The parameters of the branch and of the connection."""
+        return list(self.parameters())
+
+
+class BranchJoin(Join):
+    """A join together with the branch that computes its update."""
+
     def __init__(self, branch: Branch) -> None:
         super().__init__()
         self.branch = branch
 
-    def block_parameters(self) -> list[nn.Parameter]:
-        """Those of the branch and of the connection."""
-        return list(self.parameters())
-
-    def forward(self, memory: Any, cond: Tensor | None) -> Any:
+    def forward(self, memory: Memory, cond: Tensor | None) -> Memory:
         update = self.branch(self.connection.read(memory, cond), cond)
         return self.connection.write(memory, update, cond, self.branch.activation_after_join)
 
 
 class Stage(nn.Module):
-    """Blocks of one width and resolution around one memory.
+    """Blocks of one width and resolution that share one memory.
 
         memory = open(x);  memory = write(memory, branch(read(memory))) for each join;  close(memory)
 
-    Where the width or the resolution changes, the first join is a transition:
+    If the stage changes the width or the resolution, its first join is a transition:
     memory = write(open(shortcut(x)), branch(x)).
 
-    Where `recomputes` is true, a training pass keeps the memory at about sqrt(n) of its n joins, and the backward pass
-    computes the rest again.
+    If `recomputes` is true, a training pass keeps the memory at about sqrt(n) of its n joins, and the backward pass
+    computes the rest again (activation checkpointing).
 
     Shapes: (batch, width_in, *positions) to (batch, width_out, *positions / stride).
 
     Args:
         spec: the network's specification.
-        width_in: channels that the first block reads.
+        width_in: channels of the input.
         width_out: channels of the stream.
-        num_blocks: blocks, from 1.
-        cond_width: features of the conditioning vector, 0 where there is none.
+        num_blocks: number of blocks, at least 1.
+        cond_width: features of the conditioning vector; 0 without conditioning.
         position_dims: position axes of the stream.
-        stride: subsampling of the first block.
-        attention: makes the branch of a further join, of attention between positions.
-        attended: numbers of the stage's blocks that have that join.
+        stride: factor by which the first block reduces the resolution.
+        attention: builds the branch of one more join per block, for attention between positions.
+        attention_blocks: numbers of the blocks of the stage that have this join.
     """
 
     recomputes = False
@@ -76,7 +80,7 @@ class Stage(nn.Module):
         position_dims: int,
         stride: int = 1,
         attention: Callable[[BranchSpec], Branch] | None = None,
-        attended: Collection[int] = (),
+        attention_blocks: Collection[int] = (),
     ) -> None:
         super().__init__()
         self.width_out, self.cond_width = width_out, cond_width
@@ -89,19 +93,19 @@ class Stage(nn.Module):
             norm=spec.norm,
             activation=spec.activation,
         )
-        blocks = []
+        blocks: list[list[BranchJoin]] = []
         for index in range(num_blocks):
             branch_spec = replace(inside, width_in=width_in, stride=stride) if index == 0 else inside
-            branches = spec.branch(branch_spec).parts()
-            if attention is not None and index in attended:
+            branches = spec.branch(branch_spec).branches()
+            if attention is not None and index in attention_blocks:
                 branches = [*branches, attention(replace(inside, cond_width=0))]
-            blocks.append([Join(branch) for branch in branches])
-        self.blocks = blocks  # plain lists: the joins below are what is registered
-        self.joins = nn.ModuleList(join for block in blocks for join in block)
+            blocks.append([BranchJoin(branch) for branch in branches])
+        self.blocks = blocks  # plain lists, because the joins are registered below
+        self.joins: ModuleSequence[BranchJoin] = ModuleSequence(join for block in blocks for join in block)
         changes = width_in != width_out or stride != 1
         self.shortcut = spec.shortcut(width_in, width_out, stride) if changes else None
 
-    def memories(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> Iterator[Any]:
+    def memories(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> Iterator[Memory]:
         """The memory after each join."""
         memory = x
         for index in range(len(self.joins)):
@@ -118,12 +122,12 @@ class Stage(nn.Module):
             for start in range(0, count, size):
                 memory = self._pass(memory, cond, start, min(start + size, count))
         else:
-            for memory in self.memories(x, cond):  # noqa: B007 - only the last one is closed
+            for memory in self.memories(x, cond):  # noqa: B007 - only the last memory is closed
                 pass
         return self.joins[-1].connection.close(memory)
 
     def streams(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> list[Tensor]:
-        """The closed stream after each block, without disturbing the memory."""
+        """The closed stream after each block; closing leaves the memory as it is."""
         ends = {block[-1] for block in self.blocks}
         closed = zip(self.joins, self.memories(x, cond), strict=True)
         return [join.connection.close(memory) for join, memory in closed if join in ends]
@@ -131,13 +135,13 @@ class Stage(nn.Module):
     def _recomputes(self) -> bool:
         return self.recomputes and self.training and torch.is_grad_enabled()
 
-    def _pass(self, memory: Any, cond: Tensor | None, start: int, stop: int) -> Any:
-        """The memory after the joins from number `start` to before `stop`; ahead of the first one it is x."""
+    def _pass(self, memory: Memory, cond: Tensor | None, start: int, stop: int) -> Memory:
+        """The memory after the joins `start` to `stop` - 1. Before join 0, it is the input x."""
         if self._recomputes():
             return recomputed(self, self._walk, memory, cond, start, stop)
         return self._walk(memory, cond, start, stop)
 
-    def _walk(self, memory: Any, cond: Tensor | None, start: int, stop: int) -> Any:
+    def _walk(self, memory: Memory, cond: Tensor | None, start: int, stop: int) -> Memory:
         for index in range(start, stop):
             join = self.joins[index]
             if index > 0:
@@ -152,26 +156,26 @@ class Stage(nn.Module):
 
 
 def recompute_stages(model: nn.Module) -> None:
-    """Let every stage compute the activations of its n joins again, in sqrt(n) segments, instead of keeping them.
+    """Make every stage recompute the activations of its n joins in the backward pass, in about sqrt(n) segments.
 
     Raises:
-        SkiplabError: where the network has no stages.
+        SkiplabError: if the network has no stages.
     """
     stages = [module for module in model.modules() if isinstance(module, Stage)]
     if not stages:
         raise SkiplabError(
-            "run.activation_checkpointing=true recomputes stages of blocks, and this network has none; take false, and "
-            "the network's own checkpointing where it has one"
+            "run.activation_checkpointing=true needs a network that is built from stages of blocks, and this one has "
+            "none; take run.activation_checkpointing=false, or use the network's own checkpointing"
         )
     for stage in stages:
         stage.recomputes = True
 
 
 def connect(stages: Sequence[Stage], spec: NetworkSpec) -> None:
-    """Give every join of a network its connection.
+    """Give every join of a network its connection, from the input to the output.
 
     Raises:
-        SkiplabError: where a shortcut has parameters that no stream passes through.
+        SkiplabError: if a shortcut has parameters and the connection drops the stream, so that they would never train.
     """
     num_joins = sum(len(stage.joins) for stage in stages)
     index = block_index = 0
@@ -194,7 +198,7 @@ def connect(stages: Sequence[Stage], spec: NetworkSpec) -> None:
             opening = stage.joins[0].connection
             if not opening.keeps_stream():
                 raise SkiplabError(
-                    f"shortcut={type(stage.shortcut).__name__.lower()} has parameters, and this connection "
-                    f"({type(opening).__name__}) passes nothing of the stream, so that they would never be trained; "
-                    "use shortcut=zero_pad, in every arm"
+                    f"shortcut={type(stage.shortcut).__name__.lower()} has parameters, and the connection "
+                    f"{type(opening).__name__} drops the stream, so that they would never be trained; take "
+                    "shortcut=zero_pad in every arm"
                 )

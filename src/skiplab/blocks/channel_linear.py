@@ -10,5 +10,5 @@ class ChannelLinear(nn.Linear):
     Shapes: (batch, in_features, *positions) to (batch, out_features, *positions).
     """
 
-    def forward(self, x: Float[Tensor, "batch width_in *positions"]) -> Float[Tensor, "batch width_out *positions"]:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+    def forward(self, input: Float[Tensor, "batch width_in *positions"]) -> Float[Tensor, "batch width_out *positions"]:
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)

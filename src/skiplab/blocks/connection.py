@@ -10,16 +10,17 @@ from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 Stream = Float[Tensor, "batch channel *positions"]
+Memory = Any  # what a connection keeps of the stream: each has its own type
 
 
 class Connection(nn.Module):
-    """A memory of the stream, opened on an input, read by branches, written to by updates, closed to a tensor.
+    """Keeps a memory of the stream: opened on an input, read by branches, written to by updates, closed to a tensor.
 
         memory = open(x);  memory = write(memory, branch(read(memory)));  x = close(memory)
 
-    Here the memory is the stream itself, which is what most connections want: they override `join` alone.
-    A connection with a richer memory overrides `open`, `read`, `write` and `close`. `close` is pure and may
-    be called midway.
+    By default the memory is the stream itself. This suits most connections: they override `join` alone.
+    A connection with a larger memory overrides `open`, `read`, `write` and `close`. `close` changes nothing
+    and may be called after any join.
 
     Shapes: stream and update (batch, channel, *positions); cond (batch, cond_width), or None.
     """
@@ -28,40 +29,40 @@ class Connection(nn.Module):
         super().__init__()
         self.spec = spec
 
-    def open(self, x: Stream) -> Any:
+    def open(self, x: Stream) -> Memory:
         return x
 
-    def read(self, memory: Any, cond: Tensor | None) -> Stream:
+    def read(self, memory: Memory, cond: Tensor | None) -> Stream:
         return memory
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:
         raise NotImplementedError(f"{type(self).__name__} must define join(stream, update, cond)")
 
-    def write(self, memory: Any, update: Tensor, cond: Tensor | None, activation: nn.Module) -> Any:
-        """The memory after an update; `activation` stands after the join (He et al. 2015), or is Identity."""
+    def write(self, memory: Memory, update: Stream, cond: Tensor | None, activation: nn.Module) -> Memory:
+        """The memory after an update; `activation` acts on the joined stream (He et al. 2015), or is Identity."""
         return activation(self.join(memory, update, cond))
 
     def refuse_activation(self, activation: nn.Module, *, option: str, keeps: str) -> None:
-        """For `write` of a memory with several entries: an activation after the join has no one stream to act on.
+        """Refuse an activation after the join, for a connection whose memory has several entries.
 
         Raises:
             SkiplabError: unless the activation is Identity.
         """
         if not isinstance(activation, nn.Identity):
             raise SkiplabError(
-                f"connection={option} keeps {keeps}, so an activation after the join has no one stream "
-                "to act on; take a branch without one, such as branch=preact"
+                f"connection={option} keeps {keeps}, so an activation after the join has no single stream to act on; "
+                "take a branch without such an activation, such as branch=preact"
             )
 
-    def close(self, memory: Any) -> Stream:
+    def close(self, memory: Memory) -> Stream:
         return memory
 
     @torch.no_grad()
     def keeps_stream(self) -> bool:
-        """Whether anything of the stream passes where the update is zero; a plain connection keeps nothing."""
+        """Whether anything of the stream remains when the update is zero; false for a plain connection."""
         spec = self.spec
         stream = torch.linspace(1, 2, spec.width)[None]
         cond = torch.zeros(1, spec.cond_width) if spec.cond_width else None
         with torch.random.fork_rng(devices=[]):
-            kept = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
-        return bool(kept.any())
+            remaining = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
+        return bool(remaining.any())

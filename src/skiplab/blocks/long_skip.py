@@ -1,4 +1,4 @@
-"""The interface of a long skip: how the encoder's stream reaches the decoder."""
+"""The interface of a long skip: how a decoder reads the output of the encoder."""
 
 from typing import ClassVar
 
@@ -7,16 +7,16 @@ from torch import Tensor, nn
 
 
 class LongSkip(nn.Module):
-    """A bridge from an encoder stage to the decoder stage of the same resolution.
+    """Passes the output of an encoder stage on to the decoder stage of the same resolution.
 
-    bridges: whether anything of the encoder passes.
-    width_out: channels of what the decoder stage reads.
+    reads_encoder: whether the decoder reads anything of the encoder.
+    width_out: channels of the result, which the decoder stage reads.
 
     Shapes: stream (batch, width_stream, *positions), skip (batch, width_skip, *positions) to
     (batch, width_out, *positions).
     """
 
-    bridges: ClassVar[bool] = True
+    reads_encoder: ClassVar[bool] = True
 
     def __init__(self, width_stream: int, width_skip: int) -> None:
         super().__init__()

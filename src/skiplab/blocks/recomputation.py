@@ -1,4 +1,4 @@
-"""Activations that are computed again in the backward pass instead of kept for it."""
+"""Activation checkpointing: activations are computed again in the backward pass instead of being kept."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,28 +11,28 @@ from torch.utils.checkpoint import checkpoint
 _here = threading.local()
 
 
-def recomputed(module: nn.Module, passing: Callable[..., Any], *arguments: Any) -> Any:
-    """passing(*arguments), for whose backward pass only the arguments are kept, and the rest is computed again.
+def recomputed(module: nn.Module, function: Callable[..., Any], *arguments: Any) -> Any:
+    """function(*arguments), with only the arguments kept for the backward pass, which computes the rest again.
 
-    What was random is drawn alike, and the module's buffers (running statistics) are updated by the first pass alone:
-    results, gradients and state are bit-equal to those without it.
+    The second pass draws the same random numbers and leaves the module's buffers (running statistics) as they are. So
+    results, gradients and state are bit-equal to those without recomputation.
 
     Source: Chen et al. 2016, Training deep nets with sublinear memory cost, arXiv:1604.06174, section 4.
     """
     contexts = lambda: (nullcontext(), _again(module))  # noqa: E731
-    return checkpoint(passing, *arguments, use_reentrant=False, context_fn=contexts)
+    return checkpoint(function, *arguments, use_reentrant=False, context_fn=contexts)
 
 
 def recomputing() -> bool:
-    """Whether what runs now runs for the second time, in a backward pass."""
+    """Whether the current pass is a recomputation in a backward pass."""
     return getattr(_here, "recomputing", False)
 
 
 @contextmanager
 def _again(module: nn.Module) -> Iterator[None]:
-    """A pass that leaves the buffers of a module as they are."""
+    """Mark a pass as a recomputation, and restore the buffers of the module after it."""
     own = [each._buffers for each in module.modules()]
-    kept = [dict(buffers) for buffers in own]
+    saved = [dict(buffers) for buffers in own]
     for buffers in own:
         buffers.update({name: buffer.clone() for name, buffer in buffers.items() if buffer is not None})
     _here.recomputing = True
@@ -40,5 +40,5 @@ def _again(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         _here.recomputing = False
-        for buffers, before in zip(own, kept, strict=True):
+        for buffers, before in zip(own, saved, strict=True):
             buffers.update(before)

@@ -1,4 +1,4 @@
-"""Attention between the positions of a stream, as the branch of a join."""
+"""Attention between the positions of a stream, as a branch."""
 
 from typing import ClassVar
 
@@ -16,19 +16,21 @@ from skiplab.errors import SkiplabError
 class SelfAttention(Branch):
     """f(x) = W_o softmax(q k^T / sqrt(d)) v per head, with q, k, v linear in the modulated norm of x.
 
-    Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 1; before a U-Net's or a
-        transformer's join: Ho et al. 2020, arXiv:2006.11239, appendix B; Peebles and Xie 2023, arXiv:2212.09748.
-    Differs from the source: the norm is an axis of its own.
+    Conditioning, if there is any, modulates the norm.
 
-    Shapes: (batch, width, *positions), of one or two position axes, to the same.
+    Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 1; as the branch of a U-Net: Ho et
+        al. 2020, arXiv:2006.11239, appendix B; of a transformer: Peebles and Xie 2023, arXiv:2212.09748.
+    Differs from the source: the norm is a separate axis.
+
+    Shapes: (batch, width, *positions), with one or two position axes, to the same.
 
     Args:
-        spec: what it is attached to; conditioning modulates the norm where there is any.
-        num_heads: heads, a divisor of the width.
+        spec: the specification of the branch.
+        num_heads: number of heads, a divisor of the width.
         qkv_bias: whether q, k and v have biases.
 
     Raises:
-        SkiplabError: where num_heads doesn't divide the width, or the block changes width or resolution.
+        SkiplabError: if num_heads doesn't divide the width, or the block changes width or resolution.
     """
 
     position_dims: ClassVar[tuple[int, ...]] = (1, 2)
@@ -39,8 +41,8 @@ class SelfAttention(Branch):
         if num_heads < 1 or width % num_heads:
             divisors = [n for n in range(1, width + 1) if width % n == 0]
             raise SkiplabError(
-                f"{num_heads} attention heads don't divide {width} channels; valid: {', '.join(map(str, divisors))} "
-                "(num_heads), or another width"
+                f"num_heads={num_heads} doesn't divide the width of {width} channels; valid: "
+                f"{', '.join(map(str, divisors))}, or another width"
             )
         self.num_heads = num_heads
         self.norm = spec.norm(width)

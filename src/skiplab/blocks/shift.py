@@ -1,4 +1,4 @@
-"""The conditioning of a convolution's output: a term per channel."""
+"""The conditioning of a convolution's output: one added term per channel."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ class Shift(nn.Linear):
         super().__init__(cond_width, width)
         self.activation = activation
 
-    def forward(
+    # It is a linear map by its parameters, and is called with the stream and the conditioning.
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, x: Float[Tensor, "batch width *positions"], cond: Float[Tensor, "batch cond"]
     ) -> Float[Tensor, "batch width *positions"]:
         shift = super().forward(self.activation(cond))

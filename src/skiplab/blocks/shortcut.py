@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Shortcut(nn.Module):
-    """Takes the stream from one stage to the first join of the next.
+    """Maps the stream of one stage to the width and resolution of the next stage.
 
     Shapes: (batch, width_in, *positions) to (batch, width_out, *positions / stride).
     """
@@ -15,7 +15,7 @@ class Shortcut(nn.Module):
         self.width_in, self.width_out, self.stride = width_in, width_out, stride
 
     def subsample(self, x: Float[Tensor, "batch width_in *positions"]) -> Float[Tensor, "batch width_in *outputs"]:
-        """Every `stride`-th position."""
+        """Every `stride`-th position along each axis."""
         return x[(..., *([slice(None, None, self.stride)] * (x.ndim - 2)))] if self.stride > 1 else x
 
     def forward(self, x: Float[Tensor, "batch width_in *positions"]) -> Float[Tensor, "batch width_out *outputs"]:

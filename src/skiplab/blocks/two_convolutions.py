@@ -1,4 +1,4 @@
-"""What the branches of two convolutions share: the convolutions, and the conditioning between them."""
+"""The common base of branches with two convolutions: the convolutions and the conditioning between them."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,14 +10,14 @@ from skiplab.blocks.specification import BranchSpec
 
 
 class TwoConvolutions(Branch):
-    """A branch of two convolutions, the first of which changes width and resolution; norms differ by branch.
+    """A branch of two convolutions, of which the first may change width and resolution. Subclasses add norms.
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.
         bias: whether both convolutions have biases.
 
     Raises:
-        SkiplabError: where kernel_size isn't an odd number from 1.
+        SkiplabError: if kernel_size isn't an odd number from 1.
     """
 
     def __init__(self, spec: BranchSpec, *, kernel_size: int, bias: bool) -> None:
@@ -30,10 +30,10 @@ class TwoConvolutions(Branch):
     def condition(
         self, hidden: Float[Tensor, "batch width_out height width"], cond: Float[Tensor, "batch cond"] | None
     ) -> Float[Tensor, "batch width_out height width"]:
-        """What stands between the convolutions, shifted by the conditioning where there is any."""
+        """The hidden stream between the convolutions, shifted by the conditioning if there is any."""
         return hidden if self.cond is None else self.cond(hidden, cond)
 
     @staticmethod
-    def last_of(norm: nn.Module, before: nn.Module) -> nn.Module:
-        """A norm without a gain leaves the zeros of what stands before it as they are."""
-        return norm if next(norm.parameters(), None) is not None else before
+    def last_of(norm: nn.Module, layer: nn.Module) -> nn.Module:
+        """The norm after a layer if the norm has parameters, otherwise the layer."""
+        return norm if next(norm.parameters(), None) is not None else layer

@@ -1,1 +1,1 @@
-"""Shortcuts of networks that aren't built from skiplab's blocks: found while they run, and joined by a connection."""
+"""Shortcuts of networks that aren't built from skiplab's blocks: they are found by a forward pass and replaced."""

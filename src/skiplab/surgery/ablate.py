@@ -8,30 +8,31 @@ from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.foreign_join import ForeignJoin
-from skiplab.surgery.joined import JOINS, Joined, Outside, Plan, change, change_back
+from skiplab.surgery.joined_module import JOINS, JoinedModule, JoinPlan, UnjoinedModule, change_class, restore_class
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
+from skiplab.surgery.torch_calls import CallSite
 
-_OF_RICHER_MEMORIES = ("open", "read", "write", "close")
+_METHODS_OF_MEMORIES = ("open", "read", "write", "close")
 
 
-def join_by(model: nn.Module, make: Callable[[JoinSpec], Connection], where: Shortcuts) -> nn.Module:
-    """The same model, with an own connection in the place of each of these additions.
+def replace_shortcuts(model: nn.Module, make: Callable[[JoinSpec], Connection], where: Shortcuts) -> nn.Module:
+    """The same model, in which a new connection replaces each of these additions.
 
-    Where a module adds stream and update in its own code, the sum is intercepted while the module runs, and
-    `connection.join(stream, update)` is what comes out. State-dict keys stay as they were; connections' parameters
-    come beside them, under `skiplab_joins` of the module. Nothing is changed where anything is refused.
+    If a module adds stream and update in its own code, the sum is intercepted while the module runs, and
+    `connection.join(stream, update)` is the result. State-dict keys stay the same. The parameters of connections are
+    added under `skiplab_joins` of the module. If anything is refused, nothing is changed.
 
     Raises:
-        SkiplabError: where nothing is to be replaced, a shortcut can't be, or the connection doesn't fit.
+        SkiplabError: if there is nothing to replace, a shortcut can't be replaced, or the connection doesn't fit.
     """
     if where.model is not model:
-        raise SkiplabError("these shortcuts were found in another model; find them in this one")
+        raise SkiplabError("these shortcuts were found in another model; find the shortcuts of this model")
     modules = dict(model.named_modules())
-    if any(isinstance(module, Joined) for module in modules.values()):
-        raise SkiplabError("shortcuts of this model are replaced already; skiplab.restore(model) puts them back")
+    if any(isinstance(module, JoinedModule) for module in modules.values()):
+        raise SkiplabError("shortcuts of this model are already replaced; call skiplab.restore(model) first")
     where = where.replaceable()
+    sites = {shortcut.path: _addition_sites(shortcut, where) for shortcut in where}
     for shortcut in where:
-        _check_alike(shortcut, where)
         _check_forward(modules[shortcut.path], shortcut)
     joins: dict[str, dict[int, ForeignJoin]] = {}
     for index, shortcut in enumerate(where):
@@ -43,40 +44,41 @@ def join_by(model: nn.Module, make: Callable[[JoinSpec], Connection], where: Sho
             connection = connection.to(like.device, like.dtype)
         joins.setdefault(shortcut.path, {})[shortcut.call] = ForeignJoin(connection, index, branch)
     for path, own in joins.items():
-        module = modules[path]
-        joined = {each.call: each for each in where if each.path == path}
-        change(module, Joined)
-        module.skiplab_plan = Plan(path, where.sums[path], joined)
+        module = change_class(modules[path], JoinedModule)
+        shortcuts = {each.call: each for each in where if each.path == path}
+        module.skiplab_plan = JoinPlan(path, sites[path], shortcuts)
         module.add_module(JOINS, nn.ModuleDict({str(number): join for number, join in own.items()}))
         getattr(module, JOINS).train(module.training)
     for called in {inner for path in joins for inner in where.called[path]} - joins.keys():
-        change(modules[called], Outside)
+        change_class(modules[called], UnjoinedModule)
     return model
 
 
 def restore(model: nn.Module) -> nn.Module:
-    """The same model with its shortcuts as they were; the connections' parameters are gone."""
+    """The same model with its own shortcuts; the parameters of the connections are lost."""
     for module in list(model.modules()):
-        if isinstance(module, Joined):
+        if isinstance(module, JoinedModule):
             del module.skiplab_plan
             delattr(module, JOINS)
-        change_back(module)
+        restore_class(module)
     return model
 
 
-def _check_alike(shortcut: Shortcut, where: Shortcuts) -> None:
-    if where.sums[shortcut.path] is None:
+def _addition_sites(shortcut: Shortcut, where: Shortcuts) -> tuple[CallSite, ...]:
+    sites = where.sums[shortcut.path]
+    if sites is None:
         raise SkiplabError(
-            f"{shortcut.path or 'the model'} adds other tensors in each call, so that {shortcut} can't be told from "
-            "others: what it does depends on its inputs; leave it out"
+            f"{shortcut.path or 'the model'} adds different tensors in different calls, so {shortcut} can't be "
+            "identified; leave this shortcut out"
         )
+    return sites
 
 
 def _check_forward(module: nn.Module, shortcut: Shortcut) -> None:
     if "forward" in vars(module):
         raise SkiplabError(
-            f"{shortcut.path or 'the model'} has a forward of its own beside its class's, as hooks of some libraries "
-            "do; take it off first"
+            f"the forward of {shortcut.path or 'the model'} was replaced on the instance, as hooks of some libraries "
+            "do; remove this forward first"
         )
 
 
@@ -87,10 +89,10 @@ def _spec(where: Shortcuts, index: int) -> JoinSpec:
 
 
 def _check_connection(connection: Connection) -> None:
-    own = [name for name in _OF_RICHER_MEMORIES if getattr(type(connection), name) is not getattr(Connection, name)]
+    own = [name for name in _METHODS_OF_MEMORIES if getattr(type(connection), name) is not getattr(Connection, name)]
     if own:
         raise SkiplabError(
-            f"{type(connection).__name__} keeps more than the stream (it has {', '.join(own)} of its own), and in the "
-            "place of an addition there is one stream; take a connection that defines join alone, such as identity, "
-            "plain, scaled or rezero"
+            f"{type(connection).__name__} needs a memory of its own (it defines {', '.join(own)}), and a replaced "
+            "addition has the stream alone; take a connection that only defines join, such as identity, plain, scaled "
+            "or rezero"
         )

@@ -9,16 +9,16 @@ from skiplab.blocks.connection import Connection, Stream
 
 
 class ForeignJoin(Join):
-    """A connection in the place of an addition: of the branch, only the update is seen.
+    """A connection that replaces an addition; the branch remains in the network, and the join gets its update.
 
     Args:
-        connection: of its place.
-        block_index: its number among the network's joins, which are taken for a block each.
-        branch_modules: what makes the update; they stay where they are, and aren't registered here.
+        connection: the connection of the join.
+        block_index: number of the join in the network; each such join counts as one block.
+        branch_modules: the modules that compute the update; they belong to the network and aren't registered here.
     """
 
     def __init__(self, connection: Connection, block_index: int, branch_modules: Sequence[nn.Module]) -> None:
-        nn.Module.__init__(self)
+        super().__init__()
         self.connection, self.block_index = connection, block_index
         self._branch_modules = tuple(branch_modules)
 
@@ -26,5 +26,5 @@ class ForeignJoin(Join):
         own = {parameter: None for module in (*self._branch_modules, self) for parameter in module.parameters()}
         return list(own)
 
-    def forward(self, memory: Stream, update: Tensor) -> Stream:
-        return self.connection.write(memory, update, None, nn.Identity())
+    def forward(self, stream: Stream, update: Tensor) -> Stream:
+        return self.connection.write(stream, update, None, nn.Identity())

@@ -1,4 +1,4 @@
-"""Torch functions by which two tensors become one, and the module in whose code one is called."""
+"""Torch functions that combine tensors, and the module whose code calls them."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,44 +7,47 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils import checkpoint
 
-Form = Literal["addition", "subtraction", "interpolation", "product sum", "concatenation"]
+Operation = Literal["addition", "subtraction", "interpolation", "product sum", "concatenation"]
 
 
 def _functions(*names: str) -> set[Any]:
-    """What these are called as functions of torch, and as methods of a tensor."""
-    return {getattr(place, name) for place in (torch, Tensor) for name in names if hasattr(place, name)}
+    """The functions of torch and the methods of tensors with these names."""
+    return {getattr(owner, name) for owner in (torch, Tensor) for name in names if hasattr(owner, name)}
 
 
-_BY_FORM: Mapping[Form, set[Any]] = {
+_FUNCTIONS: Mapping[Operation, set[Any]] = {
     "addition": _functions("add", "add_", "__add__", "__radd__", "__iadd__"),
     "subtraction": _functions("sub", "sub_", "subtract", "subtract_", "rsub", "__sub__", "__rsub__", "__isub__"),
     "interpolation": _functions("lerp", "lerp_"),
     "product sum": _functions("addcmul", "addcmul_"),
     "concatenation": _functions("cat", "concat", "concatenate"),
 }
-FORMS: Mapping[Any, Form] = {function: form for form, functions in _BY_FORM.items() for function in functions}
-SUBTRACTIONS = _BY_FORM["subtraction"]
+OPERATIONS: Mapping[Any, Operation] = {
+    function: operation for operation, functions in _FUNCTIONS.items() for function in functions
+}
+SUBTRACTIONS = _FUNCTIONS["subtraction"]
 PRODUCTS = _functions("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
 
 _CALL = nn.Module._call_impl.__code__
-_CHECKPOINT = torch.utils.checkpoint.__file__
+_CHECKPOINT = checkpoint.__file__
 
 
-class Site(NamedTuple):
-    """Where in the code a function is called: the same at each pass through it."""
+class CallSite(NamedTuple):
+    """The position in the code at which a function is called; the same at each pass through the code."""
 
     file: str
     function: str
     instruction: int
 
     @classmethod
-    def of(cls, frame: FrameType) -> "Site":
+    def of(cls, frame: FrameType) -> "CallSite":
         return cls(frame.f_code.co_filename, frame.f_code.co_qualname, frame.f_lasti)
 
 
 class Sum(NamedTuple):
-    """An addition of two tensors, left + alpha * right; target: where it is written to, None for a new tensor."""
+    """An addition of two tensors, left + alpha * right. target: the tensor that it overwrites, or None."""
 
     left: Tensor
     right: Tensor
@@ -53,8 +56,8 @@ class Sum(NamedTuple):
 
 
 def as_sum(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum | None:
-    """The addition of two floating-point tensors that a call is; None where it is another one."""
-    if FORMS.get(function) != "addition":
+    """A call as an addition of two floating-point tensors; None if it is something else."""
+    if OPERATIONS.get(function) != "addition":
         return None
     operands = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
     if len(operands) != 2 or not all(isinstance(each, Tensor) and each.is_floating_point() for each in operands):
@@ -65,7 +68,7 @@ def as_sum(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum
 
 
 def calling_modules(frame: FrameType | None) -> Iterator[nn.Module]:
-    """The modules that are being called around a frame, the innermost first."""
+    """The modules whose calls are active around a frame, from the innermost outwards."""
     while frame is not None:
         if frame.f_code is _CALL:
             yield frame.f_locals["self"]
@@ -73,9 +76,9 @@ def calling_modules(frame: FrameType | None) -> Iterator[nn.Module]:
 
 
 def innermost(frame: FrameType | None, forward: CodeType) -> nn.Module | None:
-    """The module whose call, or whose forward of this code, stands nearest around a frame.
+    """The innermost module around a frame whose call, or whose forward of this code, is active.
 
-    A forward may run without a call around it, where gradient checkpointing repeats it.
+    When gradient checkpointing repeats a forward, there is no call of the module around it.
     """
     while frame is not None and frame.f_code is not _CALL and frame.f_code is not forward:
         frame = frame.f_back
@@ -83,7 +86,7 @@ def innermost(frame: FrameType | None, forward: CodeType) -> nn.Module | None:
 
 
 def checkpointed(frame: FrameType | None, forward: CodeType) -> bool:
-    """Whether gradient checkpointing stands between a frame and the forward of this code around it."""
+    """Whether a frame is inside gradient checkpointing within the forward of this code."""
     while frame is not None and frame.f_code is not forward:
         if frame.f_code.co_filename == _CHECKPOINT:
             return True
@@ -92,5 +95,5 @@ def checkpointed(frame: FrameType | None, forward: CodeType) -> bool:
 
 
 def caller() -> FrameType:
-    """The frame in which the function was called that a mode intercepts; called from `__torch_function__`."""
+    """The frame that called the function which a mode intercepts; to be called from `__torch_function__`."""
     return sys._getframe(2)

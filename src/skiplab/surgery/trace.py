@@ -1,4 +1,4 @@
-"""One forward pass, seen: from which tensors each tensor was made, in the code of which module."""
+"""A trace of one forward pass: from which tensors each tensor was computed, and in the code of which module."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,19 +10,22 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from skiplab.layers import evaluating
-from skiplab.surgery.torch_calls import FORMS, Form, Site, as_sum, caller, calling_modules
+from skiplab.surgery.torch_calls import OPERATIONS, CallSite, Operation, as_sum, caller, calling_modules
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor at one moment of the pass.
+    """The value of a tensor at one point of the pass.
 
     index: its number in the order of computation.
-    parents: the values that it was made from.
-    ancestors: a bit for each value that it depends on, itself included.
-    modules: those being called where it was made, the innermost first.
-    reads_parameter: whether a parameter, or what is made of parameters alone, is among its parents.
-    from_main, from_input: whether it depends on the first of the model's inputs, on any.
+    function: the torch function that computed it; None for inputs, parameters and constants.
+    parents: the values that it was computed from.
+    ancestors: one bit for each value that it depends on, itself included.
+    modules: the modules whose calls were active when it was computed, from the innermost outwards.
+    reads_parameter: whether one of its parents is a parameter or depends on parameters but on no input.
+    from_main: whether it depends on the first of the model's inputs.
+    from_input: whether it depends on any of the model's inputs.
+    from_parameter: whether it depends on any parameter.
     """
 
     index: int
@@ -41,31 +44,34 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Meeting:
-    """A call by which tensors become one.
+class Merge:
+    """A call that combines several tensors into one.
 
-    operands: its values before; result: after.
-    site: where.  number: among those of its form in one call of its module, from 0.
+    operands: the values that it combines.
+    result: the combined value.
+    site: position of the call in the code.
+    number: its number among the same operations in one call of its module, from 0.
     """
 
-    form: Form
+    operation: Operation
     operands: tuple[Value, ...]
     result: Value
-    site: Site
+    site: CallSite
     number: int
 
 
 @dataclass
 class Trace(TorchFunctionMode):
-    """What a pass did.
+    """Everything that a forward pass computed.
 
-    values: in their order.  meetings: likewise.
-    calls: of each module, for each of its calls, in what form and where tensors met.
+    values: all values, in the order of computation.
+    merges: all calls that combine tensors, in their order.
+    calls: for each module and each of its calls, the operations that combine tensors, with their positions.
     """
 
     values: list[Value] = field(default_factory=list)
-    meetings: list[Meeting] = field(default_factory=list)
-    calls: dict[nn.Module, list[list[tuple[Form, Site]]]] = field(default_factory=dict)
+    merges: list[Merge] = field(default_factory=list)
+    calls: dict[nn.Module, list[list[tuple[Operation, CallSite]]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -81,18 +87,17 @@ class Trace(TorchFunctionMode):
         if not written or not read:
             return result
         modules = tuple(calling_modules(frame))
-        for tensor in written:
-            made = self._add(tensor, func, read, modules)
-        if added is not None or (FORMS.get(func, "addition") != "addition" and len(read) > 1):
-            form, site = FORMS[func], Site.of(frame)
+        combined = [self._add(tensor, func, read, modules) for tensor in written][-1]
+        if added is not None or (OPERATIONS.get(func, "addition") != "addition" and len(read) > 1):
+            operation, site = OPERATIONS[func], CallSite.of(frame)
             earlier = self.calls.setdefault(modules[0], [[]])[-1] if modules else []
-            number = sum(other == form for other, _ in earlier)
-            earlier.append((form, site))
-            self.meetings.append(Meeting(form, tuple(read), made, site, number))
+            number = sum(other == operation for other, _ in earlier)
+            earlier.append((operation, site))
+            self.merges.append(Merge(operation, tuple(read), combined, site, number))
         return result
 
     def value(self, tensor: Tensor, *, is_main: bool = False, is_input: bool = False) -> Value:
-        """What a tensor is now; a parameter or a constant where it hasn't been seen."""
+        """The current value of a tensor; a tensor that wasn't computed in the pass is a parameter or a constant."""
         if id(tensor) not in self._now:
             parameter = isinstance(tensor, nn.Parameter)
             own = 1 << len(self.values)
@@ -121,33 +126,33 @@ class Trace(TorchFunctionMode):
         return made
 
     def _keep(self, value: Value) -> None:
-        self.values.append(value)  # which keeps the tensor alive, so that no other takes its id
+        self.values.append(value)  # this keeps the tensor alive, so that no other tensor gets its id
         self._now[id(value.tensor)] = value
 
     def between(self, first: Value, last: Value) -> Iterator[Value]:
-        """The values on the paths from one to another, the last included and the first not."""
+        """The values on the paths from one value to another, including the last but not the first."""
         for value in self.values[first.index + 1 : last.index + 1]:
             if last.descends_from(value) and value.descends_from(first):
                 yield value
 
 
 def trace(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
-    """Run a model once, in evaluation mode and without gradients; generators and buffers are left as they were."""
-    seen = Trace()
+    """Run a model once in evaluation mode without gradients; generators and buffers stay as they are."""
+    traced = Trace()
     for position, tensor in enumerate(_tensors((args, kwargs))):
-        seen.value(tensor, is_main=position == 0, is_input=True)
+        traced.value(tensor, is_main=position == 0, is_input=True)
 
     def begin(module: nn.Module, _: Any) -> None:
-        seen.calls.setdefault(module, []).append([])
+        traced.calls.setdefault(module, []).append([])
 
     handles = [module.register_forward_pre_hook(begin) for module in model.modules()]
     try:
-        with evaluating(model), torch.no_grad(), torch.random.fork_rng(), seen:
+        with evaluating(model), torch.no_grad(), torch.random.fork_rng(), traced:
             model(*args, **kwargs)
     finally:
         for handle in handles:
             handle.remove()
-    return seen
+    return traced
 
 
 def _tensors(tree: Any) -> list[Tensor]:

@@ -1,11 +1,11 @@
-"""The contracts of options, one check each, to be called from a test of a user's own option.
+"""One check for the contract of each kind of option, to be called from the test of your own option.
 
 from skiplab.testing import check_connection
 
 def test_halving():
     check_connection(lambda spec: Halving(spec, factor=0.5))
 
-Each takes what makes the option, and raises AssertionError with a sentence that says which rule is broken.
+Each check takes a function that builds the option, and raises an AssertionError that says which rule is broken.
 """
 
 from skiplab.testing.backbone import check_backbone

@@ -14,10 +14,10 @@ from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
     POSITIONS,
-    check_initialisation,
+    check_initialization,
     draw,
     named,
-    randomise_zeros,
+    randomize_zeros,
     reached,
     require,
     shape_of,
@@ -27,79 +27,79 @@ _WIDTH, _COND_WIDTH, _NUM_JOINS = 6, 4, 3
 
 
 def check_connection(make: Callable[[JoinSpec], Connection]) -> None:
-    """Hold a connection to its contract on streams of images, tokens and points.
+    """Check the contract of a connection on streams of images, tokens and points.
 
-    It keeps shapes, stays finite, is deterministic in evaluation mode and keeps nothing between two passes;
-    `read` gives a stream; `close` is pure and may be called midway; the activation after the join is applied
-    or refused; inputs aren't overwritten; gradients reach every update and every parameter (parameters that
-    start at zero are randomised first); its initial weights depend on (seed, path) alone.
+    It preserves shapes, stays finite, is deterministic in evaluation mode and keeps no state between two passes. `read`
+    returns a stream. `close` changes nothing and may be called after any join. The activation after the join is applied
+    or refused. Inputs aren't overwritten. Gradients reach every update and every parameter (parameters that start at
+    zero are randomized first). Initial weights depend on (seed, path) alone.
 
     Args:
         make: builds the connection of a specification, such as `lambda spec: Scaled(spec, ...)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
-    check_initialisation(lambda: nn.ModuleList(_chain(make)))
+    check_initialization(lambda: nn.ModuleList(_chain(make)))
     for kind, positions in POSITIONS.items():
         with named(f"on a stream of {kind}"):
             chain = _chain(make)
             initialise(nn.ModuleList(chain), Default(), seed=0)
-            randomise_zeros(chain)
+            randomize_zeros(chain)
             _check_streams(chain, positions)
             _check_activation(chain[0], positions)
 
 
 def _chain(make: Callable[[JoinSpec], Connection]) -> list[Connection]:
-    """The connections of one stage that is the whole network."""
+    """The connections of a network of one stage."""
     chain = []
     for index in range(_NUM_JOINS):
         spec = JoinSpec(width=_WIDTH, index=index, num_joins=_NUM_JOINS, position=index, cond_width=_COND_WIDTH)
         connection = make(spec)
-        require(isinstance(connection, Connection), f"{type(connection).__name__} is no subclass of Connection")
+        require(isinstance(connection, Connection), f"{type(connection).__name__} is not a subclass of Connection")
         chain.append(connection)
     return chain
 
 
 def _walk(chain: Sequence[Connection], x: Tensor, *, close_midway: bool = False) -> tuple[Tensor, list[Tensor], Any]:
-    """The closed stream behind all joins, the updates written, the last memory."""
+    """The closed stream after all joins, the updates, and the last memory."""
     cond = draw("cond", BATCH, _COND_WIDTH)
     memory = chain[0].open(x)
     updates = []
     for index, connection in enumerate(chain):
         seen = connection.read(memory, cond)
         shape = shape_of(seen)
-        require(shape == shape_of(x), f"read gives {shape}; a branch must see the stream's shape, {shape_of(x)}")
-        require(bool(seen.isfinite().all()), "what a branch reads isn't finite")
-        require(seen.requires_grad, "read cuts the gradient off")
+        require(shape == shape_of(x), f"read returns {shape}, not the stream's shape {shape_of(x)}")
+        require(bool(seen.isfinite().all()), "read returns values that aren't finite")
+        require(seen.requires_grad, "read returns a tensor without a gradient")
         update = torch.tanh(seen * draw(f"branch/{index}", _WIDTH, *[1] * (x.ndim - 2)) + 0.1)
         update.retain_grad()
-        kept = update.detach().clone()
+        original = update.detach().clone()
         memory = connection.write(memory, update, cond, nn.Identity())
-        require(torch.equal(update.detach(), kept), "write overwrites the update")
+        require(torch.equal(update.detach(), original), "write overwrites the update")
         updates.append(update)
         if close_midway:
             connection.close(memory)
     closed = chain[-1].close(memory)
     require(
         shape_of(closed) == shape_of(x),
-        f"close gives {shape_of(closed)}; it must keep the stream's shape, {shape_of(x)}",
+        f"close returns {shape_of(closed)}, not the stream's shape {shape_of(x)}",
     )
     return closed, updates, memory
 
 
 def _check_streams(chain: Sequence[Connection], positions: tuple[int, ...]) -> None:
     x = draw("stream", BATCH, _WIDTH, *positions).requires_grad_()
-    kept = x.detach().clone()
+    original = x.detach().clone()
     closed, updates, memory = _walk(chain, x)
-    require(torch.equal(x.detach(), kept), "the stream that it was opened on is overwritten")
+    require(torch.equal(x.detach(), original), "the input of open is overwritten")
     require(bool(closed.isfinite().all()), "the closed stream isn't finite")
     again, *_ = _walk(chain, x)
-    require(torch.equal(closed, again), "two passes differ: it is random, or keeps state, in evaluation mode")
+    require(torch.equal(closed, again), "two passes differ: it is random or keeps state in evaluation mode")
     twice = [chain[-1].close(memory) for _ in range(2)]
-    require(all(torch.equal(each, closed) for each in twice), "close isn't pure: closing again gives another stream")
+    require(all(torch.equal(each, closed) for each in twice), "close isn't pure: a second call returns another stream")
     midway, *_ = _walk(chain, x, close_midway=True)
-    require(torch.equal(midway, closed), "close isn't pure: called midway it alters the later stream")
+    require(torch.equal(midway, closed), "close isn't pure: a call before the last join changes the later stream")
     (closed * draw("weights", *closed.shape)).sum().backward()
     for index, update in enumerate(updates):
         require(reached(update.grad), f"no gradient reaches the update of join {index}")
@@ -119,6 +119,6 @@ def _check_activation(connection: Connection, positions: tuple[int, ...]) -> Non
     try:
         activated = joined(nn.ReLU())
     except SkiplabError:
-        return  # a memory of several entries has no one stream to activate, and says so
+        return  # a memory of several entries has no single stream to activate
     applied = torch.allclose(activated, joined(nn.Identity()).relu(), atol=1e-6)
-    require(applied, "write leaves the activation after the join out; apply it, or raise SkiplabError")
+    require(applied, "write ignores the activation after the join; apply it, or raise SkiplabError")

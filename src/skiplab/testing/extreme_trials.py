@@ -1,4 +1,4 @@
-"""Small networks that answer what no sound one does: numbers that overflow, are none, or never change."""
+"""Small networks with extreme outputs: numbers that overflow, are NaN, or never change."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from skiplab.backbones.isotropic import Isotropic
 from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.evaluator import Trained
 from skiplab.objectives.cross_entropy import CrossEntropy
@@ -14,12 +15,12 @@ from skiplab.objectives.objective import Objective
 from skiplab.samplers.ddim import DDIM
 from skiplab.testing.small_trial import small_trained
 
-# Sizes of the largest output; samples of the second overflow, as noise is divided by a signal of a hundredth.
+# The largest output. Samples of the second network overflow, because noise is divided by a signal of 0.01.
 _SIZES = {"outputs of 1e30": 1e30, "outputs whose samples overflow": 1e37, "outputs that never change": 0.0}
 
 
 def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained]]:
-    """Each with its name, of every kind that an evaluator measures; before training they were no better."""
+    """Named extreme trials for every objective that an evaluator supports; the untrained network is the same."""
     for kind in (each for each in (CrossEntropy, Denoising) if issubclass(each, measures)):
         for name, size in _SIZES.items():
             trained = small_trained(kind)
@@ -29,8 +30,9 @@ def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained]]:
         trained = small_trained(kind)
         *_, bias = trained.model.parameters()
         _scale([bias], torch.nan)
-        yield f"{kind.__name__}, outputs that are no numbers", _extreme(trained)
+        yield f"{kind.__name__}, outputs that are NaN", _extreme(trained)
         trained = small_trained(kind)
+        assert isinstance(trained.model, Isotropic)
         _scale(trained.model.stem.parameters(), 1e30)
         yield f"{kind.__name__}, streams that overflow", _extreme(trained)
 

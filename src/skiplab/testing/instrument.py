@@ -19,22 +19,22 @@ _NUM_STEPS = 4
 
 
 def check_instrument(make: Callable[[], Instrument]) -> None:
-    """Hold an instrument to its contract, in four steps of a small denoiser of 8x8 images.
+    """Check the contract of an instrument, in four steps of a small denoiser of 8x8 images.
 
-    The steps give bit-equal weights with it and without it; hooks, gradients and the global generator are left as they
-    were. Its readings are scalars in float64, one a place, and the same where activations are recomputed; its summary
-    holds finite values of metrics that it declares, and none where nothing was written down; each of its charts draws a
-    quantity that it reads, or one of its metrics.
+    Weights after these steps are bit-equal with it and without it. Hooks, gradients and the global generator stay as
+    they are. Its readings are float64 scalars, one for each layer, block or join, and the same with activation
+    checkpointing. Its summary has finite values of declared metrics, and is empty without readings. Each of its charts
+    draws a quantity that it reads, or one of its metrics.
 
     Args:
-        make: builds the instrument, such as `lambda: UpdateRatio(every_n_steps=1)`; it must measure one of the first
-            four steps, or none at all.
+        make: builds the instrument, such as `lambda: UpdateRatio(every_n_steps=1)`; it must measure in one of the first
+            four steps, or never.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     instrument = make()
-    require(isinstance(instrument, Instrument), f"{type(instrument).__name__} is no subclass of Instrument")
+    require(isinstance(instrument, Instrument), f"{type(instrument).__name__} is not a subclass of Instrument")
     unmeasured, _, losses = _train(None)
     without = unmeasured.state_dict()
     with global_generator_untouched("measuring"):
@@ -46,26 +46,27 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
     rows = [row for step, found in enumerate(readings) for reading in found for row in _rows(step, reading)]
     _, others, _ = _train(make(), recomputes=True)
     again = [row for step, found in enumerate(others) for reading in found for row in _rows(step, reading)]
-    require(again == rows, "it reads something else where activations are recomputed: hook passes by layers.watch")
+    require(again == rows, "its readings differ with activation checkpointing; register hooks with layers.watch")
     nothing = instrument.summarise(_log([], []))
-    require(nothing == {}, f"the summary holds {sorted(nothing)} where nothing was written down")
+    require(nothing == {}, f"the summary has {sorted(nothing)} without readings")
     summary = instrument.summarise(_log(rows, losses))
     undeclared = sorted(set(summary) - set(instrument.metrics))
-    require(not undeclared, f"the summary holds {', '.join(undeclared)}, which metrics doesn't declare")
+    require(not undeclared, f"the summary has {', '.join(undeclared)}, which metrics doesn't declare")
     for name, value in summary.items():
         finite = isinstance(value, int | float) and math.isfinite(value)
-        require(finite, f"summary value {name}={value} is no finite number")
+        require(finite, f"summary value {name}={value} is not a finite number")
     drawn = {row[3].split(".")[0] for row in rows}
     for name, chart in instrument.charts.items():
         known = name in (instrument.metrics if chart.kind == "outcome" else drawn)
-        require(known, f"the chart {name} draws no {'metric' if chart.kind == 'outcome' else 'quantity that is read'}")
+        drawn_kind = "metric" if chart.kind == "outcome" else "quantity among the readings"
+        require(known, f"the chart {name} draws no {drawn_kind}")
     require(bool(instrument.charts), "it declares no chart")
 
 
 def _train(
     instrument: Instrument | None, *, recomputes: bool = False
 ) -> tuple[nn.Module, list[list[Reading]], list[float]]:
-    """Some steps, measured where they are due."""
+    """Train some steps, and measure those that are due."""
     trained = small_trained(Denoising)
     model = trained.model.train()
     if recomputes:
@@ -75,16 +76,16 @@ def _train(
     images, labels = trained.data.train.first(16)
     readings, losses = [], []
     for step in range(_NUM_STEPS):
-        due = instrument is not None and instrument.is_due(step)
-        if due:
-            instrument.begin(network, step)
+        due = instrument if instrument is not None and instrument.is_due(step) else None
+        if due is not None:
+            due.begin(network, step)
         optimizer.zero_grad()
         loss = trained.objective.loss(model, images, labels, keyed_generator(0, "testing/instrument", step)).mean()
         loss.backward()
-        if due:
-            instrument.before_update(loss_scale=1.0)
+        if due is not None:
+            due.before_update(loss_scale=1.0)
         optimizer.step()
-        readings.append(instrument.after_update() if due else [])
+        readings.append([] if due is None else due.after_update())
         losses.append(loss.item())
     return model, readings, losses
 
@@ -92,11 +93,11 @@ def _train(
 def _rows(step: int, reading: Reading) -> list[tuple[int, int, str, str, float]]:
     name = reading.quantity
     equal = len(reading.places) == len(reading.values)
-    require(equal, f"{name} has {len(reading.values)} values for {len(reading.places)} places")
+    require(equal, f"{name} has {len(reading.values)} values for {len(reading.places)} layers, blocks or joins")
     for value in reading.values:
         scalar = isinstance(value, Tensor) and value.shape == () and value.dtype == torch.float64
-        require(scalar, f"a value of {name} is no scalar tensor in float64")
-        require(not value.requires_grad, f"a value of {name} still hangs on the graph")
+        require(scalar, f"a value of {name} is not a float64 scalar")
+        require(not value.requires_grad, f"a value of {name} still requires a gradient; detach it")
     pairs = zip(reading.places, reading.values, strict=True)
     return [(step, place.index, place.path, name, float(value)) for place, value in pairs]
 

@@ -1,4 +1,4 @@
-"""What all checks share: how a broken rule is said, and rules that hold for every module."""
+"""What all checks share: how they report a broken rule, and rules for every module."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def require(holds: bool, broken: str) -> None:
 
 @contextmanager
 def named(where: str) -> Iterator[None]:
-    """Say where a rule is broken; whatever else is raised there breaks one too."""
+    """Add to the message of a broken rule where it is broken; any other exception counts as a broken rule too."""
     try:
         yield
     except AssertionError as error:
@@ -32,7 +32,7 @@ def named(where: str) -> Iterator[None]:
 
 @contextmanager
 def global_generator_untouched(what: str) -> Iterator[None]:
-    """The rule that all randomness comes from generators that are handed over."""
+    """The rule that all randomness comes from the generators that are passed in."""
     before = torch.get_rng_state()
     yield
     require(torch.equal(torch.get_rng_state(), before), f"{what} draws from the global generator")
@@ -50,8 +50,8 @@ def reached(gradient: Tensor | None) -> bool:
     return gradient is not None and bool(gradient.isfinite().all()) and bool(gradient.any())
 
 
-def randomise_zeros(modules: Sequence[nn.Module]) -> None:
-    """Give what starts at zero a value, so that a gradient can pass it; leaves modules in evaluation mode."""
+def randomize_zeros(modules: Sequence[nn.Module]) -> None:
+    """Set parameters that start at zero to random values, so that gradients pass; sets evaluation mode."""
     with torch.no_grad():
         for number, module in enumerate(modules):
             module.eval()
@@ -60,7 +60,8 @@ def randomise_zeros(modules: Sequence[nn.Module]) -> None:
                     parameter.copy_(draw(f"zeros/{number}/{name}", *parameter.shape))
 
 
-def check_initialisation(make: Callable[[], nn.Module]) -> None:
+def check_initialization(make: Callable[[], nn.Module]) -> None:
+    """The rule that initial values depend on (seed, path) alone."""
     states = []
     for state in (1, 2):
         with torch.random.fork_rng(devices=[]):
@@ -72,30 +73,30 @@ def check_initialisation(make: Callable[[], nn.Module]) -> None:
                 raise AssertionError(str(error)) from error
             states.append(module.state_dict())
     changed = ", ".join(name for name, value in states[0].items() if not torch.equal(value, states[1][name]))
-    require(not changed, f"initial {changed} depends on the global random state; draw it in reset_parameters()")
+    require(not changed, f"the global random state changes the initial {changed}; draw it in reset_parameters()")
 
 
 def check_passes(
     module: nn.Module, inputs: Sequence[Tensor], others: Sequence[Any] = (), *, expected: tuple[int, ...]
 ) -> Tensor:
-    """Hold a module to what every module keeps, and give what it answers.
+    """Check what holds for every module, and return its output.
 
-    The answer has the expected shape, is finite and the same each time; inputs aren't overwritten; gradients reach
-    every input and every parameter (those that start at zero are randomised first).
+    The output has the expected shape, is finite and the same each time. Inputs aren't overwritten. Gradients reach
+    every input and every parameter (parameters that start at zero are randomized first).
     """
     initialise(module, Default(), seed=0)
-    randomise_zeros([module])
-    kept = [tensor.clone() for tensor in inputs]
+    randomize_zeros([module])
+    original = [tensor.clone() for tensor in inputs]
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]
-    answer = module(*leaves, *others)
-    require(shape_of(answer) == str(expected), f"gives {shape_of(answer)}, not {expected}")
-    require(bool(answer.isfinite().all()), "what it gives isn't finite")
-    require(torch.equal(answer, module(*leaves, *others)), "gives something else each time in evaluation mode")
-    intact = all(torch.equal(leaf.detach(), tensor) for leaf, tensor in zip(leaves, kept, strict=True))
+    output = module(*leaves, *others)
+    require(shape_of(output) == str(expected), f"it returns {shape_of(output)}, not {expected}")
+    require(bool(output.isfinite().all()), "its output isn't finite")
+    require(torch.equal(output, module(*leaves, *others)), "its output differs between calls in evaluation mode")
+    intact = all(torch.equal(leaf.detach(), tensor) for leaf, tensor in zip(leaves, original, strict=True))
     require(intact, "the input is overwritten")
-    (answer * draw("weights", *answer.shape)).sum().backward()
+    (output * draw("weights", *output.shape)).sum().backward()
     for number, leaf in enumerate(leaves):
         require(reached(leaf.grad), f"no gradient reaches input {number}")
     for name, parameter in module.named_parameters():
         require(reached(parameter.grad), f"no gradient reaches parameter {name}")
-    return answer.detach()
+    return output.detach()

@@ -18,26 +18,26 @@ from skiplab.testing.rules import global_generator_untouched, named, require, sh
 
 _MEAN, _SPREAD = 0.2, 0.3  # nearly all within [-1, 1], so that clipping matters little
 _COUNT = 4000
-# A few dozen steps are off by a few percent; what is wrong is off by more.
+# With a few dozen steps the error is a few percent; a wrong sampler has a larger error.
 _MEAN_TOLERANCE, _SPREAD_TOLERANCE = 0.05, 0.15
 
 
 def check_sampler(make: Callable[[], Sampler]) -> None:
-    """Hold a sampler to its contract, with the exact denoiser of a point and of a Gaussian in the network's place.
+    """Check the contract of a sampler, with the exact denoisers of a point and of a Gaussian as the network.
 
-    It finds the point to 1e-3, and the Gaussian's mean to 0.05 and spread of 0.3 to 15% in 4,000 draws; samples have
-    the asked shape, and depend on the generator alone; no global random state is read; its settings can be written
-    to a record.
+    It finds the point to 1e-3, and in 4,000 samples the Gaussian's mean to 0.05 and its standard deviation of 0.3 to
+    15%. Samples have the requested shape and depend on the generator alone. No global random state is used. Its
+    settings can be written to a record.
 
     Args:
-        make: builds the sampler without guidance and with some dozen steps, such as `lambda: DDIM(num_steps=50,
+        make: builds the sampler without guidance and with a few dozen steps, such as `lambda: DDIM(num_steps=50,
             clip=1.0, guidance_scale=1.0)`.
 
     Raises:
-        AssertionError: with a sentence that says which rule is broken.
+        AssertionError: if a rule of the contract is broken; the message names the rule.
     """
     sampler = make()
-    require(isinstance(sampler, Sampler), f"{type(sampler).__name__} is no subclass of Sampler")
+    require(isinstance(sampler, Sampler), f"{type(sampler).__name__} is not a subclass of Sampler")
     try:
         json.dumps(vars(sampler))
     except TypeError as error:
@@ -51,7 +51,7 @@ def check_sampler(make: Callable[[], Sampler]) -> None:
 
 
 class _Exact(nn.Module):
-    """What a network would say that knows that the data are N(mean, spread^2) in every coordinate."""
+    """The exact denoiser of data that are N(mean, spread^2) in every coordinate."""
 
     def __init__(self, objective: Denoising, spread: float) -> None:
         super().__init__()
@@ -79,23 +79,23 @@ def _draw(sampler: Sampler, objective: Denoising, spread: float, shape: tuple[in
     generator = torch.Generator().manual_seed(seed)
     with global_generator_untouched("draw"):
         samples = sampler.draw(_Exact(objective, spread), objective, shape, None, generator)
-    require(shape_of(samples) == str(shape), f"gives samples of shape {shape_of(samples)}, not {shape}")
-    require(bool(samples.isfinite().all()), "gives samples that aren't finite")
-    require(not samples.requires_grad, "gives samples that keep their gradients")
+    require(shape_of(samples) == str(shape), f"it returns samples of shape {shape_of(samples)}, not {shape}")
+    require(bool(samples.isfinite().all()), "it returns samples that aren't finite")
+    require(not samples.requires_grad, "it returns samples that require a gradient")
     return samples
 
 
 def _check_point(sampler: Sampler, objective: Denoising) -> None:
     samples = _draw(sampler, objective, 0.0, (4, 3, 2, 2))
     off = float((samples - _MEAN).abs().max())
-    require(off < 1e-3, f"misses data that are one point by {off:.2g}")
+    require(off < 1e-3, f"its samples of data that are one point are off by {off:.2g}")
 
 
 def _check_gaussian(sampler: Sampler, objective: Denoising) -> None:
     one, same, other = (_draw(sampler, objective, _SPREAD, (_COUNT, 2), seed) for seed in (0, 0, 1))
-    require(torch.equal(one, same), "gives other samples from the same generator")
-    require(not torch.equal(one, other), "gives the same samples from other generators")
+    require(torch.equal(one, same), "it returns different samples for the same generator seed")
+    require(not torch.equal(one, other), "it returns the same samples for different generator seeds")
     mean, spread = float(one.mean()), float(one.std())
-    require(abs(mean - _MEAN) < _MEAN_TOLERANCE, f"draws from a Gaussian of mean {_MEAN} with mean {mean:.3g}")
+    require(abs(mean - _MEAN) < _MEAN_TOLERANCE, f"its samples of a Gaussian of mean {_MEAN} have mean {mean:.3g}")
     near = abs(spread / _SPREAD - 1) < _SPREAD_TOLERANCE
-    require(near, f"draws from a Gaussian of spread {_SPREAD} with spread {spread:.3g}")
+    require(near, f"its samples of a Gaussian of standard deviation {_SPREAD} have {spread:.3g}")

@@ -1,4 +1,4 @@
-"""A small network with all that belongs to a trial, on 8x8 images, for checks of measurements."""
+"""A small network with everything that a trial has, on 8x8 images, for checks of measurements."""
 
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ from skiplab.seeding import initialise
 
 
 def small_trained(measures: type[Objective]) -> Trained:
-    """A network at its initial weights, of the kind that an evaluator measures."""
+    """A network at its initial weights, with an objective that an evaluator measures."""
     data = GaussianMixtureImages(rank=2, num_train=256, num_val=64, seed=0)
     objective: Objective
     if issubclass(CrossEntropy, measures):

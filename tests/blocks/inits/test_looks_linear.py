@@ -115,12 +115,12 @@ def test_networks_whose_activations_do_not_cancel_are_refused(choices: dict[str,
 def test_groups_that_part_pairs_are_refused() -> None:
     config = small(init="looks_linear", backbone="isotropic", long_skip="none", norm="group")
     config.width, config.norm.num_groups = 12, 4  # three channels a group
-    with pytest.raises(SkiplabError, match="an even number of channels a group"):
+    with pytest.raises(SkiplabError, match="an even number of channels per group"):
         network(config, DATA["images"])
 
 
 def test_odd_widths_are_refused() -> None:
     config = small(init="looks_linear", backbone="isotropic", long_skip="none", norm="none")
     config.width = 7
-    with pytest.raises(SkiplabError, match=r"init=looks_linear pairs channels, and .* has 7; valid: an even width"):
+    with pytest.raises(SkiplabError, match=r"needs an even number of channels, and .* has 7; take an even width"):
         network(config, DATA["images"])

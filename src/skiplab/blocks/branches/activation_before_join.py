@@ -8,11 +8,11 @@ from skiplab.blocks.two_convolutions import TwoConvolutions
 class ActivationBeforeJoin(TwoConvolutions):
     """The last activation belongs to the branch, f(x) = act(norm(conv(act(norm(conv(x)) + W act(c))))).
 
-    With ReLU an update is never negative, so that a residual stream can only grow.
+    With ReLU, updates are never negative, so a residual stream can only grow.
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4c and table 2, 'ReLU before addition'; the
         conditioning c, added per channel before the inner activation: Ho et al. 2020, arXiv:2006.11239.
-    Differs from the source: norm and activation are axes of their own; the source has BatchNorm and ReLU.
+    Differs from the source: norm and activation are separate axes; the source has BatchNorm and ReLU.
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.

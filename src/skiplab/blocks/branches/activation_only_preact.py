@@ -6,11 +6,11 @@ from skiplab.blocks.two_convolutions import TwoConvolutions
 
 
 class ActivationOnlyPreact(TwoConvolutions):
-    """Activations before the convolutions, norms behind them, f(x) = norm(conv(act(norm(conv(act(x))) + W act(c)))).
+    """Activations before the convolutions, norms after them, f(x) = norm(conv(act(norm(conv(act(x))) + W act(c)))).
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4d and table 2, 'ReLU-only pre-activation';
         the conditioning c, added per channel before the inner activation: Ho et al. 2020, arXiv:2006.11239.
-    Differs from the source: norm and activation are axes of their own; the source has BatchNorm and ReLU.
+    Differs from the source: norm and activation are separate axes; the source has BatchNorm and ReLU.
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.

@@ -8,12 +8,12 @@ from skiplab.blocks.two_convolutions import TwoConvolutions
 class Basic(TwoConvolutions):
     """Two convolutions, each before its norm, f(x) = norm(conv(act(norm(conv(x)) + W act(c)))); act after the join.
 
-    The activation after the join stands in every arm, so that plain and residual differ in the join alone.
+    Every arm has the activation after the join, so that plain and residual networks differ in the join alone.
 
     Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, figure 2 and section 3.3; 'original' in figure
         4a of He et al. 2016, arXiv:1603.05027; the conditioning c, added per channel before the inner activation:
         Ho et al. 2020, arXiv:2006.11239.
-    Differs from the source: norm and activation are axes of their own; the source has BatchNorm and ReLU.
+    Differs from the source: norm and activation are separate axes; the source has BatchNorm and ReLU.
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.

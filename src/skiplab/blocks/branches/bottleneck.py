@@ -9,23 +9,24 @@ from skiplab.errors import SkiplabError
 
 
 class Bottleneck(Branch):
-    """Three pre-activated convolutions, 1x1 to fewer channels, kxk among these, 1x1 back to the width.
+    """Three pre-activated convolutions: 1x1 to fewer channels, kxk between these, 1x1 back to the width.
 
     f(x) = conv3(act(norm(conv2(act(norm(conv1(act(norm(x)))) + W act(c))))))
 
     Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, figure 5 (right); pre-activated: He et al. 2016,
         Identity Mappings, arXiv:1603.05027, figure 4e, in its ResNet-164 and 1001.
-    Differs from the source: norm and activation are axes of their own; the kxk convolution has the stride, not the
-        first, which would leave positions unread; the backbone gives the width, which it doesn't multiply by
-        `reduction`. The conditioning c is added behind a norm, since one over few channels would take it out again.
+    Differs from the source: norm and activation are separate axes; the kxk convolution has the stride, because
+        a strided 1x1 convolution would skip positions; the backbone gives the output width, which `reduction` divides
+        (the source gives the inner width). The conditioning c is added after a norm, because a norm over few channels
+        would remove it.
 
     Args:
         kernel_size: side of the middle convolution, odd, in pixels.
-        reduction: width of the update over the inner channels, whose number is rounded up; a whole number from 1.
+        reduction: ratio of the output width to the inner channels, which are rounded up; a whole number from 1.
         bias: whether the convolutions have biases.
 
     Raises:
-        SkiplabError: where kernel_size or reduction is out of range.
+        SkiplabError: if kernel_size or reduction is out of range.
     """
 
     def __init__(self, spec: BranchSpec, *, kernel_size: int, reduction: int, bias: bool) -> None:

@@ -10,22 +10,22 @@ from skiplab.errors import SkiplabError
 
 
 class ConvNeXt(Branch):
-    """A kxk convolution of each channel, then an MLP at each position, f(x) = W2 act(W1 norm(depthwise(x))).
+    """A depthwise kxk convolution, then an MLP at each position, f(x) = W2 act(W1 norm(depthwise(x))).
 
     Conditioning scales and shifts the norm (adaLN).
 
     Source: Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545, figure 4 (with norm=layer, activation=gelu);
         the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
-    Differs from the source: norm and activation are axes of their own; LayerScale is connection=layerscale; where a
-        backbone changes the resolution within a block, the depthwise convolution has the stride, and a change of
-        width is left to the MLP (the source has layers of their own between its stages).
+    Differs from the source: norm and activation are separate axes; LayerScale is connection=layerscale; if a
+        block changes the resolution, its depthwise convolution has the stride, and its MLP changes the width (the
+        source has separate layers between its stages).
 
     Args:
         kernel_size: side of the depthwise convolution, odd, in pixels.
-        expansion: hidden channels of the MLP over the width, a whole number from 1.
+        expansion: ratio of the MLP's hidden channels to the width, a whole number from 1.
 
     Raises:
-        SkiplabError: where kernel_size or expansion is out of range.
+        SkiplabError: if kernel_size or expansion is out of range.
     """
 
     def __init__(self, spec: BranchSpec, *, kernel_size: int, expansion: int) -> None:

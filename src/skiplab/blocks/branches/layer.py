@@ -12,14 +12,14 @@ from skiplab.blocks.specification import BranchSpec
 class Layer(Branch):
     """One linear map at each position, f(x) = W act(norm(x)); conditioning scales and shifts the norm.
 
-    A plain stack of these is the multi-layer perceptron of textbooks, a block one layer of it.
+    A plain stack of such blocks is a textbook multi-layer perceptron, with one layer per block.
 
     Source: the networks of Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3; the
         modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
-    Differs from the source: norm and activation are axes of their own.
+    Differs from the source: norm and activation are separate axes.
 
     Raises:
-        SkiplabError: where the block changes width or resolution.
+        SkiplabError: if the block changes width or resolution.
     """
 
     position_dims: ClassVar[tuple[int, ...]] = (0, 1, 2)

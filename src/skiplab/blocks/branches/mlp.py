@@ -15,13 +15,13 @@ class MLP(Branch):
 
     Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 2; the modulation: Peebles and
         Xie 2023, DiT, arXiv:2212.09748, section 3.2.
-    Differs from the source: norm and activation are axes of their own.
+    Differs from the source: norm and activation are separate axes.
 
     Args:
-        expansion: hidden channels over the width, from 1.
+        expansion: ratio of hidden channels to the width, a whole number from 1.
 
     Raises:
-        SkiplabError: where expansion is below 1, or the block changes the resolution.
+        SkiplabError: if expansion is below 1, or the block changes width or resolution.
     """
 
     position_dims: ClassVar[tuple[int, ...]] = (0, 1, 2)

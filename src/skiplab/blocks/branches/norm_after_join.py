@@ -6,13 +6,13 @@ from skiplab.blocks.two_convolutions import TwoConvolutions
 
 
 class NormAfterJoin(TwoConvolutions):
-    """The second norm stands behind the join, f(x) = conv(act(norm(conv(x)) + W act(c))); act(norm(.)) after the join.
+    """The second norm follows the join, f(x) = conv(act(norm(conv(x)) + W act(c))); act(norm(.)) after the join.
 
-    Norm and activation after the join stand in every arm, so that plain and residual differ in the join alone.
+    Every arm has norm and activation after the join, so that plain and residual networks differ in the join alone.
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4b and table 2, 'BN after addition'; the
         conditioning c, added per channel before the inner activation: Ho et al. 2020, arXiv:2006.11239.
-    Differs from the source: norm and activation are axes of their own; the source has BatchNorm and ReLU.
+    Differs from the source: norm and activation are separate axes; the source has BatchNorm and ReLU.
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.

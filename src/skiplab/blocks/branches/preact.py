@@ -10,7 +10,7 @@ class Preact(TwoConvolutions):
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4e 'full pre-activation'; the
         conditioning c, added per channel between the convolutions: Ho et al. 2020, arXiv:2006.11239, appendix B.
-    Differs from the source: norm and activation are axes of their own; no dropout.
+    Differs from the source: norm and activation are separate axes; no dropout.
 
     Args:
         kernel_size: side of both convolutions, odd, in pixels.

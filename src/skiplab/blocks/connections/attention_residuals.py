@@ -10,7 +10,7 @@ from skiplab.errors import SkiplabError
 
 
 class _Memory(NamedTuple):
-    """The input and every update of the stage, and what the next branch reads of them."""
+    """The input and every update of the stage, and the stream that the next branch reads."""
 
     entries: tuple[Tensor, ...]
     stream: Tensor
@@ -19,20 +19,20 @@ class _Memory(NamedTuple):
 class AttentionResiduals(Connection):
     """Attention over depth, x_{l+1} = sum_i a_i v_i, a = softmax_i(w_l^T norm(v_i)), v = x_0, f_0(x_0) ... f_l(x_l).
 
-    At each position by itself. w_l starts at zero: the mean of all entries. It belongs to the join that writes the
-    newest entry: it makes what the next branch reads or, at the last join, what leaves the stage. So the first
-    branch reads the stage's input, which is what attention over one entry returns.
+    Each position attends by itself. w_l starts at zero, so that x_{l+1} is the mean of all entries. w_l belongs to the
+    join that writes the newest entry: it computes what the next branch reads or, at the last join, the output of the
+    stage. The first branch reads the stage's input, which is the attention over one entry.
 
     Source: Kimi Team 2026, Attention Residuals, arXiv:2603.15031, section 3 (full form: query w_l, keys RMSNorm(v_i),
         values v_i).
-    Differs from the source: a memory lives for one stage; the RMS norm has no gain of its own, which w_l would
-        absorb. The query is counted with the join before it, which changes no value.
+    Differs from the source: a memory covers one stage; the RMS norm has no gain, which w_l would absorb. The query
+        belongs to the join before it, which changes no value.
 
     Args:
         epsilon: added to the mean square in the norm of the keys, above 0.
 
     Raises:
-        SkiplabError: where epsilon isn't above 0.
+        SkiplabError: if epsilon isn't above 0.
     """
 
     def __init__(self, spec: JoinSpec, *, epsilon: float) -> None:
@@ -58,11 +58,12 @@ class AttentionResiduals(Connection):
         return _Memory(entries, self.attend(entries))
 
     def attend(self, entries: tuple[Stream, ...]) -> Stream:
-        """The entries' mean under this join's attention."""
+        """The mean of the entries, weighted by the attention of this join."""
         scores = torch.stack([self._score(entry) for entry in entries])
         weights = scores.softmax(dim=0)[:, :, None]
-        # One product an entry: a stack of all entries would be kept for the backward pass of every join.
-        return sum(weight * entry for weight, entry in zip(weights, entries, strict=True))
+        # One product per entry, because autograd would keep a stack of all entries for every join.
+        first, *others = (weight * entry for weight, entry in zip(weights, entries, strict=True))
+        return sum(others, first)
 
     def _score(self, entry: Stream) -> Float[Tensor, " batch *positions"]:
         mean_square = entry.square().mean(dim=1)

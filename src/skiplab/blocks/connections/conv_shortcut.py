@@ -10,8 +10,8 @@ class ConvShortcut(Connection):
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, section 3.1, '1x1 convolutional shortcut' and
         Table 1; option C of He et al. 2015, arXiv:1512.03385, section 4.1.
-    Differs from the source: W starts with variance 1/width, which keeps the stream's; He initialisation would
-        double it at every join where no ReLU stands on the shortcut.
+    Differs from the source: W starts with variance 1/width, which preserves the variance of the stream; He
+        initialization would double it at every join, because the shortcut has no ReLU.
     """
 
     def __init__(self, spec: JoinSpec) -> None:

@@ -12,22 +12,22 @@ from skiplab.errors import SkiplabError
 class DeepDelta(Connection):
     """A delta rule along the update's direction, x_{l+1} = x_l + beta (v - k^T x_l) k, k = f(x_l) / |f(x_l)|.
 
-    At each position, over channels: the shortcut I - beta k k^T keeps what is orthogonal to k; along k it is the
-    identity at beta = 0, a projection at 1 and a Householder reflection at 2, and beta v is written in its place.
+    At each position, over channels: the shortcut I - beta k k^T preserves what is orthogonal to k. Along k it is the
+    identity at beta = 0, a projection at 1 and a Householder reflection at 2. Then beta v is added along k.
     beta = 2 sigmoid(w_beta^T norm(x_l) + b_beta), v = value_range sigmoid(w_v^T x_l + b_v).
 
     Source: Zhang et al. 2026, Deep Delta Learning, arXiv:2601.00417, eq. 2.5 (the block) and 3.7 (its form for a
-        vector stream, d_v = 1), with k, v and beta parametrised as in the authors' code for d_v = 1.
-    Differs from the source: the norm before beta is an RMS norm without a gain, which w_beta would absorb;
-        w_beta and w_v start at zero, so that beta and v start constant.
+        vector stream, d_v = 1), with k, v and beta parametrized as in the authors' code for d_v = 1.
+    Differs from the source: the RMS norm before beta has no gain, which w_beta would absorb; w_beta and w_v start
+        at zero, so that beta and v are constant at the start.
 
     Args:
         initial_beta: beta at the start, above 0 to below 2.
-        value_range: v lies between 0 and this; above 0.
-        epsilon: |f(x)| is sqrt(|f(x)|^2 + epsilon^2), so that an update of zero moves nothing; above 0.
+        value_range: upper bound of v, above 0; the lower bound is 0.
+        epsilon: |f(x)| is computed as sqrt(|f(x)|^2 + epsilon^2), so that a zero update changes nothing; above 0.
 
     Raises:
-        SkiplabError: where one of them is outside its range.
+        SkiplabError: if one of them is outside its range.
     """
 
     def __init__(self, spec: JoinSpec, *, initial_beta: float, value_range: float, epsilon: float) -> None:
@@ -52,7 +52,7 @@ class DeepDelta(Connection):
         nn.init.zeros_(self.value_bias)
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:
-        # Channels last, so that a scalar of each position is a product over the last axis.
+        # Channels last, so that a scalar per position is a product over the last axis.
         x, f = stream.movedim(1, -1), update.movedim(1, -1)
         k = f * torch.rsqrt(f.square().sum(-1, keepdim=True) + self.epsilon**2)
         normed = F.rms_norm(x, (self.spec.width,))

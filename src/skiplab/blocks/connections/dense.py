@@ -8,24 +8,24 @@ from skiplab.blocks.specification import JoinSpec
 
 
 class _Memory(NamedTuple):
-    """The input and every update of the stage, and what the next branch reads of them."""
+    """The input and every update of the stage, and the stream that the next branch reads."""
 
     entries: tuple[Tensor, ...]
     stream: Tensor
 
 
 class Dense(Connection):
-    """Every update is kept; a branch reads a projection of all of them, x_{l+1} = W_l [x_0, f_0(x_0) ... f_l(x_l)].
+    """A dense connection: a branch reads a projection of all updates, x_{l+1} = W_l [x_0, f_0(x_0) ... f_l(x_l)].
 
-    [...] concatenates over channels; W_l is a 1x1 convolution to the stream's width. It belongs to the join that
-    writes the newest entry: it makes what the next branch reads or, at the last join, what leaves the stage. So
-    the first branch reads the stage's input itself.
+    [...] concatenates over channels; W_l is a 1x1 convolution to the stream's width. W_l belongs to the join that
+    writes the newest entry: it computes what the next branch reads or, at the last join, the output of the stage. The
+    first branch reads the stage's input.
 
     Source: Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993, eq. 2; W_l before a
         branch is its bottleneck layer (DenseNet-B), at the end of a stage its transition layer (section 3).
-    Differs from the source: updates are as wide as the stream (the source's growth rate is smaller), so a branch
-        costs what it costs in the other arms; W_l alone, without norm and ReLU, which the branch brings; it starts
-        with variance 1 / fan_in. Parameters grow with the square of the joins in a stage.
+    Differs from the source: updates are as wide as the stream (the source has a smaller growth rate), so that a
+        branch costs the same in every arm; W_l has no norm and no ReLU, which the branch has; W_l starts with
+        variance 1 / fan_in. Parameters grow with the square of the number of joins in a stage.
     """
 
     def __init__(self, spec: JoinSpec) -> None:

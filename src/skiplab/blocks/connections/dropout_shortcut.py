@@ -10,13 +10,13 @@ class DropoutShortcut(Connection):
     """Dropout on the shortcut, x_{l+1} = dropout(x_l) + f(x_l); the identity in evaluation.
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, section 3.1, 'dropout shortcut' and Table 1.
-    Differs from the source: none; what is kept is divided by 1 - ratio in training.
+    Differs from the source: none; in training, the remaining entries are divided by 1 - ratio.
 
     Args:
-        ratio: share of the stream's entries that are dropped, from 0 to below 1.
+        ratio: fraction of the stream's entries that is dropped, from 0 to below 1.
 
     Raises:
-        SkiplabError: where ratio is outside 0 to below 1.
+        SkiplabError: if ratio is outside 0 to below 1.
     """
 
     def __init__(self, spec: JoinSpec, *, ratio: float) -> None:

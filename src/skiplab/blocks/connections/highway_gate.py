@@ -8,14 +8,14 @@ from skiplab.blocks.specification import JoinSpec
 class HighwayGate(Connection):
     """A gate between stream and update, x_{l+1} = (1 - T(x_l)) x_l + T(x_l) f(x_l), T(x) = sigmoid(W x + b).
 
-    W maps channels at each position by itself, so there is a gate per channel and position.
+    W maps channels at each position, so there is one gate per channel and position.
 
     Source: Srivastava et al. 2015, Highway Networks, arXiv:1505.00387, eq. 3 (carry gate 1 - T) and section 2.2
         (negative initial bias: -1 to -3).
     Differs from the source: W is a 1x1 convolution, as in He et al. 2016, arXiv:1603.05027, section 3.1.
 
     Args:
-        initial_bias: value of b at the start, any real number; the lower, the more of the stream is carried.
+        initial_bias: value of b at the start, any real number; with a lower value, more of the stream passes.
     """
 
     def __init__(self, spec: JoinSpec, *, initial_bias: float) -> None:

@@ -9,7 +9,7 @@ from skiplab.errors import SkiplabError
 
 
 class _Coefficients(nn.Module):
-    """A column of weights per output, A(H) = A + s tanh(norm(H) W) where dynamic, else A.
+    """One column of weights per output: A(H) = A + s tanh(norm(H) W) if dynamic, else A.
 
     Shapes: H (batch, stream, channel, *positions) to (batch or 1, stream, output, *positions).
     """
@@ -41,25 +41,25 @@ class _Coefficients(nn.Module):
 
 
 class HyperConnections(Connection):
-    """n streams side by side, H_{l+1} = A_r^T H_l + B^T f(A_m^T H_l); closed, they are averaged.
+    """n parallel streams, H_{l+1} = A_r^T H_l + B^T f(A_m^T H_l), which are averaged at the end of the stage.
 
-    A_m reads, A_r mixes, B writes; each join has its own. At first all streams are copies of the input, A_m = e_j
+    A_m reads, A_r mixes, B writes; each join has its own. At the start all streams are copies of the input, A_m = e_j
     with j = l mod n, A_r = I and B = 1, which equals the residual connection. Dynamic coefficients add
-    s tanh(norm(H) W) to A_m, A_r and B, with W = 0 at first.
+    s tanh(norm(H) W) to A_m, A_r and B, with W = 0 at the start.
 
     Source: Zhu et al. 2024, Hyper-Connections, arXiv:2409.19606, eq. 1 to 5 (static), 10 to 13 (dynamic), 14
         (initial values).
-    Differs from the source: streams are averaged at the end of a stage, not summed at the end of the network, so
-        that the sum's factor n needs no final norm; a stage's first join reads the input itself, since all streams
-        are equal there (its A_m would only rescale them); the norm has no gain or bias; A_m and A_r each have an s.
+    Differs from the source: streams are averaged at the end of each stage, where the source sums them at the end of
+        the network and needs a final norm; the first join of a stage reads the input, because all streams are equal
+        there; the norm has no gain or bias; A_m and A_r each have an s.
 
     Args:
         num_streams: n, a whole number from 1.
         dynamic: whether the coefficients depend on the streams.
-        initial_scale: s at the start, any real number but 0; unused where dynamic is false.
+        initial_scale: s at the start, any real number but 0; unused if dynamic is false.
 
     Raises:
-        SkiplabError: where num_streams or initial_scale is outside its range.
+        SkiplabError: if num_streams or initial_scale is outside its range.
     """
 
     def __init__(self, spec: JoinSpec, *, num_streams: int, dynamic: bool, initial_scale: float) -> None:
@@ -68,7 +68,7 @@ class HyperConnections(Connection):
             raise SkiplabError(f"connection.num_streams={num_streams} is invalid; valid: a whole number from 1")
         if initial_scale == 0:
             raise SkiplabError(
-                "connection.initial_scale=0 is invalid: it keeps dynamic coefficients from ever learning; valid: any "
+                "connection.initial_scale=0 is invalid, because dynamic coefficients would never learn; valid: any "
                 "other number, such as 0.01"
             )
         self.num_streams, self.dynamic = num_streams, dynamic

@@ -6,10 +6,10 @@ from skiplab.blocks.specification import JoinSpec
 
 
 class LayerScale(Connection):
-    """A residual connection behind a trained scale per channel, x_{l+1} = x_l + gamma_l * f(x_l).
+    """A residual connection with a trained scale per channel, x_{l+1} = x_l + gamma_l * f(x_l).
 
     Source: Touvron et al. 2021, Going deeper with Image Transformers, arXiv:2103.17239, eq. 3.
-    Differs from the source: one initial value for every depth; the source picks 0.1, 1e-5 or 1e-6 by depth.
+    Differs from the source: one initial value at every depth; the source uses 0.1, 1e-5 or 1e-6, depending on depth.
 
     Args:
         initial_scale: value of every gamma at the start.

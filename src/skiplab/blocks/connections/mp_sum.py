@@ -10,18 +10,17 @@ from skiplab.errors import SkiplabError
 class MPSum(Connection):
     """A sum that preserves magnitude, x_{l+1} = ((1 - t) x_l + t f(x_l)) / sqrt((1 - t)^2 + t^2).
 
-    Two independent terms of unit variance give unit variance.
+    Two independent terms of unit variance have a sum of unit variance.
 
     Source: Karras et al. 2024, Analyzing and Improving the Training Dynamics of Diffusion Models (EDM2),
         arXiv:2312.02696, eq. 88; t = 0.3 in its residual blocks.
-    Differs from the source: the branch's own magnitude is left to `branch` and `norm`; the source also normalises
-        weights and activations.
+    Differs from the source: only the sum; the source also normalizes weights and activations.
 
     Args:
         update_weight: t, weight of the update, above 0 to 1; 1 is plain, 0.5 is `scaled_rsqrt2`.
 
     Raises:
-        SkiplabError: where update_weight is outside above 0 to 1.
+        SkiplabError: if update_weight isn't in (0, 1].
     """
 
     def __init__(self, spec: JoinSpec, *, update_weight: float) -> None:

@@ -6,14 +6,14 @@ from skiplab.blocks.specification import JoinSpec
 
 
 class ReZero(Connection):
-    """A residual connection behind one trained scalar, x_{l+1} = x_l + alpha_l f(x_l), alpha_l = 0 at first.
+    """A residual connection with one trained scalar, x_{l+1} = x_l + alpha_l f(x_l), alpha_l = 0 at the start.
 
     Source: Bachlechner et al. 2020, ReZero is All You Need, arXiv:2003.04887, eq. 1; SkipInit: De and Smith
         2020, arXiv:2002.10444, section 3.
     Differs from the source: none with initial_alpha 0.
 
     Args:
-        initial_alpha: value of alpha at the start; 0 makes the network the identity at first.
+        initial_alpha: value of alpha at the start; with 0, every join starts as the identity.
     """
 
     def __init__(self, spec: JoinSpec, *, initial_alpha: float) -> None:

@@ -6,16 +6,16 @@ from skiplab.blocks.specification import JoinSpec
 
 
 class ShortcutOnlyGate(Connection):
-    """A gate on the shortcut alone, x_{l+1} = (1 - g(x_l)) x_l + f(x_l), g(x) = sigmoid(W x + b).
+    """A gate on the shortcut only, x_{l+1} = (1 - g(x_l)) x_l + f(x_l), g(x) = sigmoid(W x + b).
 
-    W maps channels at each position by itself, so there is a gate per channel and position.
+    W maps channels at each position, so there is one gate per channel and position.
 
     Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, section 3.1, 'shortcut-only gating' and Table 1
         (initial b = 0: 12.86% test error; -6: 6.91%; identity: 6.61%).
-    Differs from the source: weights start uniform within 1/sqrt(width), as a convolution of PyTorch does.
+    Differs from the source: weights start uniform on +-1/sqrt(width), as in a convolution of PyTorch.
 
     Args:
-        initial_bias: value of b at the start, any real number; the lower, the nearer to the identity.
+        initial_bias: value of b at the start, any real number; with a lower value, it is closer to the identity.
     """
 
     def __init__(self, spec: JoinSpec, *, initial_bias: float) -> None:

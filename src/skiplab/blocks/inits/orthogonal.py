@@ -1,27 +1,27 @@
 import torch
 from torch import nn
 
-from skiplab.blocks.init import Init, draws_as_torch, zero_bias
+from skiplab.blocks.init import Init, reset_parameters, starts_as_in_torch, zero_bias
 from skiplab.blocks.orthogonal_weight import orthogonal_weight
 from skiplab.errors import SkiplabError
 
 
 class Orthogonal(Init):
-    """Weights that keep lengths, W^T W = gain^2 I (or W W^T, whichever is smaller); biases at zero.
+    """Weights that preserve lengths, W^T W = gain^2 I (or W W^T, whichever is smaller); zero biases.
 
-    Convolutions are delta-orthogonal: such a matrix at the centre of the kernel, zero around it. Norms, gates,
-    embeddings and adaLN start in ways of their own, and keep these.
+    Convolutions are delta-orthogonal: such a matrix at the center of the kernel, zeros around it. Norms, gates,
+    embeddings and adaLN keep their own initial values.
 
     Source: Saxe et al. 2014, Exact solutions to the nonlinear dynamics of learning, arXiv:1312.6120, section 3;
         convolutions: Xiao et al. 2018, Dynamical Isometry and a Mean Field Theory of CNNs, arXiv:1806.05393, section 3.
-    Differs from the source: convolutions that get narrower are delta-orthogonal too, as projections; of a convolution
-        of channels by themselves, each is; patches are mapped as vectors.
+    Differs from the source: convolutions to fewer channels are delta-orthogonal too, as projections; a grouped
+        convolution is delta-orthogonal in each group; a patch is mapped as one vector.
 
     Args:
-        gain: factor of lengths, above 0; 1 where nothing is rectified, sqrt(2) makes up for ReLU.
+        gain: factor of lengths, above 0; 1 for linear networks, sqrt(2) compensates for ReLU.
 
     Raises:
-        SkiplabError: where gain isn't above 0.
+        SkiplabError: if gain isn't above 0.
     """
 
     def __init__(self, *, gain: float) -> None:
@@ -31,9 +31,9 @@ class Orthogonal(Init):
 
     @torch.no_grad()
     def __call__(self, module: nn.Module, path: str) -> None:
-        """Initialise the module's own parameters from the global generator."""
-        module.reset_parameters()
-        if draws_as_torch(module):
+        """Initialize the module's own parameters from the global generator."""
+        reset_parameters(module)
+        if starts_as_in_torch(module):
             stride, groups = getattr(module, "stride", ()), getattr(module, "groups", 1)
             blocks = [orthogonal_weight(block, stride, self.gain) for block in module.weight.chunk(groups)]
             module.weight.copy_(torch.cat(blocks))

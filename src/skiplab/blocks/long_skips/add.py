@@ -8,19 +8,19 @@ from skiplab.errors import SkiplabError
 class Add(LongSkip):
     """The sum of stream and skip, y = stream + skip; no parameters.
 
-    Source: Bao et al. 2023, U-ViT, arXiv:2209.12152, figure 2a (the arm that adds without a linear map).
+    Source: Bao et al. 2023, U-ViT, arXiv:2209.12152, figure 2a (the variant that adds without a linear map).
     Differs from the source: between U-Net stages, not transformer blocks.
 
     Raises:
-        SkiplabError: where stream and skip differ in width.
+        SkiplabError: if stream and skip differ in width.
     """
 
     def __init__(self, width_stream: int, width_skip: int) -> None:
         super().__init__(width_stream, width_skip)
         if width_stream != width_skip:
             raise SkiplabError(
-                f"long_skip=add needs equal widths, got a stream of {width_stream} channels and a skip of "
-                f"{width_skip}; use long_skip=concat or none"
+                f"long_skip=add needs equal widths, and the stream has {width_stream} channels and the skip "
+                f"{width_skip}; take long_skip=concat or none"
             )
 
     def forward(

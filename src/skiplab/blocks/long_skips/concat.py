@@ -6,10 +6,10 @@ from skiplab.blocks.long_skip import LongSkip
 
 
 class Concat(LongSkip):
-    """Stream and skip side by side, y = [stream, skip]; the next block reads both.
+    """Stream and skip concatenated over channels, y = [stream, skip]; the next block reads both.
 
     Source: Ronneberger et al. 2015, U-Net, arXiv:1505.04597, section 2.
-    Differs from the source: one bridge per resolution, without cropping.
+    Differs from the source: one long skip per resolution, without cropping.
     """
 
     def __init__(self, width_stream: int, width_skip: int) -> None:

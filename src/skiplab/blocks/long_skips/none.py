@@ -7,13 +7,13 @@ from skiplab.blocks.long_skip import LongSkip
 
 
 class NoLongSkip(LongSkip):
-    """No bridge: the decoder reads its own stream alone, y = stream.
+    """No long skip: the decoder reads its own stream alone, y = stream.
 
     Source: none.
     Differs from the source: none.
     """
 
-    bridges: ClassVar[bool] = False
+    reads_encoder: ClassVar[bool] = False
 
     def forward(
         self,

@@ -7,7 +7,7 @@ from skiplab.errors import SkiplabError
 
 
 class Scaled(LongSkip):
-    """Stream and scaled skip side by side, y = [stream, factor * skip]; the next block reads both.
+    """Stream and scaled skip concatenated over channels, y = [stream, factor * skip]; the next block reads both.
 
     Source: Huang et al. 2023, ScaleLong, arXiv:2310.13545 (constant scaling; 1/sqrt2 is the factor of the earlier
         networks that it discusses).
@@ -18,7 +18,7 @@ class Scaled(LongSkip):
         factor: factor of the skip, above 0.
 
     Raises:
-        SkiplabError: where factor isn't above 0.
+        SkiplabError: if factor isn't above 0.
     """
 
     def __init__(self, width_stream: int, width_skip: int, *, factor: float) -> None:

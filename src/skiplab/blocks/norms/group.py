@@ -4,19 +4,19 @@ from skiplab.errors import SkiplabError
 
 
 class Group(nn.GroupNorm):
-    """Group normalisation: each group of channels of a sample to mean 0 and variance 1, then a trained affine map.
+    """Group normalization: each group of channels of a sample to mean 0 and variance 1, then a trained affine map.
 
     Source: Wu and He 2018, Group Normalization, arXiv:1803.08494, eq. 1.
     Differs from the source: none.
 
     Args:
-        width: channels (runtime).
+        width: channels (given at run time).
         num_groups: groups; must divide the width.
         eps: added to the variance, above 0.
-        affine: whether there is the trained affine map, a gain and a bias per channel.
+        affine: whether it has the trained affine map, a gain and a bias per channel.
 
     Raises:
-        SkiplabError: where num_groups doesn't divide the width, or eps isn't above 0.
+        SkiplabError: if num_groups doesn't divide the width, or eps isn't above 0.
     """
 
     def __init__(self, width: int, *, num_groups: int, eps: float, affine: bool) -> None:

@@ -5,7 +5,7 @@ from skiplab.errors import SkiplabError
 
 
 class Layer(nn.LayerNorm):
-    """Layer normalisation: the channels at each position to mean 0 and variance 1, then a trained affine map.
+    """Layer normalization: the channels at each position to mean 0 and variance 1, then a trained affine map.
 
     Source: Ba et al. 2016, Layer Normalization, arXiv:1607.06450, eq. 3; at each position by itself: Liu et al.
         2022, A ConvNet for the 2020s, arXiv:2201.03545, section 2.6.
@@ -14,12 +14,12 @@ class Layer(nn.LayerNorm):
     Shapes: (batch, width, *positions) to the same.
 
     Args:
-        width: channels (runtime).
+        width: channels (given at run time).
         eps: added to the variance, above 0.
-        affine: whether there is the trained affine map, a gain and a bias per channel.
+        affine: whether it has the trained affine map, a gain and a bias per channel.
 
     Raises:
-        SkiplabError: where eps isn't above 0.
+        SkiplabError: if eps isn't above 0.
     """
 
     def __init__(self, width: int, *, eps: float, affine: bool) -> None:
@@ -27,5 +27,5 @@ class Layer(nn.LayerNorm):
             raise SkiplabError(f"norm.eps={eps} is invalid; valid: a number above 0")
         super().__init__(width, eps, elementwise_affine=affine)
 
-    def forward(self, x: Float[Tensor, "batch width *positions"]) -> Float[Tensor, "batch width *positions"]:
-        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+    def forward(self, input: Float[Tensor, "batch width *positions"]) -> Float[Tensor, "batch width *positions"]:
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)

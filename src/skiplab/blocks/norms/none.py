@@ -2,13 +2,13 @@ from torch import nn
 
 
 class NoNorm(nn.Identity):
-    """No normalisation, y = x.
+    """No normalization, y = x.
 
     Source: none.
     Differs from the source: none.
 
     Args:
-        width: channels (runtime).
+        width: channels (given at run time).
     """
 
     def __init__(self, width: int) -> None:

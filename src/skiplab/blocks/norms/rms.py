@@ -5,20 +5,20 @@ from skiplab.errors import SkiplabError
 
 
 class RMS(nn.RMSNorm):
-    """Root mean square normalisation over the channels at each position, y = g x / sqrt(mean(x^2) + eps).
+    """Root mean square normalization over the channels at each position, y = g x / sqrt(mean(x^2) + eps).
 
     Source: Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467, eq. 4.
-    Differs from the source: none; eps stands in torch's place, within the root.
+    Differs from the source: none; eps is inside the root, as in torch.
 
     Shapes: (batch, width, *positions) to the same.
 
     Args:
-        width: channels (runtime).
+        width: channels (given at run time).
         eps: added to the mean square, above 0.
-        affine: whether there is the trained gain g per channel.
+        affine: whether it has the trained gain g per channel.
 
     Raises:
-        SkiplabError: where eps isn't above 0.
+        SkiplabError: if eps isn't above 0.
     """
 
     def __init__(self, width: int, *, eps: float, affine: bool) -> None:

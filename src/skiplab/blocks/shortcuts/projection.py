@@ -6,13 +6,13 @@ from skiplab.blocks.shortcut import Shortcut
 
 
 class Projection(Shortcut):
-    """A 1x1 convolution of stride `stride`, y = W x + b; where the width stays, positions are subsampled alone.
+    """A 1x1 convolution of stride `stride`, y = W x + b; if the width stays, it only subsamples positions.
 
-    Its parameters exist in residual networks alone, so a plain network can't be compared at equal cost: it is refused.
+    Only residual networks use its parameters, so a plain network with equal parameters is impossible and refused.
 
     Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, section 3.3, option B; with the bias, Ho et
         al. 2020, DDPM, arXiv:2006.11239 ('nin_shortcut').
-    Differs from the source: no norm behind it; the first has a BatchNorm.
+    Differs from the source: no norm after it; the first source has a BatchNorm.
     """
 
     def __init__(self, width_in: int, width_out: int, stride: int) -> None:
