@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
-from skiplab.evaluators.linear_head import fit_head, on_grid, read
+from skiplab.evaluators.streams.linear_head import fit_head, on_grid, read
 from small_networks import DATA, small
 from tiny_trials import network
 

@@ -18,7 +18,7 @@ from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.lesion import Lesion, counts_joins, removable, removed, swappable, swapped
-from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, accepted, small
 from tiny_trials import network

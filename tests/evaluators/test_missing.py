@@ -13,15 +13,15 @@ from option_files import options
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.calibration import Calibration
 from skiplab.evaluators.classification import Classification
+from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result
 from skiplab.evaluators.frechet_distance import FrechetDistance
 from skiplab.evaluators.gradient_correlation import correlation
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
 from skiplab.evaluators.kernel_distance import KernelDistance
 from skiplab.evaluators.lesion import Lesion
-from skiplab.evaluators.missing import UnmeasurableError, measured
 from skiplab.evaluators.per_class import PerClass
-from skiplab.evaluators.skill import skill
+from skiplab.evaluators.results.missing import UnmeasurableError, measured
 from skiplab.evaluators.stream_gain import StreamGain
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy

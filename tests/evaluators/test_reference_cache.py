@@ -10,11 +10,11 @@ import torch
 from skiplab.data.dataset import Dataset, Split
 from skiplab.evaluators import baselines
 from skiplab.evaluators.baselines import Baselines
-from skiplab.evaluators.distance import some_reference_features
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.raw import Raw
+from skiplab.evaluators.features.features import some_reference_features
+from skiplab.evaluators.features.reference_cache import content_hash, reference_key
+from skiplab.evaluators.features.reference_moments import reference_moments
 from skiplab.evaluators.frechet_distance import FrechetDistance
-from skiplab.evaluators.references.reference_cache import content_hash, reference_key
-from skiplab.evaluators.references.reference_moments import reference_moments
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -130,7 +130,7 @@ def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) 
 def test_content_is_hashed_the_same_in_blocks(monkeypatch) -> None:
     split = Split(drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long))
     whole = content_hash(split)
-    monkeypatch.setattr("skiplab.evaluators.references.reference_cache._BLOCK", 7)
+    monkeypatch.setattr("skiplab.evaluators.features.reference_cache._BLOCK", 7)
     assert content_hash(split) == whole
 
 

@@ -8,8 +8,8 @@ import torch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.results.scatter_plot import draw_points
 from skiplab.evaluators.sample_grid import SampleGrid
-from skiplab.evaluators.scatter import draw_points
 
 
 def test_places_each_image_in_its_cell() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.references.reference_cache import kept_of_images
+from skiplab.evaluators.features.reference_cache import kept_of_images
 from skiplab.metrics import Metric
 
 

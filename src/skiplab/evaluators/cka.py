@@ -10,7 +10,7 @@ from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 
 

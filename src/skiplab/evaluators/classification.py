@@ -8,9 +8,9 @@ from torch.nn import functional as F
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.missing import noted, require_finite
-from skiplab.evaluators.skill import skill
+from skiplab.evaluators.results.missing import noted, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective

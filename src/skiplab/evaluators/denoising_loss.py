@@ -2,8 +2,8 @@ from typing import ClassVar
 
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import outputs
+from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.skill import skill
 from skiplab.metrics import Metric
 
 

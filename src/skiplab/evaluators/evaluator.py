@@ -13,7 +13,7 @@ from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -35,14 +35,14 @@ class Trained:
     objective: Objective
     data: Dataset
     sampler: Sampler
-    make_extractor: Callable[[], Extractor]
+    make_extractor: Callable[[], FeatureExtractor]
     eval_batch: EvalBatch
     seed: int
     device: torch.device
     _samples: dict[int, Tensor] = field(default_factory=dict)
 
     @cached_property
-    def extractor(self) -> Extractor:
+    def extractor(self) -> FeatureExtractor:
         return self.make_extractor().for_shape(self.data.train.shape).to(self.device)
 
     @cached_property

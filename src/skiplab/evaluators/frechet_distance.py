@@ -7,9 +7,9 @@ from torch import Tensor
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.references.reference_moments import ReferenceMoments, reference_moments
+from skiplab.evaluators.features.features import describe, sample_features
+from skiplab.evaluators.features.reference_moments import ReferenceMoments, reference_moments
 from skiplab.metrics import Metric
 
 

@@ -5,10 +5,10 @@ import torch
 
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import describe, sample_features
+from skiplab.evaluators.features.reference_moments import reference_moments
 from skiplab.evaluators.frechet_distance import frechet_distance
-from skiplab.evaluators.references.reference_moments import reference_moments
 from skiplab.metrics import Metric
 from skiplab.seeding import keyed_generator
 

@@ -8,9 +8,9 @@ from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.linear_head import as_image, fit_head, on_grid, read
-from skiplab.evaluators.missing import require_finite
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.results.missing import require_finite
+from skiplab.evaluators.streams.linear_head import as_image, fit_head, on_grid, read
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 
 

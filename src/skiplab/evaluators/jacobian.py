@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.missing import UnmeasurableError, noted
+from skiplab.evaluators.results.missing import UnmeasurableError, noted
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective

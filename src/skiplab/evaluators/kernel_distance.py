@@ -6,8 +6,8 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import Given, describe, sample_features, some_reference_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import Given, describe, sample_features, some_reference_features
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_seed, seed_globally

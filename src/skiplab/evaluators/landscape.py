@@ -13,7 +13,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.missing import UnmeasurableError, noted, require_finite
+from skiplab.evaluators.results.missing import UnmeasurableError, noted, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_generator, keyed_seed

@@ -51,7 +51,9 @@ class SampleGrid(Evaluator):
     def evaluate(self, trained: Trained) -> Result:
         samples = trained.samples(self.num_samples)
         if samples.ndim == 2:
-            from skiplab.evaluators.scatter import draw_points  # matplotlib takes a second, which images needn't pay
+            from skiplab.evaluators.results.scatter_plot import (
+                draw_points,
+            )  # matplotlib takes a second, which images needn't pay
 
             picture = draw_points(trained.data.train.at(slice(None)).images, samples)
         else:

@@ -7,7 +7,7 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 
 _LEAST = 1e-30  # of a root mean square, so that a stream of zeros has a gain

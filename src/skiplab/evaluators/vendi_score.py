@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features, some_reference_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import describe, sample_features, some_reference_features
 from skiplab.metrics import Metric
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from skiplab.evaluators.evaluator import Evaluator, Result
-from skiplab.evaluators.missing import measured
+from skiplab.evaluators.results.missing import measured
 from skiplab.testing.extreme_trials import extreme_trials
 from skiplab.testing.rules import global_generator_untouched, named, require
 from skiplab.testing.small_trial import small_trained

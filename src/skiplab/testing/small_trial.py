@@ -13,7 +13,7 @@ from skiplab.blocks.shortcuts.zero_pad import ZeroPad
 from skiplab.data.gaussian_mixture_images import GaussianMixtureImages
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.raw import Raw
 from skiplab.objectives.conditionings.none import NoConditioning
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.denoising import Denoising

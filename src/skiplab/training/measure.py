@@ -11,7 +11,7 @@ from PIL import Image
 from skiplab.charts import Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Trained
-from skiplab.evaluators.missing import measured, split_finite
+from skiplab.evaluators.results.missing import measured, split_finite
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.record import Record

@@ -8,7 +8,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.objectives.denoising import Denoising
 from skiplab.seeding import keyed_generator
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
 from skiplab.evaluators.eval_batches.eval_batch import outputs
-from skiplab.evaluators.missing import require_finite
+from skiplab.evaluators.results.missing import require_finite
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
 

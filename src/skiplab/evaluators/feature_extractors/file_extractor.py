@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 
 
-class FileExtractor(Extractor):
+class FileExtractor(FeatureExtractor):
     """A network from a file, features = network(low + (high - low) (x + 1) / 2), with images resized before it.
 
     Images are resized bilinearly with antialiasing. It takes whatever shape its network takes.

@@ -8,7 +8,7 @@ from scripted import Means, save_scripted
 from torch.nn import functional as F
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.torchscript import Torchscript
+from skiplab.evaluators.feature_extractors.torchscript import Torchscript
 
 SETTINGS = {"sha256": None, "num_features": 2, "input_range": (0.0, 255.0), "resize": None}
 

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from skiplab.cache_dir import cache_dir
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.file_extractor import FileExtractor
-from skiplab.evaluators.extractors.torchscript_file import load_torchscript
+from skiplab.evaluators.feature_extractors.file_extractor import FileExtractor
+from skiplab.evaluators.feature_extractors.torchscript_file import load_torchscript
 
 _FILE = "inception-2015-12-05.pt"
 _ADDRESS = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{_FILE}"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from made import gaussian, with_features
 
-from skiplab.evaluators.distance import some_reference_features
+from skiplab.evaluators.features.features import some_reference_features
 
 
 def test_a_subset_holds_so_many_different_training_images_not_just_the_first(trained) -> None:

@@ -3,8 +3,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from skiplab.evaluators.extractors.file_extractor import FileExtractor
-from skiplab.evaluators.extractors.torchscript_file import load_torchscript
+from skiplab.evaluators.feature_extractors.file_extractor import FileExtractor
+from skiplab.evaluators.feature_extractors.torchscript_file import load_torchscript
 
 
 class Torchscript(FileExtractor):

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.file_extractor import FileExtractor
+from skiplab.evaluators.feature_extractors.file_extractor import FileExtractor
 from skiplab.targets import find_target
 
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.missing import require_finite
-from skiplab.evaluators.references.reference_cache import kept
+from skiplab.evaluators.features.reference_cache import kept
+from skiplab.evaluators.results.missing import require_finite
 from skiplab.seeding import keyed_generator
 
 # Images an extractor's pass: of 299 pixels, as Inception sees them, more would need gigabytes.

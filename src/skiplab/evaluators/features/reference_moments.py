@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from skiplab.evaluators.distance import reference_features
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.references.reference_cache import kept
+from skiplab.evaluators.features.features import reference_features
+from skiplab.evaluators.features.reference_cache import kept
 
 
 class ReferenceMoments(NamedTuple):

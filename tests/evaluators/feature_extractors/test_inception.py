@@ -7,7 +7,7 @@ import torch
 from scripted import LikeInception, Means, save_scripted
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.inception import Inception
+from skiplab.evaluators.feature_extractors.inception import Inception
 from skiplab.training.factory import factory
 from tiny_trials import compose_config
 

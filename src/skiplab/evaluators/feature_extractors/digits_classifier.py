@@ -1,6 +1,6 @@
 """A small classifier of the bundled digits, whose features distances between digits are measured in.
 
-`python -m skiplab.evaluators.extractors.digits_classifier` trains it anew on the training split of
+`python -m skiplab.evaluators.feature_extractors.digits_classifier` trains it anew on the training split of
 `data=digits` and writes digits_classifier.safetensors and, with its held-out accuracy,
 digits_classifier.json beside this file.
 """
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.data.dataset import Dataset
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.seeding import keyed_generator, seed_globally
 
 _WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 
-class DigitsClassifier(Extractor):
+class DigitsClassifier(FeatureExtractor):
     """Two convolutions with pooling and a hidden layer, whose 64 activations are the features.
 
     Source: none.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from skiplab.errors import SkiplabError
 
 
-class Extractor(nn.Module):
+class FeatureExtractor(nn.Module):
     """A fixed network; scores measured with it name it and its hash.
 
     shape: the images that it takes, (channel, *positions), values in [-1, 1]; None where it takes several.
@@ -20,7 +20,7 @@ class Extractor(nn.Module):
     sha256: str
     resize: int | None = None
 
-    def for_shape(self, shape: tuple[int, ...]) -> "Extractor":
+    def for_shape(self, shape: tuple[int, ...]) -> "FeatureExtractor":
         """The extractor for data of a shape; itself, unless its option stands for several."""
         return self
 

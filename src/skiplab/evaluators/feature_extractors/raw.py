@@ -3,10 +3,10 @@ import hashlib
 from jaxtyping import Float
 from torch import Tensor
 
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 
 
-class Raw(Extractor):
+class Raw(FeatureExtractor):
     """The data themselves, flattened, as features; for data of few dimensions, points of the plane above all.
 
     Source: none.
