@@ -55,7 +55,7 @@ def test_numbers_that_are_not_finite_are_missing_and_the_others_stay() -> None:
     points = [Measurement("curve", x, value) for x, value in enumerate((1.0, math.nan, -math.inf))]
     found = measured(Made(Result({"one": 1.5, "two": -math.inf}, measurements=points, details={"n": 3})), None)
     assert found.summary == {"one": 1.5}
-    assert found.missing == {"two": "it came out as -inf", "curve": "2 of its values are no finite numbers"}
+    assert found.missing == {"two": "its value is -inf", "curve": "2 of its values aren't finite numbers"}
     assert found.measurements == points[:1]
     assert found.details == {"n": 3}
 

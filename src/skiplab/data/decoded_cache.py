@@ -7,8 +7,9 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from skiplab.records.foreign_files import parse_json, read_bytes
 _BLOCK = 1 << 24
 
 
-class Decoding(NamedTuple):
+@dataclass(frozen=True)
+class Decoding:
     """Images still to be decoded: how many, and batches of their bytes (n, channel, height, width) and labels (n,)."""
 
     count: int
@@ -115,7 +117,7 @@ def checksum(array: np.ndarray) -> int:
     flat = array.reshape(-1).view(np.uint8)
     crc = 0
     for start in range(0, len(flat), _BLOCK):
-        crc = zlib.crc32(flat[start : start + _BLOCK], crc)
+        crc = zlib.crc32(flat[start : start + _BLOCK].data, crc)
     return crc
 
 

@@ -1,5 +1,8 @@
+from typing import cast
+
 import torch
 from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
@@ -27,7 +30,7 @@ class Digits(Dataset):
     num_classes = 10
 
     def __init__(self, *, num_val: int, split_seed: int) -> None:
-        digits = load_digits()
+        digits = cast("Bunch", load_digits())
         total = len(digits.images)
         if not 1 <= num_val < total:
             raise SkiplabError(f"data.num_val={num_val} is invalid; valid: 1 to {total - 1}")

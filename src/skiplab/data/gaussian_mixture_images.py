@@ -1,6 +1,9 @@
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 from torch import Tensor
 
 from skiplab.data.dataset import Dataset
@@ -44,7 +47,7 @@ class GaussianMixtureImages(Dataset):
         for name, value in (("num_train", num_train), ("num_val", num_val)):
             if value < 1:
                 raise SkiplabError(f"data.{name}={value} is invalid; valid: from 1")
-        digits = load_digits()
+        digits = cast("Bunch", load_digits())
         pixels = torch.from_numpy(digits.data) / 8 - 1
         labels = torch.from_numpy(digits.target)
         fits = [fit(pixels[labels == label], rank) for label in range(self.num_classes)]

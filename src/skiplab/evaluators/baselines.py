@@ -81,5 +81,7 @@ def moments(split: Split) -> tuple[Tensor, Tensor]:
     def rows() -> Iterator[Tensor]:
         return (batch.images.flatten(1).double().cpu() for batch in split.batches(4096))
 
-    mean = sum(part.sum(dim=0) for part in rows()) / len(split)
-    return mean, sum((part - mean).T @ (part - mean) for part in rows()) / (len(split) - 1)
+    nothing = torch.zeros(())
+    mean = sum((part.sum(dim=0) for part in rows()), start=nothing) / len(split)
+    squares = sum(((part - mean).T @ (part - mean) for part in rows()), start=nothing)
+    return mean, squares / (len(split) - 1)

@@ -104,5 +104,6 @@ def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:
     """E[target | x_t] in float64: the target is linear in the clean image and the noise, so their means suffice."""
     x_t = noised.x_t.double()
     alpha, sigma = objective.alpha_sigma(noised.time.double(), x_t)
+    assert data.exact_denoiser is not None  # `check` refuses other data
     x0 = data.exact_denoiser(x_t, alpha, sigma)
     return objective.prediction.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma)

@@ -13,7 +13,7 @@ from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
 
 
-class Calibration(Evaluator):
+class Calibration(Evaluator[CrossEntropy]):
     """Whether a classifier is right as often as it says: expected calibration error on validation images.
 
     Images are put into bins of equal width by their confidence, the probability of the class that is chosen,
@@ -69,7 +69,7 @@ class Calibration(Evaluator):
                 raise SkiplabError(f"evaluator.calibration.{name}={value} is invalid; valid: a whole number from 1")
         self.num_bins, self.batch_size = num_bins, batch_size
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         logits, labels = predictions(trained, "val", self.batch_size)
         bins = reliability(logits, labels, self.num_bins)
         return Result(

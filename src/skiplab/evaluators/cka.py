@@ -91,7 +91,9 @@ class CKA(Evaluator):
             for x, row in enumerate(found.tolist())
             for y, value in enumerate(row)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": len(noised.x_t)})
+        return Result(
+            summary, measurements=measurements, details={"num_images": self.eval_batch.count(trained.data.val)}
+        )
 
 
 def linear_cka(streams: Sequence[Float[Tensor, "sample channel *positions"]]) -> Float[Tensor, "stream stream"]:

@@ -9,14 +9,14 @@ from torch.nn import functional as F
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.skill import skill
-from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.evaluators.results.missing import noted, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
 
 
-class Classification(Evaluator):
+class Classification(Evaluator[CrossEntropy]):
     """Cross-entropy (nats, without smoothing) and accuracy of a classifier on both splits, without augmentation.
 
         skill = max(0, 1 - loss / log(num_classes)), log(num_classes) being the loss of the zero predictor
@@ -56,7 +56,7 @@ class Classification(Evaluator):
             raise SkiplabError(f"evaluator.classification.batch_size={batch_size} is invalid; valid: from 1")
         self.batch_size = batch_size
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         summary: dict[str, float] = {}
         missing: dict[str, str] = {}
         zero = math.log(trained.objective.num_logits)
@@ -72,7 +72,7 @@ class Classification(Evaluator):
 
 @torch.no_grad()
 def predictions(
-    trained: Trained, split: str, batch_size: int
+    trained: Trained[CrossEntropy], split: SplitName, batch_size: int
 ) -> tuple[Float[Tensor, "image label"], Int[Tensor, " image"]]:
     """A classifier's logits, in float64, and the labels of all images of a split.
 

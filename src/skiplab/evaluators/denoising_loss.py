@@ -1,9 +1,9 @@
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.eval_batches.skill import skill
-from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.metrics import Metric
 
 
@@ -55,27 +55,45 @@ class DenoisingLoss(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, eval_batch = trained.objective, trained.eval_batch
-        weights = eval_batch.weights(objective)
+        train, val = (_levels(trained, split) for split in ("train", "val"))
         summary: dict[str, float] = {}
-        for split in ("train", "val"):
-            losses, zeros, x0_errors = [], [], []
-            for x0, _, noised in eval_batch.noised(objective, trained.split(split), split):
-                output = outputs(objective, trained.model, noised)
-                losses.append(objective.errors(output, noised.target).double().mean().item())
-                zeros.append(noised.target.double().square().mean().item())
-                estimate = objective.estimate(output, noised.x_t, noised.time)
-                x0_errors.append(objective.errors(estimate.x0, x0).double().mean().item())
-            weighted = [weight * loss for weight, loss in zip(weights.tolist(), losses, strict=True)]
-            loss = sum(weighted) / len(weighted)
-            zero = sum(w * z for w, z in zip(weights.tolist(), zeros, strict=True)) / len(zeros)
-            summary[f"loss_{split}"] = loss
-            summary[f"skill_{split}"] = skill(loss, zero)
-        summary["x0_error_val"] = sum(x0_errors) / len(x0_errors)
+        for split, levels in (("train", train), ("val", val)):
+            summary[f"loss_{split}"] = _mean(levels.losses)
+            summary[f"skill_{split}"] = skill(_mean(levels.losses), _mean(levels.zero_losses))
+        summary["x0_error_val"] = _mean(val.x0_errors)
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
-        values = {"loss_by_noise": weighted, "x0_error_by_noise": x0_errors}
+        values = {"loss_by_noise": val.losses, "x0_error_by_noise": val.x0_errors}
         measurements = [
             Measurement(chart, time, value)
             for chart, by_level in values.items()
             for time, value in zip(times, by_level, strict=True)
         ]
         return Result(summary, measurements=measurements, details={"num_images": eval_batch.count(trained.data.val)})
+
+
+class _Levels(NamedTuple):
+    """Of each noise level: the weighted losses of the network and of the zero predictor, and the clean image's error."""
+
+    losses: list[float]
+    zero_losses: list[float]
+    x0_errors: list[float]
+
+
+def _levels(trained: Trained, split: SplitName) -> _Levels:
+    objective, eval_batch = trained.objective, trained.eval_batch
+    losses, zeros, x0_errors = [], [], []
+    for x0, _, noised in eval_batch.noised(objective, trained.split(split), split):
+        output = outputs(objective, trained.model, noised)
+        losses.append(objective.errors(output, noised.target).double().mean().item())
+        zeros.append(noised.target.double().square().mean().item())
+        estimate = objective.estimate(output, noised.x_t, noised.time)
+        x0_errors.append(objective.errors(estimate.x0, x0).double().mean().item())
+    weights = eval_batch.weights(objective).tolist()
+    weighted, weighted_zeros = (
+        [weight * loss for weight, loss in zip(weights, found, strict=True)] for found in (losses, zeros)
+    )
+    return _Levels(weighted, weighted_zeros, x0_errors)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -18,7 +18,7 @@ from skiplab.seeding import keyed_generator
 _NOISE_OF_THE_MEAN = 1e-3  # below which pairs of a few hundred inputs don't tell a correlation from none
 
 
-class GradientCorrelation(Evaluator):
+class GradientCorrelation(Evaluator[Objective]):
     """How alike the gradients with respect to different inputs are before training: their correlation over all pairs.
 
         R = mean over r and i != j of <g_i, g_j> / mean over r and i of |g_i|^2,   g_i = d r^T F(x_i) / dx_i,
@@ -84,7 +84,7 @@ class GradientCorrelation(Evaluator):
                 raise SkiplabError(f"evaluator.gradient_correlation.{name}={value} is invalid; valid: {valid}")
         self.num_inputs, self.num_read_outs, self.time = num_inputs, num_read_outs, time
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         inputs, labels = trained.data.val.first(self.num_inputs)
         noise = self._drawn("noise", inputs.shape, inputs.device)
         objective, further = trained.objective, ()
@@ -101,7 +101,7 @@ class GradientCorrelation(Evaluator):
             details={"num_inputs": len(inputs)},
         )
 
-    def _correlation(self, trained: Trained, inputs: Tensor, further: tuple[Tensor, ...]) -> float:
+    def _correlation(self, trained: Trained[Objective], inputs: Tensor, further: tuple[Tensor, ...]) -> float:
         objective, model = trained.objective, copy.deepcopy(trained.untrained)
         network = partial(objective.predict, model) if isinstance(objective, Denoising) else model
         settle_batch_norm(model, lambda: network(inputs, *further))

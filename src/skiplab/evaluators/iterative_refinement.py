@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
-from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.evaluators.results.missing import require_finite
 from skiplab.evaluators.streams.linear_head import as_image, fit_head, on_grid, read
 from skiplab.evaluators.streams.stage_streams import stage_streams
@@ -106,7 +106,7 @@ class IterativeRefinement(Evaluator):
         require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors
 
-    def _stages(self, model: nn.Module, trained: Trained, split: str) -> tuple[list[list[Tensor]], Tensor]:
+    def _stages(self, model: nn.Module, trained: Trained, split: SplitName) -> tuple[list[list[Tensor]], Tensor]:
         """Each stage's input and the stream after each of its blocks, and the target, all on a grid, on the probes."""
         probes = self.eval_batch.noised(trained.objective, trained.split(split), split)
         target = as_image(torch.cat([noised.target for *_, noised in probes]))

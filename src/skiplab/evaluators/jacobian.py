@@ -25,7 +25,7 @@ _MOST_POINTS = 64  # of a spectrum that are drawn
 _Network = Callable[[Tensor], Tensor]
 
 
-class Jacobian(Evaluator):
+class Jacobian(Evaluator[Objective]):
     """How evenly a small change of the input, in whatever direction, reaches the output: J = dF(x_t, t) / dx_t.
 
     With s_1 >= ... >= s_n the singular values of J at a validation image and a noise level, each at least
@@ -98,7 +98,7 @@ class Jacobian(Evaluator):
     def __init__(self, *, num_images: int, num_levels: int) -> None:
         self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         summary, measurements, missing = {}, [], {}
         details = {"num_images": self.eval_batch.count(trained.data.val)}
         for suffix, model in (("", trained.model), ("_untrained", trained.untrained)):
@@ -116,7 +116,7 @@ class Jacobian(Evaluator):
                 details["num_singular_values"] = every.shape[1]
         return Result(summary, measurements=measurements, details=details, missing=missing)
 
-    def spectra(self, trained: Trained, model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:
+    def spectra(self, trained: Trained[Objective], model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:
         """For each noise level, the singular values at each image, descending, floored, in float64."""
         objective, split = trained.objective, trained.data.val
         if not isinstance(objective, Denoising):

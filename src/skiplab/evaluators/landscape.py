@@ -21,7 +21,7 @@ from skiplab.seeding import keyed_generator, keyed_seed
 _TOLERANCE = 1e-3  # of an eigenvalue, relative
 
 
-class Landscape(Evaluator):
+class Landscape(Evaluator[Objective]):
     """How steeply the training loss rises around the trained weights theta, and how sharply it curves there.
 
     With d a random direction whose every filter has the norm of the network's own filter, d_i |theta_i| / |d_i|,
@@ -127,7 +127,7 @@ class Landscape(Evaluator):
         self.radius, self.num_points = radius, num_points
         self.num_directions, self.num_eigenvalues = num_directions, num_eigenvalues
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         loss = EvalBatchLoss(trained, self.eval_batch, "train")
         loss.trained()  # a rise above a loss that is no number is none
         summary, measurements, missing = {}, [], {}
@@ -168,7 +168,7 @@ class Landscape(Evaluator):
         rise = (along[:, [0, -1]] - along[:, [self.num_points // 2]]).mean().exp()
         return float(rise), measurements
 
-    def direction(self, trained: Trained, number: int) -> Float[Tensor, " weight"]:
+    def direction(self, trained: Trained[Objective], number: int) -> Float[Tensor, " weight"]:
         """One of the random directions, flattened as the weights of EvalBatchLoss are.
 
         Raises:
@@ -187,26 +187,33 @@ class Landscape(Evaluator):
         Raises:
             UnmeasurableError: where products with the Hessian aren't finite numbers, or Lanczos' method finds none.
         """
-        count = len(loss.weights)
         generator = np.random.default_rng(keyed_seed(seed, "landscape/start"))
-
-        def product(vector: np.ndarray) -> np.ndarray:
-            found = loss.times_hessian(torch.from_numpy(vector.ravel()).to(loss.weights))
-            return require_finite(found, "second derivatives of the loss").double().cpu().numpy()
 
         try:
             values = eigsh(
-                LinearOperator((count, count), matvec=product, dtype=np.float64),
+                _Hessian(loss),
                 k=self.num_eigenvalues,
                 which="LA",
-                v0=generator.standard_normal(count),
+                v0=generator.standard_normal(len(loss.weights)),
                 rng=generator,  # of restarts, where the Hessian's rank is below the number of products
-                tol=_TOLERANCE,
+                tol=_TOLERANCE,  # pyright: ignore[reportArgumentType] - the stub takes its default's type, int
                 return_eigenvectors=False,
             )
         except ArpackError as error:
             raise UnmeasurableError(f"Lanczos' method found no largest eigenvalue: {error}") from error
-        return sorted(values.tolist(), reverse=True)
+        return sorted(np.asarray(values).tolist(), reverse=True)
+
+
+class _Hessian(LinearOperator):
+    """Products with the second derivatives of a loss, in the form that scipy's eigenvalue solver takes."""
+
+    def __init__(self, loss: EvalBatchLoss) -> None:
+        super().__init__(np.float64, (len(loss.weights), len(loss.weights)))
+        self.loss = loss
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        found = self.loss.times_hessian(torch.from_numpy(x.ravel()).to(self.loss.weights))
+        return require_finite(found, "second derivatives of the loss").double().cpu().numpy()
 
 
 def filter_normalised(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

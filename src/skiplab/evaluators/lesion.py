@@ -19,7 +19,7 @@ from skiplab.surgery.foreign_join import ForeignJoin
 _Block = Sequence[Join]
 
 
-class Lesion(Evaluator):
+class Lesion(Evaluator[Objective]):
     """By what factor the loss of the trained network rises when a block is removed or changes places with the next.
 
         lesion_ratio = (product over blocks l of loss without l / loss)^(1 / number of blocks)
@@ -87,7 +87,7 @@ class Lesion(Evaluator):
     def __init__(self, *, num_images: int, num_levels: int) -> None:
         self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         loss = EvalBatchLoss(trained, self.eval_batch, "val")
         intact = loss.trained()
 
@@ -120,8 +120,10 @@ class Lesion(Evaluator):
 
 def removable(model: nn.Module) -> list[tuple[Stage | None, _Block]]:
     """The blocks that keep width and resolution, with their stages; the joins of a network of others have none."""
-    own = [(stage, block) for stage in _stages(model) for block in _inner_blocks(stage)]
-    return own + [(None, [join]) for join in model.modules() if isinstance(join, ForeignJoin)]
+    return [
+        *((stage, block) for stage in _stages(model) for block in _inner_blocks(stage)),
+        *((None, [join]) for join in model.modules() if isinstance(join, ForeignJoin)),
+    ]
 
 
 def swappable(model: nn.Module) -> list[tuple[_Block, _Block]]:
@@ -145,7 +147,7 @@ def swapped(first: _Block, second: _Block) -> AbstractContextManager[None]:
 @torch.no_grad()
 def counts_joins(stage: Stage) -> bool:
     """Whether a connection counts on an update of every join before its own: it can't write without them."""
-    for join in stage.joins:
+    for join in itertools.chain.from_iterable(stage.blocks):
         connection, spec = join.connection, join.connection.spec
         device = next(join.parameters()).device
         stream = torch.linspace(1, 2, spec.width, device=device)[None]

@@ -11,7 +11,7 @@ from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
 
 
-class PerClass(Evaluator):
+class PerClass(Evaluator[CrossEntropy]):
     """Share of validation images of each class that are taken for another, and the worst class's.
 
     Source: one minus the recall of a class, as torchmetrics computes it.
@@ -45,7 +45,7 @@ class PerClass(Evaluator):
             raise SkiplabError(f"evaluator.per_class.batch_size={batch_size} is invalid; valid: a whole number from 1")
         self.batch_size = batch_size
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         logits, labels = predictions(trained, "val", self.batch_size)
         accuracy = MulticlassAccuracy(trained.objective.num_logits, average=None).to(trained.device)
         errors = (1 - accuracy(logits, labels)).tolist()

@@ -105,11 +105,15 @@ class RoundTrip(Evaluator):
         clean = trained.data.val.first(self.num_images).images
         target = bands(clean)
         energies = band_energies(target - bands(_mean_image(trained)))
-        measurements = []
-        for num_steps in self.num_steps:
-            errors = band_energies(bands(self.returned(trained, num_steps)) - target)
-            shares = zip(BANDS, (errors / energies).tolist(), strict=True)
-            measurements += [Measurement("round_trip_by_steps", num_steps, share, line=band) for band, share in shares]
+        by_steps = {
+            num_steps: band_energies(bands(self.returned(trained, num_steps)) - target) for num_steps in self.num_steps
+        }
+        measurements = [
+            Measurement("round_trip_by_steps", num_steps, relative, line=band)
+            for num_steps, errors in by_steps.items()
+            for band, relative in zip(BANDS, (errors / energies).tolist(), strict=True)
+        ]
+        errors = by_steps[self.num_steps[-1]]
         summary = {
             "round_trip_error": float(errors.sum() / energies.sum()),
             "round_trip_detail_error": float(errors[-1] / energies[-1]),
@@ -145,5 +149,6 @@ def path_from(schedule: NoiseSchedule, share: float, num_steps: int) -> Float[Te
 
 def _mean_image(trained: Trained) -> Float[Tensor, "1 channel height width"]:
     split = trained.data.train
-    total = sum(batch.images.double().sum(dim=0, keepdim=True) for batch in split.batches(4096))
+    parts = (batch.images.double().sum(dim=0, keepdim=True) for batch in split.batches(4096))
+    total = sum(parts, start=torch.zeros(()))
     return total / len(split)

@@ -18,7 +18,7 @@ from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_generator
 
 
-class ShatteredGradients(Evaluator):
+class ShatteredGradients(Evaluator[Objective]):
     """How alike the gradients with respect to neighbouring inputs are: their autocorrelation along a segment.
 
     The segment leads from one validation image to another, a to b, at one noise level and under one noise z. At n
@@ -111,7 +111,7 @@ class ShatteredGradients(Evaluator):
                 f"have {len(data.val)}; valid: up to {most}"
             )
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         curves = {
             line: autocorrelation(self.gradients(trained, model)).mean(dim=0).tolist()
             for line, model in (("trained", trained.model), ("untrained", trained.untrained))
@@ -129,7 +129,7 @@ class ShatteredGradients(Evaluator):
         details = {"lag": self.lag_points / steps, "num_segments": self.num_segments}
         return Result(summary, measurements=measurements, details=details)
 
-    def gradients(self, trained: Trained, model: nn.Module) -> Float[Tensor, "segment point dimension"]:
+    def gradients(self, trained: Trained[Objective], model: nn.Module) -> Float[Tensor, "segment point dimension"]:
         """Of a random sum of outputs, the same in every arm, with respect to the inputs along each segment."""
         objective = trained.objective
         images, labels = trained.data.val.first(2 * self.num_segments)

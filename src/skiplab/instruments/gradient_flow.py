@@ -1,7 +1,8 @@
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -126,12 +127,13 @@ class GradientFlow(Instrument):
         summary = {} if layers.empty else {"gradient_below_floor": float((layers <= self.floor).mean())}
         blocks = readings[readings["quantity"] == "block_gradient_norm"]
         with np.errstate(divide="ignore"):
-            logs = blocks.assign(value=np.log(blocks["value"])).groupby("index")["value"].mean()
+            means = cast("pd.Series", blocks.assign(value=np.log(blocks["value"])).groupby("index")["value"].mean())
+        logs = means.to_numpy()
         if len(logs) < 2 or not np.isfinite(logs).all():
             return summary
-        slope = np.polyfit(logs.index, logs, deg=1)[0]
+        slope = np.polyfit(means.index.to_numpy(), logs, deg=1)[0]
         return summary | {
-            "gradient_first_to_last": float(np.exp(logs.iloc[0] - logs.iloc[-1])),
+            "gradient_first_to_last": float(np.exp(logs[0] - logs[-1])),
             "gradient_growth_per_block": float(np.exp(slope)),
         }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -48,12 +48,12 @@ class TrainingLog:
 
     def of(self, quantity: str) -> pd.Series:
         """All values of a quantity."""
-        return self.readings.loc[self.readings["quantity"] == quantity, "value"]
+        return cast("pd.Series", self.readings.loc[self.readings["quantity"] == quantity, "value"])
 
     def inside_blocks(self, quantity: str) -> pd.Series:
         """The values of a quantity of the layers of branches; of all layers where the network isn't made of blocks."""
         found, inside = self.of(quantity), self.readings["path"].str.contains(".branch.", regex=False)
-        return found[inside] if inside.any() else found
+        return cast("pd.Series", found[inside]) if inside.any() else found
 
 
 def geometric_mean(values: pd.Series) -> float:

@@ -1,15 +1,23 @@
 """Runs the instruments on their schedules; fetches and writes what they read together."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
+from torch.optim import Optimizer
 
 from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
 from skiplab.layer_keys import layer_key
 from skiplab.layers import Network
 from skiplab.records.appended_table import AppendedTable
+
+
+class _Watched(Protocol):
+    """What training's module looks at: whether instruments measure the step, which then is no single CUDA graph."""
+
+    watched: bool
 
 
 class Observer(pl.Callback):
@@ -23,16 +31,21 @@ class Observer(pl.Callback):
 
     def __init__(self, instruments: Sequence[Instrument], *, network: Network, table: AppendedTable) -> None:
         self.instruments, self.network, self.table = instruments, network, table
-        self._step, self._due = 0, []
+        self._step = 0
+        self._due: list[Instrument] = []
 
-    def on_train_batch_start(self, trainer, module, batch, batch_index) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         self._step = trainer.global_step
         self._due = [each for each in self.instruments if each.is_due(self._step)]
-        module.watched = bool(self._due)
+        cast("_Watched", pl_module).watched = bool(self._due)
         for instrument in self._due:
             instrument.begin(self.network, self._step)
 
-    def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
         if not self._due:
             return
         scaler = gradient_scaler(trainer)
@@ -40,7 +53,9 @@ class Observer(pl.Callback):
         for instrument in self._due:
             instrument.before_update(loss_scale)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         readings = [reading for instrument in self._due for reading in instrument.after_update()]
         if not readings:
             return

@@ -110,10 +110,10 @@ class Stability(Instrument):
 
     def num_spikes(self, losses: pd.Series) -> int:
         median = losses.where(np.isfinite(losses)).shift(1).rolling(self.window, min_periods=self.window).median()
-        high = (~np.isfinite(losses)) | (losses > self.spike_factor * median)
+        high = pd.Series(~np.isfinite(losses), index=losses.index) | (losses > self.spike_factor * median)
         return int((high & ~high.shift(1, fill_value=False)).sum())
 
     def reached(self, losses: pd.Series) -> int | None:
         """The number of steps after which the mean of the last ones is at the threshold; None where it never is."""
-        below = losses.rolling(self.window).mean() <= self.threshold
-        return int(below.to_numpy().argmax()) + 1 if below.any() else None
+        below = np.asarray(losses.rolling(self.window).mean()) <= self.threshold
+        return int(below.argmax()) + 1 if below.any() else None

@@ -1,6 +1,6 @@
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.blocks.block import Join
@@ -76,7 +76,9 @@ class UpdateAlignment(Instrument):
         def keep(gradient: Tensor) -> None:
             self._gradients[place] = gradient.detach()
 
-        def after_forward(join: Join, arguments: tuple[Any, ...], after: Any) -> None:
+        join = place.module
+
+        def after_forward(_: nn.Module, arguments: tuple[Any, ...], after: Any) -> None:
             before = arguments[0]
             if _is_stream(join, before) and _is_stream(join, after) and before.requires_grad:
                 self._changes[place] = (before.detach(), (after - before).detach())

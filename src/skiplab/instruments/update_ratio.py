@@ -1,6 +1,7 @@
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, cast
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -63,7 +64,7 @@ class UpdateRatio(Instrument):
     def after_update(self) -> list[Reading]:
         sizes = self._squares(self._before)
         steps = self._squares(torch._foreach_sub([p.detach() for p in self._parameters], self._before))
-        ratios = [(sum(steps[p] for p in place) / sum(sizes[p] for p in place)).sqrt() for place in self._places]
+        ratios = [(_total(steps[p] for p in place) / _total(sizes[p] for p in place)).sqrt() for place in self._places]
         self._before = []
         num_layers = len(self._layers)
         return [
@@ -77,7 +78,12 @@ class UpdateRatio(Instrument):
 
     def summarise(self, log: TrainingLog) -> dict[str, float]:
         readings = log.readings
-        first = readings[(readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)]["value"]
+        is_first = (readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)
+        first = cast("pd.Series", readings.loc[is_first, "value"])
         if first.empty:
             return {}
         return {"update_ratio_first_block": geometric_mean(first)}
+
+
+def _total(squares: Iterable[Tensor]) -> Tensor:
+    return sum(squares, start=torch.zeros(()))

@@ -33,14 +33,16 @@ class DPMSolver2M(Sampler):
     def walk(
         self, x: Tensor, path: Tensor, schedule: NoiseSchedule, denoise: Denoise, generator: torch.Generator
     ) -> Tensor:
-        x0_before, h_before = None, None
+        before: tuple[Tensor, Tensor] | None = None  # x0 and h of the step before
         for left, (now, later) in zip(range(len(path) - 2, -1, -1), itertools.pairwise(path), strict=True):
             alpha, sigma = schedule.alpha_sigma(now)
             alpha_later, sigma_later = schedule.alpha_sigma(later)
             h = torch.log(alpha_later / sigma_later) - torch.log(alpha / sigma)
             x0 = denoise(x, now).x0
-            first_order = x0_before is None or (self.lower_order_final and left == 0)
-            ahead = x0 if first_order else x0 + h / (2 * h_before) * (x0 - x0_before)
+            ahead = x0
+            if before is not None and not (self.lower_order_final and left == 0):
+                x0_before, h_before = before
+                ahead = x0 + h / (2 * h_before) * (x0 - x0_before)
             x = sigma_later / sigma * x - alpha_later * torch.expm1(-h) * ahead
-            x0_before, h_before = x0, h
+            before = x0, h
         return x

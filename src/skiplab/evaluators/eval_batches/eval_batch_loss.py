@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -7,7 +8,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
-from skiplab.evaluators.evaluator import Trained
+from skiplab.evaluators.evaluator import SplitName, Trained
 from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.objectives.denoising import Denoising
 from skiplab.seeding import keyed_generator
@@ -28,7 +29,7 @@ class EvalBatchLoss:
         split: 'train' or 'val'.
     """
 
-    def __init__(self, trained: Trained, eval_batch: EvalBatch, split: str) -> None:
+    def __init__(self, trained: Trained[Any], eval_batch: EvalBatch, split: SplitName) -> None:
         self.model, self.objective = trained.model, trained.objective
         self.parameters = dict(trained.model.named_parameters())
         self.weights = torch.cat([parameter.detach().flatten() for parameter in self.parameters.values()])
@@ -65,6 +66,7 @@ class EvalBatchLoss:
                 _, product = torch.autograd.functional.vhp(
                     lambda weights, batch=batch: self._sum(batch, weights), self.weights, vector
                 )
+                assert isinstance(product, Tensor)  # of one tensor of weights
                 total += product
         return total / self.eval_batch_size
 
@@ -86,7 +88,8 @@ class EvalBatchLoss:
             output = self.objective.predict(network, x_t, time, labels)
             return (level_weights * self.objective.errors(output, target)).sum()
         generator = keyed_generator(0, "probe/loss", device=weights.device)
-        return self.objective.loss(network, *batch, generator).double().sum()
+        images, labels = batch
+        return self.objective.loss(network, images, labels, generator).double().sum()
 
 
 def _bounded(loss: float) -> float:

@@ -53,7 +53,7 @@ def train(data: Dataset, *, num_steps: int, batch_size: int, lr: float, seed: in
     with torch.random.fork_rng(devices=[]):
         seed_globally(seed)
         model = DigitsClassifier().requires_grad_(True)
-        for layer in model.children():
+        for layer in (model.conv1, model.conv2, model.hidden, model.classify):
             layer.reset_parameters()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         for step in range(num_steps):

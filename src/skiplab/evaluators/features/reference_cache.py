@@ -58,7 +58,7 @@ def content_hash(split: Split) -> str:
     """Hash of a split's images as they are stored, with their shape and type."""
     digest = hashlib.sha256(f"{tuple(split.stored.shape)} {split.stored.dtype}".encode())
     for part in split.stored.split(_BLOCK):
-        digest.update(part.cpu().contiguous().numpy())
+        digest.update(part.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
@@ -76,5 +76,5 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy())
+        digest.update(tensors[name].contiguous().numpy().data)
     return digest.hexdigest()

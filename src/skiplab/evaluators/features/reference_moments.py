@@ -1,6 +1,6 @@
 """Mean and covariance of the training images' features."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +11,8 @@ from skiplab.evaluators.features.features import reference_features
 from skiplab.evaluators.features.reference_cache import kept
 
 
-class ReferenceMoments(NamedTuple):
+@dataclass(frozen=True)
+class ReferenceMoments:
     """Sums over images, in float64.
 
     mean = total / count,  covariance = (outer - total total^T / count) / (count - 1)
@@ -32,11 +33,11 @@ class ReferenceMoments(NamedTuple):
 
 def reference_moments(trained: Trained) -> ReferenceMoments:
     """Of all training images, computed once."""
-    return ReferenceMoments(**kept(trained, "moments", lambda: _compute(trained)._asdict()))
+    return ReferenceMoments(**kept(trained, "moments", lambda: vars(_compute(trained))))
 
 
 def _compute(trained: Trained) -> ReferenceMoments:
-    count, total, outer = 0, 0.0, 0.0
+    count, total, outer = 0, torch.zeros(()), torch.zeros(())  # of no shape yet, which any features give them
     for features in reference_features(trained):
         features = features.double()
         count += len(features)

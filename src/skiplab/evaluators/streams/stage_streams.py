@@ -24,16 +24,17 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noise
         UnmeasurableError: where streams aren't finite numbers.
     """
     with ExitStack() as watching:
-        stages = {module: module.joins[0] for module in model.modules() if isinstance(module, Stage)}
-        calls = {stage: watching.enter_context(_closed_streams(stage)) for stage in stages}
-        foreign = {module: module for module in model.modules() if isinstance(module, ForeignJoin)}
-        calls |= {join: watching.enter_context(_joined_streams(join)) for join in foreign}
+        calls: dict[int, list[list[Tensor]]] = {}  # by the index of the stage's first block
+        for module in model.modules():
+            if isinstance(module, Stage):
+                calls[module.blocks[0][0].block_index] = watching.enter_context(_closed_streams(module))
+            elif isinstance(module, ForeignJoin):
+                calls[module.block_index] = watching.enter_context(_joined_streams(module))
         for eval_batch in noised:
             outputs(objective, model, eval_batch)
-    first = stages | foreign
     return [
-        [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[stage], strict=True)]
-        for stage in sorted(first, key=lambda stage: first[stage].block_index)
+        [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[index], strict=True)]
+        for index in sorted(calls)
     ]
 
 
@@ -59,11 +60,12 @@ def _closed_streams(stage: Stage) -> Iterator[list[list[Tensor]]]:
     A stage is passed by its forward or by its streams, which no hook sees both; both walk its memories.
     """
     walk, calls = stage.memories, []
+    joins = [join for block in stage.blocks for join in block]
     ends = {block[-1] for block in stage.blocks}
 
     def watched(x: Tensor, cond: Tensor | None) -> Iterator[Any]:
         calls.append([x])
-        for join, memory in zip(stage.joins, walk(x, cond), strict=True):
+        for join, memory in zip(joins, walk(x, cond), strict=True):
             if join in ends:
                 calls[-1].append(join.connection.close(memory))
             yield memory
