@@ -22,13 +22,13 @@ class Chart:
     'quantity.line' belongs to the chart `quantity`.
 
     title: heading, a noun phrase.
-    words: what is drawn and how to read it, in one or two sentences.
+    caption: what is drawn and how to read it, in one or two sentences.
     x, y, value: what the axes are called, units included.
     log: axes that are logarithmic; 'value' also takes means over seeds as geometric ones.
     """
 
     title: str
-    words: str
+    caption: str
     kind: Literal["lines", "bars", "heat", "contour", "outcome"]
     x: str = ""
     y: str = ""

@@ -79,7 +79,7 @@ def test_draws_what_it_sums_up() -> None:
     error, bins = slow(logits.tolist(), labels.tolist(), 15)
     result = Calibration(num_bins=15, batch_size=7).evaluate(trained)
     assert result.summary["calibration_error"] == pytest.approx(error, rel=1e-5)
-    lines = (("reliability", "accuracy"), ("reliability", "confidence"), ("share_by_confidence", ""))
+    lines = (("reliability", "accuracy"), ("reliability", "confidence"), ("fraction_by_confidence", ""))
     for position, line in enumerate(lines):
         expected = {middle: values[position] for middle, values in bins.items()}
         assert drawn(result, *line) == pytest.approx(expected, rel=1e-5)

@@ -35,7 +35,7 @@ class Made(Evaluator):
     """Gives what it was made of, or fails with it."""
 
     metrics: ClassVar = {name: Metric(label=name, direction=None) for name in ("one", "two")}
-    charts: ClassVar = {"curve": Chart(title="Curve", words="A curve.", kind="lines", x="x", value="value")}
+    charts: ClassVar = {"curve": Chart(title="Curve", caption="A curve.", kind="lines", x="x", value="value")}
 
     def __init__(self, found) -> None:
         self.found = found

@@ -7,7 +7,7 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.features.reference_cache import kept_of_images
+from skiplab.evaluators.features.reference_cache import cached_of_images
 from skiplab.metrics import Metric
 
 
@@ -34,8 +34,8 @@ class Baselines(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "loss_by_predictor": Chart(
             title="Predictors that learn nothing, by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1), of the zero predictor and of "
-            "the best affine predictor: what a network has to beat.",
+            caption="Loss on validation images at each time, from clean (0) to noise (1), of the zero predictor and "
+            "of the best affine predictor: what a network has to beat.",
             kind="lines",
             x="time",
             value="loss, validation images",
@@ -45,7 +45,7 @@ class Baselines(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, eval_batch = trained.objective, trained.eval_batch
-        spectrum = kept_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
+        spectrum = cached_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
         mean, values, vectors = (spectrum[name].cpu() for name in ("mean", "values", "vectors"))
         losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
         for _, _, noised in eval_batch.noised(objective, trained.data.val, "val"):

@@ -38,7 +38,7 @@ class BayesFloor(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "loss_and_floor": Chart(
             title="Loss and its floor by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1), of the network and of the "
+            caption="Loss on validation images at each time, from clean (0) to noise (1), of the network and of the "
             "exact denoiser, which nothing can beat but by chance.",
             kind="lines",
             x="time",
@@ -47,7 +47,7 @@ class BayesFloor(Evaluator):
         ),
         "excess_loss": Chart(
             title="Loss above the floor",
-            words="Loss above the exact denoiser's; every seed, its arm's mean and 95% interval. Lower is better.",
+            caption="Loss above the exact denoiser's; every seed, its arm's mean and 95% interval. Lower is better.",
             kind="outcome",
         ),
     }

@@ -40,16 +40,16 @@ class Calibration(Evaluator[CrossEntropy]):
     charts: ClassVar[dict[str, Chart]] = {
         "reliability": Chart(
             title="Reliability",
-            words="Validation images are sorted into bins by the probability of the class that the network chooses, "
+            caption="Validation images are sorted into bins by the probability of the class that the network chooses, "
             "its confidence: the share of each bin that is right, and the bin's mean confidence; mean and range over "
             "seeds. Accuracy below confidence means too sure. Bins of few images, seen in the next figure, scatter.",
             kind="lines",
             x="confidence (middle of the bin)",
             value="accuracy, mean confidence",
         ),
-        "share_by_confidence": Chart(
+        "fraction_by_confidence": Chart(
             title="Images by confidence",
-            words="Share of the validation images for which the network gives the class that it chooses about this "
+            caption="Share of the validation images for which the network gives the class that it chooses about this "
             "probability.",
             kind="bars",
             x="confidence (middle of the bin)",
@@ -57,8 +57,8 @@ class Calibration(Evaluator[CrossEntropy]):
         ),
         "calibration_error": Chart(
             title="Calibration error",
-            words="Mean distance between confidence and accuracy over bins of validation images; every seed, its arm's "
-            "mean and 95% interval. Lower is better; who guesses and says so is calibrated too.",
+            caption="Mean distance between confidence and accuracy over bins of validation images; every seed, its "
+            "arm's mean and 95% interval. Lower is better; who guesses and says so is calibrated too.",
             kind="outcome",
         ),
     }
@@ -80,7 +80,7 @@ class Calibration(Evaluator[CrossEntropy]):
                 for measurement in (
                     Measurement("reliability", each.middle, each.accuracy, "accuracy"),
                     Measurement("reliability", each.middle, each.confidence, "confidence"),
-                    Measurement("share_by_confidence", each.middle, each.share),
+                    Measurement("fraction_by_confidence", each.middle, each.share),
                 )
             ],
             details={"num_images": len(labels), "num_bins": self.num_bins},

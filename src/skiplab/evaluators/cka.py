@@ -54,9 +54,9 @@ class CKA(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "similarity_by_blocks": Chart(
             title="How alike the blocks' streams are",
-            words="Linear CKA between the streams after every two blocks, mean over noise levels; block 0 is what the "
-            "first block reads. Bright squares are runs of blocks that change little; dark stripes are blocks that "
-            "say something of their own.",
+            caption="Linear CKA between the streams after every two blocks, mean over noise levels; block 0 is what "
+            "the first block reads. Bright squares are runs of blocks that change little; dark stripes are blocks "
+            "that say something of their own.",
             kind="heat",
             x="block, from input to output",
             y="block, from input to output",
@@ -64,8 +64,8 @@ class CKA(Evaluator):
         ),
         "similarity_neighbours": Chart(
             title="Similarity of neighbouring blocks",
-            words="Linear CKA of the streams before and after a block, mean over blocks. Near 1, a block adds a small "
-            "step to what it reads. Every seed, its arm's mean and 95% interval.",
+            caption="Linear CKA of the streams before and after a block, mean over blocks. Near 1, a block adds a "
+            "small step to what it reads. Every seed, its arm's mean and 95% interval.",
             kind="outcome",
         ),
     }

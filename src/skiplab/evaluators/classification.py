@@ -45,7 +45,7 @@ class Classification(Evaluator[CrossEntropy]):
     charts: ClassVar[dict[str, Chart]] = {
         "accuracy_val": Chart(
             title="Accuracy on validation images",
-            words="Share of validation images whose class is found; every seed, its arm's mean and 95% interval. "
+            caption="Share of validation images whose class is found; every seed, its arm's mean and 95% interval. "
             "Higher is better.",
             kind="outcome",
         ),

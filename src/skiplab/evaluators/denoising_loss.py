@@ -31,12 +31,12 @@ class DenoisingLoss(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "loss_val": Chart(
             title="Loss on validation images",
-            words="Loss at fixed images and noise; every seed, its arm's mean and 95% interval. Lower is better.",
+            caption="Loss at fixed images and noise; every seed, its arm's mean and 95% interval. Lower is better.",
             kind="outcome",
         ),
         "loss_by_noise": Chart(
             title="Loss by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1).",
+            caption="Loss on validation images at each time, from clean (0) to noise (1).",
             kind="lines",
             x="time",
             value="loss, validation images",
@@ -44,8 +44,8 @@ class DenoisingLoss(Evaluator):
         ),
         "x0_error_by_noise": Chart(
             title="Error of the clean image by noise level",
-            words="Squared error of the clean image that the output stands for, at each time, from clean (0) to noise "
-            "(1). Comparable across what networks predict.",
+            caption="Squared error of the clean image that the output stands for, at each time, from clean (0) to "
+            "noise (1). Comparable across what networks predict.",
             kind="lines",
             x="time",
             value="squared error of the clean image",
@@ -72,7 +72,7 @@ class DenoisingLoss(Evaluator):
 
 
 class _Levels(NamedTuple):
-    """Of each noise level: the weighted losses of the network and of the zero predictor, and the clean image's error."""
+    """For each noise level: the weighted loss, the zero predictor's, and the clean image's error."""
 
     losses: list[float]
     zero_losses: list[float]

@@ -22,7 +22,7 @@ from skiplab.samplers.sampler import Sampler
 from skiplab.seeding import keyed_generator
 
 SplitName = Literal["train", "val"]
-# What the network was trained to do; an evaluator that measures others than denoisers names it, Evaluator[CrossEntropy].
+# What the network was trained to do. An evaluator of other networks than denoisers names it: Evaluator[CrossEntropy].
 Task = TypeVar("Task", bound=Objective, default=Denoising)
 
 

@@ -39,7 +39,7 @@ class FrechetDistance(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "frechet_distance": Chart(
             title="Frechet distance of samples",
-            words="Distance between Gaussians fitted to features of training images and of samples; every seed, its "
+            caption="Distance between Gaussians fitted to features of training images and of samples; every seed, its "
             "arm's mean and 95% interval. Lower is better.",
             kind="outcome",
         ),

@@ -41,7 +41,7 @@ class FrechetInfinity(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "frechet_by_size": Chart(
             title="Frechet distance by number of samples",
-            words="Distance of random subsets of the samples against one over their number; at 0 the value that a "
+            caption="Distance of random subsets of the samples against one over their number; at 0 the value that a "
             "straight line through them gives for infinitely many.",
             kind="lines",
             x="1 / number of samples",
@@ -49,7 +49,7 @@ class FrechetInfinity(Evaluator):
         ),
         "frechet_infinity": Chart(
             title="Frechet distance at infinite sample size",
-            words="Extrapolated from subsets of the samples; every seed, its arm's mean and 95% interval. Lower is "
+            caption="Extrapolated from subsets of the samples; every seed, its arm's mean and 95% interval. Lower is "
             "better.",
             kind="outcome",
         ),

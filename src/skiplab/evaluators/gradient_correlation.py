@@ -60,14 +60,14 @@ class GradientCorrelation(Evaluator[Objective]):
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_correlation": Chart(
             title="Gradients at different inputs before training",
-            words="Correlation, over pairs of validation inputs, of the initial network's gradient with respect to its "
-            "input; every seed, its arm's mean and 95% interval. Near 0, gradients are shattered.",
+            caption="Correlation, over pairs of validation inputs, of the initial network's gradient with respect to "
+            "its input; every seed, its arm's mean and 95% interval. Near 0, gradients are shattered.",
             kind="outcome",
             log=("value",),
         ),
         "gradient_correlation_noise": Chart(
             title="Gradients at inputs of noise before training",
-            words="The same correlation, over pairs of inputs that are normal noise; every seed, its arm's mean and "
+            caption="The same correlation, over pairs of inputs that are normal noise; every seed, its arm's mean and "
             "95% interval.",
             kind="outcome",
             log=("value",),

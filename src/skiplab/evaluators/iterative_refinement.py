@@ -48,7 +48,7 @@ class IterativeRefinement(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "error_by_block": Chart(
             title="How much of the answer each block knows",
-            words="Error of a linear head that reads the target after each block, over the zero predictor's, before "
+            caption="Error of a linear head that reads the target after each block, over the zero predictor's, before "
             "training too. Where every block refines, the line falls all the way.",
             kind="lines",
             x="block, from input to output",
@@ -56,8 +56,8 @@ class IterativeRefinement(Evaluator):
         ),
         "gain_by_block": Chart(
             title="What each block adds to the answer",
-            words="Error of a linear head before the block less after it. Above 0 the block refines, "
-            "below 0 it takes away what was known.",
+            caption="Error of a linear head before the block less after it. Above 0 the block refines, below 0 it "
+            "takes away what was known.",
             kind="bars",
             x="block, from input to output",
             value="fall of the head's error",

@@ -69,10 +69,10 @@ class Jacobian(Evaluator[Objective]):
     charts: ClassVar[dict[str, Chart]] = {
         "jacobian_spectrum": Chart(
             title="How the trained network scales changes of its input",
-            words="Singular values of the Jacobian of the network's output with respect to its noisy input, from the "
-            "largest to the smallest, by noise level; geometric mean over validation images. A flat line scales all "
-            "directions alike; a steep one lets few directions through. Values below a millionth of the largest count "
-            "as that.",
+            caption="Singular values of the Jacobian of the network's output with respect to its noisy input, from "
+            "the largest to the smallest, by noise level; geometric mean over validation images. A flat line scales "
+            "all directions alike; a steep one lets few directions through. Values below a millionth of the largest "
+            "count as that.",
             kind="lines",
             x="share of singular values that are larger",
             value="singular value",
@@ -80,7 +80,7 @@ class Jacobian(Evaluator[Objective]):
         ),
         "jacobian_spectrum_untrained": Chart(
             title="How the network scales changes of its input before training",
-            words="The same singular values at the initial weights. Here a flat line (dynamical isometry) lets "
+            caption="The same singular values at the initial weights. Here a flat line (dynamical isometry) lets "
             "gradients through, however deep the network is; its height also depends on the stem and the head.",
             kind="lines",
             x="share of singular values that are larger",
@@ -89,7 +89,7 @@ class Jacobian(Evaluator[Objective]):
         ),
         "jacobian_spread_untrained": Chart(
             title="Unevenness of the Jacobian before training",
-            words="Standard deviation of the logarithms of the Jacobian's singular values at the initial weights; 0 "
+            caption="Standard deviation of the logarithms of the Jacobian's singular values at the initial weights; 0 "
             "means that all directions are scaled alike. Every seed, its arm's mean and 95% interval.",
             kind="outcome",
         ),

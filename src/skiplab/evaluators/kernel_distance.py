@@ -36,7 +36,7 @@ class KernelDistance(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "kernel_distance": Chart(
             title="Kernel distance of samples",
-            words="Squared maximum mean discrepancy between features of training images and of samples; every seed, "
+            caption="Squared maximum mean discrepancy between features of training images and of samples; every seed, "
             "its arm's mean and 95% interval. Lower is better, and 0 is the least in expectation.",
             kind="outcome",
         ),

@@ -62,9 +62,9 @@ class Landscape(Evaluator[Objective]):
     charts: ClassVar[dict[str, Chart]] = {
         "landscape_slice": Chart(
             title="Loss along random directions",
-            words="The training loss as all filters of the trained network (at 0) are moved along a random direction, "
-            "in units of their own norms; geometric mean over directions. A wide valley forgives changes of the "
-            "weights; a slice that is flat and high belongs to a network that has learnt little.",
+            caption="The training loss as all filters of the trained network (at 0) are moved along a random "
+            "direction, in units of their own norms; geometric mean over directions. A wide valley forgives changes "
+            "of the weights; a slice that is flat and high belongs to a network that has learnt little.",
             kind="lines",
             x="step (filter norms)",
             value="training loss",
@@ -72,8 +72,8 @@ class Landscape(Evaluator[Objective]):
         ),
         "landscape_surface": Chart(
             title="Loss over two random directions",
-            words="The training loss around the trained weights (in the middle), over two random directions in units "
-            "of the filters' own norms. Round, evenly spaced level lines mean a smooth, nearly convex valley.",
+            caption="The training loss around the trained weights (in the middle), over two random directions in "
+            "units of the filters' own norms. Round, evenly spaced level lines mean a smooth, nearly convex valley.",
             kind="contour",
             x="step along direction 1 (filter norms)",
             y="step along direction 2 (filter norms)",
@@ -82,7 +82,7 @@ class Landscape(Evaluator[Objective]):
         ),
         "hessian_spectrum": Chart(
             title="Sharpest curvatures of the loss",
-            words="The largest eigenvalues of the training loss's second derivatives at the trained weights. Plain "
+            caption="The largest eigenvalues of the training loss's second derivatives at the trained weights. Plain "
             "gradient descent is stable at learning rates below 2 over the largest.",
             kind="bars",
             x="rank",
@@ -90,16 +90,16 @@ class Landscape(Evaluator[Objective]):
         ),
         "hessian_top": Chart(
             title="Sharpest curvature",
-            words="The largest eigenvalue of the training loss's second derivatives at the trained weights; every "
+            caption="The largest eigenvalue of the training loss's second derivatives at the trained weights; every "
             "seed, its arm's mean and 95% interval. Lower is flatter; who has learnt little may be flat too.",
             kind="outcome",
             log=("value",),
         ),
         "landscape_rise": Chart(
             title="Steepness of the valley",
-            words="The factor by which the training loss rises when the filters are moved by one radius in a random "
-            "direction, geometric mean over directions; every seed, its arm's mean and 95% interval. A network "
-            "that has learnt little has little to lose: read it beside the loss.",
+            caption="The factor by which the training loss rises when the filters are moved by one radius in a random "
+            "direction, geometric mean over directions; every seed, its arm's mean and 95% interval. A network that "
+            "has learnt little has little to lose: read it beside the loss.",
             kind="outcome",
             log=("value",),
         ),
@@ -178,7 +178,7 @@ class Landscape(Evaluator[Objective]):
         for path, weight in trained.model.named_parameters():
             generator = keyed_generator(trained.seed, f"landscape/{path}", number)
             drawn = torch.randn(weight.shape, generator=generator).to(weight.device)
-            parts.append(filter_normalised(drawn, weight.detach()).flatten())
+            parts.append(filter_normalized(drawn, weight.detach()).flatten())
         return require_finite(torch.cat(parts), "steps of a random direction")
 
     def top_eigenvalues(self, loss: EvalBatchLoss, seed: int) -> list[float]:
@@ -216,7 +216,7 @@ class _Hessian(LinearOperator):
         return require_finite(found, "second derivatives of the loss").double().cpu().numpy()
 
 
-def filter_normalised(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def filter_normalized(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """A direction whose every filter has the norm of the parameter's own; 0 where there are no filters."""
     if weight.ndim < 2:
         return torch.zeros_like(weight)

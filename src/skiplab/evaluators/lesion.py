@@ -56,10 +56,10 @@ class Lesion(Evaluator[Objective]):
     charts: ClassVar[dict[str, Chart]] = {
         "lesion_by_block": Chart(
             title="Loss without one block",
-            words="The loss on validation images when one block is removed from the trained network, over the loss of "
-            "the whole network; 1 means that it isn't missed. Blocks are counted from the input; those that change "
-            "width or resolution can't be removed. A network that has learnt little has little to lose: read it beside "
-            "the loss.",
+            caption="The loss on validation images when one block is removed from the trained network, over the loss "
+            "of the whole network; 1 means that it isn't missed. Blocks are counted from the input; those that change "
+            "width or resolution can't be removed. A network that has learnt little has little to lose: read it "
+            "beside the loss.",
             kind="bars",
             x="removed block",
             value="loss without the block / loss",
@@ -67,8 +67,8 @@ class Lesion(Evaluator[Objective]):
         ),
         "swap_by_pair": Chart(
             title="Loss with two neighbouring blocks swapped",
-            words="The loss on validation images when a block of the trained network changes places with the next one, "
-            "over the loss of the whole network; 1 means that their order doesn't matter.",
+            caption="The loss on validation images when a block of the trained network changes places with the next "
+            "one, over the loss of the whole network; 1 means that their order doesn't matter.",
             kind="bars",
             x="first of the two blocks",
             value="loss with blocks swapped / loss",
@@ -76,7 +76,7 @@ class Lesion(Evaluator[Objective]):
         ),
         "lesion_ratio": Chart(
             title="What removing one block costs",
-            words="The factor by which the loss rises when one block is removed from the trained network, geometric "
+            caption="The factor by which the loss rises when one block is removed from the trained network, geometric "
             "mean over blocks; every seed, its arm's mean and 95% interval. Lower is more robust; who has learnt "
             "little has little to lose.",
             kind="outcome",

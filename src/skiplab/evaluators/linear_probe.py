@@ -67,7 +67,7 @@ class LinearProbe(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "detail_by_block": Chart(
             title="How much of the clean image each block lets through",
-            words="Share of a frequency band of the clean image that is read back linearly after each block, of the "
+            caption="Share of a frequency band of the clean image that is read back linearly after each block, of the "
             "high band before training too; block 0 is the noisy input. Means over noise levels.",
             kind="lines",
             x="block, from input to output",
@@ -75,8 +75,8 @@ class LinearProbe(Evaluator):
         ),
         "detail_by_noise": Chart(
             title="Fine detail by noise level",
-            words="Share of the high band of the clean image that is read back linearly after the worst block and from "
-            "the noisy input, at each time, from clean (0) to noise (1).",
+            caption="Share of the high band of the clean image that is read back linearly after the worst block and "
+            "from the noisy input, at each time, from clean (0) to noise (1).",
             kind="lines",
             x="time",
             value="share of the high band read back",

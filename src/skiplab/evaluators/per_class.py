@@ -33,7 +33,7 @@ class PerClass(Evaluator[CrossEntropy]):
     charts: ClassVar[dict[str, Chart]] = {
         "class_error": Chart(
             title="Error by class",
-            words="Share of the validation images of a class that are taken for another. Lower is better.",
+            caption="Share of the validation images of a class that are taken for another. Lower is better.",
             kind="bars",
             x="class",
             value="error",

@@ -31,9 +31,9 @@ class PrecisionRecall(Evaluator):
         balls of samples, and with them recall, are larger than for equal numbers.
 
     Args:
-        num_samples: samples drawn, above num_neighbours.
-        num_reference: training images at most, a random subset, above num_neighbours.
-        num_neighbours: k, from 1.
+        num_samples: samples drawn, above num_neighbors.
+        num_reference: training images at most, a random subset, above num_neighbors.
+        num_neighbors: k, from 1.
 
     Raises:
         SkiplabError: where an argument is out of range.
@@ -60,53 +60,55 @@ class PrecisionRecall(Evaluator):
     }
     charts: ClassVar[dict[str, Chart]] = {
         "precision": Chart(
-            title="Precision of samples", words=f"Share of samples that look real; {_SAY}", kind="outcome"
+            title="Precision of samples", caption=f"Share of samples that look real; {_SAY}", kind="outcome"
         ),
         "recall": Chart(
             title="Recall of samples",
-            words=f"Share of training images within reach of samples; {_SAY} Samples that are far from everything "
+            caption=f"Share of training images within reach of samples; {_SAY} Samples that are far from everything "
             "reach far too, so read it beside the precision.",
             kind="outcome",
         ),
         "density": Chart(
             title="Density of samples",
-            words=f"How densely samples lie where training images do, 1 where as densely as they themselves; {_SAY}",
+            caption=f"How densely samples lie where training images do, 1 where as densely as they themselves; {_SAY}",
             kind="outcome",
         ),
         "coverage": Chart(
-            title="Coverage of samples", words=f"Share of training images with a sample nearby; {_SAY}", kind="outcome"
+            title="Coverage of samples",
+            caption=f"Share of training images with a sample nearby; {_SAY}",
+            kind="outcome",
         ),
     }
 
-    def __init__(self, *, num_samples: int, num_reference: int, num_neighbours: int) -> None:
-        if not 1 <= num_neighbours < min(num_samples, num_reference):
+    def __init__(self, *, num_samples: int, num_reference: int, num_neighbors: int) -> None:
+        if not 1 <= num_neighbors < min(num_samples, num_reference):
             raise SkiplabError(
-                f"evaluator.precision_recall.num_neighbours={num_neighbours} is invalid; valid: from 1, below "
+                f"evaluator.precision_recall.num_neighbors={num_neighbors} is invalid; valid: from 1, below "
                 f"num_samples={num_samples} and num_reference={num_reference}"
             )
-        self.num_samples, self.num_reference, self.num_neighbours = num_samples, num_reference, num_neighbours
+        self.num_samples, self.num_reference, self.num_neighbors = num_samples, num_reference, num_neighbors
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
         super().check(objective, data, name)
-        if self.num_neighbours >= len(data.train):
+        if self.num_neighbors >= len(data.train):
             raise SkiplabError(
-                f"evaluator.precision_recall.num_neighbours={self.num_neighbours} is invalid; valid: below the "
+                f"evaluator.precision_recall.num_neighbors={self.num_neighbors} is invalid; valid: below the "
                 f"{len(data.train)} training images"
             )
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
         real = some_reference_features(trained, self.num_reference)
-        summary = compared(real.double(), samples.double(), self.num_neighbours)
-        details = describe(trained, samples) | {"num_reference": len(real), "num_neighbours": self.num_neighbours}
+        summary = compared(real.double(), samples.double(), self.num_neighbors)
+        details = describe(trained, samples) | {"num_reference": len(real), "num_neighbors": self.num_neighbors}
         return Result(summary, details=details)
 
 
 def compared(
-    real: Float[Tensor, "image feature"], samples: Float[Tensor, "sample feature"], num_neighbours: int
+    real: Float[Tensor, "image feature"], samples: Float[Tensor, "sample feature"], num_neighbors: int
 ) -> dict[str, float]:
     """Precision, recall, density and coverage."""
-    around_real, around_samples = (_radii(points, num_neighbours) for points in (real, samples))
+    around_real, around_samples = (_radii(points, num_neighbors) for points in (real, samples))
     looks_real, pairs = 0, 0
     reached, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
     for part, radii in zip(samples.split(_ROWS), around_samples.split(_ROWS), strict=True):
@@ -119,15 +121,15 @@ def compared(
     return {
         "precision": looks_real / len(samples),
         "recall": float(reached.double().mean()),
-        "density": pairs / (num_neighbours * len(samples)),
+        "density": pairs / (num_neighbors * len(samples)),
         "coverage": float(covered.double().mean()),
     }
 
 
-def _radii(points: Float[Tensor, "point feature"], num_neighbours: int) -> Float[Tensor, " point"]:
+def _radii(points: Float[Tensor, "point feature"], num_neighbors: int) -> Float[Tensor, " point"]:
     """The distance of each point to its k-th nearest neighbour among the others; itself is the nearest, at 0."""
     parts = [_distances(part, points) for part in points.split(_ROWS)]
-    return torch.cat([part.kthvalue(num_neighbours + 1, dim=1).values for part in parts])
+    return torch.cat([part.kthvalue(num_neighbors + 1, dim=1).values for part in parts])
 
 
 def _distances(rows: Tensor, columns: Tensor) -> Float[Tensor, "row column"]:

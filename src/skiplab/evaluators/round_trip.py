@@ -60,7 +60,7 @@ class RoundTrip(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "round_trip_by_steps": Chart(
             title="What a round trip through noise loses",
-            words="Validation images are noised to a middle time and denoised again in so many steps; the error "
+            caption="Validation images are noised to a middle time and denoised again in so many steps; the error "
             "against the clean image by frequency band, relative to the band's own variation (1: nothing but the mean "
             "image is left of the band). One step gives the network's best guess, many steps a sample, whose error is "
             "larger where noise hid the band: compare arms at equal steps.",
@@ -71,9 +71,9 @@ class RoundTrip(Evaluator):
         ),
         "round_trip_detail_error": Chart(
             title="Fine detail lost in a round trip",
-            words="The error of the high frequency band after noising validation images to a middle time and denoising "
-            "them in the most steps; 1 means that nothing but the mean image's detail is left. Every seed, its arm's "
-            "mean and 95% interval; lower is better.",
+            caption="The error of the high frequency band after noising validation images to a middle time and "
+            "denoising them in the most steps; 1 means that nothing but the mean image's detail is left. Every seed, "
+            "its arm's mean and 95% interval; lower is better.",
             kind="outcome",
             log=("value",),
         ),

@@ -58,24 +58,25 @@ class ShatteredGradients(Evaluator[Objective]):
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_autocorrelation_by_lag": Chart(
             title="How far gradients stay alike between two images",
-            words="Autocorrelation of the gradient of the network's output with respect to its input, along segments "
-            "between two validation images, before training too. Where it falls at once, gradients are shattered: "
-            "they say nothing about inputs nearby.",
+            caption="Autocorrelation of the gradient of the network's output with respect to its input, along "
+            "segments between two validation images, before training too. Where it falls at once, gradients are "
+            "shattered: they say nothing about inputs nearby.",
             kind="lines",
             x="lag (share of the segment)",
             value="autocorrelation of gradients",
         ),
         "gradient_autocorrelation": Chart(
             title="Gradients at neighbouring inputs after training",
-            words="Autocorrelation, at a fixed lag, of the trained network's gradient with respect to its input along "
-            "segments between two validation images; every seed, its arm's mean and 95% interval. Near 0, gradients "
-            "are shattered; a network that has learnt little may have smooth ones too: read it beside the loss.",
+            caption="Autocorrelation, at a fixed lag, of the trained network's gradient with respect to its input "
+            "along segments between two validation images; every seed, its arm's mean and 95% interval. Near 0, "
+            "gradients are shattered; a network that has learnt little may have smooth ones too: read it beside the "
+            "loss.",
             kind="outcome",
         ),
         "gradient_autocorrelation_untrained": Chart(
             title="Gradients at neighbouring inputs before training",
-            words="The same autocorrelation at the initial weights; every seed, its arm's mean and 95% interval. Near "
-            "0, the first steps of training learn from gradients that are like noise.",
+            caption="The same autocorrelation at the initial weights; every seed, its arm's mean and 95% interval. "
+            "Near 0, the first steps of training learn from gradients that are like noise.",
             kind="outcome",
         ),
     }

@@ -40,7 +40,7 @@ class StreamGain(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "stream_gain_by_block": Chart(
             title="Growth of the stream",
-            words="Root mean square of the stream after each block over that before the first one, of the trained "
+            caption="Root mean square of the stream after each block over that before the first one, of the trained "
             "network on validation images; resolution changes are left out. A flat line keeps its signals' size.",
             kind="lines",
             x="block, from input to output",
@@ -49,7 +49,7 @@ class StreamGain(Evaluator):
         ),
         "stream_gain": Chart(
             title="Growth of the stream through all blocks",
-            words="The factor by which the trained network's stream grows from the first block to the last; every "
+            caption="The factor by which the trained network's stream grows from the first block to the last; every "
             "seed, its arm's mean and 95% interval.",
             kind="outcome",
             log=("value",),

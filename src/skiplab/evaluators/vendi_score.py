@@ -41,7 +41,7 @@ class VendiScore(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "vendi_score": Chart(
             title="Diversity of samples",
-            words="How many different things the samples show, over the same for training images; every seed, its "
+            caption="How many different things the samples show, over the same for training images; every seed, its "
             "arm's mean and 95% interval. 1 is as diverse as the data, below 1 samples repeat themselves. It doesn't "
             "ask whether they look real: read it beside a distance.",
             kind="outcome",

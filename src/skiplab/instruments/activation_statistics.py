@@ -45,8 +45,8 @@ class ActivationStatistics(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "activation_rms": Chart(
             title="Size of each layer's output",
-            words="Root mean square of a layer's output, from input (0) to output (1); geometric means over measured "
-            "steps and seeds.",
+            caption="Root mean square of a layer's output, from input (0) to output (1); geometric means over "
+            "measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="RMS of the output",
@@ -54,14 +54,15 @@ class ActivationStatistics(Instrument):
         ),
         "activation_mean": Chart(
             title="Mean of each layer's output",
-            words="Mean of a layer's output over samples, positions and channels; means over measured steps and seeds.",
+            caption="Mean of a layer's output over samples, positions and channels; means over measured steps and "
+            "seeds.",
             kind="lines",
             x="relative position of the layer",
             value="mean of the output",
         ),
         "effective_rank": Chart(
             title="Effective rank of each layer's output over training",
-            words="Number of directions of the channels that a layer's output fills, at each measured step; input "
+            caption="Number of directions of the channels that a layer's output fills, at each measured step; input "
             "below, output above.",
             kind="heat",
             x="step",
@@ -70,8 +71,8 @@ class ActivationStatistics(Instrument):
         ),
         "dead_fraction": Chart(
             title="Dead channels by layer",
-            words="Share of the channels that a layer reads that don't vary, from input (0) to output (1); means over "
-            "measured steps and seeds.",
+            caption="Share of the channels that a layer reads that don't vary, from input (0) to output (1); means "
+            "over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="share of dead channels",
@@ -114,7 +115,7 @@ class ActivationStatistics(Instrument):
         names = ("activation_mean", "activation_rms", "effective_rank", "dead_fraction")
         return [Reading(name, layers, found) for name, found in zip(names, values, strict=True)]
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         ranks, dead = log.inside_blocks("effective_rank"), log.inside_blocks("dead_fraction")
         if ranks.empty:
             return {}

@@ -33,7 +33,7 @@ class GradientByNoise(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "weight_gradient_norm_by_noise": Chart(
             title="Gradient norm by layer and noise band",
-            words="Norm of the weight gradient from the samples of one third of the noise levels, from input (0) to "
+            caption="Norm of the weight gradient from the samples of one third of the noise levels, from input (0) to "
             "output (1); geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
@@ -42,8 +42,8 @@ class GradientByNoise(Instrument):
         ),
         "activation_gradient_norm_by_noise": Chart(
             title="Gradient norm at each layer's output, by noise band",
-            words="Norm of the gradient for what a layer puts out, from the samples of one third of the noise levels; "
-            "geometric means over measured steps and seeds.",
+            caption="Norm of the gradient for what a layer puts out, from the samples of one third of the noise "
+            "levels; geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="activation gradient norm",

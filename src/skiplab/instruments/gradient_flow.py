@@ -49,7 +49,7 @@ class GradientFlow(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "weight_gradient_norm": Chart(
             title="Gradient norm by layer",
-            words="Norm of the loss's gradient for the weights, from input (0) to output (1); geometric means over "
+            caption="Norm of the loss's gradient for the weights, from input (0) to output (1); geometric means over "
             "measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
@@ -58,7 +58,7 @@ class GradientFlow(Instrument):
         ),
         "activation_gradient_norm": Chart(
             title="Gradient norm at each layer's output",
-            words="Norm of the loss's gradient for what a layer puts out, from input (0) to output (1); geometric "
+            caption="Norm of the loss's gradient for what a layer puts out, from input (0) to output (1); geometric "
             "means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
@@ -67,8 +67,8 @@ class GradientFlow(Instrument):
         ),
         "block_gradient_norm": Chart(
             title="Gradient norm of the blocks over training",
-            words="Norm of the loss's gradient for all weights of a block, at each measured step; input below, output "
-            "above.",
+            caption="Norm of the loss's gradient for all weights of a block, at each measured step; input below, "
+            "output above.",
             kind="heat",
             x="step",
             y="relative position of the block",
@@ -122,7 +122,7 @@ class GradientFlow(Instrument):
             Reading("block_gradient_norm", self._network.blocks, self._block_norms.unbind()),
         ]
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         readings, layers = log.readings, log.of("weight_gradient_norm")
         summary = {} if layers.empty else {"gradient_below_floor": float((layers <= self.floor).mean())}
         blocks = readings[readings["quantity"] == "block_gradient_norm"]

@@ -44,7 +44,7 @@ class GradientNoise(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_cosine": Chart(
             title="Agreement of successive gradients by layer",
-            words="Cosine between the weight gradients of two successive steps, from input (0) to output (1); means "
+            caption="Cosine between the weight gradients of two successive steps, from input (0) to output (1); means "
             "over measured pairs and seeds. 0 means that batches ask for unrelated changes.",
             kind="lines",
             x="relative position of the layer",
@@ -52,7 +52,7 @@ class GradientNoise(Instrument):
         ),
         "gradient_noise_scale": Chart(
             title="Gradient noise scale",
-            words="Batch size beyond which averaging more samples hardly helps; every seed, its arm's mean and 95% "
+            caption="Batch size beyond which averaging more samples hardly helps; every seed, its arm's mean and 95% "
             "interval.",
             kind="outcome",
         ),
@@ -96,7 +96,7 @@ class GradientNoise(Instrument):
     def after_update(self) -> list[Reading]:
         return self._readings
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         cosines = log.inside_blocks("gradient_cosine")
         if cosines.empty:
             return {}

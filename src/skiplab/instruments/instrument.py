@@ -70,7 +70,7 @@ class Instrument:
     global generators and leaves parameters, buffers and gradients as they were. `skiplab.layers.watch` hooks a forward
     pass, and isn't called where activations are recomputed.
 
-    metrics: the summary values that `summarise` may give.
+    metrics: the summary values that `summarize` may give.
     charts: declares the figures, by the names that quantities and, for an 'outcome', metrics bear.
 
     Args:
@@ -101,6 +101,6 @@ class Instrument:
     def after_update(self) -> list[Reading]:
         raise NotImplementedError(f"{type(self).__name__} must define after_update()")
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         """Summary values from all that was written down in a trial."""
         return {}

@@ -63,20 +63,20 @@ class Stability(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "steps_to_threshold": Chart(
             title="Steps until the loss is below the threshold",
-            words="Every seed, its arm's mean and 95% interval; a trial that never gets there counts with its last "
+            caption="Every seed, its arm's mean and 95% interval; a trial that never gets there counts with its last "
             "step. Lower is better.",
             kind="outcome",
         ),
         "spikes_per_1000_steps": Chart(
             title="Loss spikes",
-            words="Steps whose loss jumps above a multiple of the running median, in 1,000 steps; every seed, its "
+            caption="Steps whose loss jumps above a multiple of the running median, in 1,000 steps; every seed, its "
             "arm's mean and 95% interval. Lower is better.",
             kind="outcome",
         ),
         "loss_area": Chart(
             title="Area under the loss curve",
-            words="Loss over the zero predictor's, mean over all steps; every seed, its arm's mean and 95% interval. "
-            "Lower is faster.",
+            caption="Loss over the zero predictor's, mean over all steps; every seed, its arm's mean and 95% "
+            "interval. Lower is faster.",
             kind="outcome",
         ),
     }
@@ -93,7 +93,7 @@ class Stability(Instrument):
     def is_due(self, step: int) -> bool:
         return False  # every step's loss is written down anyway
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         losses = log.losses.sort_index() / log.zero_loss
         if losses.empty:
             return {}

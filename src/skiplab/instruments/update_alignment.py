@@ -40,15 +40,15 @@ class UpdateAlignment(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "alignment": Chart(
             title="Do updates go downhill?",
-            words="Cosine between what a join changes in its stream and the negative gradient of the loss, from input "
-            "(0) to output (1); means over measured steps and seeds. Above 0 the change lowers the loss.",
+            caption="Cosine between what a join changes in its stream and the negative gradient of the loss, from "
+            "input (0) to output (1); means over measured steps and seeds. Above 0 the change lowers the loss.",
             kind="lines",
             x="relative position of the join",
             value="cosine to the negative loss gradient",
         ),
         "relative_update": Chart(
             title="Size of each update",
-            words="Size of what a join changes in its stream, over the stream's own, from input (0) to output (1); "
+            caption="Size of what a join changes in its stream, over the stream's own, from input (0) to output (1); "
             "geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the join",
@@ -57,8 +57,8 @@ class UpdateAlignment(Instrument):
         ),
         "stream_rms": Chart(
             title="Size of the stream",
-            words="Root mean square of the stream before each join, from input (0) to output (1); geometric means over "
-            "measured steps and seeds.",
+            caption="Root mean square of the stream before each join, from input (0) to output (1); geometric means "
+            "over measured steps and seeds.",
             kind="lines",
             x="relative position of the join",
             value="RMS of the stream",
@@ -103,7 +103,7 @@ class UpdateAlignment(Instrument):
     def after_update(self) -> list[Reading]:
         return self._readings
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         alignments, sizes = log.of("alignment"), log.of("relative_update")
         if alignments.empty:
             return {}

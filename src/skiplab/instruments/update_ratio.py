@@ -33,7 +33,7 @@ class UpdateRatio(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "block_update_ratio": Chart(
             title="Update ratio of the blocks over training",
-            words="Size of a step over size of the weights, of all weights of a block, at each measured step; input "
+            caption="Size of a step over size of the weights, of all weights of a block, at each measured step; input "
             "below, output above.",
             kind="heat",
             x="step",
@@ -43,8 +43,8 @@ class UpdateRatio(Instrument):
         ),
         "update_ratio_first_block": Chart(
             title="Update ratio of the first block",
-            words="Size of a step over size of the weights, geometric mean over measured steps; every seed, its arm's "
-            "mean and 95% interval. Higher means that the first block moves more.",
+            caption="Size of a step over size of the weights, geometric mean over measured steps; every seed, its "
+            "arm's mean and 95% interval. Higher means that the first block moves more.",
             kind="outcome",
         ),
     }
@@ -76,7 +76,7 @@ class UpdateRatio(Instrument):
         norms = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
         return dict(zip(self._parameters, torch._foreach_pow(list(norms), 2), strict=True))
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         readings = log.readings
         is_first = (readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)
         first = cast("pd.Series", readings.loc[is_first, "value"])

@@ -142,7 +142,7 @@ def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
     """
     found = _found_so_far(record)
     for name, instrument in instruments.items():
-        summary, missing = split_finite(instrument.summarise(log))
+        summary, missing = split_finite(instrument.summarize(log))
         if diverged:
             counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
             summary, missing = ({name: part[name] for name in part if name in counted} for part in (summary, missing))

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.features.reference_cache import kept
+from skiplab.evaluators.features.reference_cache import cached
 from skiplab.evaluators.results.missing import require_finite
 from skiplab.seeding import keyed_generator
 
@@ -42,7 +42,7 @@ def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "imag
     def compute() -> dict[str, Tensor]:
         return {"features": torch.cat(list(_features(trained, (train.at(part).images for part in parts))))}
 
-    return kept(trained, f"features_{min(count, len(train))}", compute)["features"]
+    return cached(trained, f"features_{min(count, len(train))}", compute)["features"]
 
 
 def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:

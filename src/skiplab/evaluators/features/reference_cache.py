@@ -20,20 +20,20 @@ from skiplab.records.atomic_file import write_atomically
 _BLOCK = 4096  # images that are hashed at once
 
 
-def kept(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def cached(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """What `compute` gives of the extractor's features, from the cache where it has a sound entry, else kept there.
 
     kind: the entry's folder; it names all that `compute` depends on beside the training images and the extractor.
     """
-    return _kept(trained, cache_dir() / kind / f"{reference_key(trained)}.safetensors", compute)
+    return _cached(trained, cache_dir() / kind / f"{reference_key(trained)}.safetensors", compute)
 
 
-def kept_of_images(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def cached_of_images(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """The same of what `compute` gives of the images themselves."""
-    return _kept(trained, cache_dir() / kind / f"{_key(trained)}.safetensors", compute)
+    return _cached(trained, cache_dir() / kind / f"{_key(trained)}.safetensors", compute)
 
 
-def _kept(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def _cached(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
     found = _read(path)
     if found is None:
         found = {name: part.cpu().contiguous() for name, part in compute().items()}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.features.features import reference_features
-from skiplab.evaluators.features.reference_cache import kept
+from skiplab.evaluators.features.reference_cache import cached
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ReferenceMoments:
 
 def reference_moments(trained: Trained) -> ReferenceMoments:
     """Of all training images, computed once."""
-    return ReferenceMoments(**kept(trained, "moments", lambda: vars(_compute(trained))))
+    return ReferenceMoments(**cached(trained, "moments", lambda: vars(_compute(trained))))
 
 
 def _compute(trained: Trained) -> ReferenceMoments:
