@@ -90,13 +90,13 @@ def test_a_gradient_of_any_depth_gives_the_bytes_of_its_twin(tmp_path, ending: s
 @pytest.mark.parametrize(
     ("values", "found"),
     [
-        (GRADIENT.astype(np.float32), "from 0 to 255, and 0 to 1 alone"),
-        (GRADIENT.astype(np.float32) / 255 - 0.5, "from -0.5 to 0.5, and 0 to 1 alone"),
-        (np.where(GRADIENT > 7, np.nan, 0).astype(np.float32), "from nan to nan, and 0 to 1 alone"),
-        (GRADIENT.astype(np.int32) * 257, "from 0 to 65535, and 0 to 255 alone"),
-        (GRADIENT.astype(np.int32) - 9, "from -9 to 246, and 0 to 255 alone"),
+        (GRADIENT.astype(np.float32), "from 0 to 255, but valid values are 0 to 1"),
+        (GRADIENT.astype(np.float32) / 255 - 0.5, "from -0.5 to 0.5, but valid values are 0 to 1"),
+        (np.where(GRADIENT > 7, np.nan, 0).astype(np.float32), "from nan to nan, but valid values are 0 to 1"),
+        (GRADIENT.astype(np.int32) * 257, "from 0 to 65535, but valid values are 0 to 255"),
+        (GRADIENT.astype(np.int32) - 9, "from -9 to 246, but valid values are 0 to 255"),
     ],
 )
 def test_values_without_a_clear_scale_are_refused(values: np.ndarray, found: str) -> None:
-    with pytest.raises(ValueError, match=f"reach {found} has a clear scale; save it with 8 or 16 bits"):
+    with pytest.raises(ValueError, match=f"range {found}; save it with 8 or 16 bits"):
         to_pixels(Image.fromarray(values), (1, 16, 16))

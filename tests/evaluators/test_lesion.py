@@ -244,7 +244,7 @@ def test_the_whole_networks_loss_that_overflows_leaves_no_ratio(made) -> None:
     with torch.no_grad():
         for parameter in trained.model.stage.joins[1].parameters():
             parameter *= 1e30
-    with pytest.raises(UnmeasurableError, match=r"the trained network's loss came out as (inf|nan)"):
+    with pytest.raises(UnmeasurableError, match=r"the trained network's loss is (inf|nan)"):
         Lesion(**SETTINGS).evaluate(trained)
 
 

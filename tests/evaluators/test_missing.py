@@ -179,7 +179,7 @@ def test_a_ratio_to_a_loss_that_is_no_number_is_none() -> None:
         list(trained.model.parameters())[-1].fill_(torch.nan)
     found = measured(Lesion(num_images=4, num_levels=2), trained)
     assert found.summary == {}
-    assert found.missing["lesion_ratio"] == "the trained network's loss came out as nan"
+    assert found.missing["lesion_ratio"] == "the trained network's loss is nan"
 
 
 def test_gradients_that_are_no_numbers_are_not_uncorrelated() -> None:

@@ -52,12 +52,11 @@ def entries(cache_folder: Path) -> list[Path]:
 
 def test_mean_and_covariance_are_the_sets(made) -> None:
     stored = drawn(300, 3, 4, 4)
-    count, total, outer = reference_moments(made(stored))
+    found = reference_moments(made(stored))
     images = (stored.float() / 127.5 - 1).flatten(1).double()
-    assert count == 300
-    assert torch.allclose(total / 300, images.mean(dim=0), atol=1e-12)
-    covariance = (outer - total[:, None] * total / 300) / 299
-    assert torch.allclose(covariance, torch.cov(images.T), atol=1e-12)
+    assert found.count == 300
+    assert torch.allclose(found.mean, images.mean(dim=0), atol=1e-12)
+    assert torch.allclose(found.covariance, torch.cov(images.T), atol=1e-12)
 
 
 def test_second_time_runs_no_extractor_and_gives_the_same_bits(made, counted, cache_folder) -> None:

@@ -79,7 +79,7 @@ def test_points_are_framed_alike_whatever_the_samples(trained) -> None:
 def test_refuses_data_that_it_cannot_show(trained, shape) -> None:
     data = Dataset()
     data.train = Split(torch.zeros(4, *shape), torch.zeros(4))
-    with pytest.raises(SkiplabError, match="leave sample_grid out"):
+    with pytest.raises(SkiplabError, match="remove sample_grid from evaluator"):
         SampleGrid(num_samples=4, rows=1, columns=1, pixel_size=1).check(trained.objective, data, "sample_grid")
 
 

@@ -9,7 +9,7 @@ from skiplab.errors import SkiplabError
 
 
 class Digits(Dataset):
-    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn brings along; no download.
+    """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn; no download.
 
     Pixels of 0 to 16 become x = pixel / 8 - 1, in [-1, 1].
 
@@ -24,7 +24,7 @@ class Digits(Dataset):
         split_seed: seed of the split; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where num_val leaves a part empty.
+        SkiplabError: if num_val leaves a part empty.
     """
 
     num_classes = 10

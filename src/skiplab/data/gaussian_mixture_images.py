@@ -14,7 +14,7 @@ _MAX_RANK = 32  # leaves each digit a spread of 0.05 or more
 
 
 class GaussianMixtureImages(Dataset):
-    """Images like digits from ten equally likely Gaussians, one for each digit, whose best denoiser is known.
+    """Digit-like images from ten equally likely Gaussians, one for each digit, whose optimal denoiser is known.
 
         x0 = m_k + U_k diag(v_k)^(1/2) z + s_k noise,  s_k^2 = mean of the smallest 64 - rank eigenvalues,
 
@@ -29,14 +29,14 @@ class GaussianMixtureImages(Dataset):
     Shapes: images (sample, 1, 8, 8), labels (sample,) of 0 to 9.
 
     Args:
-        rank: principal axes of a mode, 0 to 32; with many more nothing is left beside them, since some pixels of a
-            digit are always black.
+        rank: principal axes of a mode, 0 to 32; with many more, no spread is left in the other directions, since some
+            pixels of a digit are always black.
         num_train: training images, from 1.
         num_val: validation images, from 1.
         seed: of the images; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     num_classes = 10

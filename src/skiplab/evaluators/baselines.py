@@ -12,14 +12,14 @@ from skiplab.metrics import Metric
 
 
 class Baselines(Evaluator):
-    """What predictors that learn nothing, or nothing but an affine map, reach at the same images and noise.
+    """The losses of two simple predictors, zero and the best affine map, at the same images and noise.
 
-    The zero predictor says 0. The best affine predictor at a noise level, with m and S the mean and covariance
+    The zero predictor outputs 0. The best affine predictor at a noise level, with m and S the mean and covariance
     of the training images and target = a x0 + b noise, is
 
         a m + (a alpha S + b sigma I) (alpha^2 S + sigma^2 I)^-1 (x_t - alpha m).
 
-    A network whose loss is not below these has learnt no more than they have.
+    A network whose loss is not below these has learned nothing beyond them.
 
     Source: linear minimum mean square error estimation; Kay 1993, Fundamentals of Statistical Signal
         Processing, eq. 12.27.
@@ -33,9 +33,9 @@ class Baselines(Evaluator):
 
     charts: ClassVar[dict[str, Chart]] = {
         "loss_by_predictor": Chart(
-            title="Predictors that learn nothing, by noise level",
-            caption="Loss on validation images at each time, from clean (0) to noise (1), of the zero predictor and "
-            "of the best affine predictor: what a network has to beat.",
+            title="Loss of simple predictors by noise level",
+            caption="Loss on validation images of the zero predictor and of the best affine predictor, at each time "
+            "from clean (0) to noise (1). A useful network is below both.",
             kind="lines",
             x="time",
             value="loss, validation images",

@@ -21,16 +21,16 @@ class Classification(Evaluator[CrossEntropy]):
 
         skill = max(0, 1 - loss / log(num_classes)), log(num_classes) being the loss of the zero predictor
 
-    Where the loss is no finite number, skill is 0.
+    Skill is 0 if the loss isn't finite.
 
     Source: skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: none.
 
     Args:
-        batch_size: images a forward pass.
+        batch_size: images per forward pass.
 
     Raises:
-        SkiplabError: where batch_size is below 1.
+        SkiplabError: if batch_size is below 1.
     """
 
     measures: ClassVar[type[Objective]] = CrossEntropy
@@ -45,8 +45,8 @@ class Classification(Evaluator[CrossEntropy]):
     charts: ClassVar[dict[str, Chart]] = {
         "accuracy_val": Chart(
             title="Accuracy on validation images",
-            caption="Share of validation images whose class is found; every seed, its arm's mean and 95% interval. "
-            "Higher is better.",
+            caption="Fraction of validation images that are classified correctly; each seed, and each arm's mean with "
+            "its 95% interval. Higher is better.",
             kind="outcome",
         ),
     }
@@ -77,7 +77,7 @@ def predictions(
     """A classifier's logits, in float64, and the labels of all images of a split.
 
     Raises:
-        UnmeasurableError: where logits aren't finite numbers, which would name a class all the same.
+        UnmeasurableError: if logits aren't finite numbers, since argmax would still return a class.
     """
     batches = [
         (trained.model(images.to(trained.device)).double(), labels.to(trained.device))

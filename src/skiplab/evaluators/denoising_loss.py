@@ -13,8 +13,8 @@ class DenoisingLoss(Evaluator):
         loss = mean over levels of w(t) |F(x_t, t) - target|^2 / dimensions
         skill = max(0, 1 - loss / zero-predictor loss)
 
-    x0_error is the mean squared error of the clean image that the output stands for, unweighted. Where the loss is no
-    finite number, skill is 0.
+    x0_error is the unweighted mean squared error of the clean image that the output implies. Skill is 0 if the loss
+    isn't finite.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: fixed levels instead of random times.
@@ -31,7 +31,8 @@ class DenoisingLoss(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "loss_val": Chart(
             title="Loss on validation images",
-            caption="Loss at fixed images and noise; every seed, its arm's mean and 95% interval. Lower is better.",
+            caption="Loss at fixed images and noise; each seed, and each arm's mean with its 95% interval. Lower is "
+            "better.",
             kind="outcome",
         ),
         "loss_by_noise": Chart(
@@ -44,8 +45,8 @@ class DenoisingLoss(Evaluator):
         ),
         "x0_error_by_noise": Chart(
             title="Error of the clean image by noise level",
-            caption="Squared error of the clean image that the output stands for, at each time, from clean (0) to "
-            "noise (1). Comparable across what networks predict.",
+            caption="Squared error of the clean image that the output implies, at each time from clean (0) to noise "
+            "(1). Comparable between prediction types.",
             kind="lines",
             x="time",
             value="squared error of the clean image",

@@ -29,7 +29,7 @@ class FrechetDistance(Evaluator):
         num_samples: samples drawn, from 2; too few make the distance larger.
 
     Raises:
-        SkiplabError: where num_samples is below 2.
+        SkiplabError: if num_samples is below 2.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -39,8 +39,8 @@ class FrechetDistance(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "frechet_distance": Chart(
             title="Frechet distance of samples",
-            caption="Distance between Gaussians fitted to features of training images and of samples; every seed, its "
-            "arm's mean and 95% interval. Lower is better.",
+            caption="Distance between Gaussians fitted to features of training images and of samples; each seed, and "
+            "each arm's mean with its 95% interval. Lower is better.",
             kind="outcome",
         ),
     }

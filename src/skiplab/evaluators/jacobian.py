@@ -26,14 +26,14 @@ _Network = Callable[[Tensor], Tensor]
 
 
 class Jacobian(Evaluator[Objective]):
-    """How evenly a small change of the input, in whatever direction, reaches the output: J = dF(x_t, t) / dx_t.
+    """How evenly the network scales small changes of its input in all directions: J = dF(x_t, t) / dx_t.
 
     With s_1 >= ... >= s_n the singular values of J at a validation image and a noise level, each at least
     max(1e-6 s_1, 1e-30),
 
         spread = sqrt(1/n sum_i (log s_i - 1/n sum_j log s_j)^2),
 
-    in nats, 0 where all directions are scaled alike. jacobian_spread is its mean over images and levels,
+    in nats, 0 if all directions are scaled alike. jacobian_spread is its mean over images and levels,
     jacobian_median the exponential of the mean over them of the median of log s_i; both are also taken of the network
     before training. A trained network may well scale directions differently, as what is noise and what is image asks
     of it; before training an even spectrum (dynamical isometry) is what lets gradients through deep networks. An
@@ -43,14 +43,14 @@ class Jacobian(Evaluator[Objective]):
         arXiv:1711.04735, section 2 (input-output Jacobian and its singular values).
     Differs from the source: of given networks at given inputs, not in the limit of wide ones; of the whole network,
         stem and head included, so that no network's values need be 1. Batch norm takes its running statistics, which
-        before training normalise nothing. A classifier's outputs are its scores, at images without noise.
+        before training normalize nothing. A classifier's outputs are its scores, at images without noise.
 
     Args:
         num_images: validation images, at every noise level.
-        num_levels: noise levels, where the network denoises.
+        num_levels: noise levels, if the network denoises.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: if either is below 1.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -74,7 +74,7 @@ class Jacobian(Evaluator[Objective]):
             "all directions alike; a steep one lets few directions through. Values below a millionth of the largest "
             "count as that.",
             kind="lines",
-            x="share of singular values that are larger",
+            x="fraction of singular values that are larger",
             value="singular value",
             log=("value",),
         ),
@@ -83,14 +83,14 @@ class Jacobian(Evaluator[Objective]):
             caption="The same singular values at the initial weights. Here a flat line (dynamical isometry) lets "
             "gradients through, however deep the network is; its height also depends on the stem and the head.",
             kind="lines",
-            x="share of singular values that are larger",
+            x="fraction of singular values that are larger",
             value="singular value",
             log=("value",),
         ),
         "jacobian_spread_untrained": Chart(
             title="Unevenness of the Jacobian before training",
             caption="Standard deviation of the logarithms of the Jacobian's singular values at the initial weights; 0 "
-            "means that all directions are scaled alike. Every seed, its arm's mean and 95% interval.",
+            "means that all directions are scaled alike. Each seed, and each arm's mean with its 95% interval.",
             kind="outcome",
         ),
     }
@@ -109,9 +109,9 @@ class Jacobian(Evaluator[Objective]):
                 summary[spread] = float(every.std(dim=1, correction=0).mean())
                 summary[median] = float(every.quantile(0.5, dim=1).mean().exp())
                 measurements += [
-                    Measurement(chart, share, value, line)
+                    Measurement(chart, fraction, value, line)
                     for line, values in spectra.items()
-                    for share, value in _points(values.log().mean(dim=0).exp().tolist())
+                    for fraction, value in _points(values.log().mean(dim=0).exp().tolist())
                 ]
                 details["num_singular_values"] = every.shape[1]
         return Result(summary, measurements=measurements, details=details, missing=missing)
@@ -150,7 +150,7 @@ def spectrum(network: _Network, x: Float[Tensor, " channel *positions"]) -> Floa
     """The Jacobian's singular values, descending, floored.
 
     Raises:
-        UnmeasurableError: where the network's derivatives aren't finite numbers.
+        UnmeasurableError: if the network's derivatives aren't finite numbers.
     """
     matrix = jacobian(network, x).double()
     if not matrix.isfinite().all():
@@ -160,6 +160,6 @@ def spectrum(network: _Network, x: Float[Tensor, " channel *positions"]) -> Floa
 
 
 def _points(values: Sequence[float]) -> list[tuple[float, float]]:
-    """The share of values that are larger and the value, at evenly spaced ranks."""
+    """The fraction of values that are larger, and the value, at evenly spaced ranks."""
     ranks = np.unique(np.linspace(0, len(values) - 1, _MOST_POINTS).round().astype(int)).tolist()
     return [(rank / len(values), values[rank]) for rank in ranks]

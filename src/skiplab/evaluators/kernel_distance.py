@@ -24,11 +24,11 @@ class KernelDistance(Evaluator):
 
     Args:
         num_samples: samples drawn.
-        num_subsets: subsets that the mean is taken over, from 1.
-        subset_size: images a subset, from 2; as many as there are where samples or training images are fewer.
+        num_subsets: number of subsets, from 1.
+        subset_size: images per subset, from 2; all of them if samples or training images are fewer.
 
     Raises:
-        SkiplabError: where an argument is out of range, or there is one training image alone.
+        SkiplabError: if an argument is out of range, or there is only one training image.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -53,7 +53,10 @@ class KernelDistance(Evaluator):
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
         super().check(objective, data, name)
         if len(data.train) < 2:
-            raise SkiplabError(f"evaluator={name} needs two training images, and there is one; leave {name} out")
+            raise SkiplabError(
+                f"evaluator={name} needs at least two training images, but there is only one; "
+                "remove it from evaluator=[...]"
+            )
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)

@@ -22,7 +22,7 @@ _TOLERANCE = 1e-3  # of an eigenvalue, relative
 
 
 class Landscape(Evaluator[Objective]):
-    """How steeply the training loss rises around the trained weights theta, and how sharply it curves there.
+    """How steeply the training loss rises around the trained weights theta, and its largest curvature there.
 
     With d a random direction whose every filter has the norm of the network's own filter, d_i |theta_i| / |d_i|,
 
@@ -49,7 +49,7 @@ class Landscape(Evaluator[Objective]):
         num_eigenvalues: of the largest, from 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -64,7 +64,7 @@ class Landscape(Evaluator[Objective]):
             title="Loss along random directions",
             caption="The training loss as all filters of the trained network (at 0) are moved along a random "
             "direction, in units of their own norms; geometric mean over directions. A wide valley forgives changes "
-            "of the weights; a slice that is flat and high belongs to a network that has learnt little.",
+            "of the weights; a slice that is flat and high belongs to a network that has learned little.",
             kind="lines",
             x="step (filter norms)",
             value="training loss",
@@ -90,16 +90,17 @@ class Landscape(Evaluator[Objective]):
         ),
         "hessian_top": Chart(
             title="Sharpest curvature",
-            caption="The largest eigenvalue of the training loss's second derivatives at the trained weights; every "
-            "seed, its arm's mean and 95% interval. Lower is flatter; who has learnt little may be flat too.",
+            caption="The largest eigenvalue of the training loss's second derivatives at the trained weights; each "
+            "seed, and each arm's mean with its 95% interval. Lower is flatter; who has learned little may be flat "
+            "too.",
             kind="outcome",
             log=("value",),
         ),
         "landscape_rise": Chart(
             title="Steepness of the valley",
             caption="The factor by which the training loss rises when the filters are moved by one radius in a random "
-            "direction, geometric mean over directions; every seed, its arm's mean and 95% interval. A network that "
-            "has learnt little has little to lose: read it beside the loss.",
+            "direction, geometric mean over directions; each seed, and each arm's mean with its 95% interval. A "
+            "network that has learned little has little to lose: read it beside the loss.",
             kind="outcome",
             log=("value",),
         ),
@@ -129,7 +130,7 @@ class Landscape(Evaluator[Objective]):
 
     def evaluate(self, trained: Trained[Objective]) -> Result:
         loss = EvalBatchLoss(trained, self.eval_batch, "train")
-        loss.trained()  # a rise above a loss that is no number is none
+        loss.trained()  # refuses a loss that isn't finite, above which nothing can rise
         summary, measurements, missing = {}, [], {}
         with noted(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
             directions = [self.direction(trained, number) for number in range(self.num_directions)]
@@ -172,7 +173,7 @@ class Landscape(Evaluator[Objective]):
         """One of the random directions, flattened as the weights of EvalBatchLoss are.
 
         Raises:
-            UnmeasurableError: where the norms of filters overflow.
+            UnmeasurableError: if the norms of filters overflow.
         """
         parts = []
         for path, weight in trained.model.named_parameters():
@@ -185,7 +186,7 @@ class Landscape(Evaluator[Objective]):
         """The algebraically largest ones, descending.
 
         Raises:
-            UnmeasurableError: where products with the Hessian aren't finite numbers, or Lanczos' method finds none.
+            UnmeasurableError: if products with the Hessian aren't finite numbers, or Lanczos' method finds none.
         """
         generator = np.random.default_rng(keyed_seed(seed, "landscape/start"))
 
@@ -195,7 +196,7 @@ class Landscape(Evaluator[Objective]):
                 k=self.num_eigenvalues,
                 which="LA",
                 v0=generator.standard_normal(len(loss.weights)),
-                rng=generator,  # of restarts, where the Hessian's rank is below the number of products
+                rng=generator,  # for restarts, if the Hessian's rank is below the number of products
                 tol=_TOLERANCE,  # pyright: ignore[reportArgumentType] - the stub takes its default's type, int
                 return_eigenvectors=False,
             )
@@ -217,7 +218,7 @@ class _Hessian(LinearOperator):
 
 
 def filter_normalized(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """A direction whose every filter has the norm of the parameter's own; 0 where there are no filters."""
+    """A direction whose every filter has the norm of the parameter's own; 0 if there are no filters."""
     if weight.ndim < 2:
         return torch.zeros_like(weight)
     inside = tuple(range(1, weight.ndim))

@@ -13,17 +13,17 @@ from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 
 _ROWS = 1000  # samples whose distances are held at once
-_SAY = "every seed, its arm's mean and 95% interval. Higher is better."
+_SAY = "each seed, and each arm's mean with its 95% interval. Higher is better."
 
 
 class PrecisionRecall(Evaluator):
-    """How many samples look real, and how much of what is real they cover: precision, recall, density, coverage.
+    """How many samples look real, and how many real images they cover: precision, recall, density, coverage.
 
-    Around each feature r of training images lies a ball to its k-th nearest neighbour among them, likewise around each
+    Around each feature r of training images lies a ball to its k-th nearest neighbor among them, likewise around each
     feature s of samples. With n training images and m samples,
 
-        precision = share of s in any ball of r,           recall = share of r in any ball of s,
-        density = (number of pairs, s in the ball of r) / (k m),   coverage = share of r whose ball holds any s.
+        precision = fraction of s in any ball of r,        recall = fraction of r in any ball of s,
+        density = (number of pairs, s in the ball of r) / (k m),   coverage = fraction of r whose ball holds any s.
 
     Source: Kynkaanniemi et al. 2019, Improved Precision and Recall, arXiv:1904.06991, eq. 1 and 2; Naeem et al. 2020,
         Reliable Fidelity and Diversity Metrics, arXiv:2002.09797, section 3.
@@ -36,23 +36,26 @@ class PrecisionRecall(Evaluator):
         num_neighbors: k, from 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     needs_extractor: ClassVar[bool] = True
     metrics: ClassVar[dict[str, Metric]] = {
         "precision": Metric(
-            label="precision: share of samples that look real", direction="higher", scale="bounded", if_diverged=0.0
+            label="precision: fraction of samples that look real",
+            direction="higher",
+            scale="bounded",
+            if_diverged=0.0,
         ),
         "recall": Metric(
-            label="recall: share of training images within reach of samples",
+            label="recall: fraction of training images within reach of samples",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
         ),
         "density": Metric(label="density of samples around training images", direction="higher"),
         "coverage": Metric(
-            label="coverage: share of training images with a sample nearby",
+            label="coverage: fraction of training images with a sample nearby",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
@@ -60,22 +63,22 @@ class PrecisionRecall(Evaluator):
     }
     charts: ClassVar[dict[str, Chart]] = {
         "precision": Chart(
-            title="Precision of samples", caption=f"Share of samples that look real; {_SAY}", kind="outcome"
+            title="Precision of samples", caption=f"Fraction of samples that look real; {_SAY}", kind="outcome"
         ),
         "recall": Chart(
             title="Recall of samples",
-            caption=f"Share of training images within reach of samples; {_SAY} Samples that are far from everything "
-            "reach far too, so read it beside the precision.",
+            caption=f"Fraction of training images within reach of samples; {_SAY} Samples far from all images have a "
+            "wide reach too, so read it together with the precision.",
             kind="outcome",
         ),
         "density": Chart(
             title="Density of samples",
-            caption=f"How densely samples lie where training images do, 1 where as densely as they themselves; {_SAY}",
+            caption=f"Density of samples around training images; 1 means as dense as the training images. {_SAY}",
             kind="outcome",
         ),
         "coverage": Chart(
             title="Coverage of samples",
-            caption=f"Share of training images with a sample nearby; {_SAY}",
+            caption=f"Fraction of training images with a sample nearby; {_SAY}",
             kind="outcome",
         ),
     }
@@ -127,7 +130,7 @@ def compared(
 
 
 def _radii(points: Float[Tensor, "point feature"], num_neighbors: int) -> Float[Tensor, " point"]:
-    """The distance of each point to its k-th nearest neighbour among the others; itself is the nearest, at 0."""
+    """The distance of each point to its k-th nearest neighbor among the others; itself is the nearest, at 0."""
     parts = [_distances(part, points) for part in points.split(_ROWS)]
     return torch.cat([part.kthvalue(num_neighbors + 1, dim=1).values for part in parts])
 

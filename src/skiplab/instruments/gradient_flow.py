@@ -17,9 +17,9 @@ from skiplab.metrics import Metric
 class GradientFlow(Instrument):
     """Gradient norms, |dL/dW_l| of each layer's and each block's weights and |dL/dy_l| of each layer's output.
 
-    L is the batch's mean loss; weights are all the place's own parameters together; norms are Euclidean and
-    accumulate in float64. Gradients are read unscaled and before clipping. A layer that is called several times
-    in a step counts all its outputs. Of the blocks' norms g_b, geometric means over the measured steps,
+    L is the batch's mean loss. The weights of a layer or block are all its own parameters together. Norms are Euclidean
+    and accumulate in float64; gradients are unscaled and not yet clipped. If a layer is called several times in a step,
+    all its outputs count. With g_b the blocks' norms, as geometric means over the measured steps,
 
         first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
@@ -29,10 +29,10 @@ class GradientFlow(Instrument):
 
     Args:
         every_n_steps: steps between two measurements, from 1.
-        floor: the weight gradient norm at or below which a layer counts as without gradient, from 0.
+        floor: weight gradient norm, from 0, at or below which a layer counts as having no gradient.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -43,7 +43,7 @@ class GradientFlow(Instrument):
             label="factor by which the weight gradient norm grows from block to block", direction=None, scale="log"
         ),
         "gradient_below_floor": Metric(
-            label="share of layers whose gradient is below the floor", direction="lower", scale="bounded"
+            label="fraction of layers whose gradient is below the floor", direction="lower", scale="bounded"
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {
@@ -139,7 +139,7 @@ class GradientFlow(Instrument):
 
 
 def _norms(places: Sequence[Sequence[Tensor]], device: torch.device) -> Float[Tensor, " place"]:
-    """The Euclidean norm of all tensors of each place together, in float64; 0 where there are none."""
+    """The Euclidean norm of all tensors of each place together, in float64; 0 for a place without tensors."""
     tensors = list(dict.fromkeys(tensor for place in places for tensor in place))
     if not tensors:
         return torch.zeros(len(places), dtype=torch.float64, device=device)

@@ -1,4 +1,4 @@
-"""Runs the instruments on their schedules; fetches and writes what they read together."""
+"""Runs the instruments on their schedules, and writes their readings to the record."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
@@ -15,18 +15,18 @@ from skiplab.records.appended_table import AppendedTable
 
 
 class _Watched(Protocol):
-    """What training's module looks at: whether instruments measure the step, which then is no single CUDA graph."""
+    """The training module. A step that instruments measure isn't replayed as a CUDA graph."""
 
     watched: bool
 
 
 class Observer(pl.Callback):
-    """Calls the instruments that are due at a step, and fetches all their readings in one transfer.
+    """Calls the instruments that are due in a step, and fetches all their readings in one transfer.
 
     Args:
-        instruments: what measures.
-        network: what is measured.
-        table: the record's table of (step, index, path, quantity, value).
+        instruments: the instruments.
+        network: the network that they measure.
+        table: the record's table with columns (step, index, path, quantity, value).
     """
 
     def __init__(self, instruments: Sequence[Instrument], *, network: Network, table: AppendedTable) -> None:

@@ -12,9 +12,9 @@ from skiplab.metrics import Metric
 
 
 class UpdateRatio(Instrument):
-    """Size of a step over size of the weights, |W_{t+1} - W_t| / |W_t|, of each layer and of each block.
+    """Size of the optimizer's step relative to the weights, |W_{t+1} - W_t| / |W_t|, for each layer and each block.
 
-    Norms are Euclidean over all parameters of the place and accumulate in float64. The summary is the first
+    Norms are Euclidean over all parameters of the layer or block, and accumulate in float64. The summary is the first
     block's ratio, as the geometric mean over the measured steps.
 
     Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the
@@ -33,8 +33,8 @@ class UpdateRatio(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "block_update_ratio": Chart(
             title="Update ratio of the blocks over training",
-            caption="Size of a step over size of the weights, of all weights of a block, at each measured step; input "
-            "below, output above.",
+            caption="Size of the optimizer's step relative to the weights, over all weights of a block, at each "
+            "measured step; input at the bottom, output at the top.",
             kind="heat",
             x="step",
             y="relative position of the block",
@@ -43,15 +43,17 @@ class UpdateRatio(Instrument):
         ),
         "update_ratio_first_block": Chart(
             title="Update ratio of the first block",
-            caption="Size of a step over size of the weights, geometric mean over measured steps; every seed, its "
-            "arm's mean and 95% interval. Higher means that the first block moves more.",
+            caption="Size of a step over size of the weights, geometric mean over measured steps; each seed, and each "
+            "arm's mean with its 95% interval. Higher means that the first block moves more.",
             kind="outcome",
         ),
     }
 
     def begin(self, network: Network, step: int) -> None:
         self._layers = network.layers
-        self._blocks = [block for block in network.blocks if block.parameters]  # others' networks may have empty ones
+        self._blocks = [
+            block for block in network.blocks if block.parameters
+        ]  # external networks may have blocks without parameters
 
     def before_update(self, loss_scale: float) -> None:
         places = [list(layer.module.parameters(recurse=False)) for layer in self._layers]

@@ -19,13 +19,13 @@ class EvalBatchLoss:
 
         L(theta) = mean over images and levels of w(t) |F_theta(x_t, t) - target|^2 / dimensions,
 
-    or the mean of the objective's own loss where that isn't denoising. The network is called, never written to; it
-    computes in its own precision, and the mean is taken in float64; a loss that overflows counts as the largest number
-    of float32, one that underflows as the smallest, so that all have a logarithm.
+    or the mean of the objective's own loss for other networks than denoisers. The network itself is never modified. It
+    computes in its own precision; the mean is taken in float64. A loss that overflows counts as the largest float32
+    number, one that underflows as the smallest, so that every loss has a logarithm.
 
     Args:
         trained: the network and what it was trained on.
-        eval_batch: how many images, and noise levels where there are any.
+        eval_batch: the number of images and, for denoisers, of noise levels.
         split: 'train' or 'val'.
     """
 
@@ -35,10 +35,10 @@ class EvalBatchLoss:
         self.weights = torch.cat([parameter.detach().flatten() for parameter in self.parameters.values()])
         images = trained.split(split)
         if isinstance(self.objective, Denoising):
-            probes = [noised for *_, noised in eval_batch.noised(self.objective, images, split)]
+            levels = [noised for *_, noised in eval_batch.noised(self.objective, images, split)]
             level_weights = eval_batch.weights(self.objective).to(trained.device)
-            samples = [torch.cat(parts) for parts in zip(*probes, strict=True)]
-            samples.append(level_weights.repeat_interleave(len(probes[0].x_t)))
+            samples = [torch.cat(parts) for parts in zip(*levels, strict=True)]
+            samples.append(level_weights.repeat_interleave(len(levels[0].x_t)))
         else:
             samples = list(images.first(eval_batch.num_images))
         self.eval_batch_size = len(samples[0])
@@ -48,14 +48,14 @@ class EvalBatchLoss:
         return _bounded(self._mean(weights))
 
     def trained(self) -> float:
-        """The loss at the trained weights, against which others are held.
+        """The loss at the trained weights, the reference for other losses.
 
         Raises:
-            UnmeasurableError: where it is no finite number.
+            UnmeasurableError: if it isn't finite.
         """
         mean = self._mean(self.weights)
         if not math.isfinite(mean):
-            raise UnmeasurableError(f"the trained network's loss came out as {mean}")
+            raise UnmeasurableError(f"the trained network's loss is {mean}")
         return _bounded(mean)
 
     def times_hessian(self, vector: Float[Tensor, " weight"]) -> Float[Tensor, " weight"]:
@@ -75,7 +75,7 @@ class EvalBatchLoss:
         return sum(self._sum(batch, weights).item() for batch in self._batches) / self.eval_batch_size
 
     def _sum(self, batch: tuple[Tensor, ...], weights: Float[Tensor, " weight"]) -> Float[Tensor, ""]:
-        """The sum of the losses of some probes."""
+        """The sum of the losses of a batch."""
         sizes = [parameter.numel() for parameter in self.parameters.values()]
         parts = zip(self.parameters.items(), weights.split(sizes), strict=True)
         state = {path: part.view(parameter.shape) for (path, parameter), part in parts}

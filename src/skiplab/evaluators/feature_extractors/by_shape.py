@@ -4,7 +4,7 @@ from skiplab.evaluators.feature_extractors.raw import Raw
 
 
 class ByShape(FeatureExtractor):
-    """digits_classifier for what it takes, grey images of 8x8 pixels, and raw for all other data.
+    """digits_classifier for gray images of 8x8 pixels, and raw for all other data.
 
     Source: none.
     Differs from the source: none.

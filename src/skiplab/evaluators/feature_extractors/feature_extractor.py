@@ -1,4 +1,4 @@
-"""The interface of a feature extractor: images to the features that distances are measured in."""
+"""The interface of a feature extractor, which maps images to the features that distances compare."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from skiplab.errors import SkiplabError
 
 
 class FeatureExtractor(nn.Module):
-    """A fixed network; scores measured with it name it and its hash.
+    """A fixed network. Scores state its name and hash.
 
-    shape: the images that it takes, (channel, *positions), values in [-1, 1]; None where it takes several.
-    sha256: hash of its weights; statistics of the training images are kept under it.
-    resize: side in pixels to which it brings images, or None.
+    shape: the shape of its images, (channel, *positions), with values in [-1, 1]; None if it takes several.
+    sha256: hash of its weights; statistics of the training images are cached under it.
+    resize: side in pixels to which it resizes images, or None.
     """
 
     shape: tuple[int, ...] | None = None
@@ -21,23 +21,23 @@ class FeatureExtractor(nn.Module):
     resize: int | None = None
 
     def for_shape(self, shape: tuple[int, ...]) -> "FeatureExtractor":
-        """The extractor for data of a shape; itself, unless its option stands for several."""
+        """The extractor for data of a shape: itself, unless the option selects one by shape."""
         return self
 
     def check(self, shape: tuple[int, ...]) -> None:
-        """Refuse, before training, data that it can't take.
+        """Refuse, before training, images of another shape.
 
         Raises:
-            SkiplabError: where the data's images aren't those that it takes.
+            SkiplabError: if it takes images of another shape.
         """
         if self.shape is not None and self.shape != shape:
             raise SkiplabError(
-                f"feature_extractor {type(self).__name__} takes images of shape {self.shape}, the data has {shape}; "
-                "choose another feature_extractor, such as raw, or evaluators that need none"
+                f"feature_extractor {type(self).__name__} takes images of shape {self.shape}, but the data's shape is "
+                f"{shape}; use another feature_extractor, such as raw, or evaluators that need none"
             )
 
     def facts(self) -> dict[str, Any]:
-        """All that its features depend on; stated beside a score, and part of what cached statistics are kept under."""
+        """Everything that its features depend on. It is stated with a score, and identifies cached statistics."""
         return {"extractor": type(self).__name__, "extractor_sha256": self.sha256, "resize": self.resize}
 
     def forward(self, images: Float[Tensor, "batch channel *positions"]) -> Float[Tensor, "batch feature"]:

@@ -15,13 +15,13 @@ class Torchscript(FileExtractor):
 
     Args:
         path: the file.
-        sha256: the file's hash; null for whatever it is, which is then recorded.
-        num_features: features that the network gives of an image, from 1.
-        input_range: what the network expects in the place of -1 and 1, such as [0, 255].
-        resize: side in pixels to which images are brought, from 1; null for none.
+        sha256: the file's expected hash; null to record it without comparing it.
+        num_features: features per image, from 1.
+        input_range: the network's input values for -1 and 1, such as [0, 255].
+        resize: side in pixels to which images are resized, from 1; null to keep their size.
 
     Raises:
-        SkiplabError: where an argument is out of range, the file is missing or another one, or is no TorchScript.
+        SkiplabError: if an argument is out of range, the file is missing, its hash differs, or it isn't TorchScript.
     """
 
     code: ClassVar[tuple[str, ...]] = ("path",)

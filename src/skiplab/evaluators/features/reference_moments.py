@@ -13,7 +13,7 @@ from skiplab.evaluators.features.reference_cache import cached
 
 @dataclass(frozen=True)
 class ReferenceMoments:
-    """Sums over images, in float64.
+    """Sums of features over images, in float64.
 
     mean = total / count,  covariance = (outer - total total^T / count) / (count - 1)
     """
@@ -32,12 +32,16 @@ class ReferenceMoments:
 
 
 def reference_moments(trained: Trained) -> ReferenceMoments:
-    """Of all training images, computed once."""
+    """The moments of all training images, computed once."""
     return ReferenceMoments(**cached(trained, "moments", lambda: vars(_compute(trained))))
 
 
 def _compute(trained: Trained) -> ReferenceMoments:
-    count, total, outer = 0, torch.zeros(()), torch.zeros(())  # of no shape yet, which any features give them
+    count, total, outer = (
+        0,
+        torch.zeros(()),
+        torch.zeros(()),
+    )  # scalars, which take the features' shape when these are added
     for features in reference_features(trained):
         features = features.double()
         count += len(features)
