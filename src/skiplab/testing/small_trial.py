@@ -1,5 +1,7 @@
 """A small network with all that belongs to a trial, on 8x8 images, for checks of measurements."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -25,7 +27,7 @@ from skiplab.samplers.ddim import DDIM
 from skiplab.seeding import initialise
 
 
-def small_trained(measures: type[Objective]) -> Trained:
+def small_trained(measures: type[Objective]) -> Trained[Any]:
     """A network at its initial weights, of the kind that an evaluator measures."""
     data = GaussianMixtureImages(rank=2, num_train=256, num_val=64, seed=0)
     objective: Objective
