@@ -93,7 +93,7 @@ def test_images_without_subfolders_are_one_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_colour_palette_and_transparent_files_become_one_shape(tmp_path: Path, channels: int) -> None:
+def test_gray_color_palette_and_transparent_files_become_one_shape(tmp_path: Path, channels: int) -> None:
     (picture,) = pictures(1, (20, 14, 3))
     for name, mode in (
         ("a.png", "L"),
@@ -148,7 +148,8 @@ def test_refuses_an_absurdly_large_image(root: Path, limit: int, monkeypatch: py
 def test_refuses_a_scale_that_isnt_clear(root: Path) -> None:
     Image.fromarray(np.full((8, 8), 812, dtype=np.float32)).save(root / "images/bee/deep.tif")
     with pytest.raises(
-        SkiplabError, match=r"deep.tif can't be read as an image \(its values .* to 812, but valid values are 0 to 1"
+        SkiplabError,
+        match=r"deep.tif can't be read as an image \(its 32-bit .* to 812, but valid values are 0 to 1",
     ):
         image_folder(root)
 

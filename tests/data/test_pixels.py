@@ -14,7 +14,7 @@ def test_rgb_of_the_right_size_is_untouched() -> None:
     assert np.array_equal(to_pixels(Image.fromarray(COLOUR), (3, 6, 6)), COLOUR.transpose(2, 0, 1))
 
 
-def test_grey_is_one_channel_or_three_equal_ones() -> None:
+def test_gray_is_one_channel_or_three_equal_ones() -> None:
     picture = Image.fromarray(GREY)
     assert np.array_equal(to_pixels(picture, (1, 6, 6)), GREY[None])
     assert np.array_equal(to_pixels(picture, (3, 6, 6)), np.stack([GREY] * 3))
@@ -39,7 +39,7 @@ def test_what_is_transparent_lies_on_black(alpha: int) -> None:
     assert np.abs(to_pixels(picture, (3, 6, 6)) - expected).max() <= 1
 
 
-def test_deep_greys_keep_their_upper_byte() -> None:
+def test_deep_grays_keep_their_upper_byte() -> None:
     deep = GREY.astype(np.uint16) * 256 + 17
     assert np.array_equal(to_pixels(Image.fromarray(deep), (1, 6, 6))[0], GREY)
 

@@ -170,8 +170,8 @@ def test_classifiers_are_measured_by_their_own_loss(made) -> None:
     images, labels = data.train.first(NUM_IMAGES)
     with torch.no_grad():
         expected = F.cross_entropy(trained.model(images), labels, label_smoothing=0.1)
-    centre = [m.value for m in result.measurements if m.chart == "landscape_slice" and m.x == 0]
-    assert centre == pytest.approx([float(expected)], rel=1e-5)
+    center = [m.value for m in result.measurements if m.chart == "landscape_slice" and m.x == 0]
+    assert center == pytest.approx([float(expected)], rel=1e-5)
     assert result.details["eval_batch_size"] == NUM_IMAGES
     assert result.summary["hessian_top"] > 0
 

@@ -192,7 +192,7 @@ def test_long_skips_leave_from_where_the_removed_block_stood(made) -> None:
         assert torch.equal(model(x, level), before)
 
 
-def test_a_network_without_neighbours_has_no_swap_ratio(made) -> None:
+def test_a_network_without_neighbors_has_no_swap_ratio(made) -> None:
     result = Lesion(**SETTINGS).evaluate(made(depth=1))
     assert set(result.summary) == {"lesion_ratio"}
     assert result.details["num_pairs_swapped"] == 0

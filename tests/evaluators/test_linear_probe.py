@@ -55,10 +55,10 @@ def leave_one_out(features: np.ndarray, target: np.ndarray, others: np.ndarray) 
     """Ridge regression of one output, its penalty chosen by fitting without each sample in turn."""
 
     def fitted(x: np.ndarray, y: np.ndarray, penalty: float):
-        centre, middle = x.mean(axis=0), y.mean()
-        gram = (x - centre).T @ (x - centre) + penalty * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, (x - centre).T @ (y - middle))
-        return lambda new: middle + (new - centre) @ weights
+        center, middle = x.mean(axis=0), y.mean()
+        gram = (x - center).T @ (x - center) + penalty * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, (x - center).T @ (y - middle))
+        return lambda new: middle + (new - center) @ weights
 
     kept = [np.arange(len(target)) != index for index in range(len(target))]
     errors = [

@@ -48,7 +48,7 @@ def test_equals_a_slow_double_loop(num_real: int, num_samples: int, k: int, trai
 def test_samples_that_are_the_training_images_score_1() -> None:
     points = gaussian(50, 4, seed=0).double()
     found = compared(points, points, 5)
-    # each ball holds its own centre besides the five neighbours
+    # each ball holds its own center besides the five neighbors
     assert found == pytest.approx({"precision": 1, "recall": 1, "coverage": 1, "density": 6 / 5})
 
 
@@ -99,12 +99,12 @@ def test_takes_so_many_training_images_and_says_so(trained) -> None:
 
 
 @pytest.mark.parametrize("num_neighbors", [0, 20])
-def test_refuses_impossible_numbers_of_neighbours(num_neighbors: int) -> None:
+def test_refuses_impossible_numbers_of_neighbors(num_neighbors: int) -> None:
     with pytest.raises(SkiplabError, match=f"num_neighbors={num_neighbors} is invalid; valid: from 1, below"):
         PrecisionRecall(num_samples=20, num_reference=30, num_neighbors=num_neighbors)
 
 
-def test_refuses_more_neighbours_than_training_images(trained) -> None:
+def test_refuses_more_neighbors_than_training_images(trained) -> None:
     evaluator = PrecisionRecall(num_samples=2000, num_reference=2000, num_neighbors=1437)
     with pytest.raises(SkiplabError, match=r"num_neighbors=1437 is invalid; valid: below the 1437 training images"):
         evaluator.check(trained.objective, trained.data, "precision_recall")

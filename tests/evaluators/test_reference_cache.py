@@ -11,7 +11,7 @@ from skiplab.data.dataset import Dataset, Split
 from skiplab.evaluators import baselines
 from skiplab.evaluators.baselines import Baselines
 from skiplab.evaluators.feature_extractors.raw import Raw
-from skiplab.evaluators.features.features import some_reference_features
+from skiplab.evaluators.features.features import reference_subset_features
 from skiplab.evaluators.features.reference_cache import content_hash, reference_key
 from skiplab.evaluators.features.reference_moments import reference_moments
 from skiplab.evaluators.frechet_distance import FrechetDistance
@@ -79,7 +79,7 @@ def test_the_best_affine_predictor_is_found_once(trained, cache_folder, monkeypa
 def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder) -> None:
     extractor, seen = counted
     first, fewer, again = (
-        some_reference_features(made(drawn(200, 1, 4, 4), extractor), count) for count in (1000, 50, 200)
+        reference_subset_features(made(drawn(200, 1, 4, 4), extractor), count) for count in (1000, 50, 200)
     )
     assert seen == [128, 72, 50]
     assert torch.equal(again, first)

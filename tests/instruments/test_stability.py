@@ -32,7 +32,7 @@ def test_losses_count_in_units_of_the_zero_predictors(log) -> None:
     [
         ([1, 1, 1, 2.1, 1, 1, 1, 2.1, 1, 1], 200),
         ([1, 1, 1, 2.0, 1, 1, 1, 1, 1, 1], 0),  # not above twice the median
-        ([1, 1, 1, 9, 9, 1, 1, 1, 1, 1], 100),  # neighbours are one spike
+        ([1, 1, 1, 9, 9, 1, 1, 1, 1, 1], 100),  # neighbors are one spike
         ([9, 1, 9, 1, 1, 1, 1, 1, 1, 1], 0),  # no median yet
     ],
 )

@@ -10,7 +10,7 @@ from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
-from skiplab.evaluators.results.missing import noted, require_finite
+from skiplab.evaluators.results.missing import note_missing, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
@@ -62,7 +62,7 @@ class Classification(Evaluator[CrossEntropy]):
         zero = math.log(trained.objective.num_logits)
         for name in ("train", "val"):
             loss = math.inf
-            with noted(missing, [f"loss_{name}", f"accuracy_{name}"]):
+            with note_missing(missing, [f"loss_{name}", f"accuracy_{name}"]):
                 logits, labels = predictions(trained, name, self.batch_size)
                 loss = summary[f"loss_{name}"] = F.cross_entropy(logits, labels).item()
                 summary[f"accuracy_{name}"] = (logits.argmax(dim=1) == labels).double().mean().item()

@@ -13,7 +13,7 @@ from typing_extensions import TypeVar
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, inputs_per_call
 from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
@@ -69,7 +69,7 @@ class Trained(Generic[Task]):
             generator = keyed_generator(self.seed, "samples", device=self.device)
             drawn = [
                 self.sampler.draw(self.model, self.objective, (len(part), *self.data.train.shape), part, generator)
-                for part in labels.split(at_once(self.device))
+                for part in labels.split(inputs_per_call(self.device))
             ]
             self._samples[count] = torch.cat(drawn)
         return self._samples[count]

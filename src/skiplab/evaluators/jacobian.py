@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.results.missing import UnmeasurableError, noted
+from skiplab.evaluators.results.missing import UnmeasurableError, note_missing
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -103,7 +103,7 @@ class Jacobian(Evaluator[Objective]):
         details = {"num_images": self.eval_batch.count(trained.data.val)}
         for suffix, model in (("", trained.model), ("_untrained", trained.untrained)):
             spread, median, chart = (f"jacobian_{name}{suffix}" for name in ("spread", "median", "spectrum"))
-            with noted(missing, [spread, median, chart]):
+            with note_missing(missing, [spread, median, chart]):
                 spectra = self.spectra(trained, model)
                 every = torch.cat(list(spectra.values())).log()
                 summary[spread] = float(every.std(dim=1, correction=0).mean())

@@ -7,7 +7,12 @@ from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.features.features import Given, describe, sample_features, some_reference_features
+from skiplab.evaluators.features.features import (
+    PrecomputedFeatures,
+    describe,
+    reference_subset_features,
+    sample_features,
+)
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_seed, seed_globally
@@ -62,9 +67,12 @@ class KernelDistance(Evaluator):
         samples = sample_features(trained, self.num_samples)
         subset_size = min(self.subset_size, len(samples), len(trained.data.train))
         metric = KernelInceptionDistance(
-            feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=subset_size, normalize=True
+            feature=PrecomputedFeatures(samples.shape[1]),
+            subsets=self.num_subsets,
+            subset_size=subset_size,
+            normalize=True,
         ).to(trained.device)
-        metric.update(some_reference_features(trained, len(trained.data.train)).double(), real=True)
+        metric.update(reference_subset_features(trained, len(trained.data.train)).double(), real=True)
         metric.update(samples.double(), real=False)
         with torch.random.fork_rng(devices=[]):
             seed_globally(keyed_seed(0, "kernel/subsets"))

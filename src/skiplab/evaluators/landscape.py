@@ -13,7 +13,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.results.missing import UnmeasurableError, noted, require_finite
+from skiplab.evaluators.results.missing import UnmeasurableError, note_missing, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_generator, keyed_seed
@@ -132,10 +132,10 @@ class Landscape(Evaluator[Objective]):
         loss = EvalBatchLoss(trained, self.eval_batch, "train")
         loss.trained()  # refuses a loss that isn't finite, above which nothing can rise
         summary, measurements, missing = {}, [], {}
-        with noted(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
+        with note_missing(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
             directions = [self.direction(trained, number) for number in range(self.num_directions)]
             summary["landscape_rise"], measurements = self.slices(loss, directions)
-        with noted(missing, ["hessian_top", "hessian_spectrum"]):
+        with note_missing(missing, ["hessian_top", "hessian_spectrum"]):
             spectrum = self.top_eigenvalues(loss, trained.seed)
             summary["hessian_top"] = spectrum[0]
             measurements += [Measurement("hessian_spectrum", rank, value) for rank, value in enumerate(spectrum, 1)]

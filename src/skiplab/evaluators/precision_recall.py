@@ -8,7 +8,7 @@ from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.features.features import describe, sample_features, some_reference_features
+from skiplab.evaluators.features.features import describe, reference_subset_features, sample_features
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 
@@ -101,7 +101,7 @@ class PrecisionRecall(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
-        real = some_reference_features(trained, self.num_reference)
+        real = reference_subset_features(trained, self.num_reference)
         summary = compared(real.double(), samples.double(), self.num_neighbors)
         details = describe(trained, samples) | {"num_reference": len(real), "num_neighbors": self.num_neighbors}
         return Result(summary, details=details)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.eval_batches.eval_batch import at_once
+from skiplab.evaluators.eval_batches.eval_batch import inputs_per_call
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
@@ -148,7 +148,9 @@ class ShatteredGradients(Evaluator[Objective]):
         outputs = (objective.num_logits,) if objective.num_logits else images.shape[1:]
         arguments.append(self._drawn("read_out", outputs, x.device))
         found = []
-        for inputs, *others, read_out in zip(*(part.split(at_once(x.device)) for part in arguments), strict=True):
+        for inputs, *others, read_out in zip(
+            *(part.split(inputs_per_call(x.device)) for part in arguments), strict=True
+        ):
             inputs = inputs.clone().requires_grad_()
             (gradient,) = torch.autograd.grad((read_out * network(inputs, *others)).sum(), inputs)
             found.append(gradient.flatten(1).double())

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.features.features import describe, sample_features, some_reference_features
+from skiplab.evaluators.features.features import describe, reference_subset_features, sample_features
 from skiplab.metrics import Metric
 
 
@@ -55,7 +55,7 @@ class VendiScore(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
-        real = some_reference_features(trained, self.num_samples)
+        real = reference_subset_features(trained, self.num_samples)
         of_samples, of_reference = vendi_score(samples[: len(real)]), vendi_score(real)
         details = describe(trained, samples) | {
             "num_reference": len(real),

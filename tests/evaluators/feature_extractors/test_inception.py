@@ -25,7 +25,7 @@ def test_reads_whole_levels_from_0_to_255(inception) -> None:
     assert features[:, 0].tolist() == features[:, -1].tolist() == [0, 128, 255, 166, 0, 255]
 
 
-def test_repeats_grey_images_to_three_channels(inception) -> None:
+def test_repeats_gray_images_to_three_channels(inception) -> None:
     inception.check((1, 8, 8))
     inception.check((3, 32, 32))
     images = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))

@@ -52,7 +52,7 @@ class EvalBatch:
         return objective.weight(times).double()
 
 
-def at_once(device: torch.device) -> int:
+def inputs_per_call(device: torch.device) -> int:
     """Inputs per call of the network: on a CPU, few enough for a small stream to stay in a core's cache."""
     return 128 if device.type == "cpu" else 1024
 
@@ -60,6 +60,6 @@ def at_once(device: torch.device) -> int:
 @torch.no_grad()
 def outputs(objective: Denoising, model: nn.Module, noised: Noised) -> Tensor:
     """The network's output for all inputs, computed in batches."""
-    size = at_once(noised.x_t.device)
+    size = inputs_per_call(noised.x_t.device)
     parts = zip(*(part.split(size) for part in (noised.x_t, noised.time, noised.labels)), strict=True)
     return torch.cat([objective.predict(model, *part) for part in parts])

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, inputs_per_call
 from skiplab.evaluators.evaluator import SplitName, Trained
 from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.objectives.denoising import Denoising
@@ -42,7 +42,7 @@ class EvalBatchLoss:
         else:
             samples = list(images.first(eval_batch.num_images))
         self.eval_batch_size = len(samples[0])
-        self._batches = list(zip(*(part.split(at_once(trained.device)) for part in samples), strict=True))
+        self._batches = list(zip(*(part.split(inputs_per_call(trained.device)) for part in samples), strict=True))
 
     def __call__(self, weights: Float[Tensor, " weight"]) -> float:
         return _bounded(self._mean(weights))

@@ -16,7 +16,7 @@ from skiplab.seeding import keyed_generator
 _BATCH = 128
 
 
-class Given(nn.Identity):
+class PrecomputedFeatures(nn.Identity):
     """Stands in for torchmetrics' feature extractor, so that torchmetrics takes features instead of images."""
 
     def __init__(self, num_features: int) -> None:
@@ -29,7 +29,7 @@ def reference_features(trained: Trained) -> Iterator[Float[Tensor, "batch featur
     return _features(trained, (batch.images for batch in trained.data.train.batches(_BATCH)))
 
 
-def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "image feature"]:
+def reference_subset_features(trained: Trained, count: int) -> Float[Tensor, "image feature"]:
     """Features of a random subset of the training images, or of all if there are no more than `count`.
 
     The subset is the same for every arm and seed, and is computed once.

@@ -23,7 +23,7 @@ def measured(evaluator: Evaluator[Any], trained: Trained[Any]) -> Result:
     """The evaluator's result, without numbers that are not finite; `missing` gives the reason for each of them."""
     found = Result({})
     missing: dict[str, str] = {}
-    with noted(missing, [*evaluator.metrics, *evaluator.charts]):
+    with note_missing(missing, [*evaluator.metrics, *evaluator.charts]):
         found = evaluator.evaluate(trained)
     summary, not_finite = split_finite(found.summary)
     shown = [each for each in found.measurements if math.isfinite(each.value)]
@@ -41,7 +41,7 @@ def split_finite(summary: Mapping[str, float]) -> tuple[dict[str, float], dict[s
 
 
 @contextmanager
-def noted(missing: dict[str, str], names: Iterable[str]) -> Iterator[None]:
+def note_missing(missing: dict[str, str], names: Iterable[str]) -> Iterator[None]:
     """If the block cannot measure these metrics and charts, write the reason to `missing` and continue.
 
     torch's linear algebra raises its own error for matrices that are not finite or are degenerate.
