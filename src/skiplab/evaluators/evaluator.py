@@ -44,7 +44,7 @@ class Trained(Generic[Task]):
     eval_batch: EvalBatch
     seed: int
     device: torch.device
-    _samples: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
+    _samples: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property
     def extractor(self) -> FeatureExtractor:

@@ -37,11 +37,8 @@ def reference_moments(trained: Trained) -> ReferenceMoments:
 
 
 def _compute(trained: Trained) -> ReferenceMoments:
-    count, total, outer = (
-        0,
-        torch.zeros(()),
-        torch.zeros(()),
-    )  # scalars, which take the features' shape when these are added
+    count = 0
+    total = outer = torch.zeros(())  # takes the features' shape when the first are added
     for features in reference_features(trained):
         features = features.double()
         count += len(features)
