@@ -88,9 +88,9 @@ def test_summary_is_of_the_blocks_layers(log) -> None:
         (0, 1, "a.branch.conv", "dead_fraction", 0.25),
         (50, 1, "a.branch.conv", "dead_fraction", 0.75),
     ]
-    found = ActivationStatistics(every_n_steps=50, dead_below=0.0).summarise(log(rows))
+    found = ActivationStatistics(every_n_steps=50, dead_below=0.0).summarize(log(rows))
     assert found == {"effective_rank_blocks": pytest.approx(4.0), "dead_fraction": 0.5}
-    assert ActivationStatistics(every_n_steps=50, dead_below=0.0).summarise(log()) == {}
+    assert ActivationStatistics(every_n_steps=50, dead_below=0.0).summarize(log()) == {}
 
 
 def test_refuses_a_threshold_above_one() -> None:

@@ -54,7 +54,7 @@ def test_the_noise_scale_of_gradients_with_known_mean_and_variance(log) -> None:
         gradient = mean + spread * draws.normal(size=dimensions) / np.sqrt(batch_size)
         found = read(instrument, model, network, step, (model.weight[0] * torch.from_numpy(gradient)).sum())
         rows += [(step, 0, "a.branch.conv", name, value) for name, (value,) in found.items()]
-    summary = instrument.summarise(log(rows))
+    summary = instrument.summarize(log(rows))
     expected = spread**2 * dimensions / (size**2 * dimensions)
     assert summary["gradient_noise_scale"] == pytest.approx(expected, rel=0.05)
     assert summary["gradient_agreement"] == pytest.approx(1 / (1 + expected / batch_size), rel=0.05)
@@ -76,7 +76,7 @@ def test_a_layer_without_gradient_agrees_with_nothing() -> None:
 def test_gradients_that_contradict_each_other_have_no_noise_scale(log) -> None:
     rows = [(1, 0, "a.branch.conv", name, -1.0) for name in ("gradient_cosine", "gradient_product")]
     rows += [(1, 0, "a.branch.conv", "gradient_difference", 4.0)]
-    assert GradientNoise(every_n_steps=2).summarise(log(rows)) == {"gradient_agreement": -1.0}
+    assert GradientNoise(every_n_steps=2).summarize(log(rows)) == {"gradient_agreement": -1.0}
 
 
 def test_refuses_a_schedule_without_pairs() -> None:

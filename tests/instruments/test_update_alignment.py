@@ -77,6 +77,6 @@ def test_connections_that_remember_more_than_the_stream_are_left_out(compose_tin
 def test_summary(log) -> None:
     rows = [(0, 0, "a", "alignment", 0.25), (0, 1, "b", "alignment", -0.75)]
     rows += [(0, 0, "a", "relative_update", 0.1), (0, 1, "b", "relative_update", 0.4)]
-    found = UpdateAlignment(every_n_steps=1).summarise(log(rows))
+    found = UpdateAlignment(every_n_steps=1).summarize(log(rows))
     assert found == {"update_alignment": -0.25, "update_size": pytest.approx(0.2)}
-    assert UpdateAlignment(every_n_steps=1).summarise(log()) == {}
+    assert UpdateAlignment(every_n_steps=1).summarize(log()) == {}

@@ -47,9 +47,9 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
     _, others, _ = _train(make(), recomputes=True)
     again = [row for step, found in enumerate(others) for reading in found for row in _rows(step, reading)]
     require(again == rows, "its readings differ with activation checkpointing; register hooks with layers.watch")
-    nothing = instrument.summarise(_log([], []))
+    nothing = instrument.summarize(_log([], []))
     require(nothing == {}, f"the summary has {sorted(nothing)} without readings")
-    summary = instrument.summarise(_log(rows, losses))
+    summary = instrument.summarize(_log(rows, losses))
     undeclared = sorted(set(summary) - set(instrument.metrics))
     require(not undeclared, f"the summary has {', '.join(undeclared)}, which metrics doesn't declare")
     for name, value in summary.items():

@@ -1,5 +1,7 @@
 """A small network with everything that a trial has, on 8x8 images, for checks of measurements."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -13,7 +15,7 @@ from skiplab.blocks.specification import NetworkSpec
 from skiplab.data.gaussian_mixture_images import GaussianMixtureImages
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.raw import Raw
 from skiplab.objectives.conditionings.none import NoConditioning
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.denoising import Denoising
@@ -25,7 +27,7 @@ from skiplab.samplers.ddim import DDIM
 from skiplab.seeding import initialise
 
 
-def small_trained(measures: type[Objective]) -> Trained:
+def small_trained(measures: type[Objective]) -> Trained[Any]:
     """A network at its initial weights, with an objective that an evaluator measures."""
     data = GaussianMixtureImages(rank=2, num_train=256, num_val=64, seed=0)
     objective: Objective
