@@ -135,7 +135,9 @@ def main(num_studies: int) -> None:
     for name, draw in DIFFERENCES.items():
         found = [f"{100 * coverage(draw, n, num_studies, generator):.1f}%" for n in SEEDS]
         print(f"| {name} | {' | '.join(found)} |")
-    print("\nFraction of simulated studies that support a claim, with its exact 95% interval; Gaussian differences, and a")
+    print(
+        "\nFraction of simulated studies that support a claim, with its exact 95% interval; Gaussian differences, and a"
+    )
     print(f"smallest effect that counts, δ, of {DELTA} standard deviations:\n")
     print("| true effect | seeds | cells | studies | with a supported claim |")
     print("| --- | --- | --- | --- | --- |")

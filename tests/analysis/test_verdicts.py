@@ -113,6 +113,17 @@ def test_holm_counts_every_cell_of_the_file(runs, claims_file):
     assert [verdict.conclusion for verdict in rest] == ["not run", "not run"]
 
 
+def test_holm_is_named_where_it_makes_both_p_values_1(runs, claims_file):
+    pairs(runs, [0.02, 0.06, 0.05, 0.07])
+    others = "".join(
+        f"  - {{name: other{n}, text: t, metric: kernel_distance, contrast: difference, direction: higher}}\n"
+        for n in range(200)
+    )
+    cell = judged(runs, claims_file(difference(smallest_effect="0.0") + others))[0].cells[0]
+    assert (cell.p.supported, cell.p.contradicted) == (1.0, 1.0)
+    assert "Holm-adjusted one-sided p 1 is above 0.025" in cell_line(cell).notes
+
+
 def test_few_seeds(runs, claims_file):
     pairs(runs, [0.3, 0.31])
     (verdict,) = judged(runs, claims_file(difference()))

@@ -24,19 +24,19 @@ def writing(folder: Path, console: Console, *, answered: bool = True) -> Iterato
     """Go on where files can't be written, after a line that says so.
 
     Args:
-        folder: where they should go.
-        console: where it is said.
-        answered: whether the command has printed what it was asked for, so that the files are copies of it.
+        folder: where the files go.
+        console: where the line is printed.
+        answered: whether the command has printed its result, so that the files are only copies of it.
 
     Raises:
-        SkiplabError: where they can't be written and nothing was printed that says the same.
+        SkiplabError: where they can't be written and the result was not printed.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        reason = f"can't write to {printable(folder)}: {error.strerror}; free space or permissions"
+        reason = f"can't write to {printable(folder)}: {error.strerror}; free space there or change its permissions"
         if not answered:
-            raise SkiplabError(f"{reason}, or copy the records to another folder and name it by --runs-dir") from error
+            raise SkiplabError(f"{reason}, or copy the records to another folder and give it as --runs-dir") from error
         terminal.say(console, f"not written: {reason}")

@@ -52,27 +52,27 @@ def _arm_name(row: Mapping[str, Any], factor: str, own: Sequence[str]) -> str:
 
 
 def constant(study: Study, name: str) -> Any:
-    """The value that all trials share of a choice or setting that doesn't vary; None where there is no trial.
+    """The value of a choice or setting that is the same in all trials; None in a study without trials.
 
     Raises:
-        SkiplabError: where no such thing is known.
+        SkiplabError: where there is no such choice or setting.
     """
     if name in study.constants or not study.records:
         return study.constants.get(name)
     raise SkiplabError(
-        f"unknown factor {printable(name)!r}; in study {printable(study.name)!r} these vary: "
-        f"{printable(', '.join(study.factors)) or 'none'}"
+        f"unknown factor {printable(name)!r}; valid in study {printable(study.name)!r}: "
+        f"{printable(', '.join(study.factors)) or 'none that varies'}, or a setting that all its trials share"
     )
 
 
 def status_counts(study: Study) -> str:
-    """How many trials there are of each status."""
-    found = study.trials["status"].value_counts()
-    return ", ".join(f"{count} {status}" for status, count in found.items() if count) or "none"
+    """How many trials have each status, such as '7 done, 1 failed'."""
+    counts = study.trials["status"].value_counts()
+    return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"
 
 
 def cell_factors(study: Study, factor: str, over: str | None = None) -> list[str]:
-    """The factors that make up a cell: all but the one under test, its own settings and `over`."""
+    """The factors whose levels make up a cell: all but the one under test, its own settings, and `over`."""
     return [name for name in study.factors if name not in (factor, over) and not name.startswith(f"{factor}.")]
 
 
@@ -81,7 +81,7 @@ def cells(
 ) -> list[Cell]:
     """The cells to compare in: the product of the wanted levels, times what else varies in the study.
 
-    A wanted cell without trials is listed too.
+    A wanted cell is listed even if it has no trials.
 
     Raises:
         SkiplabError: where a wanted factor is unknown.
@@ -97,7 +97,13 @@ def cells(
 
 
 def in_cell(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    """Those of the study's trials, or of rows with their index, that lie in a cell; levels are compared as text."""
+    """The trials that lie in a cell; levels are compared as text.
+
+    Args:
+        study: the study.
+        trials: rows with the index of the study's trials.
+        cell: a level for each factor that tells it apart from other cells.
+    """
     return trials.loc[_is_in_cell(study, cell_levels(cell)).loc[trials.index]]
 
 
@@ -126,9 +132,9 @@ def _level_texts(study: Study, factor: str) -> pd.Series:
 
 
 def factor_under_test(study: Study, factor: str | None) -> str:
-    """The factor under test: the one asked for, else connection where it varies or several others do, else what varies.
+    """The given factor; None: the only one that varies, else connection.
 
-    An axis and the settings below it are one factor.
+    An axis and its own settings are one factor.
     """
     if factor is not None:
         return factor
@@ -137,7 +143,7 @@ def factor_under_test(study: Study, factor: str | None) -> str:
 
 
 def control_arm(arms: Sequence[str], control: str | None) -> str:
-    """The arm compared against: the one asked for, else plain, else the first.
+    """The given arm; None: plain if there is such an arm, else the first.
 
     Raises:
         SkiplabError: where there is no such arm.
