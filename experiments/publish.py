@@ -20,22 +20,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from hydra.utils import get_object
 from rich.console import Console
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.published import against_study, here_text
 from skiplab.analysis.claims.verdict_files import write_verdicts
-from skiplab.analysis.claims.verdict_text import headline, render_verdicts
+from skiplab.analysis.claims.verdict_terminal import render_verdicts
+from skiplab.analysis.claims.verdict_text import headline
 from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.figures.figures import outcome
 from skiplab.analysis.figures.palette import to_svg
 from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.tables.comparison import metrics_of_claims
+from skiplab.analysis.tables.comparison_table import ComparisonTable, comparison_table
 from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.table_files import write_tables
-from skiplab.analysis.tables.tables import asked_metrics, comparison_table
 from skiplab.analysis.text import level_text, markdown
 from skiplab.records.spreadsheet import csv_text
 from skiplab.records.tuned import write_tuned
@@ -112,7 +113,7 @@ def in_full(verdicts: Sequence[Verdict]) -> str:
     return "```text\n" + "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n```\n\n"
 
 
-def in_markdown(table: pd.DataFrame) -> str:
+def in_markdown(table: ComparisonTable) -> str:
     """A comparison table, with paragraphs in place of the file's headings."""
     with tempfile.TemporaryDirectory() as folder:
         write_tables(table, Path(folder))
@@ -121,14 +122,14 @@ def in_markdown(table: pd.DataFrame) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() + "\n\n"
 
 
-def in_part(profile: str, verdicts: Sequence[Verdict], table: pd.DataFrame) -> str:
+def in_part(profile: str, verdicts: Sequence[Verdict], table: ComparisonTable) -> str:
     """Of many cells: how many of each verdict, and the first metric's table; the rest lies in the profile's folder."""
-    words = list(dict.fromkeys(cell.word for verdict in verdicts for cell in verdict.cells))
+    words = list(dict.fromkeys(cell.conclusion for verdict in verdicts for cell in verdict.cells))
     rows = [f"| claim | {' | '.join(words)} | verdict |", f"| {' | '.join(['---'] * (len(words) + 2))} |"]
     for verdict in verdicts:
-        counts = [str(sum(cell.word == word for cell in verdict.cells)) for word in words]
+        counts = [str(sum(cell.conclusion == word for cell in verdict.cells)) for word in words]
         rows.append(f"| {verdict.claim.text} | {' | '.join(counts)} | **{headline(verdict)}** |")
-    first = in_markdown(table[table["metric"] == table["metric"].iloc[0]])
+    first = in_markdown(next(iter(table.by_metric().values())))
     verdict_file, table_file = (f"[{name}]({profile}/{name})" for name in ("verdicts.csv", "table.csv"))
     where = f"Each cell's verdict is in {verdict_file}, every metric in {table_file}.\n\n"
     return "cells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where
@@ -156,12 +157,14 @@ def each_on(study: Study) -> str:
     return " or ".join(words[accelerator] for accelerator in sorted(found))
 
 
-def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[Verdict], table: pd.DataFrame) -> None:
+def keep(
+    experiment: Experiment, profile: str, study: Study, verdicts: Sequence[Verdict], table: ComparisonTable
+) -> None:
     """Write the tables behind the result, what they cost and how far published values agree."""
     folder = experiment.folder / profile
     folder.mkdir(exist_ok=True)
     (folder / "trials.csv").write_text(csv_text(study.trials.drop(columns="error")), encoding="utf-8")
-    (folder / "table.csv").write_text(csv_text(table), encoding="utf-8")
+    (folder / "table.csv").write_text(csv_text(table.frame), encoding="utf-8")
     write_verdicts(verdicts, folder)
     found = [record["provenance"] for record in study.records.values()]
     result = {
@@ -175,7 +178,7 @@ def keep(experiment: Experiment, profile: str, study: Study, verdicts: Sequence[
         "claims_sha256": verdicts[0].claims_sha256,
         "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
         "published": {
-            each.published.what: f"{here_text(each)}: {each.word}"
+            each.published.what: f"{here_text(each)}: {each.agreement}"
             for each in against_study(study, experiment.published, profile)
         },
     }
@@ -228,14 +231,16 @@ def main() -> None:
     claims = read_claims(experiment.claims(chosen.profile))
     contrast = claims.claims[0].primary.contrast
     factor, control = contrast.factor, chosen.control
-    verdicts, metrics = judge(study, claims), asked_metrics(study, claims)
+    verdicts, metrics = judge(study, claims), metrics_of_claims(study, claims)
     figure = to_svg(outcome(study, metrics[0], factor))
     (experiment.folder / f"{chosen.profile}.svg").write_text(figure, encoding="utf-8")
     table = comparison_table(study, factor=factor, metrics=metrics, control=control)
     keep(experiment, chosen.profile, study, verdicts, table)
     mark, readme = f"results: {chosen.experiment} {chosen.profile}", experiment.folder / "README.md"
     full = (
-        in_full(verdicts) + in_markdown(table) if len(table) <= _MOST_ROWS else in_part(chosen.profile, verdicts, table)
+        in_full(verdicts) + in_markdown(table)
+        if len(table.frame) <= _MOST_ROWS
+        else in_part(chosen.profile, verdicts, table)
     )
     if control:
         full += costs(study, factor, control)

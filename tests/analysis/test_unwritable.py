@@ -58,7 +58,7 @@ def test_where_the_files_are_the_answer_it_is_an_error(study, words, capsys) -> 
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"skiplab: can't write to {study / 'studies' / 's'}")
-    assert line.endswith("name it by --runs-dir")
+    assert line.endswith("give it as --runs-dir")
 
 
 def test_what_was_there_stays_as_it_was(runs, fill, monkeypatch, capsys) -> None:
