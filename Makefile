@@ -12,8 +12,10 @@ demo: $(STAMP)
 	$(BIN)/skiplab reproduce residual_in_diffusion --profile quick
 
 reproduce-quick: $(STAMP)
-	@for preset in conf/experiment/*_quick.yaml; do \
-		$(BIN)/skiplab reproduce "$$(basename "$$preset" _quick.yaml)" --profile quick || exit 1; \
+	@for claims in experiments/*/claims.yaml; do \
+		name="$$(basename "$$(dirname "$$claims")")"; \
+		[ ! -f "conf/experiment/$$name/quick.yaml" ] || \
+			$(BIN)/skiplab reproduce "$$name" --profile quick || exit 1; \
 	done
 
 bench: $(STAMP)

@@ -46,7 +46,7 @@ def test_pictures_and_links_exist():
 def test_all_claims_can_be_read_and_have_a_preset(claims):
     assert read_claims(claims).claims
     name, *profile = claims.parent.relative_to(ROOT / "experiments").parts
-    assert list((ROOT / "conf" / "experiment").glob(f"{name}_{'_'.join(profile) or '*'}.yaml"))
+    assert list((ROOT / "conf" / "experiment" / name).glob(f"{'/'.join(profile) or '*'}.yaml"))
 
 
 @pytest.fixture

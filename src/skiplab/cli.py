@@ -276,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command = commands.add_parser("tune", help="learning rates for each arm and cell of a preset, with an equal budget")
-    command.add_argument("preset", help="a file of conf/experiment; its sweep says which arms and cells")
+    command.add_argument("preset", help="a file of conf/experiment, NAME/PROFILE; its sweep says which arms and cells")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as depth=4 hydra/launcher=basic")
     command.add_argument("--rates", type=int, default=5, help="learning rates for each, from 5 (default: 5)")
     command.add_argument("--factor", type=float, default=10**0.5, help="between two rates (default: sqrt(10))")
