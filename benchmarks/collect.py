@@ -31,10 +31,10 @@ TABLE = """
 import resource, sys, time
 started = time.perf_counter()
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables.tables import comparison_table
+from skiplab.analysis.tables.comparison_table import comparison_table
 table = comparison_table(read_study("generated", sys.argv[1]))
 mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"{time.perf_counter() - started:.2f} {mebibytes:.0f} {len(table)}")
+print(f"{time.perf_counter() - started:.2f} {mebibytes:.0f} {len(table.frame)}")
 """
 
 

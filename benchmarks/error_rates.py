@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from skiplab.analysis.claims.claims import Claim, Claims, Test
-from skiplab.analysis.claims.compare import Contrast
+from skiplab.analysis.claims.contrasts import Contrast
 from skiplab.analysis.claims.verdicts import judge
-from skiplab.analysis.statistics.statistics import paired_interval
+from skiplab.analysis.statistics.intervals import paired_interval
 from skiplab.analysis.study.study import Study
 from skiplab.metrics import Metric
 
@@ -69,7 +69,7 @@ def share_supported(
     claims = one_claim(DELTA, looks)
     return sum(
         any(
-            cell.word == "supported"
+            cell.conclusion == "supported"
             for verdict in judge(simulated(advantage, num_seeds, num_cells, generator), claims)
             for cell in verdict.cells
         )
@@ -110,7 +110,7 @@ def one_claim(smallest_effect: float, looks: tuple[int, ...]) -> Claims:
     contrast = Contrast(metric="score", kind="difference", factor="connection", control="plain", treatment="identity")
     test = Test(contrast=contrast, smallest_effect=smallest_effect)
     claim = Claim(name="c", text="", source="", tested_part=None, primary=test, cells={}, evidence=())
-    return Claims(question="", tuned=False, failed_below=None, claims=(claim,), looks=looks, sha256="")
+    return Claims(question="", tuned=False, collapsed_below=None, claims=(claim,), looks=looks, sha256="")
 
 
 def percent(count: int, total: int) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from skiplab.analysis.claims.claims import Claim, Claims, Test
-from skiplab.analysis.claims.compare import Contrast
+from skiplab.analysis.claims.contrasts import Contrast
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import Study, read_study
 
@@ -49,7 +49,7 @@ def claims(names: list[str]) -> Claims:
         )
         test = Test(contrast=contrast, smallest_effect=None)
         found.append(Claim(name=name, text="", source="", tested_part=None, primary=test, cells={}, evidence=()))
-    return Claims(question="", tuned=False, failed_below=None, claims=tuple(found), looks=(), sha256="")
+    return Claims(question="", tuned=False, collapsed_below=None, claims=tuple(found), looks=(), sha256="")
 
 
 def split(study: Study, num_seeds: int, generator: np.random.Generator) -> Study:
@@ -62,7 +62,7 @@ def split(study: Study, num_seeds: int, generator: np.random.Generator) -> Study
 
 
 def supported(study: Study, asked: Claims) -> set[str]:
-    return {verdict.claim.name for verdict in judge(study, asked) if verdict.word.startswith("supported")}
+    return {verdict.claim.name for verdict in judge(study, asked) if verdict.conclusion.startswith("supported")}
 
 
 def main(runs_dir: Path) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 from generated_tables import ROOT, replace_marked, write_generated_tables
 from result_text import (
     arm_costs_text,
@@ -28,7 +27,7 @@ from result_text import (
     verdict_text,
 )
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.published import against_study, here_text
 from skiplab.analysis.claims.verdict_files import write_verdicts
 from skiplab.analysis.claims.verdict_text import headline
@@ -36,7 +35,8 @@ from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.figures.figures import outcome
 from skiplab.analysis.figures.palette import to_svg
 from skiplab.analysis.study.study import Study, read_study
-from skiplab.analysis.tables.tables import asked_metrics, comparison_table
+from skiplab.analysis.tables.comparison import metrics_of_claims
+from skiplab.analysis.tables.comparison_table import ComparisonTable, comparison_table
 from skiplab.records.spreadsheet import csv_text
 from skiplab.records.tuned import write_tuned
 from skiplab.reproduce import Experiment, PublishedResult, experiments
@@ -58,12 +58,12 @@ def publish(experiment: Experiment, profile: str, control: str | None, runs_dir:
     """Write a profile's figure, tables and result, and put them into the documents."""
     study, claims = read_study(f"{experiment.name}_{profile}", runs_dir), read_claims(experiment.claims(profile))
     factor = claims.claims[0].primary.contrast.factor
-    verdicts, metrics = judge(study, claims), asked_metrics(study, claims)
+    verdicts, metrics = judge(study, claims), metrics_of_claims(study, claims)
     table = comparison_table(study, factor=factor, metrics=metrics, control=control)
     figure = to_svg(outcome(study, metrics[0], factor))
     (experiment.folder / f"{profile}.svg").write_text(figure, encoding="utf-8")
     write_result(experiment, profile, study, verdicts, table)
-    whole = len(table) <= _MOST_ROWS
+    whole = len(table.frame) <= _MOST_ROWS
     text = verdict_text(verdicts) + table_text(table) if whole else summary_text(profile, verdicts, table)
     if control:
         text += arm_costs_text(study, factor, control)
@@ -79,13 +79,13 @@ def publish(experiment: Experiment, profile: str, control: str | None, runs_dir:
 
 
 def write_result(
-    experiment: Experiment, profile: str, study: Study, verdicts: Sequence[Verdict], table: pd.DataFrame
+    experiment: Experiment, profile: str, study: Study, verdicts: Sequence[Verdict], table: ComparisonTable
 ) -> None:
     """Write the tables behind a result, its cost, and how it compares with values that papers printed."""
     folder = experiment.folder / profile
     folder.mkdir(exist_ok=True)
     (folder / "trials.csv").write_text(csv_text(study.trials.drop(columns="error")), encoding="utf-8")
-    (folder / "table.csv").write_text(csv_text(table), encoding="utf-8")
+    (folder / "table.csv").write_text(csv_text(table.frame), encoding="utf-8")
     write_verdicts(verdicts, folder)
     found = [record["provenance"] for record in study.records.values()]
     result: PublishedResult = {
@@ -99,7 +99,7 @@ def write_result(
         "claims_sha256": verdicts[0].claims_sha256,
         "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
         "published": {
-            each.published.what: f"{here_text(each)}: {each.word}"
+            each.published.what: f"{here_text(each)}: {each.agreement}"
             for each in against_study(study, experiment.published, profile)
         },
     }

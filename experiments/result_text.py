@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
-from skiplab.analysis.claims.verdict_text import headline, render_verdicts
+from skiplab.analysis.claims.verdict_terminal import render_verdicts
+from skiplab.analysis.claims.verdict_text import headline
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.study.study import Study
+from skiplab.analysis.tables.comparison_table import ComparisonTable
 from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.table_files import write_tables
 from skiplab.analysis.text import level_text, markdown
@@ -31,7 +32,7 @@ def verdict_text(verdicts: Sequence[Verdict]) -> str:
     return "```text\n" + "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n```\n\n"
 
 
-def table_text(table: pd.DataFrame) -> str:
+def table_text(table: ComparisonTable) -> str:
     """A comparison table in Markdown, without headings."""
     with tempfile.TemporaryDirectory() as folder:
         write_tables(table, Path(folder))
@@ -40,14 +41,14 @@ def table_text(table: pd.DataFrame) -> str:
     return re.sub(r"\n{3,}", "\n\n", paragraphs).strip() + "\n\n"
 
 
-def summary_text(profile: str, verdicts: Sequence[Verdict], table: pd.DataFrame) -> str:
+def summary_text(profile: str, verdicts: Sequence[Verdict], table: ComparisonTable) -> str:
     """For many cells: how many cells have each verdict, and the table of the first metric; the files hold the rest."""
-    words = list(dict.fromkeys(cell.word for verdict in verdicts for cell in verdict.cells))
+    words = list(dict.fromkeys(cell.conclusion for verdict in verdicts for cell in verdict.cells))
     rows = [f"| claim | {' | '.join(words)} | verdict |", f"| {' | '.join(['---'] * (len(words) + 2))} |"]
     for verdict in verdicts:
-        counts = [str(sum(cell.word == word for cell in verdict.cells)) for word in words]
+        counts = [str(sum(cell.conclusion == word for cell in verdict.cells)) for word in words]
         rows.append(f"| {verdict.claim.text} | {' | '.join(counts)} | **{headline(verdict)}** |")
-    first = table_text(table[table["metric"] == table["metric"].iloc[0]])
+    first = table_text(next(iter(table.by_metric().values())))
     verdict_file, table_file = (f"[{name}]({profile}/{name})" for name in ("verdicts.csv", "table.csv"))
     where = f"Each cell's verdict is in {verdict_file}, every metric in {table_file}.\n\n"
     return "cells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where

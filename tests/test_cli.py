@@ -58,8 +58,15 @@ def test_reproduce_lists_every_experiment_with_its_last_verdicts(capsys) -> None
 
 def test_verdicts_that_are_not_compared_with_published_are_named() -> None:
     verdicts = [
-        SimpleNamespace(claim=SimpleNamespace(name=name), word=word, cells=(1,), num_supported=1, marks=(), evidence=())
-        for name, word in (("a", "supported"), ("b", "contradicted"), ("c", "inconclusive"))
+        SimpleNamespace(
+            claim=SimpleNamespace(name=name),
+            conclusion=conclusion,
+            cells=(1,),
+            num_supported=1,
+            caveats=(),
+            evidence=(),
+        )
+        for name, conclusion in (("a", "supported"), ("b", "contradicted"), ("c", "inconclusive"))
     ]
     result = {"date": "2026-01-02", "verdicts": {"a": "supported in 1 of 1 cells", "b": "inconclusive"}}
     assert str(reproduce._compared_with_published(verdicts, result)).splitlines() == [

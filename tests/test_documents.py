@@ -10,7 +10,7 @@ import pytest
 
 from option_files import every_option
 from skiplab import cli
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

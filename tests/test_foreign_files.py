@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError

@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from skiplab import cli
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_text import headline
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.served_page import ServedPage

@@ -95,24 +95,24 @@ def doctor(runs_dir: str) -> None:
 
 def table(parsed: argparse.Namespace) -> None:
     """Print and write a study's comparison table."""
-    from skiplab.analysis.tables.tables import table_command
+    from skiplab.analysis.tables.table_command import table_command
 
     table_command(parsed.study, Path(parsed.runs_dir), parsed.factor, parsed.control, parsed.metric)
 
 
 def effects(parsed: argparse.Namespace) -> None:
     """Print and write a study's main effects and interactions."""
-    from skiplab.analysis.tables.effects import effects_command
+    from skiplab.analysis.tables.effects_command import effects_command
 
     effects_command(parsed.study, Path(parsed.runs_dir), parsed.factor, parsed.control, parsed.metric)
 
 
 def figures(parsed: argparse.Namespace) -> None:
     """Write a study's figures as files."""
-    from skiplab.analysis.claims.compared import Asked
     from skiplab.analysis.figures.figure_files import figures_command
+    from skiplab.analysis.tables.comparison import Selection
 
-    asked = Asked(parsed.factor, parsed.control)
+    asked = Selection(parsed.factor, parsed.control)
     figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, asked=asked)
 
 
@@ -139,17 +139,17 @@ def wandb_workspace(parsed: argparse.Namespace) -> None:
 
 def report(parsed: argparse.Namespace) -> None:
     """Judge a study's claims, if it has any, and write its page."""
-    from skiplab.analysis.claims.compared import Asked
     from skiplab.analysis.page.report import report_command
+    from skiplab.analysis.tables.comparison import Selection
 
-    asked = Asked(parsed.factor, parsed.control, parsed.metric)
+    asked = Selection(parsed.factor, parsed.control, parsed.metric)
     report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, asked=asked)
 
 
 def dashboard(parsed: argparse.Namespace) -> None:
     """Serve a study's page on this machine, anew whenever its records change."""
-    from skiplab.analysis.claims.compared import Asked
     from skiplab.analysis.page.dashboard import dashboard_command
+    from skiplab.analysis.tables.comparison import Selection
     from skiplab.sweeps.status import read_standings, summary
 
     study, runs_dir = parsed.study, Path(parsed.runs_dir)
@@ -157,7 +157,7 @@ def dashboard(parsed: argparse.Namespace) -> None:
     def standing() -> str:
         return summary(study, read_standings(study, runs_dir))
 
-    asked = Asked(parsed.factor, parsed.control, parsed.metric)
+    asked = Selection(parsed.factor, parsed.control, parsed.metric)
     dashboard_command(study, runs_dir, parsed.claims, parsed.port, standing, asked=asked, open_browser=parsed.open)
 
 

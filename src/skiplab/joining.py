@@ -34,7 +34,7 @@ def join(config: DictConfig, keys: Iterable[str]) -> None:
 
 def _check(path: Path, config: DictConfig) -> None:
     """Refuse, before anything is trained, claims that could be mended only when it is too late."""
-    from skiplab.analysis.claims.claims import read_claims
+    from skiplab.analysis.claims.claims_file import read_claims
     from skiplab.analysis.claims.unmeasured import check_known
 
     chosen = [*config.instrument.values(), *config.evaluator.values()]

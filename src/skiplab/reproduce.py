@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis import terminal
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.published import Published, against_study, read_published, render_published
 from skiplab.analysis.claims.verdict_text import headline
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.page.report import report_command
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables import terminal
 from skiplab.analysis.text import unknown_name
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir

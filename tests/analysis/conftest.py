@@ -14,7 +14,7 @@ from example_charts import CHARTS
 from example_claims import CLAIMS
 from PIL import Image
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.page.report import write_report
 from skiplab.analysis.study.study import read_study
 from skiplab.metrics import Metric

@@ -6,7 +6,7 @@ factor: connection
 control: plain
 treatment: identity
 tuned: false
-failed_below: 0.1
+collapsed_below: 0.1
 claims:
   - name: depth
     text: Plain networks get worse with depth.

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.errors import SkiplabError
 
 TEST = CLAIMS[CLAIMS.index("    contrast: interaction") :]
@@ -43,13 +43,13 @@ def test_evidence_inherits_the_contrast(claims_file):
     [
         ("direction: higher", "direction: up", r"direction is 'up'; valid: higher, lower"),
         ("contrast: interaction", "contrast: ratio", r"contrast is 'ratio'; valid: difference, slope"),
-        ("smallest_effect: 0.02", "smallest_effect: -1", r"smallest_effect is '-1'; valid: a number from 0"),
+        ("smallest_effect: 0.02", "smallest_effect: -1", r"smallest_effect is '-1'; valid: a number of at least 0"),
         ("smallest_effect: 0.02", "smallest_efect: 0.02", r"'smallest_efect'.*did you mean 'smallest_effect'"),
-        ("    over: depth\n", "", r"a interaction needs `over`|an interaction needs `over`"),
+        ("    over: depth\n", "", r"over is 'None'; valid with contrast interaction: a factor"),
         (
             "contrast: interaction\n    over: depth\n",
             "contrast: change\n",
-            r"a change needs `over`, a number such as depth",
+            r"over is 'None'; valid with contrast change: a factor whose levels are numbers, such as depth",
         ),
         ("    metric: skill_train\n", "", r"claim 1 lacks metric"),
         ("control: plain", "control: identity", r"both 'identity'"),
@@ -57,16 +57,20 @@ def test_evidence_inherits_the_contrast(claims_file):
         (
             "direction: higher",
             "direction: equal",
-            r"direction equal with contrast interaction; valid with equal: slope",
+            r"contrast is interaction; valid with direction equal: slope, rate",
         ),
-        ("direction: higher", "direction: higher\n    expected: 1", r"expected is 1, with direction higher"),
-        (TEST, law("-0.5", "0"), r"needs a smallest_effect above 0"),
+        (
+            "direction: higher",
+            "direction: higher\n    expected: 1",
+            r"expected is '1', but direction is higher; valid: direction equal, or no expected",
+        ),
+        (TEST, law("-0.5", "0"), r"smallest_effect is '0'; valid with direction equal: a number above 0"),
         (TEST, law("often", "0.1"), r"expected is 'often'; valid with direction equal: a number"),
         (TEST, law("null", "0.1"), r"expected is 'None'; valid with direction equal: a number"),
         ("tuned: false", "tuned: perhaps", r"tuned is 'perhaps'; valid: true, false"),
         ("cells: {long_skip: [none, concat]}", "cells: {depth: [4]}", r"both over and cells"),
         ("cells: {long_skip: [none, concat]}", "cells: none", r"cells is none; valid: a list of levels"),
-        ("claims:\n", "claims: [\n", r"no valid YAML"),
+        ("claims:\n", "claims: [\n", r"is not valid YAML"),
     ],
 )
 def test_mistakes_are_explained(claims_file, old, new, message):

@@ -13,8 +13,8 @@ from example_charts import CHARTS
 from example_claims import CLAIMS
 
 from conftest import METRICS, Runs, write_series
-from skiplab.analysis.claims.compare import measured
 from skiplab.analysis.page.served_page import ServedPage
+from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 
@@ -168,7 +168,7 @@ def test_trials_that_all_diverged_count_as_they_do_beside_others(runs, claims_fi
     both = read_study("both", runs.folder)
     assert list(both.metrics) == list(SUMMARY)
     for each in (study, both):
-        values = measured(each, "connection", "skill_train").query("status == 'diverged'")
+        values = metric_values(each, "connection", "skill_train").query("status == 'diverged'")
         assert set(values["value"]) == {0.0}
     where = ["--runs-dir", str(runs.folder)]
     main(["table", "s", *where])

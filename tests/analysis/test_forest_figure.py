@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.forest_figure import forest_figure
 from skiplab.analysis.figures.palette import VERDICT_COLOURS, to_svg
@@ -29,9 +29,9 @@ def test_each_row_is_a_cells_interval_with_its_verdict(verdicts):
         for cell, line, dot in zip(verdict.cells, lines, dots, strict=False):
             assert list(line.get_xdata()) == pytest.approx(list(unscaled([cell.interval.low, cell.interval.high])))
             assert dot.get_xdata()[0] == pytest.approx(float(unscaled(cell.interval.mean)))
-            assert dot.get_color() == VERDICT_COLOURS[cell.word]
+            assert dot.get_color() == VERDICT_COLOURS[cell.conclusion]
         texts = [text.get_text() for text in ax.texts]
-        assert texts == [f"{cell.word}, n 5" for cell in verdict.cells]
+        assert texts == [f"{cell.conclusion}, n 5" for cell in verdict.cells]
 
 
 def test_the_band_holds_effects_too_small_to_count(verdicts):
@@ -49,18 +49,18 @@ def test_a_cell_without_a_size_says_why(runs, claims_file):
 factor: connection
 control: plain
 treatment: identity
-failed_below: 0.1
+collapsed_below: 0.1
 claims:
   - {name: a, text: t, metric: skill_train, contrast: difference, direction: higher, smallest_effect: 0.1}
   - {name: b, text: t, metric: kernel_distance, contrast: difference, direction: higher, smallest_effect: 0.1}
 """
-    failed, missing = forest_figure(judge(read_study("s", runs.folder), read_claims(claims_file(claims)))).axes
-    assert [text.get_text() for text in failed.texts] == ["supported, n 3", "failed: plain"]
+    collapsed, missing = forest_figure(judge(read_study("s", runs.folder), read_claims(claims_file(claims)))).axes
+    assert [text.get_text() for text in collapsed.texts] == ["supported, n 3", "collapsed: plain"]
     assert [text.get_text() for text in missing.texts] == [
         "not run, n 0",
         "kernel_distance was not measured; evaluator…",
     ]
-    assert not [line for line in failed.lines if line.get_marker() == "o"]
+    assert not [line for line in collapsed.lines if line.get_marker() == "o"]
 
 
 def test_hostile_names_are_drawn_as_text(runs, claims_file):

@@ -6,13 +6,14 @@ import math
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.claims.claims import read_claims
-from skiplab.analysis.claims.compare import Contrast, compare
+from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.contrasts import Contrast, compute_contrast
 from skiplab.analysis.claims.verdict_text import cell_line
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.report import write_report
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables.tables import comparison_table, table_command
+from skiplab.analysis.tables.comparison_table import comparison_table
+from skiplab.analysis.tables.table_command import table_command
 
 OVERFLOW = "512 of 512 samples aren't finite numbers"
 
@@ -38,13 +39,13 @@ def lacking(runs):
 
 @pytest.mark.parametrize("exploded", [{"status": "diverged"}, {"summary": {"skill_train": 0.0}}])
 def test_an_exploded_trial_counts_with_the_skill_of_none(runs, exploded):
-    row = comparison_table(three_seeds(runs, **exploded), metrics=["skill_train"]).iloc[0]
+    row = comparison_table(three_seeds(runs, **exploded), metrics=["skill_train"]).frame.iloc[0]
     assert row["n"] == 3
     assert (row["effect"], row["low"], row["high"]) == pytest.approx((0.07, -0.68, 0.82), abs=0.005)
 
 
 def test_the_same_trial_as_failed_would_turn_the_sign(runs):
-    row = comparison_table(three_seeds(runs, status="failed"), metrics=["skill_train"]).iloc[0]
+    row = comparison_table(three_seeds(runs, status="failed"), metrics=["skill_train"]).frame.iloc[0]
     assert (row["effect"], row["low"], row["high"]) == pytest.approx((-0.105, -0.169, -0.041), abs=0.0006)
 
 
@@ -53,10 +54,10 @@ def test_a_number_that_is_not_finite_leaves_no_effect_to_the_others(runs):
     contrast = Contrast(
         metric="frechet_distance", kind="difference", factor="connection", control="plain", treatment="identity"
     )
-    paired = compare(study, contrast, {})
+    paired = compute_contrast(study, contrast, {})
     assert paired.states["plain"] == {"measured": 2, "not finite": 1}
-    assert paired.lost == ("not finite",)
-    row = comparison_table(study, metrics=["frechet_distance"]).iloc[0]
+    assert paired.lost_states == ("not finite",)
+    row = comparison_table(study, metrics=["frechet_distance"]).frame.iloc[0]
     assert math.isnan(row["effect"])
     assert row["n"] == 2
     assert row["notes"].startswith(
@@ -73,9 +74,9 @@ def test_a_number_that_was_never_asked_for_is_no_loss(runs):
     contrast = Contrast(
         metric="frechet_distance", kind="difference", factor="connection", control="plain", treatment="identity"
     )
-    paired = compare(study, contrast, {})
+    paired = compute_contrast(study, contrast, {})
     assert paired.states["plain"]["without a value"] == 1
-    assert not paired.on_survivors
+    assert not paired.survivors_only
 
 
 def test_a_value_below_zero_on_a_log_scale_is_a_loss_too(runs):
@@ -83,7 +84,7 @@ def test_a_value_below_zero_on_a_log_scale_is_a_loss_too(runs):
     contrast = Contrast(
         metric="frechet_distance", kind="difference", factor="connection", control="plain", treatment="identity"
     )
-    assert compare(study, contrast, {}).lost == ("not positive",)
+    assert compute_contrast(study, contrast, {}).lost_states == ("not positive",)
 
 
 def test_no_verdict_rests_on_those_that_gave_a_number(runs, claims_file):
@@ -98,12 +99,12 @@ claims:
         runs.trial(seed=seed, choices={"connection": "plain"}, summary={"frechet_distance": 8.0 + 0.01 * seed})
         runs.trial(seed=seed, choices={"connection": "identity"}, summary={"frechet_distance": 2.0})
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(claims)))
-    assert verdict.word == "supported"
+    assert verdict.conclusion == "supported"
     runs.trial(seed=5, choices={"connection": "plain"}, summary={"frechet_distance": 8.0})
     runs.trial(seed=5, choices={"connection": "identity"}, summary={}, missing={"frechet_distance": OVERFLOW})
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(claims)))
-    assert verdict.word == "inconclusive"
-    assert (verdict.cells[0].p_supported, verdict.cells[0].p_contradicted) == (1.0, 1.0)
+    assert verdict.conclusion == "inconclusive"
+    assert (verdict.cells[0].p.supported, verdict.cells[0].p.contradicted) == (1.0, 1.0)
     assert "identity: 1 not finite" in cell_line(verdict.cells[0]).notes
 
 
@@ -116,7 +117,7 @@ def test_a_cell_without_any_finite_number_keeps_its_row(runs):
             runs.trial(
                 seed=seed, choices={"connection": arm}, missing={"frechet_distance": OVERFLOW}, factors={"depth": 8}
             )
-    table = comparison_table(read_study("s", runs.folder), metrics=["frechet_distance"]).set_index("depth")
+    table = comparison_table(read_study("s", runs.folder), metrics=["frechet_distance"]).frame.set_index("depth")
     assert table.index.tolist() == [4, 8]
     assert "plain: 2 not finite; identity: 2 not finite" in table.at[8, "notes"]
 

@@ -38,7 +38,7 @@ def test_a_mean_is_held_against_what_was_printed(runs, tmp_path, accuracies, wor
     study = read_study("s", runs.folder)
     (found,) = against_study(study, published, "paper")
     assert found.here.mean == pytest.approx(sum(accuracies) / 2)
-    assert found.word == word
+    assert found.agreement == word
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(render_published([found]))
     shown = console.export_text()
@@ -52,13 +52,13 @@ def test_a_counterpart_that_was_not_trained_is_not_run(runs, tmp_path, cell):
     runs.trial(choices={"connection": "identity"}, factors={"depth": 8}, summary={"accuracy_val": 0.9})
     published = read_published(write(tmp_path / "expected.csv", PRINTED | COUNTERPART | {"cell": cell}))
     (found,) = against_study(read_study("s", runs.folder), published, "paper")
-    assert (found.word, here_text(found)) == ("not run", "–")
+    assert (found.agreement, here_text(found)) == ("not run", "–")
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"tolerance": ""}, r"line 2: profile is 'paper', with metric_here, value_here beside it"),
+        ({"tolerance": ""}, r"line 2: profile is 'paper', given beside it: metric_here, value_here; valid: all of"),
         ({"profile": ""}, r"profile is ''.*or none of them"),
         ({"value_here": "often"}, r"numbers in value_here and tolerance"),
         ({"cell": "depth"}, r"NAME=LEVEL"),

@@ -12,15 +12,15 @@ from example_claims import CLAIMS
 from PIL import Image
 from rich.console import Console
 
-from skiplab.analysis.claims.claims import read_claims
-from skiplab.analysis.claims.verdict_text import render_verdicts
+from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.verdict_terminal import render_verdicts
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures import figures
 from skiplab.analysis.figures.palette import arm_colours, to_png, to_svg
 from skiplab.analysis.page.report import report_command, write_report
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.parity import unequal_arms
-from skiplab.analysis.tables.tables import table_command
+from skiplab.analysis.tables.table_command import table_command
 from skiplab.analysis.text import interval_text, level_text, markdown, number, ratio, ratio_interval_text
 from skiplab.printable import printable
 

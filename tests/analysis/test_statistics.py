@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from skiplab.analysis.statistics.statistics import (
-    correlation,
-    holm,
-    p_above,
-    p_below,
-    paired_interval,
-    seeds_that_decide,
-    welch_interval,
-    within_margin,
-)
+from skiplab.analysis.statistics.effect_size import correlation
+from skiplab.analysis.statistics.intervals import paired_interval, welch_interval
+from skiplab.analysis.statistics.sample_size import seeds_that_decide
+from skiplab.analysis.statistics.significance import holm, p_above, p_below, within_margin
 
 A = np.random.default_rng(1).normal(1.0, 0.3, 7)
 B = np.random.default_rng(2).normal(0.6, 0.8, 7)

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.study_claims import LATE, study_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.served_page import ServedPage
@@ -53,9 +53,9 @@ def in_time(runs, path, study="s"):
     join_study(runs.folder, study, [], path)
 
 
-def marks(runs, study="s"):
+def caveats(runs, study="s"):
     found = read_study(study, runs.folder)
-    return {mark for verdict in judge(found, study_claims(found)) for mark in verdict.marks}
+    return {caveat for verdict in judge(found, study_claims(found)) for caveat in verdict.caveats}
 
 
 def test_what_judged_a_study_once_judges_it_everywhere(fill, claims_file, command):
@@ -90,19 +90,19 @@ def test_the_note_says_where_claims_came_from_and_when(fill, claims_file, comman
 def test_claims_before_the_first_trial_carry_no_mark_and_later_ones_do(fill, runs, claims_file, command):
     in_time(runs, claims_file())
     fill(effect=0.15, num_seeds=4)
-    assert marks(runs) == {"at shared settings"}
+    assert caveats(runs) == {"at shared settings"}
     assert LATE not in " ".join(command("report").split())
     printed = " ".join(command("report", "--claims", claims_file(OTHER)).split())
     assert f"(at shared settings, {LATE})" in printed
-    assert marks(runs) == {"at shared settings", LATE}  # remembered
+    assert caveats(runs) == {"at shared settings", LATE}  # remembered
     command("report", "--claims", claims_file(CLAIMS))  # the first ones again
-    assert marks(runs) == {"at shared settings"}
+    assert caveats(runs) == {"at shared settings"}
 
 
 def test_python_judges_without_a_mark_and_leaves_nothing(fill, claims_file):
     runs = fill(effect=0.15, num_seeds=4)
     verdicts = judge(read_study("s", runs.folder), read_claims(claims_file()))
-    assert {mark for verdict in verdicts for mark in verdict.marks} == {"at shared settings"}
+    assert {caveat for verdict in verdicts for caveat in verdict.caveats} == {"at shared settings"}
     assert not (runs.folder / "studies" / "s" / "claims.yaml").exists()
 
 
@@ -119,7 +119,7 @@ def test_a_copy_that_is_edited_is_another_file(fill, runs, claims_file):
     in_time(runs, claims_file())
     fill(effect=0.15, num_seeds=3)
     (runs.folder / "studies" / "s" / "claims.yaml").write_text(OTHER)
-    assert LATE in marks(runs)
+    assert LATE in caveats(runs)
     hashes = [each.sha256 for each in registrations(runs.folder / "studies" / "s")]
     assert hashes == [sha256(text.encode()).hexdigest() for text in (CLAIMS, OTHER)]
 
@@ -132,7 +132,7 @@ def test_where_nothing_can_be_written_the_verdict_is_the_same(fill, runs, claims
 
     monkeypatch.setattr(registered, "write_atomically", refuse)
     study = read_study("s", runs.folder)
-    assert study_claims(study, claims_file()).marks == (LATE,)
+    assert study_claims(study, claims_file()).caveats == (LATE,)
     assert study_claims(study) is None
 
 
@@ -148,9 +148,9 @@ def test_a_disk_that_fills_up_leaves_what_was_remembered(fill, runs, claims_file
 
     monkeypatch.setattr(registered, "write_atomically", full)
     study = read_study("s", runs.folder)
-    assert study_claims(study, claims_file(OTHER)).marks == (LATE,)
+    assert study_claims(study, claims_file(OTHER)).caveats == (LATE,)
     assert study_claims(study).sha256 == sha256(CLAIMS.encode()).hexdigest()
-    assert study_claims(study).marks == ()
+    assert study_claims(study).caveats == ()
 
 
 @pytest.mark.parametrize("text", ["claims: [", CLAIMS.replace("skill_train", "skil_train")])
@@ -166,13 +166,13 @@ def test_several_studies_read_as_one_have_the_claims_that_all_have(fill, runs, c
     for name in ("a", "b"):
         in_time(runs, claims_file(), name)
         fill(name, effect=0.15, num_seeds=2)
-    assert LATE not in marks(runs, "a,b")
+    assert LATE not in caveats(runs, "a,b")
     in_time(runs, claims_file(OTHER), "b")
     assert study_claims(read_study("a,b", runs.folder)) is None
     study_claims(read_study("a,b", runs.folder), claims_file(CLAIMS))
-    assert LATE not in marks(runs, "a,b")
+    assert LATE not in caveats(runs, "a,b")
     study_claims(read_study("a,b", runs.folder), claims_file(OTHER))
-    assert LATE in marks(runs, "a,b")
+    assert LATE in caveats(runs, "a,b")
 
 
 def test_studies_that_remember_different_claims_say_so(fill, runs, claims_file, capsys):
@@ -180,8 +180,8 @@ def test_studies_that_remember_different_claims_say_so(fill, runs, claims_file, 
     fill(effect=0.15, num_seeds=2, study="x")
     where = ["--runs-dir", str(runs.folder)]
     for given, told in (
-        (["s"], "s remembers claims and x none; give --claims FILE"),
-        (["x"], "s and x remember different claims; give --claims FILE"),
+        (["s"], "s has claims and x none; give --claims FILE"),
+        (["x"], "s and x have different claims; give --claims FILE"),
     ):
         path = str(claims_file(CLAIMS + "\n" * len(given[0] + told)))
         main(["report", *given, "--claims", path, *where])
@@ -197,7 +197,7 @@ def test_trials_of_another_study_count(fill, runs, claims_file):
     fill(effect=0.15, num_seeds=3)
     for key in read_study("s", runs.folder).trials["key"]:
         join_study(runs.folder, "later", [key], claims_file())  # the study has none when it gets its claims
-    assert LATE in marks(runs, "later")
+    assert LATE in caveats(runs, "later")
 
 
 @pytest.mark.parametrize("given", ["by trials", "by a command", "as a copy", "with no way to write"])
@@ -207,16 +207,16 @@ def test_the_claims_of_an_experiment_of_skiplab_are_older_than_any_trial(fill, r
     study = read_study("s", runs.folder)
     if given == "by trials":  # that join others, trained when nothing registered claims
         in_time(runs, path)
-        assert study_claims(study).marks == ()
+        assert study_claims(study).caveats == ()
         return
     if given == "as a copy":
         (tmp_path / "copy.yaml").write_bytes(path.read_bytes())
         path = tmp_path / "copy.yaml"
     if given == "with no way to write":
         monkeypatch.setattr(registered, "write_atomically", lambda *_: (_ for _ in ()).throw(OSError(30, "Read-only")))
-    assert study_claims(study, path).marks == ()
+    assert study_claims(study, path).caveats == ()
     (tmp_path / "edited.yaml").write_text(f"{path.read_text()}# mine\n")
-    assert study_claims(study, tmp_path / "edited.yaml").marks == (LATE,)
+    assert study_claims(study, tmp_path / "edited.yaml").caveats == (LATE,)
 
 
 def test_trials_that_do_not_say_when_they_began_do_not_count(runs, claims_file):
@@ -224,18 +224,18 @@ def test_trials_that_do_not_say_when_they_began_do_not_count(runs, claims_file):
         runs.trial(seed=len(str(start)), summary={"skill_train": 0.5}, provenance={"started": start})
     study = read_study("s", runs.folder)
     assert study.first_starts == {}
-    assert study_claims(study, claims_file()).marks == ()
+    assert study_claims(study, claims_file()).caveats == ()
 
 
 def test_a_trial_counts_from_its_first_start(runs, claims_file):
     in_time(runs, claims_file())
     runs.trial(summary={"skill_train": 0.5}, provenance={"started": now()})
-    assert study_claims(read_study("s", runs.folder)).marks == ()
+    assert study_claims(read_study("s", runs.folder)).caveats == ()
     again = {"first_started": "2020-01-02T03:04:05", "started": now()}  # read as UTC where no zone is told
     key = runs.trial(seed=1, summary={"skill_train": 0.5}, provenance=again)
     study = read_study("s", runs.folder)
     assert study.first_starts[key] == "2020-01-02T03:04:05+00:00"
-    assert study_claims(study).marks == (LATE,)
+    assert study_claims(study).caveats == (LATE,)
 
 
 def test_claims_and_trials_of_one_second_are_told_apart(runs, claims_file):

@@ -7,10 +7,12 @@ from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables.table_text import by_metric, caption
-from skiplab.analysis.tables.tables import asked_metrics, comparison_table, table_command
+from skiplab.analysis.tables.comparison import metrics_of_claims
+from skiplab.analysis.tables.comparison_table import comparison_table
+from skiplab.analysis.tables.table_command import table_command
+from skiplab.analysis.tables.table_text import caption
 from skiplab.errors import SkiplabError
 
 
@@ -21,7 +23,7 @@ def shown(capsys, *arguments):
 
 def test_the_table_holds_scipys_intervals(fill):
     study = read_study("s", fill(effect=0.1).folder)
-    table = comparison_table(study, metrics=["skill_train", "frechet_distance"])
+    table = comparison_table(study, metrics=["skill_train", "frechet_distance"]).frame
     assert len(table) == 2 * 2 * 3
     row = table[(table["metric"] == "skill_train") & (table["long_skip"] == "none") & (table["depth"] == 16)].iloc[0]
     trials = study.trials.query("long_skip == 'none' and depth == 16").sort_values("seed")
@@ -37,41 +39,41 @@ def test_the_table_holds_scipys_intervals(fill):
 
 def test_a_log_metric_is_a_ratio_of_geometric_means(fill):
     study = read_study("s", fill(effect=0.2).folder)
-    row = comparison_table(study, metrics=["frechet_distance"]).iloc[-1]
+    row = comparison_table(study, metrics=["frechet_distance"]).frame.iloc[-1]
     assert row["effect_kind"] == "ratio"
     assert row["effect"] == pytest.approx(row["treatment_mean"] / row["control_mean"])
 
 
-def test_a_failed_arm_and_its_diverged_trials(runs, capsys):
+def test_a_collapsed_arm_and_its_diverged_trials(runs, capsys):
     for seed in range(3):
         runs.trial(seed=seed, choices={"connection": "plain"}, status="diverged")
         runs.trial(seed=seed, choices={"connection": "identity"}, summary={"skill_train": 0.7, "loss_val": 0.3})
-    table = comparison_table(read_study("s", runs.folder))
+    table = comparison_table(read_study("s", runs.folder)).frame
     skill = table[table["metric"] == "skill_train"].iloc[0]
     assert (skill["control_diverged"], skill["control_mean"]) == (3, 0.0)
-    assert skill["control_failed"]
+    assert skill["control_collapsed"]
     assert table["effect"].isna().all()
     text = shown(capsys, "s", runs.folder)
-    assert "failed" in text
+    assert "collapsed" in text
     assert "plain: 3 diverged" in text
     assert "3 done, 3 diverged" in text
 
 
-def test_an_arm_that_failed_takes_no_effect_from_the_others(runs):
+def test_an_arm_that_collapsed_takes_no_effect_from_the_others(runs):
     for seed in range(3):
         for arm, skill in {"plain": 0.2, "identity": 0.7, "broken": 0.01}.items():
             runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill + seed / 100})
-    table = comparison_table(read_study("s", runs.folder)).set_index("treatment")
+    table = comparison_table(read_study("s", runs.folder)).frame.set_index("treatment")
     assert table.at["identity", "effect"] == pytest.approx(0.5)
     assert table.at["identity", "notes"] == "all seeds are equal: the interval is that point"
     assert np.isnan(table.at["broken", "effect"])
-    assert "broken failed" in table.at["broken", "notes"]
+    assert "broken collapsed" in table.at["broken", "notes"]
 
 
 def test_crashed_trials_have_no_mean(runs):
     for arm in ("plain", "identity"):
         runs.trial(choices={"connection": arm}, status="failed", summary={"update_ratio_first_block": 0.1})
-    table = comparison_table(read_study("s", runs.folder), metrics=["update_ratio_first_block"])
+    table = comparison_table(read_study("s", runs.folder), metrics=["update_ratio_first_block"]).frame
     assert table[["control_mean", "treatment_mean", "effect"]].isna().all(axis=None)
 
 
@@ -82,14 +84,14 @@ def test_an_effect_never_rests_on_survivors(runs):
             seed=seed, choices={"connection": "plain"}, status=status, summary={"loss_val": 0.4, "skill_train": 0.6}
         )
         runs.trial(seed=seed, choices={"connection": "identity"}, summary={"loss_val": 0.3, "skill_train": 0.7})
-    row = comparison_table(read_study("s", runs.folder), metrics=["loss_val"]).iloc[0]
+    row = comparison_table(read_study("s", runs.folder), metrics=["loss_val"]).frame.iloc[0]
     assert math.isnan(row["effect"])
     assert (row["n"], row["control_diverged"]) == (3, 1)
 
 
 def test_any_factor_can_be_under_test(fill):
     study = read_study("s", fill(effect=0.1).folder)
-    table = comparison_table(study, factor="depth", control="8", metrics=["loss_val"])
+    table = comparison_table(study, factor="depth", control="8", metrics=["loss_val"]).frame
     assert set(table["treatment"]) == {"4", "16"}
     assert set(table["control"]) == {"8"}
 
@@ -111,7 +113,7 @@ def test_one_arm_gets_its_means(runs, capsys):
     values = [0.5, 0.6, 0.7]
     for seed, skill in enumerate(values):
         runs.trial(seed=seed, summary={"skill_train": skill})
-    row = comparison_table(read_study("s", runs.folder)).iloc[0]
+    row = comparison_table(read_study("s", runs.folder)).frame.iloc[0]
     expected = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert row[["treatment_mean", "low", "high"]].tolist() == pytest.approx([0.6, *expected])
     assert "only one arm, plain" in shown(capsys, "s", runs.folder)
@@ -123,7 +125,7 @@ def test_where_one_of_two_arms_is_alone_its_mean_is_shown(runs, capsys):
             for seed in range(3):
                 summary = {"skill_train": 0.5 + depth / 100}
                 runs.trial(seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary)
-    table = comparison_table(read_study("s", runs.folder)).set_index("depth")
+    table = comparison_table(read_study("s", runs.folder)).frame.set_index("depth")
     assert table["control_mean"].tolist() == pytest.approx([0.54, 0.58, np.nan], nan_ok=True)
     assert table["treatment_mean"].tolist() == pytest.approx([np.nan, 0.58, 0.66], nan_ok=True)
     assert table["n"].tolist() == [0, 3, 0]
@@ -135,7 +137,7 @@ def test_files_hold_full_precision(fill, capsys):
     runs = fill(effect=0.1)
     shown(capsys, "s", runs.folder)
     folder = runs.folder / "studies" / "s"
-    table = comparison_table(read_study("s", runs.folder))
+    table = comparison_table(read_study("s", runs.folder)).frame
     read = pd.read_csv(folder / "table.csv", keep_default_na=False, na_values=[""])
     assert read["effect"].to_numpy() == pytest.approx(table["effect"].to_numpy(), rel=1e-15)
     assert (folder / "table.md").read_text().count("| none |") == 9  # three metrics, three depths
@@ -178,7 +180,7 @@ def test_what_claims_ask_for_stands_behind_skill_and_loss(fill, claims_file):
         CLAIMS
         + "    evidence: [{metric: frechet_distance, direction: lower}, {metric: never_measured, direction: lower}]\n"
     )
-    names = asked_metrics(study, read_claims(claims_file(text)))
+    names = metrics_of_claims(study, read_claims(claims_file(text)))
     assert {"skill_train", "loss_val", "frechet_distance"} <= set(study.metrics)
     assert names == ["skill_train", "loss_val", "frechet_distance"]
 
@@ -188,7 +190,7 @@ def test_a_cell_that_was_not_asked_for_a_metric_has_no_row(runs):
         for arm in ("plain", "identity"):
             summary = {"skill_train": 0.5} | ({"frechet_distance": 3.0} if depth == 4 else {})
             runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary=summary)
-    table = comparison_table(read_study("s", runs.folder), metrics=["skill_train", "frechet_distance"])
+    table = comparison_table(read_study("s", runs.folder), metrics=["skill_train", "frechet_distance"]).frame
     assert list(zip(table["metric"], table["depth"], strict=True)) == [
         ("skill_train", 4),
         ("skill_train", 8),
@@ -201,7 +203,7 @@ def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
         summary = {"loss_val": 0.5, "loss_area": 0.7, "loss_zero": 1.0, "loss_affine": 0.25}
         runs.trial(choices={"connection": arm}, summary=summary)
     table = comparison_table(read_study("s", runs.folder), metrics=["loss_val", "loss_area"])
-    captions = {name: caption(part) for name, part in by_metric(table)}
+    captions = {name: caption(part) for name, part in table.by_metric().items()}
     assert "zero predictor 1, best affine predictor 0.25" in captions["loss_val"].replace(".00", "").replace(
         ".250", ".25"
     )
@@ -211,4 +213,4 @@ def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
 def test_objectives_are_compared_by_what_claims_ask_for_alone(fill, claims_file):
     text = CLAIMS.replace("factor: connection", "factor: prediction").replace("skill_train", "frechet_distance")
     study = read_study("s", fill(effect=0.1).folder)
-    assert asked_metrics(study, read_claims(claims_file(text))) == ["frechet_distance"]
+    assert metrics_of_claims(study, read_claims(claims_file(text))) == ["frechet_distance"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_text import headline
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.report import write_report
@@ -63,8 +63,8 @@ def trials(runs, rates=CHOSEN, **more):
 
 
 @pytest.fixture
-def marks(runs, claims_file):
-    return lambda: judge(read_study("s", runs.folder), read_claims(claims_file(CLAIM)))[0].marks
+def caveats(runs, claims_file):
+    return lambda: judge(read_study("s", runs.folder), read_claims(claims_file(CLAIM)))[0].caveats
 
 
 def test_a_verdict_on_trials_with_what_was_chosen_for_them_says_tuned_and_the_budget(runs, claims_file) -> None:
@@ -78,7 +78,7 @@ def test_without_the_file_the_arms_share_no_cell(runs, claims_file) -> None:
     trials(runs)
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(CLAIM)))
     assert verdict.num_supported == 0
-    assert "at shared settings" in verdict.marks
+    assert "at shared settings" in verdict.caveats
 
 
 @pytest.mark.parametrize(
@@ -89,24 +89,24 @@ def test_without_the_file_the_arms_share_no_cell(runs, claims_file) -> None:
         ({("plain", 16): 0.0002}, {}),  # a combination that wasn't tuned
     ],
 )
-def test_one_trial_without_what_was_chosen_for_it_takes_the_word_away(runs, marks, changed, more) -> None:
+def test_one_trial_without_what_was_chosen_for_it_takes_the_word_away(runs, caveats, changed, more) -> None:
     write(trials(runs))
-    assert marks() == ("tuned per arm, 5 rates, 2 of 4 at the edge of the rates",)
+    assert caveats() == ("tuned per arm, 5 rates, 2 of 4 at the edge of the rates",)
     rates = dict([*changed.items()] or [(("plain", 8), 0.0002)])
     trials(runs, rates, **more)
-    assert marks() == ("at shared settings",)
+    assert caveats() == ("at shared settings",)
 
 
-def test_a_third_arm_that_was_not_tuned_leaves_the_verdict_of_the_two_alone(runs, marks) -> None:
+def test_a_third_arm_that_was_not_tuned_leaves_the_verdict_of_the_two_alone(runs, caveats) -> None:
     write(trials(runs))
     trials(runs, {("rezero", 4): 0.01})
-    assert marks()[0].startswith("tuned per arm")
+    assert caveats()[0].startswith("tuned per arm")
 
 
-def test_a_verdict_names_the_settings_that_were_otherwise_when_it_was_tuned(runs, marks) -> None:
+def test_a_verdict_names_the_settings_that_were_otherwise_when_it_was_tuned(runs, caveats) -> None:
     trials(runs, width=16, batch_size=64)
     write(runs, shared={"width": 16, "batch_size": 32})
-    assert marks() == ("tuned per arm, 5 rates, 2 of 4 at the edge of the rates, but at batch_size 32",)
+    assert caveats() == ("tuned per arm, 5 rates, 2 of 4 at the edge of the rates, but at batch_size 32",)
 
 
 def test_what_was_tuned_splits_no_cells_and_is_no_unwanted_difference(runs) -> None:
@@ -126,10 +126,10 @@ def test_the_tuning_study_itself_keeps_its_rates_as_a_factor(runs) -> None:
     assert read_study("t", runs.folder).factors == (RATE,)
 
 
-def test_a_file_that_can_not_be_read_is_a_problem_and_tunes_nothing(runs, marks) -> None:
+def test_a_file_that_can_not_be_read_is_a_problem_and_tunes_nothing(runs, caveats) -> None:
     write(trials(runs))
     (runs.folder / "studies" / "s" / "tuned.yaml").write_text("study: s")
-    assert "at shared settings" in marks()
+    assert "at shared settings" in caveats()
     (problem,) = read_study("s", runs.folder).problems
     assert "is no result of `skiplab tune`" in problem.reason
 

@@ -6,8 +6,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from option_files import CONF, options
-from skiplab.analysis.claims.claims import read_claims
-from skiplab.analysis.claims.unmeasured import declared
+from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.unmeasured import declared_metrics
 from skiplab.analysis.claims.verdict_text import cell_line
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import read_study
@@ -24,7 +24,7 @@ def test_what_the_sources_declare_is_what_the_classes_declare():
         for option in options(axis):
             node = OmegaConf.load(CONF / axis / f"{option}.yaml")
             found |= set(get_object(node._target_).metrics)
-    assert set(declared()) == found
+    assert set(declared_metrics()) == found
 
 
 def test_a_metric_that_nothing_measures_is_an_error_with_the_nearest_names(fill, claims_file):
@@ -35,7 +35,7 @@ def test_a_metric_that_nothing_measures_is_an_error_with_the_nearest_names(fill,
 
 def test_a_metric_of_an_option_that_was_not_on_is_not_run_and_says_what_to_add(fill, claims_file):
     (verdict,) = asked_for(fill(effect=0.15, num_seeds=3), claims_file, "lesion_ratio")
-    assert verdict.word == "not run"
+    assert verdict.conclusion == "not run"
     assert "lesion_ratio was not measured; evaluator=[lesion] measures it" in cell_line(verdict.cells[0]).notes
 
 
@@ -60,7 +60,7 @@ def test_what_to_add_measures_the_studys_own_networks(runs, claims_file, objecti
 def test_what_an_evaluator_of_ones_own_measures_is_known_when_a_trial_is_done(runs, claims_file, status):
     runs.trial(choices={"long_skip": "none"}, status=status)
     runs.trial(choices={"long_skip": "concat"}, factors={"depth": 8}, status=status)
-    assert asked_for(runs, claims_file, "my_own")[0].word == "not run"
+    assert asked_for(runs, claims_file, "my_own")[0].conclusion == "not run"
     runs.trial(seed=1, choices={"long_skip": "none"}, summary={"skill_train": 0.5})
     with pytest.raises(SkiplabError, match="'my_own'"):
         asked_for(runs, claims_file, "my_own")

@@ -4,7 +4,7 @@ import pytest
 from example_claims import CLAIMS
 from scipy import stats
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_files import write_verdicts
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import read_study
@@ -18,7 +18,7 @@ def test_the_file_holds_every_test_in_full_precision(fill, runs, claims_file):
     assert list(rows["role"]) == ["primary", "primary", "evidence", "evidence"]
     cell, row = verdicts[0].cells[0], rows.iloc[0]
     advantage = cell.paired.advantage
-    assert (row["n"], row["word"]) == (12, "supported")
+    assert (row["n"], row["conclusion"]) == (12, "supported")
     expected = stats.ttest_1samp(advantage, 0.0).confidence_interval()
     assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high), rel=1e-12)
     assert row["bootstrap_low"] < row["advantage"] < row["bootstrap_high"]

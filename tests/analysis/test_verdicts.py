@@ -7,8 +7,9 @@ from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.claims.claims import read_claims
-from skiplab.analysis.claims.verdict_text import cell_line, headline, render_verdicts
+from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.verdict_terminal import render_verdicts
+from skiplab.analysis.claims.verdict_text import cell_line, headline
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import read_study
 
@@ -49,7 +50,7 @@ def pairs(runs, advantages, *, base=0.3, status="done"):
 
 def test_a_planted_effect_is_found(fill, claims_file):
     (verdict,) = judged(fill(effect=0.15), claims_file())
-    assert verdict.word == "supported"
+    assert verdict.conclusion == "supported"
     assert headline(verdict) == "supported in 2 of 2 cells (at shared settings)"
     for cell in verdict.cells:
         assert abs(cell.interval.mean - 0.15) < 4 * 0.01 / np.sqrt(5)  # a slope's difference has the sd 0.01
@@ -57,13 +58,13 @@ def test_a_planted_effect_is_found(fill, claims_file):
 
 def test_an_opposite_effect_contradicts(fill, claims_file):
     (verdict,) = judged(fill(effect=-0.15), claims_file())
-    assert verdict.word == "contradicted"
+    assert verdict.conclusion == "contradicted"
     assert "contradicted" in printed([verdict])
 
 
 def test_no_effect_is_no_meaningful_difference(fill, claims_file):
     (verdict,) = judged(fill(effect=0.0), claims_file())
-    assert verdict.word == "no meaningful difference"
+    assert verdict.conclusion == "no meaningful difference"
 
 
 def test_an_absent_effect_is_not_supported_more_often_than_the_level_allows(runs, claims_file):
@@ -78,7 +79,7 @@ def test_an_absent_effect_is_not_supported_more_often_than_the_level_allows(runs
                 runs.trial(
                     f"n{number}", seed=seed, choices=choices, factors={"number": number}, summary={"skill_train": skill}
                 )
-        words.append(judge(read_study(f"n{number}", runs.folder), claims)[0].word)
+        words.append(judge(read_study(f"n{number}", runs.folder), claims)[0].conclusion)
     assert words.count("supported") <= stats.binom.ppf(0.999, 60, 0.025)
     assert words.count("inconclusive") > 40
 
@@ -89,9 +90,9 @@ def test_the_rule_by_hand(runs, claims_file):
     low = stats.t.interval(0.95, 3, np.mean(advantages), stats.sem(advantages))[0]
     for margin, word in ((low - 1e-6, "supported"), (low + 1e-6, "inconclusive"), (0.2, "no meaningful difference")):
         (verdict,) = judged(runs, claims_file(difference(smallest_effect=repr(float(margin)))))
-        assert verdict.word == word
+        assert verdict.conclusion == word
     (verdict,) = judged(runs, claims_file(difference("lower", repr(float(low - 1e-6)))))
-    assert verdict.word == "contradicted"
+    assert verdict.conclusion == "contradicted"
 
 
 def test_holm_counts_every_cell_of_the_file(runs, claims_file):
@@ -100,32 +101,32 @@ def test_holm_counts_every_cell_of_the_file(runs, claims_file):
     p = stats.ttest_1samp(advantages, 0.0, alternative="greater").pvalue
     assert 0.025 / 3 < p < 0.025
     text = difference(smallest_effect="0.0")
-    assert judged(runs, claims_file(text))[0].word == "supported"
+    assert judged(runs, claims_file(text))[0].conclusion == "supported"
     others = "".join(
         f"  - {{name: other{n}, text: t, metric: kernel_distance, contrast: difference, direction: higher}}\n"
         for n in range(2)
     )
     first, *rest = judged(runs, claims_file(text + others))
-    assert first.word == "inconclusive"  # claims that were not run still count as tests
-    assert first.cells[0].p_supported == pytest.approx(3 * p)
+    assert first.conclusion == "inconclusive"  # claims that were not run still count as tests
+    assert first.cells[0].p.supported == pytest.approx(3 * p)
     assert "Holm" in " ".join(cell_line(first.cells[0]).notes)
-    assert [verdict.word for verdict in rest] == ["not run", "not run"]
+    assert [verdict.conclusion for verdict in rest] == ["not run", "not run"]
 
 
 def test_few_seeds(runs, claims_file):
     pairs(runs, [0.3, 0.31])
     (verdict,) = judged(runs, claims_file(difference()))
-    assert verdict.word == "too few seeds"
+    assert verdict.conclusion == "too few seeds"
     pairs(runs, [0.3, 0.31, 0.32])
     (verdict,) = judged(runs, claims_file(difference()))
-    assert verdict.word == "supported"
-    assert "preliminary" in verdict.marks
+    assert verdict.conclusion == "supported"
+    assert "preliminary" in verdict.caveats
 
 
 def test_one_seed_has_no_interval(runs, claims_file):
     pairs(runs, [0.3])
     (verdict,) = judged(runs, claims_file(difference()))
-    assert verdict.word == "too few seeds"
+    assert verdict.conclusion == "too few seeds"
     assert math.isnan(verdict.cells[0].interval.low)
     assert "too few seeds" in printed([verdict])
 
@@ -135,8 +136,8 @@ def test_no_verdict_rests_on_survivors(runs, claims_file):
     runs.trial(seed=4, choices={"connection": "identity"}, status="diverged")
     runs.trial(seed=4, choices={"connection": "plain"}, summary={"skill_train": 0.3, "loss_val": 0.7})
     (verdict,) = judged(runs, claims_file(difference("lower", metric="loss_val")))
-    assert verdict.word == "inconclusive"
-    assert (verdict.cells[0].p_supported, verdict.cells[0].p_contradicted) == (1.0, 1.0)
+    assert verdict.conclusion == "inconclusive"
+    assert (verdict.cells[0].p.supported, verdict.cells[0].p.contradicted) == (1.0, 1.0)
     text = printed([verdict])
     assert "identity: 1 diverged" in text
     (verdict,) = judged(runs, claims_file(difference()))  # skill has a value for a diverged trial
@@ -145,10 +146,10 @@ def test_no_verdict_rests_on_survivors(runs, claims_file):
 
 def test_survivors_show_no_equality_either(runs, claims_file):
     pairs(runs, [0.0, 0.001, 0.0, -0.001])
-    assert judged(runs, claims_file(difference(metric="loss_val")))[0].word == "no meaningful difference"
+    assert judged(runs, claims_file(difference(metric="loss_val")))[0].conclusion == "no meaningful difference"
     runs.trial(seed=4, choices={"connection": "plain"}, status="diverged")
     runs.trial(seed=4, choices={"connection": "identity"}, summary={"loss_val": 0.7})
-    assert judged(runs, claims_file(difference(metric="loss_val")))[0].word == "inconclusive"
+    assert judged(runs, claims_file(difference(metric="loss_val")))[0].conclusion == "inconclusive"
 
 
 def reached(runs, plain, identity):
@@ -162,29 +163,29 @@ def reached(runs, plain, identity):
 def test_a_verdict_stands_on_lower_bounds_that_can_only_help_it(runs, claims_file):
     reached(runs, [(900.0, False), (1000.0, False), (950.0, True)], [(100.0, True), (110.0, True), (104.0, True)])
     (fewer,) = judged(runs, claims_file(difference("lower", metric="steps_to_threshold")))
-    assert fewer.word == "supported"
+    assert fewer.conclusion == "supported"
     text = printed([fewer], 200)
     assert "plain: 2 not reached in training, counted with a lower bound" in text
     assert "the true effect may be greater than shown" in text
     (more,) = judged(runs, claims_file(difference("higher", metric="steps_to_threshold")))
-    assert more.word == "contradicted"
+    assert more.conclusion == "contradicted"
 
 
 def test_no_verdict_rests_on_lower_bounds_that_could_overturn_it(runs, claims_file):
     reached(runs, [(900.0, True), (1000.0, True), (950.0, True)], [(100.0, False), (110.0, True), (104.0, True)])
     for direction in ("lower", "higher"):
         (verdict,) = judged(runs, claims_file(difference(direction, metric="steps_to_threshold")))
-        assert verdict.word == "inconclusive"
+        assert verdict.conclusion == "inconclusive"
 
 
 def test_arms_that_both_ended_before_are_not_equal(runs, claims_file):
     trials = [(100.0, False), (100.0, False), (100.0, False)]
     reached(runs, trials, [(100.0, True)] * 3)
     (verdict,) = judged(runs, claims_file(difference(metric="steps_to_threshold")))
-    assert verdict.word == "inconclusive"
+    assert verdict.conclusion == "inconclusive"
     reached(runs, [(steps, True) for steps, _ in trials], [(100.0, True)] * 3)
     (verdict,) = judged(runs, claims_file(difference(metric="steps_to_threshold")))
-    assert verdict.word == "no meaningful difference"
+    assert verdict.conclusion == "no meaningful difference"
 
 
 def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
@@ -195,7 +196,7 @@ def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
                 runs.trial(seed=seed, choices={"connection": arm}, factors=factors, summary={"loss_val": loss})
     text = difference("lower", "0.1", "loss_val").replace("difference", "change\n    over: frozen_fraction")
     (verdict,) = judged(runs, claims_file(text))
-    assert verdict.word == "supported"
+    assert verdict.conclusion == "supported"
     assert verdict.cells[0].interval.mean == pytest.approx(0.265)  # the mean cost, 0.315, less 0.05
     shown = printed([verdict], 200)
     assert "identity over plain, change from frozen_fraction 0 to 0.3333; claimed lower" in shown
@@ -223,7 +224,7 @@ def test_a_law_is_judged_by_whether_its_value_lies_within_reach(runs, claims_fil
         (0.5, 0.05, "contradicted"),
     ):
         (verdict,) = judged(runs, claims_file(law(expected, within)))
-        assert verdict.word == word
+        assert verdict.conclusion == word
         assert high - expected == pytest.approx(verdict.cells[0].interval.high)
     shown = printed([verdict])
     assert "identity, change per doubling of depth; claimed equal to 0.5, within 0.05" in shown
@@ -233,43 +234,43 @@ def test_a_law_is_judged_by_whether_its_value_lies_within_reach(runs, claims_fil
 def test_equal_differences_are_flagged(runs, claims_file):
     pairs(runs, [0.25, 0.25, 0.25], base=0.5)
     (verdict,) = judged(runs, claims_file(difference()))
-    assert verdict.word == "supported"
+    assert verdict.conclusion == "supported"
     assert "all seeds are equal" in printed([verdict])
 
 
 def test_evidence_on_the_other_side_contests(fill, claims_file):
     evidence = "    evidence: [{metric: frechet_distance, direction: higher, smallest_effect: 0.02}]\n"
     (verdict,) = judged(fill(effect=0.15), claims_file(CLAIMS + evidence))
-    assert verdict.word == "supported, contested"
+    assert verdict.conclusion == "supported, contested"
     assert {item.paired.contrast.metric for item in verdict.contested_by} == {"frechet_distance"}
     assert "contested: Frechet distance" in printed([verdict])
     agreeing = evidence.replace("higher", "lower")
-    assert judged(fill(effect=0.15), claims_file(CLAIMS + agreeing))[0].word == "supported"
+    assert judged(fill(effect=0.15), claims_file(CLAIMS + agreeing))[0].conclusion == "supported"
 
 
 def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
     evidence = "    evidence: [{metric: frechet_distance, direction: lower}, {metric: loss_val, direction: higher}]\n"
     (verdict,) = judged(fill(effect=0.15), claims_file(CLAIMS + evidence))
     shown = " ".join(printed([verdict], 300).split())
-    words = {item.paired.contrast.metric: item.word for item in verdict.evidence}
+    words = {item.paired.contrast.metric: item.conclusion for item in verdict.evidence}
     assert words == {"frechet_distance": "supported", "loss_val": "contradicted"}
     assert headline(verdict).endswith("; evidence contradicts it in 2 of 4 cells")
     assert re.search(r"evidence, Frechet distance: long_skip \w+ supported ×\S+; long_skip \w+ supported ×", shown)
     assert re.search(r"evidence, [^:]*validation[^:]*: long_skip \w+ contradicted -", shown)
 
 
-def test_evidence_of_a_failed_arm_has_no_size(runs, claims_file):
+def test_evidence_of_a_collapsed_arm_has_no_size(runs, claims_file):
     pairs(runs, [0.5, 0.51, 0.52], base=0.01)
     evidence = "    evidence: [{metric: loss_val, direction: lower}]\n"
-    text = difference(extra=evidence).replace("claims:", "failed_below: 0.1\nclaims:")
+    text = difference(extra=evidence).replace("claims:", "collapsed_below: 0.1\nclaims:")
     (verdict,) = judged(runs, claims_file(text))
-    assert "supported (plain failed)" in " ".join(printed([verdict], 200).split())
+    assert "supported (plain collapsed)" in " ".join(printed([verdict], 200).split())
 
 
 def test_a_claim_about_a_study_without_a_record_is_not_run(runs, claims_file):
     runs.list_key("s", "eeeeeeeeeeeeeeee")
     (verdict,) = judged(runs, claims_file())
-    assert verdict.word == "not run"
+    assert verdict.conclusion == "not run"
 
 
 def test_depth_without_value_is_said(fill, claims_file):
@@ -289,31 +290,31 @@ def test_depth_with_value_is_not_called_worthless(runs, claims_file):
     assert "no value" not in printed(judged(runs, claims_file(text)), 200)
 
 
-def test_a_failed_arm_gets_no_effect_size(runs, claims_file):
+def test_a_collapsed_arm_gets_no_effect_size(runs, claims_file):
     pairs(runs, [0.7, 0.71, 0.72], base=0.01)
-    text = difference().replace("claims:\n", "failed_below: 0.05\nclaims:\n")
+    text = difference().replace("claims:\n", "collapsed_below: 0.05\nclaims:\n")
     (verdict,) = judged(runs, claims_file(text))
     line = cell_line(verdict.cells[0])
-    assert (line.word, line.effect, line.interval) == ("supported", "failed", "–")
-    assert "failed: plain" in line.notes
+    assert (line.conclusion, line.effect, line.interval) == ("supported", "collapsed", "–")
+    assert "collapsed: plain" in line.notes
 
 
 def test_missing_cells_and_metrics_are_not_run(fill, claims_file):
     runs = fill(effect=0.15)
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("[none, concat]", "[none, add]")))
-    assert [cell.word for cell in verdict.cells] == ["supported", "not run"]
+    assert [cell.conclusion for cell in verdict.cells] == ["supported", "not run"]
     assert headline(verdict).startswith("mixed, 1 of 2 supported")
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: kernel_distance")))
-    assert verdict.word == "not run"
+    assert verdict.conclusion == "not run"
     assert "kernel_distance was not measured; evaluator=[kernel_distance] measures it" in printed([verdict])
 
 
 def test_marks(fill, claims_file):
     runs = fill(effect=0.15)
     (tuned,) = judged(runs, claims_file(CLAIMS.replace("tuned: false", "tuned: true")))
-    assert tuned.marks == ("at shared settings, though the claims file says tuned",)
+    assert tuned.caveats == ("at shared settings, though the claims file says tuned",)
     (undeclared,) = judged(runs, claims_file(CLAIMS.replace("    smallest_effect: 0.02\n", "")))
-    assert undeclared.marks == ("at shared settings", "exploratory")
+    assert undeclared.caveats == ("at shared settings", "exploratory")
     assert undeclared.claims_sha256[:12] in printed([undeclared])
 
 

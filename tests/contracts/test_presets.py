@@ -12,7 +12,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from option_files import CONF, options, presets
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.data.shapes import Shapes
 from skiplab.records.key import trial_key

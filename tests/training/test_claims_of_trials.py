@@ -22,8 +22,8 @@ claims:
 """
 
 
-def marks(runs_dir: Path, study: str) -> tuple[str, ...]:
-    return study_claims(read_study(study, runs_dir)).marks
+def caveats(runs_dir: Path, study: str) -> tuple[str, ...]:
+    return study_claims(read_study(study, runs_dir)).caveats
 
 
 def test_a_sweep_registers_its_claims_before_the_first_trial(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -33,11 +33,11 @@ def test_a_sweep_registers_its_claims_before_the_first_trial(tmp_path: Path, mon
     cli.train_main([*words, "connection=plain,identity", "run.claims=mine.yaml"])
     (entry,) = registrations(tmp_path / "runs" / "studies" / "s")
     assert entry.source == str(tmp_path / "mine.yaml")
-    assert study_claims(read_study("s", Path("runs"))).marks == ()
+    assert study_claims(read_study("s", Path("runs"))).caveats == ()
     Path("mine.yaml").write_text(CLAIMS.replace("0.02", "0.03"))  # the same file, other claims
     cli.train_main([*words, "connection=plain,identity", "run.claims=mine.yaml"])
     assert len(registrations(tmp_path / "runs" / "studies" / "s")) == 2
-    assert study_claims(read_study("s", Path("runs"))).marks == (LATE,)
+    assert study_claims(read_study("s", Path("runs"))).caveats == (LATE,)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_claims_change_no_key(tmp_path: Path) -> None:
     first = run_tiny(tmp_path / "runs", "run.study=a")
     again = run_tiny(tmp_path / "runs", "run.study=b", f"run.claims={path}")
     assert (again.outcome.key, again.outcome.action) == (first.outcome.key, "already done")
-    assert marks(tmp_path / "runs", "b") == (LATE,)  # it was known before the claims
+    assert caveats(tmp_path / "runs", "b") == (LATE,)  # it was known before the claims
 
 
 def test_trials_that_were_looked_at_count_though_a_new_one_brings_the_claims(tmp_path: Path, monkeypatch) -> None:
@@ -82,10 +82,10 @@ def test_trials_that_were_looked_at_count_though_a_new_one_brings_the_claims(tmp
     cli.train_main([*words, "connection=plain,identity", "run.study=a"])
     Path("late.yaml").write_text(CLAIMS)
     cli.train_main([*words, "connection=plain", "seed=99", "run.study=b", "run.claims=late.yaml"])
-    assert marks(Path("runs"), "b") == ()
+    assert caveats(Path("runs"), "b") == ()
     cli.train_main([*words, "connection=plain,identity", "run.study=b"])  # already done
     assert len(read_study("b", Path("runs")).trials) == 3
-    assert marks(Path("runs"), "b") == (LATE,)
+    assert caveats(Path("runs"), "b") == (LATE,)
 
 
 def test_a_trial_that_is_trained_again_is_as_old_as_before(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_trial_that_is_trained_again_is_as_old_as_before(tmp_path: Path) -> No
     for _ in range(2):
         again = run_tiny(runs_dir, "run.study=s", f"run.claims={path}", "run.rerun=true")
         assert again.outcome.action == "trained"
-        assert marks(runs_dir, "s") == (LATE,)
+        assert caveats(runs_dir, "s") == (LATE,)
     told = again.record.read()["provenance"]
     assert in_utc(told["first_started"]) == in_utc(first["started"]) < in_utc(told["started"])
 
@@ -109,7 +109,7 @@ def test_a_trial_that_begins_again_after_damage_is_as_old_as_before(tmp_path: Pa
         checkpoint.write_bytes(b"")
     path.write_text(CLAIMS)
     assert run_tiny(runs_dir, "run.study=s", f"run.claims={path}").outcome.action == "trained"
-    assert marks(runs_dir, "s") == (LATE,)
+    assert caveats(runs_dir, "s") == (LATE,)
 
 
 def test_claims_that_are_refused_replace_no_record(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from option_files import options
-from skiplab.analysis.claims.compare import Contrast, compare
+from skiplab.analysis.claims.contrasts import Contrast, compute_contrast
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
@@ -224,6 +224,8 @@ def test_a_trial_without_a_number_stays_in_the_comparison(run, tmp_path, monkeyp
         for arm in ("plain", "identity"):
             run(tmp_path, f"connection={arm}", f"seed={seed}", "instrument=[]")
     arms = {"factor": "connection", "control": "plain", "treatment": "identity"}
-    paired = compare(read_study("default", tmp_path), Contrast(metric="loss_val", kind="difference", **arms), {})
+    paired = compute_contrast(
+        read_study("default", tmp_path), Contrast(metric="loss_val", kind="difference", **arms), {}
+    )
     assert paired.states["plain"] == {"measured": 1, "not finite": 1}
-    assert paired.on_survivors
+    assert paired.survivors_only

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import skiplab
-from skiplab.analysis.claims.compare import measured as measured_values
+from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
@@ -161,7 +161,7 @@ def test_a_diverged_trial_declares_what_its_evaluators_would_have_measured(run, 
     assert charts == LinearProbe.charts.keys()
     assert content["evaluators"] == {}
     study = read_study("default", tmp_path)
-    assert measured_values(study, "connection", "skill_train")["value"].tolist() == [0.0]
+    assert metric_values(study, "connection", "skill_train")["value"].tolist() == [0.0]
 
 
 def test_divergence_counts_from_the_declared_factor(run, tmp_path) -> None:

@@ -1,13 +1,14 @@
-"""Names and numbers as text: what a record says is shown, never obeyed."""
+"""Names and numbers as text. Names come from records, so whatever they hold is shown and never interpreted."""
 
 import difflib
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from skiplab.printable import one_line, printable
 
+SizeKind = Literal["difference", "ratio"]
 _MARKDOWN = re.compile(r"([\\`*\[\]|])|((?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
 
 _LATEX = {
@@ -24,18 +25,18 @@ _LATEX = {
 
 
 def markdown(text: object) -> str:
-    """The text as one cell of a Markdown table, with markup and HTML shown as they stand."""
+    """The text as one cell of a Markdown table; markup and HTML in it are shown literally."""
     line = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKDOWN.sub(lambda found: "\\" + found[0], line)
 
 
 def latex(text: object) -> str:
-    """The text as one cell of a LaTeX table, commands shown as they stand."""
+    """The text as one cell of a LaTeX table; commands in it are shown literally."""
     return "".join(_LATEX.get(sign, sign) for sign in one_line(text))
 
 
 def level_text(value: Any) -> str:
-    """A level of a factor as claims files, options and tables write it: 8, 0.001, identity, null."""
+    """A level of a factor as claims files, overrides and tables write it: 8, 0.001, identity, null."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "null"
     if isinstance(value, bool):
@@ -45,19 +46,20 @@ def level_text(value: Any) -> str:
     return str(value)
 
 
-def cell_text(cell: dict[str, Any]) -> str:
-    """A cell in words, 'depth 8, long_skip none'; 'all trials' where nothing else varies."""
+def cell_text(cell: Mapping[str, Any]) -> str:
+    """A cell as text, such as 'depth 8, long_skip none'; 'all trials' where nothing else varies."""
     return ", ".join(f"{name} {level_text(value)}" for name, value in cell.items()) or "all trials"
 
 
-def number(value: float, half_width: float | None = None) -> str:
-    """The value to two digits of its uncertainty, or to three of its own where there is none."""
+def number(value: float | None, half_width: float | None = None) -> str:
+    """The value to two digits of its uncertainty, or to three digits of its own where that is unknown; '–' for none."""
     if value is None or math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "-∞"
-    known = half_width is not None and math.isfinite(half_width) and half_width > 0
-    size, digits = (half_width, 2) if known else (abs(value), 3)
+    size, digits = abs(value), 3
+    if half_width is not None and math.isfinite(half_width) and half_width > 0:
+        size, digits = half_width, 2
     if size == 0:
         return "0"
     decimals = digits - 1 - math.floor(math.log10(size))
@@ -68,9 +70,9 @@ def number(value: float, half_width: float | None = None) -> str:
 
 
 def ratio(value: float, low: float, high: float) -> str:
-    """The ratio to two digits of its uncertainty, for intervals that are even on a log scale."""
-    even = 0 < low < high < math.inf
-    return number(value, value * min(math.log(high / low) / 2, 0.5) if even else None)
+    """The ratio to two digits of its uncertainty; its interval is symmetric on a log scale."""
+    has_interval = 0 < low < high < math.inf
+    return number(value, value * min(math.log(high / low) / 2, 0.5) if has_interval else None)
 
 
 def ratio_interval_text(low: float, high: float) -> str:
@@ -88,8 +90,16 @@ def interval_text(low: float, high: float) -> str:
     return f"[{number(low, half)}, {number(high, half)}]"
 
 
-def size_text(effect: float, low: float, high: float, kind: str) -> str:
-    """An effect as a reader wants it: a signed difference, or '×1.3' where kind is 'ratio'."""
+def exponential(value: float) -> float:
+    """e to the value, infinite where that is too large for a float."""
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def size_text(effect: float, low: float, high: float, kind: SizeKind) -> str:
+    """An effect: a signed difference, or a ratio such as '×1.3'."""
     if math.isnan(effect):
         return "–"
     if kind == "ratio":
@@ -98,13 +108,13 @@ def size_text(effect: float, low: float, high: float, kind: str) -> str:
     return sign + number(effect, (high - low) / 2)
 
 
-def size_interval_text(low: float, high: float, kind: str) -> str:
+def size_interval_text(low: float, high: float, kind: SizeKind) -> str:
     """The interval of an effect."""
     return ratio_interval_text(low, high) if kind == "ratio" else interval_text(low, high)
 
 
 def unknown_name(what: str, received: str, valid: Sequence[str]) -> str:
-    """What to say of a name that isn't among the valid ones."""
+    """The error text for a name that is not among the valid ones, with the nearest valid one."""
     close = difflib.get_close_matches(received, valid, n=1)
     hint = f"; did you mean {printable(close[0])!r}?" if close else ""
     return f"unknown {what} {printable(received)!r}; valid: {printable(', '.join(valid)) or 'none'}{hint}"

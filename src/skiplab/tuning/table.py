@@ -7,9 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiplab.analysis import terminal
 from skiplab.analysis.figures.palette import to_svg
-from skiplab.analysis.tables import terminal
-from skiplab.analysis.tables.written import write, writing
+from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.text import level_text, number
 from skiplab.printable import printable
 from skiplab.records.tuned import Combination, Edge, Tuned, read_tuned

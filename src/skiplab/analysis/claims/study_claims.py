@@ -1,11 +1,12 @@
-"""The claims that a study is judged by: the same ones in every command and notebook."""
+"""The claims by which a study is judged, the same in every command and notebook."""
 
 import contextlib
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from skiplab.analysis.claims.claims import Claims, read_claims
+from skiplab.analysis.claims.claims import Claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.unmeasured import check_measured
 from skiplab.analysis.study.study import Study
 from skiplab.records.foreign_files import read_keys
@@ -15,16 +16,16 @@ LATE = "exploratory: claims were written after the first trial"
 
 
 def study_claims(study: Study, given: Path | None = None) -> Claims | None:
-    """The claims file that is given, which the study remembers from now on; else the one that it remembers, else None.
+    """The claims in the given file, else those registered for the study, else None.
 
-    A study remembers the file that it was last judged by, or that its trials were trained with. Claims that it was
-    first given when a trial of it had begun carry the mark LATE. Where its folder can't be written, nothing is
-    remembered, and the mark is the same.
+    A given file is registered: the study is judged by it from then on. Claims that were registered after a trial of the
+    study had begun have the caveat LATE. Where the study's folder can't be written, nothing is registered, and the
+    caveat is the same.
 
     Raises:
         SkiplabError: where the file can't be read, or asks for a metric that nothing measures.
     """
-    path = Path(given) if given is not None else _remembered(study)
+    path = Path(given) if given is not None else _registered(study)
     if path is None:
         return None
     claims = read_claims(path)
@@ -32,12 +33,12 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
     with contextlib.suppress(OSError):
         if given is not None or path.parent == study.folder:
             register(study.folder, path.absolute(), path.read_bytes())
-    late = any(came_late(folder, claims.sha256, _begun(study, folder)) for folder in study.listed_in)
-    return replace(claims, marks=(LATE,) if late else ())
+    late = any(came_late(folder, claims.sha256, _first_start(study, folder)) for folder in study.listed_in)
+    return replace(claims, caveats=(LATE,) if late else ())
 
 
-def _remembered(study: Study) -> Path | None:
-    """The study's own copy; of several studies read as one, the copy that all of them have."""
+def _registered(study: Study) -> Path | None:
+    """The study's own copy; for several studies read as one, the copy that all of them share."""
     own = study.folder / COPY
     if own.exists():
         return own
@@ -48,20 +49,20 @@ def _remembered(study: Study) -> Path | None:
 
 
 def disagreement(study: Study) -> str:
-    """That the studies which are read as one don't remember the same claims; '' where they do, or none of them any."""
-    remembered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / COPY).exists()}
+    """A sentence where the studies that are read as one have different claims; '' where they agree, or have none."""
+    registered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / COPY).exists()}
     names = [folder.name for folder in study.listed_in]
-    if not remembered or _remembered(study):
+    if not registered or _registered(study):
         return ""
-    if len(remembered) < len(names):
-        others = [name for name in names if name not in remembered]
-        verb = "remember" if len(remembered) > 1 else "remembers"
-        return f"{' and '.join(remembered)} {verb} claims and {' and '.join(others)} none; give --claims FILE"
-    return f"{' and '.join(names)} remember different claims; give --claims FILE"
+    if len(registered) < len(names):
+        others = [name for name in names if name not in registered]
+        verb = "have" if len(registered) > 1 else "has"
+        return f"{' and '.join(registered)} {verb} claims and {' and '.join(others)} none; give --claims FILE"
+    return f"{' and '.join(names)} have different claims; give --claims FILE"
 
 
-def _begun(study: Study, folder: Path) -> datetime | None:
-    """When the first of the trials that a folder lists was begun; None where no record says."""
+def _first_start(study: Study, folder: Path) -> datetime | None:
+    """When the first trial that a folder lists was started; None where no record says so."""
     keys, _ = read_keys(folder / "keys.txt")
     starts = (study.first_starts[key] for key in keys if key in study.first_starts)
     return min(map(datetime.fromisoformat, starts), default=None)

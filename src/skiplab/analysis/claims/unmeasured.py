@@ -1,4 +1,4 @@
-"""Metrics that a study has not measured: which option of skiplab measures them, or that none does."""
+"""Metrics that a study has not measured: the option of skiplab that measures each, if any does."""
 
 import ast
 import difflib
@@ -15,11 +15,11 @@ _AXES = ("evaluator", "instrument")
 
 
 @cache
-def declared() -> dict[str, dict[str, str]]:
-    """Who measures each metric that an option declares, such as 'evaluator=[frechet_distance]', and of what networks.
+def declared_metrics() -> dict[str, dict[str, str]]:
+    """For each metric the options that measure it, such as 'evaluator=[frechet_distance]'.
 
-    Those are named by their objective's class, '' where any will do. Read from the options' sources, so that no torch
-    is loaded.
+    Each option comes with the class of the objective that it needs, or '' where it goes with any. Both are read from
+    the options' sources, since importing them would load torch.
     """
     found: dict[str, dict[str, str]] = {}
     for axis in _AXES:
@@ -32,23 +32,24 @@ def declared() -> dict[str, dict[str, str]]:
 
 
 def _declared_in(path: Path) -> tuple[list[str], str]:
-    """The keys of every `metrics: ClassVar[...] = {...}` in a file, and the objective's class that it measures."""
+    """The keys of every `metrics: ClassVar[...] = {...}` in a file, and the class of the objective that it needs."""
     assigned = list(_assigned(path))
     tables = [value for name, value in assigned if name == "metrics" and isinstance(value, ast.Dict)]
     measures = [value.id for name, value in assigned if name == "measures" and isinstance(value, ast.Name)]
-    return [key.value for table in tables for key in table.keys], next(iter(measures), "Denoising")
+    names = [str(key.value) for table in tables for key in table.keys if isinstance(key, ast.Constant)]
+    return names, next(iter(measures), "Denoising")
 
 
 def _assigned(path: Path) -> Iterator[tuple[str, ast.expr | None]]:
-    """Every annotated name of a file, and what it is."""
+    """Every annotated name of a file, and the expression assigned to it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             yield node.target.id, node.value
 
 
 def not_measured(name: str, study: Study) -> str:
-    """That nothing is there to compare, and what to add: of several, what measures the study's own networks."""
-    found = declared().get(name, {})
+    """The sentence that a study lacks a metric, with the option that would measure it on the study's networks."""
+    found = declared_metrics().get(name, {})
     objective = str(study.constants.get("objective", "")).replace("_", "")
     own = [by for by, measures in found.items() if measures.lower() in ("", objective)]
     by = " or ".join(own or found)
@@ -56,26 +57,26 @@ def not_measured(name: str, study: Study) -> str:
 
 
 def check_measured(study: Study, names: Sequence[str]) -> None:
-    """Refuse metrics that no trial of the study has, where a trial is done and no option of skiplab measures them.
+    """Refuse metrics that no trial of the study has and no option of skiplab measures.
 
-    What a trial's own evaluator measures is known when one is done, not before.
+    An evaluator from outside skiplab may measure them, which is known once a trial is done; before, none is refused.
 
     Raises:
-        SkiplabError: names the first.
+        SkiplabError: for the first of them.
     """
-    if (study.trials["status"] == "done").any():
+    if "done" in set(study.trials["status"]):
         check_known(names, list(study.metrics), f"in study {printable(study.name)}")
 
 
 def check_known(names: Sequence[str], own: Sequence[str], where: str) -> None:
-    """Refuse metrics that are neither among a trial's own nor declared by an option of skiplab.
+    """Refuse metrics that are neither among a trial's own nor measured by an option of skiplab.
 
     Raises:
-        SkiplabError: names the first.
+        SkiplabError: for the first of them.
     """
     for name in names:
-        if name not in own and name not in declared():
-            near = difflib.get_close_matches(name, dict.fromkeys([*own, *declared()]), n=3)
+        if name not in own and name not in declared_metrics():
+            near = difflib.get_close_matches(name, dict.fromkeys([*own, *declared_metrics()]), n=3)
             hint = f"; did you mean {printable(' or '.join(near))}?" if near else ""
             raise SkiplabError(
                 f"the claims ask for the metric {printable(name)!r}, which nothing measures; measured {where}: "

@@ -1,4 +1,4 @@
-"""Verdicts as a CSV in full precision: a row for each test in each cell."""
+"""Verdicts as a CSV file in full precision, a row for each test in each cell."""
 
 import math
 from collections.abc import Sequence
@@ -9,12 +9,11 @@ import pandas as pd
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
 from skiplab.analysis.claims.verdicts import Verdict
-from skiplab.analysis.statistics.statistics import Interval, SeedsRange
-from skiplab.analysis.tables.written import write
+from skiplab.analysis.output_files import write
+from skiplab.analysis.statistics.intervals import no_interval
+from skiplab.analysis.statistics.sample_size import SeedsRange
 from skiplab.analysis.text import cell_text
 from skiplab.records.spreadsheet import csv_text
-
-_NO_INTERVAL = Interval(math.nan, math.nan, math.nan, math.nan, 0, False)
 
 
 def write_verdicts(verdicts: Sequence[Verdict], folder: Path) -> Path:
@@ -23,15 +22,18 @@ def write_verdicts(verdicts: Sequence[Verdict], folder: Path) -> Path:
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """A row for each test in each cell; `role` says whether it decides the claim or is evidence.
+    """A row for each test in each cell.
 
-    claim_word, marks: of the whole claim.  word: of this test in this cell.
+    claim_conclusion, caveats: of the whole claim.
+    role: 'primary' for the test that decides the claim, else 'evidence'.
+    conclusion: of this test in this cell.
     advantage, and every _low and _high: on the metric's scale (of a log metric, differences of logarithms), positive in
-        the claimed direction; `bootstrap_` from 10 seeds.
+        the claimed direction; `bootstrap_` from 10 seeds on.
+    probability_of_improvement: that a seed of the arm claimed to be better exceeds one of the other.
     p_supported, p_contradicted: one-sided, Holm-adjusted over the primary tests; evidence has none.
-    permutation_p: one-sided, of an advantage of at most the smallest effect, from 6 seeds; not adjusted.
-    probability_of_improvement: that a seed of the arm claimed to be greater exceeds one of the other.
-    seeds_low, seeds_high: between which an inconclusive cell would be decided.
+    permutation_p: one-sided, of an advantage of at most the smallest effect, from 6 seeds on; not adjusted.
+    seeds_low, seeds_high: estimates of the seeds that would decide an inconclusive cell.
+    collapsed: the arms that have learned next to nothing.
     """
     return pd.DataFrame(
         [
@@ -45,11 +47,11 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
 
 def _row(verdict: Verdict, role: str, cell: CellVerdict) -> dict[str, Any]:
     contrast, primary = cell.test.contrast, role == "primary"
-    bootstrap, seeds = cell.bootstrap or _NO_INTERVAL, cell.seeds or SeedsRange(None, None)
+    bootstrap, seeds = cell.bootstrap or no_interval(), cell.seeds or SeedsRange(None, None)
     return {
         "claim": verdict.claim.name,
-        "claim_word": verdict.word,
-        "marks": "; ".join(verdict.marks),
+        "claim_conclusion": verdict.conclusion,
+        "caveats": "; ".join(verdict.caveats),
         "role": role,
         "metric": contrast.metric,
         "scale": cell.paired.metric.scale,
@@ -61,7 +63,7 @@ def _row(verdict: Verdict, role: str, cell: CellVerdict) -> dict[str, Any]:
         "expected": contrast.expected if contrast.direction == "equal" else None,
         "smallest_effect": cell.test.smallest_effect,
         "cell": cell_text(cell.cell),
-        "word": cell.word,
+        "conclusion": cell.conclusion,
         "n": cell.interval.n,
         "advantage": cell.interval.mean,
         "low": cell.interval.low,
@@ -73,13 +75,13 @@ def _row(verdict: Verdict, role: str, cell: CellVerdict) -> dict[str, Any]:
         "correlation": cell.correlation,
         "effect_size": cell.effect_size,
         "probability_of_improvement": cell.probability_of_improvement,
-        "p_supported": cell.p_supported if primary else math.nan,
-        "p_contradicted": cell.p_contradicted if primary else math.nan,
+        "p_supported": cell.p.supported if primary else math.nan,
+        "p_contradicted": cell.p.contradicted if primary else math.nan,
         "permutation_p": cell.permutation_p,
         "alpha": cell.look.alpha,
         "seeds_low": seeds.low,
         "seeds_high": seeds.high,
-        "failed": "; ".join(cell.failed),
+        "collapsed": "; ".join(cell.collapsed),
         "notes": "; ".join(cell.notes),
         "claims_sha256": verdict.claims_sha256,
     }

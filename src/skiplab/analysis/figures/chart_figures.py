@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from skiplab.analysis.claims.compare import scaled
 from skiplab.analysis.figures.chart_lines import bars_figure, has_layers, lines_figure
 from skiplab.analysis.figures.chart_maps import map_panels, maps_figure
 from skiplab.analysis.figures.chart_values import chart_panels, has_two_axes
 from skiplab.analysis.figures.figures import depth_factor, outcome
-from skiplab.analysis.study.arms import chosen_factor
+from skiplab.analysis.study.arms import factor_under_test
+from skiplab.analysis.study.metric_values import scale_metric
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text
 from skiplab.errors import SkiplabError
@@ -37,7 +37,7 @@ def chart_figure(study: Study, name: str, factor: str | None = None) -> Figure:
         close = difflib.get_close_matches(name, study.charts, n=1)
         hint = f"; did you mean {printable(close[0])!r}?" if close else ""
         raise SkiplabError(f"unknown chart {printable(name)!r}; valid: {valid}{hint}")
-    drawn = draw_chart(study, name, chosen_factor(study, factor))
+    drawn = draw_chart(study, name, factor_under_test(study, factor))
     if drawn is None:
         raise SkiplabError(f"the chart {printable(name)!r} has no values in study {printable(study.name)!r}")
     return drawn.figure
@@ -71,7 +71,7 @@ def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
 def _draw_outcome(study: Study, metric: str, factor: str) -> DrawnChart | None:
     if metric not in study.metrics:
         return None
-    found = scaled(study.trials, metric, study.metrics[metric])
+    found = scale_metric(study.trials, metric, study.metrics[metric])
     states = set(found.loc[found["value"].notna(), "state"])
     if not states:
         return None

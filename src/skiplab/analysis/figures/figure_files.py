@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from skiplab.analysis import terminal
 from skiplab.analysis.claims.claims import Claims
-from skiplab.analysis.claims.compared import ANY, Asked, compared
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
@@ -20,10 +20,10 @@ from skiplab.analysis.figures.forest_figure import FOREST_WORDS, forest_figure
 from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
 from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
 from skiplab.analysis.figures.sample_figure import SAMPLE_WORDS, sample_figure
+from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.study.arms import cell_factors, status_counts
 from skiplab.analysis.study.study import Study, read_study
-from skiplab.analysis.tables import terminal
-from skiplab.analysis.tables.written import write, writing
+from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
 
@@ -32,9 +32,11 @@ _NO_NAME = re.compile(r"[^\w.+-]")  # what of a chart's name is none of its file
 _LONGEST = 100  # characters of a file's name
 
 
-def drawables(study: Study, claims: Claims | None, asked: Asked = ANY) -> dict[str, Callable[[], DrawnChart | None]]:
+def drawables(
+    study: Study, claims: Claims | None, asked: Selection = NO_SELECTION
+) -> dict[str, Callable[[], DrawnChart | None]]:
     """What can be drawn of a study, by name; None comes where there turns out to be no value."""
-    factor, arms, control, _ = compared(study, claims, asked)
+    factor, arms, control, _ = find_comparison(study, claims, asked)
     found: dict[str, Callable[[], DrawnChart | None]] = {}
     if claims:
         found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_WORDS)
@@ -64,7 +66,7 @@ def figures_command(
     formats: Sequence[str] = DEFAULT_FORMATS,
     only: Sequence[str] | None = None,
     console: Console | None = None,
-    asked: Asked = ANY,
+    asked: Selection = NO_SELECTION,
 ) -> None:
     """Write the study's figures, all or those asked for, and figures.md, which says how to read each.
 

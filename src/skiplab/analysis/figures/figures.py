@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skiplab.analysis.claims.compare import measured, scaled
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
@@ -20,8 +19,9 @@ from skiplab.analysis.figures.palette import (
     plain_text,
     share_legend,
 )
-from skiplab.analysis.statistics.statistics import paired_interval
-from skiplab.analysis.study.arms import Cell, cells, chosen_factor, in_cell, with_arms
+from skiplab.analysis.statistics.intervals import paired_interval
+from skiplab.analysis.study.arms import Cell, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.metric_values import metric_values, scale_metric
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, interval_text, level_text, number
 from skiplab.metrics import Metric
@@ -45,7 +45,7 @@ def loss_curves(study: Study, factor: str | None = None) -> Figure:
 
     A panel for each cell without its depth; a colour an arm, a line style a depth; a cross where one diverged.
     """
-    factor = chosen_factor(study, factor)
+    factor = factor_under_test(study, factor)
     over = depth_factor(study, factor)
     history = study.history[study.history["metric"] == "loss"]
     found = cells(study, factor, over=over)
@@ -67,7 +67,7 @@ def loss_curves(study: Study, factor: str | None = None) -> Figure:
 
 def outcome(study: Study, metric: str, factor: str | None = None) -> Figure:
     """A metric against depth, or of each arm where depth doesn't vary."""
-    factor = chosen_factor(study, factor)
+    factor = factor_under_test(study, factor)
     return (outcome_by_depth if depth_factor(study, factor) else outcome_by_arm)(study, metric, factor)
 
 
@@ -77,10 +77,10 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
     Each seed is a dot (a cross where it diverged, a triangle where its value is a lower bound), the mean has its
     95% interval, baselines are broken lines.
     """
-    factor = chosen_factor(study, factor)
+    factor = factor_under_test(study, factor)
     declared, found = study.metrics[metric], _measured_cells(study, metric, factor)
     trials = with_arms(study, factor)
-    points = scaled(trials, metric, declared)
+    points = scale_metric(trials, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
     order = points["value"].groupby(trials["arm"], observed=True).mean().sort_values(na_position="first").index
     rows = {arm: position for position, arm in enumerate(order)}
@@ -121,7 +121,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
 
     A diverged trial that counts with a value is drawn as a cross, one with only a lower bound as a triangle.
     """
-    factor = chosen_factor(study, factor)
+    factor = factor_under_test(study, factor)
     over, declared = "depth", study.metrics[metric]
     found, trials = _measured_cells(study, metric, factor, over), with_arms(study, factor)
     arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
@@ -160,7 +160,7 @@ def headline_metric(study: Study) -> str:
 
 def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
     """The cells in which a metric has a value; all of them where none has."""
-    found, values = cells(study, factor, over=over), measured(study, factor, metric)
+    found, values = cells(study, factor, over=over), metric_values(study, factor, metric)
     values = values[values["value"].notna()]
     return [cell for cell in found if not in_cell(study, values, cell).empty] or found
 
@@ -198,7 +198,7 @@ def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str
 def _draw_outcome(
     ax: Axes, rows: pd.DataFrame, x: pd.Series, declared: Metric, metric: str, arm: str, colour: str
 ) -> None:
-    found = scaled(rows, metric, declared)
+    found = scale_metric(rows, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
     for state, values in found["value"].dropna().groupby(found["state"]):
         marker = {"diverged": "x", "not reached": "^"}.get(state, ".")

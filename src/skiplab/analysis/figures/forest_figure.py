@@ -40,11 +40,11 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
     rows = list(range(len(cells)))[::-1]  # the first cell on top
     ends = [margin, -margin]
     for row, cell in zip(rows, cells, strict=True):
-        line, colour = cell_line(cell), VERDICT_COLOURS.get(cell.word, VERDICT_COLOURS["inconclusive"])
+        line, colour = cell_line(cell), VERDICT_COLOURS.get(cell.conclusion, VERDICT_COLOURS["inconclusive"])
         words = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
-        ax.annotate(f"{line.word}, n {line.n}", (1.02, row), **words)
-        if line.effect in ("failed", "–"):
-            why = cell.paired.missing or f"failed: {', '.join(cell.failed)}"
+        ax.annotate(f"{line.conclusion}, n {line.n}", (1.02, row), **words)
+        if not cell.has_size or line.effect == "–":
+            why = cell.paired.missing or f"collapsed: {', '.join(cell.collapsed)}"
             ax.annotate(plain_text(why), (0.5, row), ha="center", fontsize=8, **words)
             continue
         ends += _draw_interval(ax, cell, row, colour, log)
@@ -62,7 +62,7 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
     ax.set_yticks(rows, [plain_text(cell_text(cell.cell)) for cell in cells])
     ax.set_ylim(-0.6, len(cells) - 0.4)
     ax.grid(visible=False, axis="y")
-    frame(ax, f"{verdict.claim.name}: {verdict.word}", _measured(cells[0]), "")
+    frame(ax, f"{verdict.claim.name}: {verdict.conclusion}", _measured(cells[0]), "")
 
 
 def _measured(cell: CellVerdict) -> str:
@@ -80,7 +80,7 @@ def _draw_interval(ax: Axes, cell: CellVerdict, row: int, colour: str, log: bool
     """Draw a row; returns the interval's ends on the metric's scale."""
     unscaled = np.exp if log else np.asarray
     mean, low, high = cell.interval[:3]
-    decided = cell.word in ("supported", "contradicted")
+    decided = cell.conclusion in ("supported", "contradicted")
     if math.isfinite(high):
         ax.plot(unscaled([low, high]), [row, row], "-", color=colour, linewidth=1.6, solid_capstyle="butt")
     fill = {} if decided else {"markerfacecolor": "none"}

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from skiplab.analysis.figures.figures import depth_factor
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
-from skiplab.analysis.study.arms import cell_factors, chosen_factor, with_arms
+from skiplab.analysis.study.arms import cell_factors, factor_under_test, with_arms
 from skiplab.analysis.study.study import Study
-from skiplab.analysis.tables.tables import comparison_table
+from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 
@@ -34,7 +34,7 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
     Raises:
         SkiplabError: where nothing but the factor under test varies, or it has one arm.
     """
-    factor = chosen_factor(study, factor)
+    factor = factor_under_test(study, factor)
     names = cell_factors(study, factor)
     if not names:
         raise SkiplabError(f"nothing but {factor} varies in this study: there is no interaction to draw")
@@ -43,7 +43,7 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
     over = depth_factor(study, factor) or names[0]
     lines = next((name for name in names if name != over), None)
     rest = ["treatment", *(name for name in names if name not in (over, lines))]
-    table = comparison_table(study, factor=factor, control=control, metrics=[metric])
+    table = comparison_table(study, factor=factor, control=control, metrics=[metric]).frame
     places = {level: place for place, level in enumerate(_levels(study.trials[over]))}
     levels = _levels(study.trials[lines]) if lines else [None]
     colours = arm_colours([level_text(level) for level in levels])

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from skiplab.analysis.figures.palette import frame, panels
 from skiplab.analysis.figures.sample_grids import sample_grids
-from skiplab.analysis.study.arms import chosen_factor, with_arms
+from skiplab.analysis.study.arms import factor_under_test, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, level_text
 
@@ -17,7 +17,7 @@ def sample_figure(study: Study, factor: str | None = None) -> Figure | None:
 
     Arms of one seed start from the same noise. The first 12 cells are shown.
     """
-    factor = chosen_factor(study, factor)
+    factor = factor_under_test(study, factor)
     rows, _ = sample_grids(study, factor)
     present = {arm for row in rows for arm in row.arms}
     arms = [arm for arm in with_arms(study, factor)["arm"].cat.categories if arm in present]

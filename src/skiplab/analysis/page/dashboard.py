@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
-from skiplab.analysis.claims.compared import ANY, Asked
+from skiplab.analysis import terminal
 from skiplab.analysis.page.served_page import ServedPage
-from skiplab.analysis.tables import terminal
+from skiplab.analysis.tables.comparison import NO_SELECTION, Selection
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 
@@ -32,7 +32,7 @@ def dashboard_command(
     port: int,
     standing: Callable[[], str],
     *,
-    asked: Asked = ANY,
+    asked: Selection = NO_SELECTION,
     open_browser: bool = False,
     console: Console | None = None,
 ) -> None:

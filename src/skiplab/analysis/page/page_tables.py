@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from skiplab.analysis.claims.failures import rate_headings, rate_rows, rates_table
 from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
 from skiplab.analysis.page.page_figures import PageFigures
-from skiplab.analysis.statistics.factorial import factorial_effects
 from skiplab.analysis.study.arms import cell_factors, with_arms
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Study
-from skiplab.analysis.tables.effects import EFFECT_HEADINGS, effect_rows
+from skiplab.analysis.tables.comparison_table import comparison_table
+from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
 from skiplab.analysis.tables.parity import COSTS, parity_table
-from skiplab.analysis.tables.table_text import better_means, by_metric, caption, headings, text_rows
-from skiplab.analysis.tables.tables import comparison_table
+from skiplab.analysis.tables.rates_table import rate_headings, rate_rows, rates_table
+from skiplab.analysis.tables.table_text import better_means, caption, headings, text_rows
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 from skiplab.metrics import missing_text
@@ -38,10 +37,10 @@ def comparisons(
         return []
     table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
     found = []
-    for name, part in by_metric(table):
-        names = part.attrs["cell_factors"]
+    for name, part in table.by_metric().items():
+        names = part.cell_factors
         several = "arm" in headings(part)
-        rows = zip(text_rows(part), part.to_dict("records"), better_means(part), strict=True)
+        rows = zip(text_rows(part), part.frame.to_dict("records"), better_means(part), strict=True)
         found.append(
             {
                 "name": name,
@@ -81,7 +80,7 @@ def effects(
     name = metrics[0]
     found: dict[str, Any] = {"label": study.metrics[name].label, "headings": EFFECT_HEADINGS, "rows": [], "missing": ""}
     try:
-        found["rows"] = [Row(row) for row in effect_rows(factorial_effects(study, name, factor, control))]
+        found["rows"] = [Row(row) for row in effect_rows(effects_table(study, name, factor, control))]
     except SkiplabError as error:
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)

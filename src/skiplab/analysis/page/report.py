@@ -6,13 +6,15 @@ from typing import Any
 
 from rich.console import Console
 
+from skiplab.analysis import terminal
 from skiplab.analysis.claims.claims import Claims
-from skiplab.analysis.claims.compared import ANY, Asked, compared
 from skiplab.analysis.claims.study_claims import disagreement, study_claims
 from skiplab.analysis.claims.verdict_files import write_verdicts
-from skiplab.analysis.claims.verdict_text import asked, cell_line, headline, render_verdicts
+from skiplab.analysis.claims.verdict_terminal import render_verdicts
+from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline
 from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.figures.forest_figure import FOREST_WORDS, forest_figure
+from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.page import page_tables
 from skiplab.analysis.page.page import rendered
 from skiplab.analysis.page.page_figures import PageFigures
@@ -22,9 +24,8 @@ from skiplab.analysis.study.arms import status_counts
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.origin import origin
 from skiplab.analysis.study.study import Study, read_study
-from skiplab.analysis.tables import terminal
+from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.tables.parity import unequal_arms
-from skiplab.analysis.tables.written import write, writing
 from skiplab.analysis.text import level_text
 
 
@@ -33,7 +34,7 @@ def report_command(
     runs_dir: Path,
     claims_path: Path | None = None,
     console: Console | None = None,
-    asked: Asked = ANY,
+    asked: Selection = NO_SELECTION,
 ) -> list[Verdict]:
     """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
 
@@ -53,7 +54,7 @@ def report_command(
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
     claims = study_claims(study, claims_path)
-    compared(study, claims, asked)  # a name that is unknown is told before anything is written
+    find_comparison(study, claims, asked)  # a name that is unknown is told before anything is written
     verdicts = judge(study, claims) if claims else []
     if claims:
         console.print(render_verdicts(verdicts))
@@ -69,12 +70,12 @@ def report_command(
     return verdicts
 
 
-def write_report(study: Study, claims: Claims | None = None, asked: Asked = ANY) -> Path:
+def write_report(study: Study, claims: Claims | None = None, asked: Selection = NO_SELECTION) -> Path:
     """Write report.html beside the study; returns its path."""
     return write(study.folder / "report.html", report_page(study, claims, asked=asked))
 
 
-def report_page(study: Study, claims: Claims | None = None, version: str = "", asked: Asked = ANY) -> str:
+def report_page(study: Study, claims: Claims | None = None, version: str = "", asked: Selection = NO_SELECTION) -> str:
     """The page.
 
     Args:
@@ -83,7 +84,7 @@ def report_page(study: Study, claims: Claims | None = None, version: str = "", a
         version: of a page that is served, which asks for newer ones; '' for a file, which asks for nothing.
         asked: what it compares; by itself, what the claims are about.
     """
-    factor, arms, control, metrics = compared(study, claims, asked)
+    factor, arms, control, metrics = find_comparison(study, claims, asked)
     filters = Filters(study, factor, arms)
     drawing = PageFigures(filters)
     samples, unreadable = page_samples(study, factor, arms, filters)
@@ -122,11 +123,11 @@ def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:
         "source": verdict.claim.source,
         "tested_part": verdict.claim.tested_part,
         "headline": headline(verdict),
-        "class": verdict.word.split(",")[0].replace(" ", "-"),
-        "asked": asked(verdict.cells[0]) if verdict.cells else "",
+        "class": verdict.conclusion.split(",")[0].replace(" ", "-"),
+        "asked": contrast_text(verdict.cells[0]) if verdict.cells else "",
         "lines": [(filters.tags(cell.cell), cell_line(cell)) for cell in verdict.cells],
         "evidence": [
-            (filters.tags(item.cell), asked(item), cell_line(item), item in verdict.contested_by)
+            (filters.tags(item.cell), contrast_text(item), cell_line(item), item in verdict.contested_by)
             for item in verdict.evidence
         ],
     }

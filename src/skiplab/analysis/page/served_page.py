@@ -7,11 +7,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from skiplab.analysis.claims.compared import ANY, Asked, compared
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.page.page import rendered
 from skiplab.analysis.page.report import report_page
 from skiplab.analysis.study.study import read_study, study_files
+from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.printable import printable
 
 _LOOK_EVERY_SECONDS = 5.0
@@ -41,7 +41,7 @@ class ServedPage:
         runs_dir: Path,
         claims_path: Path | None,
         standing: Callable[[], str],
-        asked: Asked = ANY,
+        asked: Selection = NO_SELECTION,
         look_every_seconds: float = _LOOK_EVERY_SECONDS,
     ) -> None:
         self._name, self._runs_dir, self._claims_path, self._asked = study_name, runs_dir, claims_path, asked
@@ -51,7 +51,7 @@ class ServedPage:
         study = read_study(study_name, runs_dir)
         claims = study_claims(study, claims_path)
         if study.records:
-            compared(study, claims, asked)
+            find_comparison(study, claims, asked)
         self.standing = self._told_standing()
         self.shown = Shown("none", self._message("none", "The page is being drawn; it shows itself when it is ready."))
 

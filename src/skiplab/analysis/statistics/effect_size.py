@@ -1,19 +1,20 @@
-"""How large an effect is in units that no metric has, and how often something happens, with exact intervals."""
+"""Effect sizes without a unit, and the correlation between arms."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv, gammaln
+from numpy.typing import ArrayLike
+from scipy.special import gammaln
 
-from skiplab.analysis.statistics.statistics import constant_values, finite_values
+from skiplab.analysis.statistics.intervals import constant_values, finite_values
 
 
-def hedges_g(differences: Sequence[float]) -> float:
-    """Mean of paired differences over their standard deviation, corrected for few seeds; nan below 3 or without spread.
+def hedges_g(differences: ArrayLike) -> float:
+    """The mean of paired differences over their standard deviation, corrected for small samples.
 
         g = J(n - 1) mean / sd,   J(m) = Γ(m / 2) / (√(m / 2) Γ((m - 1) / 2))
+
+    nan below 3 differences, and where all are equal.
 
     Source: Hedges 1981, Distribution theory for Glass's estimator of effect size, eq. 6e.
     Differs from the source: sd is that of the differences (Cohen's d_z), since arms are paired by seed.
@@ -26,35 +27,25 @@ def hedges_g(differences: Sequence[float]) -> float:
     return correction * float(values.mean() / values.std(ddof=1))
 
 
-def probability_of_improvement(better: Sequence[float], than: Sequence[float]) -> float:
-    """P(X > Y) + P(X = Y) / 2 for a seed of each arm drawn at random; nan where an arm has no value.
+def probability_of_improvement(treatment: ArrayLike, control: ArrayLike) -> float:
+    """The probability that a random seed of the treatment exceeds one of the control; nan where an arm has no value.
+
+        P(X > Y) + P(X = Y) / 2
 
     Source: Agarwal et al. 2021, Deep reinforcement learning at the edge of the statistical precipice, section 4.3.
     """
-    x, y = finite_values(better), np.sort(finite_values(than))
+    x, y = finite_values(treatment), np.sort(finite_values(control))
     if len(x) == 0 or len(y) == 0:
         return math.nan
     below, up_to = np.searchsorted(y, x, "left"), np.searchsorted(y, x, "right")
     return float((below + up_to).mean() / 2 / len(y))
 
 
-class Rate(NamedTuple):
-    """So many of n, and the interval of the share; low and high are nan where n is 0."""
-
-    count: int
-    n: int
-    low: float
-    high: float
-
-
-def exact_rate(count: int, n: int, level: float = 0.95) -> Rate:
-    """A share with the interval whose ends make so few, or so many, just as rare as the level allows.
-
-    Source: Clopper and Pearson 1934, The use of confidence or fiducial limits, section 3.
-    """
-    if n == 0:
-        return Rate(0, 0, math.nan, math.nan)
-    tail = (1 - level) / 2
-    low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
-    high = float(betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
-    return Rate(count, n, low, high)
+def correlation(treatment: ArrayLike, control: ArrayLike) -> float:
+    """Pearson's correlation between arms over seeds; nan below 3 seeds, or where an arm is constant."""
+    a, b = np.asarray(treatment, dtype=float), np.asarray(control, dtype=float)
+    both = np.isfinite(a) & np.isfinite(b)
+    a, b = a[both], b[both]
+    if len(a) < 3 or constant_values(a) or constant_values(b):
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])

@@ -1,22 +1,19 @@
-"""What resampling says of the same differences: methods without a t distribution, where there are seeds enough."""
-
-from collections.abc import Sequence
+"""Resampling of paired differences: an interval and a test that assume no t distribution, given enough seeds."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from skiplab.analysis.statistics.statistics import Interval, constant_values, finite_values, paired_interval
+from skiplab.analysis.statistics.intervals import Interval, constant_values, finite_values, paired_interval
 
 FEWEST_FOR_BOOTSTRAP, FEWEST_FOR_PERMUTATION = 10, 6
 _NUM_RESAMPLES = 9999
 
 
-def bootstrap_interval(
-    differences: Sequence[float], generator: np.random.Generator, level: float = 0.95
-) -> Interval | None:
+def bootstrap_interval(differences: ArrayLike, generator: np.random.Generator, level: float = 0.95) -> Interval | None:
     """Bias-corrected and accelerated bootstrap interval of the mean of paired differences.
 
-    None below 10 seeds, where resamples are too few different ones to hold their level, and where all differences are
-    equal.
+    None below 10 seeds, where too few resamples differ for the interval to have its level, and where all differences
+    are equal.
 
     Source: Efron 1987, Better bootstrap confidence intervals, section 2.
     """
@@ -33,10 +30,11 @@ def bootstrap_interval(
     )
 
 
-def permutation_p(differences: Sequence[float], margin: float, generator: np.random.Generator) -> float | None:
-    """One-sided p of 'differences lie around at most margin', from all 2^n signs of (difference - margin).
+def permutation_p(differences: ArrayLike, margin: float, generator: np.random.Generator) -> float | None:
+    """One-sided p value of the null hypothesis that differences are symmetric around at most margin.
 
-    Exact up to 13 seeds, from 9,999 random signs beyond. None below 6 seeds, where 2 / 2^n can't reach .05.
+    All 2^n signs of (difference - margin) are tried up to 13 seeds, beyond that 9,999 random ones. None below 6 seeds,
+    where a two-sided p of 2 / 2^n can't reach .05.
 
     Source: Fisher 1935, The design of experiments, section 21.
     """

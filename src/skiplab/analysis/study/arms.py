@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from skiplab.analysis.frames import column, frame_rows
+from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text, unknown_name
 from skiplab.errors import SkiplabError
@@ -16,32 +18,37 @@ DEFAULT_FACTOR = "connection"
 
 
 def with_arms(study: Study, factor: str) -> pd.DataFrame:
-    """The study's trials with their arm: the factor's level, and the settings below it that vary.
+    """The study's trials with a column `arm`: the factor's level, and those of its own settings that vary.
 
     Raises:
         SkiplabError: where nothing of that name is known.
     """
-    if ("arm", factor) not in study.derived:
-        study.derived["arm", factor] = study.trials.assign(arm=_arms(study, factor))
-    return study.derived["arm", factor].copy(deep=False)
+    return _with_arms(study, factor).copy(deep=False)
 
 
-def _arms(study: Study, factor: str) -> pd.Categorical:
+def arm_names(study: Study, factor: str) -> list[str]:
+    """The arms of a factor in the order of its levels.
+
+    Raises:
+        SkiplabError: where nothing of that name is known.
+    """
+    return [str(arm) for arm in _with_arms(study, factor)["arm"].cat.categories]
+
+
+@cached_per_study
+def _with_arms(study: Study, factor: str) -> pd.DataFrame:
     trials = study.trials
     if factor not in study.factors:
         trials = trials.assign(**{factor: level_text(constant(study, factor))})
     own = [name for name in study.factors if name.startswith(f"{factor}.")]
-    names = [
-        ", ".join(
-            [
-                level_text(row[factor]),
-                *(f"{n.split('.', 1)[1]} {level_text(row[n])}" for n in own if pd.notna(row[n])),
-            ]
-        )
-        for row in trials[[factor, *own]].astype(object).to_dict("records")
-    ]
+    names = [_arm_name(row, factor, own) for row in frame_rows(trials.loc[:, [factor, *own]].astype(object))]
     order = trials.assign(arm=names).sort_values([factor, *own], kind="stable")["arm"]
-    return pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True)
+    return study.trials.assign(arm=pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True))
+
+
+def _arm_name(row: Mapping[str, Any], factor: str, own: Sequence[str]) -> str:
+    settings = (f"{name.split('.', 1)[1]} {level_text(row[name])}" for name in own if pd.notna(row[name]))
+    return ", ".join([level_text(row[factor]), *settings])
 
 
 def constant(study: Study, name: str) -> Any:
@@ -84,33 +91,41 @@ def cells(
         if name not in study.factors:
             constant(study, name)
     others = [name for name in cell_factors(study, factor, over) if name not in wanted]
-    found = study.trials[others].drop_duplicates().sort_values(others).to_dict("records") if others else [{}]
+    found = frame_rows(study.trials.loc[:, others].drop_duplicates().sort_values(others)) if others else [{}]
     named = [dict(zip(wanted, levels, strict=True)) for levels in itertools.product(*wanted.values())]
-    return [{**chosen, **rest} for chosen in named for rest in found]
+    return [{**levels, **rest} for levels in named for rest in found]
 
 
 def in_cell(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
-    """The trials of a cell; levels are compared as they are written."""
-    texts = tuple((name, level_text(level)) for name, level in cell.items())
-    if ("cell", texts) not in study.derived:
-        chosen = pd.Series(True, index=study.trials.index)
-        for name, text in texts:
-            chosen &= _texts(study, name) == text
-        study.derived["cell", texts] = chosen
-    return trials[study.derived["cell", texts].loc[trials.index]]
+    """Those of the study's trials, or of rows with their index, that lie in a cell; levels are compared as text."""
+    return trials.loc[_is_in_cell(study, cell_levels(cell)).loc[trials.index]]
 
 
-def _texts(study: Study, factor: str) -> pd.Series | str:
-    """A factor's level as it is written, in each trial or, where it doesn't vary, in all."""
-    if factor not in study.factors:
-        return level_text(constant(study, factor))
-    if ("text", factor) not in study.derived:
-        texts = study.trials[factor].astype(object).map(level_text)
-        study.derived["text", factor] = texts.astype("category")
-    return study.derived["text", factor]
+def cell_levels(cell: Cell) -> tuple[tuple[str, str], ...]:
+    """The factors of a cell with their levels as text."""
+    return tuple((name, level_text(level)) for name, level in cell.items())
 
 
-def chosen_factor(study: Study, factor: str | None) -> str:
+@cached_per_study
+def _is_in_cell(study: Study, levels: tuple[tuple[str, str], ...]) -> pd.Series:
+    """For each trial whether it lies in a cell."""
+    inside = pd.Series(True, index=study.trials.index)
+    for name, text in levels:
+        inside &= _level_texts(study, name) == text
+    return inside
+
+
+@cached_per_study
+def _level_texts(study: Study, factor: str) -> pd.Series:
+    """A factor's level in each trial as text."""
+    if factor in study.factors:
+        texts = column(study.trials, factor).astype(object).map(level_text)
+    else:
+        texts = pd.Series(level_text(constant(study, factor)), index=study.trials.index)
+    return texts.astype("category")
+
+
+def factor_under_test(study: Study, factor: str | None) -> str:
     """The factor under test: the one asked for, else connection where it varies or several others do, else what varies.
 
     An axis and the settings below it are one factor.
@@ -121,7 +136,7 @@ def chosen_factor(study: Study, factor: str | None) -> str:
     return axes[0] if len(axes) == 1 else DEFAULT_FACTOR
 
 
-def chosen_control(arms: Sequence[str], control: str | None) -> str:
+def control_arm(arms: Sequence[str], control: str | None) -> str:
     """The arm compared against: the one asked for, else plain, else the first.
 
     Raises:

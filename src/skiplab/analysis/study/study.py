@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", 
 _FILES = ("record.json", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
     """What the trials of one study left on disk.
 
@@ -46,7 +46,6 @@ class Study:
     records: the content of record.json by key.
     tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
     problems: what of the study's list and records could not be read, and files of theirs that were cut off.
-    derived: what `arms` worked out of the trials, to be worked out once.
     """
 
     name: str
@@ -64,7 +63,6 @@ class Study:
     records: Mapping[str, Mapping[str, Any]]
     tuned: Tuned | None
     problems: tuple[Problem, ...]
-    derived: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def has_numbers(self) -> bool:

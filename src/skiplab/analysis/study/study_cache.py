@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pyarrow import parquet
 
-from skiplab.analysis.tables.written import write
+from skiplab.analysis.output_files import write
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
 from skiplab.records.read_records import Problem

@@ -30,7 +30,7 @@ def as_tuned(records: Records, tuned: Tuned | None) -> Records:
     }
 
 
-def settings_mark(records: Sequence[Mapping[str, Any]], tuned: Tuned | None) -> str:
+def settings_caveat(records: Sequence[Mapping[str, Any]], tuned: Tuned | None) -> str:
     """How the settings of these trials were chosen: 'at shared settings', or 'tuned per arm' with the budget."""
     if not tuned or not all(tuned.followed_by(each["choices"], each["factors"]) for each in records):
         return SHARED

@@ -1,8 +1,11 @@
-"""The parity report: what each arm costs, and where arms differ in more than the factor under test."""
+"""The parity report: what each arm costs, and whether arms differ in anything but the factor under test."""
+
+import math
 
 import pandas as pd
 
-from skiplab.analysis.study.arms import cell_factors, cells, chosen_factor, in_cell, with_arms
+from skiplab.analysis.frames import frame_rows
+from skiplab.analysis.study.arms import arm_names, cell_factors, cells, factor_under_test, in_cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, level_text
 
@@ -16,8 +19,8 @@ COSTS = {
 
 
 def parity_table(study: Study, factor: str | None = None) -> pd.DataFrame:
-    """The costs of each arm in each cell, a row each."""
-    factor = chosen_factor(study, factor)
+    """The mean costs of the trials, a row for each arm in each cell."""
+    factor = factor_under_test(study, factor)
     trials = with_arms(study, factor)
     rows = []
     for cell in cells(study, factor):
@@ -28,28 +31,32 @@ def parity_table(study: Study, factor: str | None = None) -> pd.DataFrame:
 
 
 def unequal_arms(study: Study, control: str, factor: str | None = None) -> list[str]:
-    """Sentences that name the arms which differ from the control in more than the factor under test."""
-    factor, found = chosen_factor(study, factor), []
+    """Sentences about arms that differ from the control in anything but the factor under test."""
+    factor, found = factor_under_test(study, factor), []
     table, names = parity_table(study, factor), cell_factors(study, factor)
     for _, rows in table.groupby(names, observed=True, dropna=False) if names else [((), table)]:
-        costs = rows.set_index("arm")
+        costs = rows.set_index("arm").loc[:, list(COSTS)]
         if control not in costs.index:
             continue
-        for arm in costs.index.drop(control):
-            found += [
-                f"{cell_text(rows.iloc[0][names].to_dict())}: {arm} has {ratio:.4g} times the {words} of {control}"
-                for name, words in COSTS.items()
-                if (ratio := costs.at[arm, name] / costs.at[control, name]) != 1 and pd.notna(ratio)
-            ]
+        cell = cell_text({name: rows[name].iloc[0] for name in names})
+        ratios = (costs / costs.loc[control]).drop(control).reset_index()
+        found += [
+            f"{cell}: {row['arm']} has {row[name]:.4g} times the {label} of {control}"
+            for row in frame_rows(ratios)
+            for name, label in COSTS.items()
+            if row[name] != 1 and not math.isnan(row[name])
+        ]
     return found + _unequal_settings(study, control, factor)
 
 
 def _unequal_settings(study: Study, control: str, factor: str) -> list[str]:
     trials, found = with_arms(study, factor), []
     for name in cell_factors(study, factor):
-        levels = trials[name].astype(object).map(level_text).groupby(trials["arm"], observed=True).agg(set)
-        for arm, own in levels.drop(control, errors="ignore").items():
-            if control in levels.index and own != levels[control]:
-                both = f"{', '.join(sorted(own))} against {', '.join(sorted(levels[control]))}"
+        levels: dict[str, set[str]] = {}
+        for arm, level in zip(trials["arm"], trials[name].astype(object), strict=True):
+            levels.setdefault(arm, set()).add(level_text(level))
+        for arm in arm_names(study, factor):
+            if control in levels and arm in levels and levels[arm] != levels[control]:
+                both = f"{', '.join(sorted(levels[arm]))} against {', '.join(sorted(levels[control]))}"
                 found.append(f"{arm} was run at other levels of {name} than {control}: {both}")
     return found

@@ -1,6 +1,6 @@
 """The comparison table as files: CSV in full precision; Markdown, LaTeX and HTML with rounded numbers.
 
-The better of two means is bold where the 95% interval of the effect has one side only.
+The better of two means is bold where the 95% interval excludes no effect.
 """
 
 from collections.abc import Callable
@@ -10,62 +10,61 @@ from typing import NamedTuple
 import pandas as pd
 from markupsafe import escape
 
-from skiplab.analysis.tables.table_text import better_means, by_metric, caption, headings, text_rows
-from skiplab.analysis.tables.written import write
+from skiplab.analysis.output_files import write
+from skiplab.analysis.tables.comparison_table import ComparisonTable
+from skiplab.analysis.tables.table_text import better_means, caption, headings, num_text_columns, text_rows
 from skiplab.analysis.text import latex, markdown
 from skiplab.printable import printable
 from skiplab.records.spreadsheet import csv_text
 
 
 class _Format(NamedTuple):
-    """How a format writes text, an emphasised text, and one metric's table, given its name, caption and grid."""
+    """How a format writes text, bold text, and one metric's table, given its name, caption, grid and text columns."""
 
     escape: Callable[[str], str]
     bold: Callable[[str], str]
     table: Callable[[str, str, pd.DataFrame, int], str]
 
 
-def write_tables(table: pd.DataFrame, folder: Path) -> list[Path]:
+def write_tables(table: ComparisonTable, folder: Path) -> list[Path]:
     """Write table.csv, table.md, table.tex (needs the package booktabs) and table.html; returns their paths."""
-    title = f"{table.attrs['study']}: {table.attrs['factor']}"
-    texts = {"csv": csv_text(table), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
+    title = f"{table.study}: {table.factor}"
+    texts = {"csv": csv_text(table.frame), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
     for ending, form in _FORMATS.items():
         texts[ending] += "\n".join(_tables(table, form)) or "No trials to compare yet.\n"
     return [write(folder / f"table.{ending}", text) for ending, text in texts.items()]
 
 
-def _tables(table: pd.DataFrame, form: _Format) -> list[str]:
-    """One a metric."""
+def _tables(table: ComparisonTable, form: _Format) -> list[str]:
+    """A table for each metric."""
     found = []
-    for name, part in by_metric(table):
+    for name, part in table.by_metric().items():
         rows = [[form.escape(entry) for entry in row] for row in text_rows(part)]
-        for row, marked in zip(rows, better_means(part), strict=True):
-            if marked is not None:
-                row[marked] = form.bold(row[marked])
-        names = headings(part)
-        num_texts = len(part.attrs["cell_factors"]) + ("arm" in names)
-        grid = pd.DataFrame([[form.escape(entry) for entry in names], *rows], dtype=object)
-        found.append(form.table(form.escape(name), form.escape(caption(part)), grid, num_texts))
+        for row, better in zip(rows, better_means(part), strict=True):
+            if better is not None:
+                row[better] = form.bold(row[better])
+        grid = pd.DataFrame([[form.escape(entry) for entry in headings(part)], *rows], dtype=object)
+        found.append(form.table(form.escape(name), form.escape(caption(part)), grid, num_text_columns(part)))
     return found
 
 
-def _markdown(name: str, words: str, grid: pd.DataFrame, num_texts: int) -> str:
+def _markdown(name: str, caption: str, grid: pd.DataFrame, num_texts: int) -> str:
     head, *rows = grid.values.tolist()
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join([f"## {name}\n\n{words}\n", *(f"| {' | '.join(line)} |" for line in lines), ""])
+    return "\n".join([f"## {name}\n\n{caption}\n", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
-def _latex(name: str, words: str, grid: pd.DataFrame, num_texts: int) -> str:
+def _latex(name: str, caption: str, grid: pd.DataFrame, num_texts: int) -> str:
     columns = "l" * num_texts + "r" * (grid.shape[1] - num_texts - 1) + "l"
     named = grid[1:].set_axis(grid.loc[0], axis="columns")
-    return named.to_latex(index=False, column_format=columns, caption=f"{name}: {words}", escape=False)
+    return named.to_latex(index=False, column_format=columns, caption=f"{name}: {caption}", escape=False)
 
 
-def _html(name: str, words: str, grid: pd.DataFrame, num_texts: int) -> str:
+def _html(name: str, caption: str, grid: pd.DataFrame, num_texts: int) -> str:
     table = grid[1:].to_html(index=False, header=False, escape=False, border=0)
     head = "".join(f"<th>{entry}</th>" for entry in grid.loc[0])
-    caption_and_head = f"<caption>{name}: {words}</caption>\n  <thead><tr>{head}</tr></thead>\n  <tbody>"
-    return table.replace("<tbody>", caption_and_head, 1) + "\n"
+    head_with_caption = f"<caption>{name}: {caption}</caption>\n  <thead><tr>{head}</tr></thead>\n  <tbody>"
+    return table.replace("<tbody>", head_with_caption, 1) + "\n"
 
 
 _FORMATS = {

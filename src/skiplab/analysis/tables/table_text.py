@@ -1,6 +1,6 @@
 """The comparison table as text, and in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,141 +9,125 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skiplab.analysis.claims.failures import rate_headings, rate_rows
+from skiplab.analysis import terminal
+from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.study.arms import DEFAULT_FACTOR
-from skiplab.analysis.tables import terminal
-from skiplab.analysis.text import cell_text, level_text, number, ratio, size_interval_text, size_text
+from skiplab.analysis.tables.comparison_table import ComparisonTable
+from skiplab.analysis.tables.rates_table import rate_headings, rate_rows
+from skiplab.analysis.text import SizeKind, cell_text, level_text, number, ratio, size_interval_text, size_text
 from skiplab.printable import printable
 
 _UNBROKEN = 28  # characters of an arm or a level that a narrow terminal must not break
 
 
-def headings(table: pd.DataFrame) -> list[str]:
-    """The columns of the table as text; a single treatment is named at the head of its column."""
-    cell = list(table.attrs["cell_factors"])
-    if _one_arm(table):
+def headings(table: ComparisonTable) -> list[str]:
+    """The headings of one metric's table; a single treatment is the heading of its mean."""
+    cell = table.cell_factors
+    if table.has_one_arm:
         return [*cell, "arm", "mean", "95% interval", "n", "notes"]
-    treatments = table["treatment"].unique()
-    arm = [str(treatments[0])] if len(treatments) == 1 else ["arm", "its mean"]
-    control = table["control"].iloc[0]
-    return [*cell, *arm[:-1], control, arm[-1], _kind(table), "95%, paired", "95%, Welch", "r", "n", "notes"]
+    first = table.frame.iloc[0]
+    effects = [first["effect_kind"], "95%, paired", "95%, Welch", "r", "n", "notes"]
+    if table.has_several_treatments:
+        return [*cell, "arm", first["control"], "its mean", *effects]
+    return [*cell, first["control"], first["treatment"], *effects]
 
 
-def text_rows(table: pd.DataFrame) -> list[list[str]]:
-    """The rows of one metric, numbers rounded by their uncertainty."""
-    return [_text_row(row, table) for row in table.to_dict("records")]
+def num_text_columns(table: ComparisonTable) -> int:
+    """How many of one metric's first columns hold text: the cell, and the arm where rows name theirs."""
+    return len(table.cell_factors) + (table.has_one_arm or table.has_several_treatments)
 
 
-def caption(table: pd.DataFrame) -> str:
-    """What the rows of one metric show: its label, which values are better, and the values of no network."""
-    first = table.iloc[0]
+def text_rows(table: ComparisonTable) -> list[list[str]]:
+    """The rows of one metric as text; numbers are rounded by their uncertainty."""
+    return [_text_row(row, table) for row in frame_rows(table.frame)]
+
+
+def caption(table: ComparisonTable) -> str:
+    """What the rows of one metric show: its label, which values are better, and the losses of simple predictors."""
+    first = table.frame.iloc[0]
     better = "" if first["better"] == "neither" else f", {first['better']} is better"
     if first["metric"] == "loss_val":
-        found = [
-            f"{words} {_range(table[name])}"
-            for name, words in (("loss_zero", "zero predictor"), ("loss_affine", "best affine predictor"))
-            if name in table
+        baselines = [
+            f"{label} {_range(column(table.frame, name))}"
+            for name, label in (("loss_zero", "zero predictor"), ("loss_affine", "best affine predictor"))
+            if name in table.frame
         ]
-        better += f"; {', '.join(found)}" if found else ""
+        better += f"; {', '.join(baselines)}" if baselines else ""
     return f"{first['label']}{better}"
 
 
-def by_metric(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The table in parts, one a metric, in order."""
-    if table.empty:
-        return []
-    parts = []
-    for name in table["metric"].drop_duplicates():
-        part = table[table["metric"] == name].copy()
-        part.attrs = table.attrs
-        parts.append((name, part))
-    return parts
-
-
-def print_table(table: pd.DataFrame, console: Console | None = None) -> None:
+def print_table(table: ComparisonTable, console: Console | None = None) -> None:
     """Print the table; it fits 100 columns."""
     console = console or terminal.console()
-    if table.empty:
+    if table.frame.empty:
         console.print("no trial has a number to compare yet", markup=False)
         return
-    if table.attrs["factor"] != DEFAULT_FACTOR:
-        console.print(f"factor under test: {printable(table.attrs['factor'])}", markup=False, highlight=False)
-    if _one_arm(table):
-        only = printable(table["treatment"].iloc[0])
+    if table.factor != DEFAULT_FACTOR:
+        console.print(f"factor under test: {printable(table.factor)}", markup=False, highlight=False)
+    if table.has_one_arm:
+        only = printable(table.frame["treatment"].iloc[0])
         console.print(f"only one arm, {only}: its means, nothing to compare", markup=False, highlight=False)
-    for name, part in by_metric(table):
+    for name, part in table.by_metric().items():
         console.print(Text.assemble((f"\n{printable(name)}", "bold"), f"  {printable(caption(part))}"))
-        num_texts = len(table.attrs["cell_factors"]) + ("arm" in headings(part))
         rows = [row[:-1] for row in text_rows(part)]
-        console.print(_rich_table(headings(part)[:-1], rows, num_texts, better_means(part)))
+        console.print(_rich_table(headings(part)[:-1], rows, num_text_columns(part), better_means(part)))
         for note in _footnotes(part):
             console.print(Text(f"  {printable(note)}", style="dim"))
 
 
 def print_rates(rates: pd.DataFrame, console: Console) -> None:
-    """Print how often arms diverge and collapse, where any did."""
-    happened = rates[(rates["diverged"] > 0) | (rates["collapsed"] > 0)]
+    """Print how often arms diverge and collapse, for the arms in which any trial did."""
+    happened = rates.loc[(rates["diverged"] > 0) | (rates["collapsed"] > 0)]
     if happened.empty:
         return
     console.print(
-        Text.assemble(("\nrates", "bold"), "  trials that diverged, or learnt next to nothing; others had none")
+        Text.assemble(
+            ("\nrates", "bold"), "  trials that diverged or collapsed (learned next to nothing); other arms had none"
+        )
     )
     names, rows = rate_headings(happened), rate_rows(happened)
     console.print(_rich_table(names, rows, len(names) - 2, [None] * len(rows)))
 
 
-def better_means(table: pd.DataFrame) -> list[int | None]:
-    """For each row the column of the better mean, where the 95% interval of the effect has one side only."""
-    if _one_arm(table):
-        return [None] * len(table)
-    control = len(table.attrs["cell_factors"]) + (table["treatment"].nunique() > 1)
-    return [None if side is None else control + side for side in map(_better_side, table.to_dict("records"))]
+def better_means(table: ComparisonTable) -> list[int | None]:
+    """For each row of one metric the column of the better mean; None where the 95% interval includes no effect."""
+    if table.has_one_arm:
+        return [None] * len(table.frame)
+    control = num_text_columns(table)
+    sides = map(_better_side, frame_rows(table.frame))
+    return [None if side is None else control + side for side in sides]
 
 
-def _better_side(row: dict[str, Any]) -> int | None:
+def _better_side(row: Mapping[str, Any]) -> int | None:
     """0 for the control, 1 for the treatment, None where neither is known to be better."""
-    nothing = 1.0 if row["effect_kind"] == "ratio" else 0.0
-    if row["better"] == "neither" or not (row["low"] > nothing or row["high"] < nothing):
+    no_effect = 1.0 if row["effect_kind"] == "ratio" else 0.0
+    if row["better"] == "neither" or not (row["low"] > no_effect or row["high"] < no_effect):
         return None
-    return int((row["low"] > nothing) == (row["better"] == "higher"))
+    return int((row["low"] > no_effect) == (row["better"] == "higher"))
 
 
-def _one_arm(table: pd.DataFrame) -> bool:
-    return bool((table["control"] == "").all())
-
-
-def _kind(table: pd.DataFrame) -> str:
-    return str(table["effect_kind"].iloc[0])
-
-
-def _text_row(row: dict[str, Any], table: pd.DataFrame) -> list[str]:
-    cell = [level_text(row[name]) for name in table.attrs["cell_factors"]]
-    interval = size_interval_text(row["low"], row["high"], "ratio" if row["scale"] == "log" else "difference")
-    if _one_arm(table):
-        return [
-            *cell,
-            row["treatment"],
-            _rounded(row, row["treatment_mean"]),
-            interval,
-            str(row["n"]),
-            row["notes"],
-        ]
-    sized = not (row["control_failed"] or row["treatment_failed"])
+def _text_row(row: Mapping[str, Any], table: ComparisonTable) -> list[str]:
+    cell = [level_text(row[name]) for name in table.cell_factors]
+    kind: SizeKind = "ratio" if row["scale"] == "log" else "difference"
+    interval = size_interval_text(row["low"], row["high"], kind)
+    if table.has_one_arm:
+        return [*cell, row["treatment"], _rounded(row, row["treatment_mean"]), interval, str(row["n"]), row["notes"]]
+    has_collapsed = row["control_collapsed"] or row["treatment_collapsed"]
     return [
         *cell,
-        *([row["treatment"]] if table["treatment"].nunique() > 1 else []),
+        *([row["treatment"]] if table.has_several_treatments else []),
         number(row["control_mean"]),
         number(row["treatment_mean"]),
-        size_text(row["effect"], row["low"], row["high"], _kind(table)) if sized else "failed",
+        "collapsed" if has_collapsed else size_text(row["effect"], row["low"], row["high"], kind),
         interval,
-        size_interval_text(row["welch_low"], row["welch_high"], _kind(table)),
+        size_interval_text(row["welch_low"], row["welch_high"], kind),
         number(row["correlation"], 0.1),
         str(row["n"]),
         row["notes"],
     ]
 
 
-def _rounded(row: dict[str, Any], value: float) -> str:
+def _rounded(row: Mapping[str, Any], value: float) -> str:
     """The value to two digits of the row's uncertainty."""
     if row["scale"] == "log":
         return ratio(value, row["low"], row["high"])
@@ -165,18 +149,17 @@ def _rich_table(
         least = None if right else min(longest, _UNBROKEN)
         justify = "right" if right else "left"
         table.add_column(Text(printable(name)), justify=justify, overflow="fold", min_width=least)
-    for row, marked in zip(rows, bold, strict=True):
-        table.add_row(*(Text(printable(row[at]), style="bold" if at == marked else "") for at in range(len(row))))
+    for row, bold_column in zip(rows, bold, strict=True):
+        styles = ["bold" if column == bold_column else "" for column in range(len(row))]
+        table.add_row(*(Text(printable(entry), style=style) for entry, style in zip(row, styles, strict=True)))
     return table
 
 
-def _footnotes(table: pd.DataFrame) -> list[str]:
+def _footnotes(table: ComparisonTable) -> list[str]:
     """The rows' notes, each with its cell."""
-    cell = table.attrs["cell_factors"]
-    several = table["treatment"].nunique() > 1
-    found = []
-    for row in table.to_dict("records"):
+    notes = []
+    for row in frame_rows(table.frame):
         if row["notes"]:
-            arm = f", {row['treatment']}" if several else ""
-            found.append(f"{cell_text({name: row[name] for name in cell})}{arm}: {row['notes']}")
-    return found
+            arm = f", {row['treatment']}" if table.has_several_treatments else ""
+            notes.append(f"{cell_text({name: row[name] for name in table.cell_factors})}{arm}: {row['notes']}")
+    return notes

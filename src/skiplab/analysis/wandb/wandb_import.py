@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from skiplab.analysis.tables import terminal
+from skiplab.analysis import terminal
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.foreign_files import (

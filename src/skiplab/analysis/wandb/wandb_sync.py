@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from skiplab.analysis import terminal
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables import terminal
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.wandb_account import has_key

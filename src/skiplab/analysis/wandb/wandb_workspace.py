@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
+from skiplab.analysis import terminal
 from skiplab.analysis.study.study import Study, read_study
-from skiplab.analysis.tables import terminal
-from skiplab.analysis.tables.tables import chosen_metrics
+from skiplab.analysis.tables.comparison import select_metrics
 from skiplab.errors import SkiplabError
 from skiplab.layer_keys import layer_key
 from skiplab.printable import printable
@@ -35,7 +35,7 @@ def workspace(study: Study, entity: str, project: str) -> Any:
     by_arm = {"groupby": arm, "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
     layers = list(dict.fromkeys(study.layers.loc[study.layers["quantity"] == _GRADIENTS, "path"]))
     shown = dict.fromkeys(layers[round(share * (len(layers) - 1))] for share in (0, 0.5, 1)) if layers else {}
-    outcomes = chosen_metrics(study, None)
+    outcomes = select_metrics(study, None)
     sections = [
         workspaces.Section(
             name="Training loss by arm",

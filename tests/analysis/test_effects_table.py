@@ -6,8 +6,8 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from skiplab.analysis.statistics.factorial import factorial_effects
 from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.effects_table import effects_table
 from skiplab.errors import SkiplabError
 
 DEPTHS, SKIPS, ARMS = (4, 8, 32), ("none", "concat"), ("plain", "identity")
@@ -31,7 +31,7 @@ def values(runs):
 
 
 def test_effects_are_those_of_a_linear_model_with_centred_factors(runs, values):
-    effects = factorial_effects(read_study("s", runs.folder), "loss_val").set_index("effect_of")
+    effects = effects_table(read_study("s", runs.folder), "loss_val").set_index("effect_of")
     doublings = np.log2(values["depth"])
     coded = values.assign(
         a=np.where(values["arm"] == "identity", 0.5, -0.5),
@@ -48,7 +48,7 @@ def test_effects_are_those_of_a_linear_model_with_centred_factors(runs, values):
 
 
 def test_intervals_and_p_are_scipys_on_the_numbers_of_each_seed(runs, values):
-    effects = factorial_effects(read_study("s", runs.folder), "loss_val").set_index("effect_of")
+    effects = effects_table(read_study("s", runs.folder), "loss_val").set_index("effect_of")
     means = values.groupby(["seed", "arm"])["value"].mean().unstack()
     expected = stats.ttest_rel(means["identity"], means["plain"])
     row = effects.loc["connection identity over plain"]
@@ -60,7 +60,7 @@ def test_intervals_and_p_are_scipys_on_the_numbers_of_each_seed(runs, values):
 
 def test_a_log_metric_has_ratios(runs, values):
     study = read_study("s", runs.folder)
-    linear, log = factorial_effects(study, "loss_val"), factorial_effects(study, "frechet_distance")
+    linear, log = effects_table(study, "loss_val"), effects_table(study, "frechet_distance")
     assert list(log["effect"]) == pytest.approx(list(np.exp(linear["effect"])))
     assert set(log["effect_kind"]) == {"ratio"}
 
@@ -69,17 +69,17 @@ def test_seeds_that_lack_a_cell_are_left_out(runs, values):
     runs.trial(
         seed=9, choices={"connection": "plain", "long_skip": "none"}, factors={"depth": 4}, summary={"loss_val": 99.0}
     )
-    assert set(factorial_effects(read_study("s", runs.folder), "loss_val")["n"]) == {4}
+    assert set(effects_table(read_study("s", runs.folder), "loss_val")["n"]) == {4}
 
 
 def test_a_grid_with_a_hole_is_refused(runs):
     for arm, depth in (("plain", 4), ("plain", 8), ("identity", 4)):
         runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary={"loss_val": 1.0})
-    with pytest.raises(SkiplabError, match="1 of 4 cells have no value, the first is arm identity, depth 8"):
-        factorial_effects(read_study("s", runs.folder), "loss_val")
+    with pytest.raises(SkiplabError, match="1 of 4 cells have no value, such as arm identity, depth 8"):
+        effects_table(read_study("s", runs.folder), "loss_val")
 
 
 def test_an_unknown_metric_is_named(runs, values):
     valid = "valid: loss_val, frechet_distance; did you mean 'loss_val'"
     with pytest.raises(SkiplabError, match=f"unknown metric 'loss'; {valid}"):
-        factorial_effects(read_study("s", runs.folder), "loss")
+        effects_table(read_study("s", runs.folder), "loss")

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from skiplab.analysis.claims.compare import Contrast, compare
-from skiplab.analysis.statistics.statistics import paired_interval
+from skiplab.analysis.claims.contrasts import Contrast, compute_contrast
+from skiplab.analysis.claims.notes import contrast_notes
+from skiplab.analysis.statistics.intervals import paired_interval
 from skiplab.analysis.study.arms import cells
-from skiplab.analysis.study.notes import notes
 from skiplab.analysis.study.study import read_study
 
 ARMS = {"factor": "connection", "control": "plain", "treatment": "identity"}
@@ -21,8 +21,8 @@ def test_difference_is_treatment_minus_control_by_seed(runs):
         add(runs, "identity", seed, skill_train=identity)
         add(runs, "plain", seed, skill_train=plain)
     study = read_study("s", runs.folder)
-    higher = compare(study, Contrast(metric="skill_train", kind="difference", **ARMS), {})
-    lower = compare(study, Contrast(metric="skill_train", kind="difference", direction="lower", **ARMS), {})
+    higher = compute_contrast(study, Contrast(metric="skill_train", kind="difference", **ARMS), {})
+    lower = compute_contrast(study, Contrast(metric="skill_train", kind="difference", direction="lower", **ARMS), {})
     assert higher.advantage.to_dict() == pytest.approx({0: 0.2, 1: 0.05})
     assert lower.advantage.to_dict() == pytest.approx({0: -0.2, 1: -0.05})
 
@@ -31,7 +31,7 @@ def test_a_log_metric_is_compared_in_logs(runs):
     add(runs, "plain", 0, frechet_distance=80.0)
     add(runs, "identity", 0, frechet_distance=20.0)
     contrast = Contrast(metric="frechet_distance", kind="difference", direction="lower", **ARMS)
-    assert compare(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(math.log(4))
+    assert compute_contrast(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(math.log(4))
 
 
 def test_slopes_and_their_interaction_are_per_doubling(runs):
@@ -41,8 +41,8 @@ def test_slopes_and_their_interaction_are_per_doubling(runs):
             add(runs, arm, 0, depth, skill_train=skill)
     study = read_study("s", runs.folder)
     expected = {arm: np.polyfit([2, 3, 4], values, 1)[0] for arm, values in skills.items()}
-    slope = compare(study, Contrast(metric="skill_train", kind="slope", over="depth", **ARMS), {})
-    both = compare(study, Contrast(metric="skill_train", kind="interaction", over="depth", **ARMS), {})
+    slope = compute_contrast(study, Contrast(metric="skill_train", kind="slope", over="depth", **ARMS), {})
+    both = compute_contrast(study, Contrast(metric="skill_train", kind="interaction", over="depth", **ARMS), {})
     assert slope.advantage[0] == pytest.approx(expected["identity"], abs=1e-12)
     assert both.advantage[0] == pytest.approx(expected["identity"] - expected["plain"])
     assert both.levels == (4, 8, 16)
@@ -52,7 +52,7 @@ def test_a_slope_looks_at_its_own_arm_alone(runs):
     for depth, skill in ((4, 0.9), (8, 0.6), (16, 0.3)):
         add(runs, "plain", 0, depth, skill_train=skill)
     contrast = Contrast(metric="skill_train", kind="slope", over="depth", **(ARMS | {"treatment": "plain"}))
-    assert compare(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(-0.3)
+    assert compute_contrast(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(-0.3)
 
 
 def test_a_rate_is_per_unit_and_a_law_is_what_there_is_above_it(runs):
@@ -61,7 +61,7 @@ def test_a_rate_is_per_unit_and_a_law_is_what_there_is_above_it(runs):
         add(runs, "plain", 0, depth, skill_train=skill)
     plain = ARMS | {"treatment": "plain", "control": "identity"}
     contrast = Contrast(metric="skill_train", kind="rate", over="depth", direction="equal", expected=-0.05, **plain)
-    found = compare(read_study("s", runs.folder), contrast, {})
+    found = compute_contrast(read_study("s", runs.folder), contrast, {})
     rate = np.polyfit([4, 8, 16], values, 1)[0]
     assert found.treatment[0] == pytest.approx(rate)
     assert found.advantage[0] == pytest.approx(rate + 0.05)
@@ -74,10 +74,10 @@ def test_a_seed_that_lacks_a_depth_has_no_slope(runs):
                 status = "failed" if (seed, depth, arm) == (1, 16, "plain") else "done"
                 add(runs, arm, seed, depth, status, skill_train=0.5)
     contrast = Contrast(metric="skill_train", kind="interaction", over="depth", **ARMS)
-    paired = compare(read_study("s", runs.folder), contrast, {})
+    paired = compute_contrast(read_study("s", runs.folder), contrast, {})
     assert paired.advantage.isna().to_dict() == {0: False, 1: True}
     assert paired.states["plain"]["failed"] == 1
-    assert not paired.on_survivors
+    assert not paired.survivors_only
 
 
 def frozen(runs, losses, levels=(0.0, 0.25, 0.75)):
@@ -97,7 +97,7 @@ def test_a_change_is_from_the_lowest_level_to_the_highest(runs):
     losses = {"plain": [(0.5, 9.0, 0.8), (0.4, 9.0, 0.9)], "identity": [(0.2, 0.0, 0.3), (0.4, 0.0, 0.4)]}
     study = frozen(runs, losses)
     contrast = Contrast(metric="loss_val", kind="change", over="frozen_fraction", direction="lower", **ARMS)
-    paired = compare(study, contrast, {})
+    paired = compute_contrast(study, contrast, {})
     assert paired.levels == (0.0, 0.75)
     assert paired.control.to_dict() == pytest.approx({0: 0.3, 1: 0.5})
     assert paired.treatment.to_dict() == pytest.approx({0: 0.1, 1: 0.0})
@@ -108,14 +108,14 @@ def test_a_change_is_from_the_lowest_level_to_the_highest(runs):
 def test_a_change_of_a_log_metric_is_a_ratio_of_ratios(runs):
     study = frozen(runs, {"plain": [(1.0, 1.0, 8.0)], "identity": [(3.0, 1.0, 6.0)]})
     contrast = Contrast(metric="frechet_distance", kind="change", over="frozen_fraction", direction="lower", **ARMS)
-    assert compare(study, contrast, {}).advantage[0] == pytest.approx(math.log(8 / 2))
+    assert compute_contrast(study, contrast, {}).advantage[0] == pytest.approx(math.log(8 / 2))
 
 
 def test_a_change_needs_both_ends_in_both_arms(runs):
     frozen(runs, {"plain": [(0.5, 0.5, 0.5)]})
     study = frozen(runs, {"identity": [(0.5, 0.5)]}, levels=(0.0, 0.25))
     contrast = Contrast(metric="loss_val", kind="change", over="frozen_fraction", **ARMS)
-    assert compare(study, contrast, {}).missing == (
+    assert compute_contrast(study, contrast, {}).missing == (
         "a change needs the lowest and the highest level of frozen_fraction in each arm"
     )
 
@@ -135,13 +135,13 @@ def test_a_value_that_was_not_reached_is_a_lower_bound(runs):
     for seed in range(4):
         late(runs, 25.0, "identity", seed)
     study = read_study("s", runs.folder)
-    lower = compare(study, Contrast(direction="lower", **STEPS, **ARMS), {})
+    lower = compute_contrast(study, Contrast(direction="lower", **STEPS, **ARMS), {})
     expected = {0: math.log(4), 1: math.log(2), 2: math.log(4), 3: math.log(1.6)}
     assert lower.advantage.to_dict() == pytest.approx(expected)
     assert lower.states["plain"] == {"not reached": 2, "measured": 1, "diverged": 1}
-    assert not lower.on_survivors
+    assert not lower.survivors_only
     assert (lower.may_be_smaller, lower.may_be_greater) == (False, True)
-    higher = compare(study, Contrast(direction="higher", **STEPS, **ARMS), {})
+    higher = compute_contrast(study, Contrast(direction="higher", **STEPS, **ARMS), {})
     assert (higher.may_be_smaller, higher.may_be_greater) == (True, False)
 
 
@@ -150,9 +150,9 @@ def test_a_diverged_trial_that_measured_nothing_is_missing(runs):
     late(runs, 25.0, "plain", 1)
     for seed in (0, 1):
         late(runs, 25.0, "identity", seed)
-    paired = compare(read_study("s", runs.folder), Contrast(**STEPS, **ARMS), {})
+    paired = compute_contrast(read_study("s", runs.folder), Contrast(**STEPS, **ARMS), {})
     assert paired.advantage.isna().to_dict() == {0: True, 1: False}
-    assert paired.on_survivors
+    assert paired.survivors_only
 
 
 def test_a_diverged_trial_counts_with_its_declared_value(runs):
@@ -161,12 +161,12 @@ def test_a_diverged_trial_counts_with_its_declared_value(runs):
     for seed in (0, 1):
         add(runs, "identity", seed, skill_train=0.75, loss_val=0.25)
     study = read_study("s", runs.folder)
-    skill = compare(study, Contrast(metric="skill_train", kind="difference", **ARMS), {})
+    skill = compute_contrast(study, Contrast(metric="skill_train", kind="difference", **ARMS), {})
     assert skill.advantage.to_dict() == {0: 0.75, 1: 0.25}
-    assert not skill.on_survivors
-    loss = compare(study, Contrast(metric="loss_val", kind="difference", **ARMS), {})
+    assert not skill.survivors_only
+    loss = compute_contrast(study, Contrast(metric="loss_val", kind="difference", **ARMS), {})
     assert loss.advantage.isna().to_dict() == {0: True, 1: False}
-    assert loss.on_survivors
+    assert loss.survivors_only
     assert loss.states["plain"]["diverged"] == 1
 
 
@@ -174,7 +174,7 @@ def test_values_at_the_floor_are_censored(runs):
     add(runs, "plain", 0, update_ratio_first_block=0.0)
     add(runs, "identity", 0, update_ratio_first_block=1e-3)
     contrast = Contrast(metric="update_ratio_first_block", kind="difference", **ARMS)
-    paired = compare(read_study("s", runs.folder), contrast, {})
+    paired = compute_contrast(read_study("s", runs.folder), contrast, {})
     assert paired.advantage[0] == pytest.approx(math.log(1e-3 / 1e-12))
     assert paired.states["plain"]["censored"] == 1
 
@@ -186,7 +186,7 @@ def test_wanted_cells_are_listed_even_without_trials(runs):
     found = cells(study, "connection", wanted={"long_skip": ["none", "concat"]})
     assert found == [{"long_skip": "none"}, {"long_skip": "concat"}]
     contrast = Contrast(metric="skill_train", kind="difference", **ARMS)
-    assert [compare(study, contrast, cell).missing for cell in found] == ["no trials of plain, identity", ""]
+    assert [compute_contrast(study, contrast, cell).missing for cell in found] == ["no trials of plain, identity", ""]
 
 
 def test_arms_at_the_bound_are_named(runs):
@@ -195,5 +195,5 @@ def test_arms_at_the_bound_are_named(runs):
             runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill})
     study = read_study("s", runs.folder)
     contrast = Contrast(metric="skill_train", kind="difference", **ARMS)
-    paired = compare(study, contrast, {})
-    assert "within 0.01 of the bound 1" in notes(paired, paired_interval(paired.advantage))[-1]
+    paired = compute_contrast(study, contrast, {})
+    assert "within 0.01 of the bound 1" in contrast_notes(paired, paired_interval(paired.advantage))[-1]

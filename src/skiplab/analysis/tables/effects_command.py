@@ -9,18 +9,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skiplab.analysis.statistics.factorial import factorial_effects
-from skiplab.analysis.study.arms import chosen_factor, status_counts
+from skiplab.analysis import terminal
+from skiplab.analysis.output_files import write, writing
+from skiplab.analysis.study.arms import factor_under_test, status_counts
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables import terminal
-from skiplab.analysis.tables.tables import chosen_metrics
-from skiplab.analysis.tables.written import write, writing
-from skiplab.analysis.text import number, size_interval_text, size_text
+from skiplab.analysis.tables.comparison import select_metrics
+from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.spreadsheet import csv_text
-
-EFFECT_HEADINGS = ("effect of", "size", "95%, paired", "n", "p, Holm")
 
 
 def effects_command(
@@ -40,35 +37,21 @@ def effects_command(
     study = read_study(study_name, runs_dir)
     if not study.has_numbers:
         raise SkiplabError(
-            f"no trial of {printable(study.name)} has a number to compare ({status_counts(study)}): effects need "
-            "trials that are done"
+            f"no trial of {printable(study.name)} has a number to compare ({status_counts(study)}); valid for effects: "
+            "a study with trials that are done; wait for them, or train them"
         )
-    factor, names = chosen_factor(study, factor), chosen_metrics(study, metrics)
-    tables = [factorial_effects(study, name, factor, control) for name in names]
+    factor, names = factor_under_test(study, factor), select_metrics(study, metrics)
+    tables = [effects_table(study, name, factor, control) for name in names]
     for name, table in zip(names, tables, strict=True):
         console.print(Text.assemble((f"\n{printable(name)}", "bold"), f"  {printable(study.metrics[name].label)}"))
         console.print(_rich_table(effect_rows(table)))
     console.print(
-        "Means over all cells: an interaction says by how much cells differ. p is adjusted over the rows of a metric.",
+        "Means over all cells; an interaction says by how much cells differ. p is adjusted over the rows of a metric.",
         style="dim",
     )
     with writing(study.folder, console):
         terminal.say_written(console, [write(study.folder / "effects.csv", csv_text(pd.concat(tables)))])
     terminal.say_problems(console, study.problems)
-
-
-def effect_rows(table: pd.DataFrame) -> list[list[str]]:
-    """The effects on one metric as text."""
-    return [
-        [
-            row["effect_of"],
-            size_text(row["effect"], row["low"], row["high"], row["effect_kind"]),
-            size_interval_text(row["low"], row["high"], row["effect_kind"]),
-            str(row["n"]),
-            number(row["p_holm"]),
-        ]
-        for row in table.to_dict("records")
-    ]
 
 
 def _rich_table(rows: Sequence[Sequence[str]]) -> Table:

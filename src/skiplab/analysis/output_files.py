@@ -1,4 +1,4 @@
-"""Files that the analysis leaves, in UTF-8, each whole or as it was before; where it can't write, it says so."""
+"""Writes the files of the analysis in UTF-8; each is replaced as a whole or stays as it was."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from skiplab.analysis.tables import terminal
+from skiplab.analysis import terminal
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.atomic_file import UNWRITABLE, write_atomically
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write a file, in a folder that is made where there is none; returns its path."""
+    """Write a file, and the folder if it doesn't exist; returns the file's path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
     return path
@@ -21,7 +21,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 @contextmanager
 def writing(folder: Path, console: Console, *, answered: bool = True) -> Iterator[None]:
-    """Say in a line that files can't be written, and go on.
+    """Go on where files can't be written, after a line that says so.
 
     Args:
         folder: where they should go.

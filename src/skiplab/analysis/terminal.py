@@ -1,4 +1,4 @@
-"""Where the analysis prints: the terminal as wide as it is, a pipe or a file 100 columns wide."""
+"""The console that the analysis prints to, and the lines that its commands share."""
 
 import sys
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from skiplab.records.read_records import Problem
 
 
 def console() -> Console:
-    """A console on standard output."""
+    """A console on standard output: as wide as the terminal, or 100 columns in a pipe or a file."""
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
-def say(console: Console, words: str) -> None:
-    """Print a line as it stands: unbroken, without markup or colours."""
-    console.print(printable(words), markup=False, highlight=False, soft_wrap=True)
+def say(console: Console, line: str) -> None:
+    """Print a line literally: unbroken, without markup or colors."""
+    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def say_written(console: Console, paths: Iterable[Path]) -> None:
@@ -27,6 +27,6 @@ def say_written(console: Console, paths: Iterable[Path]) -> None:
 
 
 def say_problems(console: Console, problems: Iterable[Problem]) -> None:
-    """Say what of a study could not be read."""
+    """Say which parts of a study could not be read."""
     for problem in problems:
         say(console, f"not read: {problem.where}: {problem.reason}")

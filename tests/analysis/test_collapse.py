@@ -6,14 +6,15 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.claims.failures import failed_arms, rates_table, split_arms
+from skiplab.analysis.claims.collapse import Collapse, find_collapse
 from skiplab.analysis.study.study import read_study
-from skiplab.analysis.tables.tables import table_command
+from skiplab.analysis.tables.rates_table import rates_table
+from skiplab.analysis.tables.table_command import table_command
 
 
 @pytest.fixture
 def study(runs):
-    """Plain: of five seeds one diverged, one learnt nothing; identity: all learnt, one still runs."""
+    """Plain: of five seeds one diverged, one learned nothing; identity: all learned, one still runs."""
     for seed, skill in enumerate((0.7, 0.72, 0.01, 0.71)):
         runs.trial(seed=seed, choices={"connection": "plain"}, summary={"skill_train": skill})
     runs.trial(seed=4, choices={"connection": "plain"}, summary={"skill_train": None}, status="diverged")
@@ -33,11 +34,14 @@ def test_rates_count_what_has_ended_with_exact_intervals(study):
     assert rates.loc["identity", "diverged_high"] == pytest.approx(1 - 0.025 ** (1 / 4))
 
 
-def test_an_arm_that_fails_in_some_seeds_shows_them_all(study):
-    (sentence,) = split_arms(study, "connection", ("plain", "identity"), {}, 0.05)
+def test_an_arm_that_collapses_in_some_seeds_shows_them_all(study):
+    collapse = find_collapse(study, "connection", ("plain", "identity"), {}, 0.05)
+    (sentence,) = collapse.notes
     assert sentence.startswith("plain: 2 of 5 (40%, 5% to 85%) of seeds have a skill below 0.05: 0.700, 0.720, 0.0100")
-    assert failed_arms(study, "connection", ("plain", "identity"), {}, 0.05) == ()
-    assert failed_arms(study, "connection", ("plain", "identity"), {}, 0.5) == ("plain",)
+    assert collapse.arms == ()
+    assert find_collapse(study, "connection", ("plain", "identity"), {}, 0.5).arms == ("plain",)
+    assert find_collapse(study, "connection", ("identity",), {}, 0.5).arms == ()
+    assert find_collapse(study, "connection", ("plain", "identity"), {}, None) == Collapse()
 
 
 def test_a_study_without_skill_has_rates_of_divergence_alone(runs):
@@ -53,7 +57,7 @@ def test_other_factors_of_a_cell_are_named(runs):
         for seed, skill in enumerate(skills):
             runs.trial(seed=seed, factors={"depth": depth}, summary={"skill_train": skill})
     study = read_study("s", runs.folder)
-    (sentence,) = split_arms(study, "connection", ("plain",), {}, 0.05)
+    (sentence,) = find_collapse(study, "connection", ("plain",), {}, 0.05).notes
     assert sentence.startswith("plain at depth 8: 1 of 2")
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from skiplab.analysis.tables.effects import effects_command
+from skiplab.analysis.tables.effects_command import effects_command
 from skiplab.errors import SkiplabError
 
 

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from example_claims import CLAIMS
 
-from skiplab.analysis.claims.claims import read_claims
-from skiplab.analysis.claims.compared import ANY, Asked, compared
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.figures.figures import headline_figure
 from skiplab.analysis.page.served_page import ServedPage
-from skiplab.analysis.study.arms import chosen_factor, with_arms
+from skiplab.analysis.study.arms import factor_under_test, with_arms
 from skiplab.analysis.study.study import read_study
+from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
+from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.tables.parity import parity_table
-from skiplab.analysis.tables.tables import comparison_table
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 
@@ -44,8 +44,8 @@ def test_what_alone_varies_is_the_factor_everywhere(runs, capsys, name, levels, 
     study = fill_with(runs, name, levels, axis=axis)
     where = ["s", "--runs-dir", str(runs.folder)]
     arms = [str(level) for level in sorted(levels)]
-    assert chosen_factor(study, None) == name
-    assert comparison_table(study).attrs["factor"] == name
+    assert factor_under_test(study, None) == name
+    assert comparison_table(study).factor == name
     assert list(parity_table(study)["arm"]) == arms
     assert {str(text.get_text()) for ax in headline_figure(study).axes for text in ax.get_yticklabels()} == set(arms)
     main(["table", *where])
@@ -63,17 +63,17 @@ def test_what_alone_varies_is_the_factor_everywhere(runs, capsys, name, levels, 
 def test_connection_is_the_factor_where_it_varies_or_several_others_do(runs):
     fill_with(runs, "init", ("he", "orthogonal"))
     runs.trial(choices={"connection": "identity", "init": "he"}, factors={"depth": 8}, summary={"skill_train": 0.5})
-    assert chosen_factor(read_study("s", runs.folder), None) == "connection"
+    assert factor_under_test(read_study("s", runs.folder), None) == "connection"
     runs.trial("t", choices={"connection": "plain"})
     runs.trial("t", choices={"connection": "identity"}, factors={"depth": 8})
-    assert chosen_factor(read_study("t", runs.folder), None) == "connection"
-    assert chosen_factor(read_study("t", runs.folder), "depth") == "depth"
+    assert factor_under_test(read_study("t", runs.folder), None) == "connection"
+    assert factor_under_test(read_study("t", runs.folder), "depth") == "depth"
 
 
 def test_settings_below_an_axis_that_varies_are_part_of_it(runs):
     for init, gain in (("he", 1.0), ("he", 2.0), ("zero_last", 1.0)):
         runs.trial(choices={"init": init}, factors={"init.gain": gain})
-    assert chosen_factor(read_study("s", runs.folder), None) == "init"
+    assert factor_under_test(read_study("s", runs.folder), None) == "init"
 
 
 def test_settings_of_one_option_tell_its_arms_apart(runs):
@@ -87,7 +87,7 @@ def test_report_and_dashboard_compare_what_is_asked_for(fill, runs, capsys):
     fill(effect=0.15, num_seeds=3)
     where = ["s", "--runs-dir", str(runs.folder)]
     main(["report", *where, "--factor", "long_skip", "--control", "none", "--metric", "frechet_distance"])
-    asked = Asked("long_skip", "none", ["frechet_distance"])
+    asked = Selection("long_skip", "none", ["frechet_distance"])
     for html in (
         (runs.folder / "studies" / "s" / "report.html").read_text(),
         ServedPage("s", runs.folder, None, str, asked)._drawn("1"),
@@ -122,16 +122,16 @@ def test_claims_say_what_is_compared_unless_something_else_is_asked_for(fill, ru
     text = text.replace("control: plain", "control: concat").replace("treatment: identity", "treatment: none")
     study = read_study("s", fill(effect=0.15, num_seeds=3).folder)
     claims = read_claims(claims_file(text))
-    assert compared(study, claims, ANY)[:3] == ("long_skip", ["none", "concat"], "concat")
-    assert compared(study, claims, Asked(control="none")).control == "none"
-    assert compared(study, claims, Asked("connection")).control == "plain"
-    assert compared(study, claims, ANY).metrics == ["skill_train", "loss_val"]
+    assert find_comparison(study, claims, NO_SELECTION)[:3] == ("long_skip", ["none", "concat"], "concat")
+    assert find_comparison(study, claims, Selection(control="none")).control == "none"
+    assert find_comparison(study, claims, Selection("connection")).control == "plain"
+    assert find_comparison(study, claims, NO_SELECTION).metrics == ["skill_train", "loss_val"]
     with pytest.raises(SkiplabError, match="unknown control"):
-        compared(study, claims, Asked(control="plain"))
+        find_comparison(study, claims, Selection(control="plain"))
 
 
 def test_a_table_of_nothing_is_a_frame(runs):
     runs.list_key("s", "0" * 16)
-    table = comparison_table(read_study("s", runs.folder))
+    table = comparison_table(read_study("s", runs.folder)).frame
     assert isinstance(table, pd.DataFrame)
     assert table.empty

@@ -3,9 +3,9 @@ import pytest
 from example_claims import CLAIMS
 from scipy import stats
 
-from skiplab.analysis.claims.claims import read_claims
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdicts import judge
-from skiplab.analysis.statistics.ladder import spent
+from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
@@ -28,7 +28,7 @@ def judged(runs, claims_file, advantages, text=TEXT):
 
 
 def test_looks_spend_alpha_between_them_by_the_formula():
-    shares = spent([3, 5, 10], 0.025)
+    shares = alpha_per_look([3, 5, 10], 0.025)
     assert sum(shares) == pytest.approx(0.025)
     assert shares[0] == pytest.approx(0.025 * np.log(1 + (np.e - 1) * 0.3))
     assert all(share > 0 for share in shares)
@@ -37,34 +37,34 @@ def test_looks_spend_alpha_between_them_by_the_formula():
 def test_a_look_asks_for_more_than_the_level_of_a_single_one(runs, claims_file):
     advantages = [0.02, 0.06, 0.05, 0.07, 0.01]
     p = stats.ttest_1samp(advantages, 0.0, alternative="greater").pvalue
-    assert spent([3, 5, 10], 0.025)[1] < p < 0.025
+    assert alpha_per_look([3, 5, 10], 0.025)[1] < p < 0.025
     verdict = judged(runs, claims_file, advantages)
-    assert verdict.word == "inconclusive"
-    assert verdict.marks[-1] == "look 2 of 3, at 5 seeds, next at 10"
-    assert judged(runs, claims_file, [], TEXT.replace("looks: [3, 5, 10]\n", "")).word == "supported"
+    assert verdict.conclusion == "inconclusive"
+    assert verdict.caveats[-1] == "look 2 of 3, at 5 seeds, next at 10"
+    assert judged(runs, claims_file, [], TEXT.replace("looks: [3, 5, 10]\n", "")).conclusion == "supported"
 
 
 def test_what_an_early_look_decides_stands(runs, claims_file):
     verdict = judged(runs, claims_file, [0.100, 0.101, 0.102, -0.5, -0.4])
-    assert verdict.word == "supported"
+    assert verdict.conclusion == "supported"
     assert verdict.cells[0].interval.n == 3
 
 
 def test_seeds_between_looks_wait(runs, claims_file):
     verdict = judged(runs, claims_file, [0.02, 0.3, -0.2, 0.1])
-    assert verdict.marks[-1] == "look 1 of 3, at 3 seeds, 1 more not looked at, next at 5"
+    assert verdict.caveats[-1] == "look 1 of 3, at 3 seeds, 1 more not looked at, next at 5"
     assert verdict.cells[0].interval.n == 3
 
 
 def test_before_the_first_look_nothing_is_said(runs, claims_file):
     verdict = judged(runs, claims_file, [0.10, 0.101])
-    assert verdict.word == "too few seeds"
-    assert verdict.marks[-1] == "before the first look, at 3 seeds"
+    assert verdict.conclusion == "too few seeds"
+    assert verdict.caveats[-1] == "before the first look, at 3 seeds"
 
 
 def test_beyond_the_last_look_further_seeds_say_nothing(runs, claims_file):
     verdict = judged(runs, claims_file, [0.02, -0.02] * 5 + [9.0] * 4)
-    assert verdict.marks[-1] == "look 3 of 3, at 10 seeds, 4 more not looked at, the last"
+    assert verdict.caveats[-1] == "look 3 of 3, at 10 seeds, 4 more not looked at, the last"
     assert verdict.cells[0].interval.n == 10
 
 
@@ -73,7 +73,7 @@ def test_a_seed_that_a_cell_lacks_is_no_look(runs, claims_file):
         runs.trial(seed=seed, choices={"connection": "plain"}, summary={"skill_train": 0.5})
     for seed in range(2):
         runs.trial(seed=seed, choices={"connection": "identity"}, summary={"skill_train": 0.6 + 0.001 * seed})
-    assert judged(runs, claims_file, []).word == "too few seeds"
+    assert judged(runs, claims_file, []).conclusion == "too few seeds"
 
 
 @pytest.mark.parametrize("looks", ["[5]", "[2, 5]", "[5, 5]", "[5, 3]", "5", "[3, 5.5]", "[3, true]"])

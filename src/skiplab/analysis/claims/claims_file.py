@@ -1,0 +1,207 @@
+"""Reads a claims file and refuses what is not valid."""
+
+import difflib
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard, TypeVar, get_args
+
+from skiplab.analysis.claims.claims import FEWEST_SEEDS, Claim, Claims, Test
+from skiplab.analysis.claims.contrasts import Contrast, ContrastKind, Direction
+from skiplab.analysis.text import level_text
+from skiplab.errors import SkiplabError
+from skiplab.printable import printable
+from skiplab.records.foreign_files import parse_yaml, read_bytes
+
+_KINDS: tuple[ContrastKind, ...] = get_args(ContrastKind)
+_DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+_ARMS = ("control", "treatment")
+_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "collapsed_below", "looks", "claims")
+_TEST_KEYS = (*_ARMS, "metric", "contrast", "over", "direction", "expected", "smallest_effect")
+_CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "evidence", *_TEST_KEYS)
+_Value = TypeVar("_Value")
+
+
+class _Arms(NamedTuple):
+    """What is compared: the factor, and two of its arms."""
+
+    factor: str
+    control: str
+    treatment: str
+
+
+def read_claims(path: Path) -> Claims:
+    """Read and check a claims file.
+
+    Raises:
+        SkiplabError: where the file can't be read, or holds anything that is not valid.
+    """
+    try:
+        content = read_bytes(Path(path))
+        parsed = parse_yaml(content)
+    except OSError as error:
+        raise SkiplabError(f"can't read the claims file {path}: {error.strerror}; give a YAML file") from None
+    except ValueError as error:
+        raise SkiplabError(f"the claims file {path} is not valid YAML: {printable(error)}; correct it there") from None
+    try:
+        return _claims(parsed, hashlib.sha256(content).hexdigest())
+    except SkiplabError as error:
+        raise SkiplabError(f"{path}: {error}") from None
+
+
+def _claims(parsed: Any, sha256: str) -> Claims:
+    _check_keys(parsed, _FILE_KEYS, ("factor", *_ARMS, "claims"), "the file")
+    arms = _Arms(*(level_text(parsed[name]) for name in _Arms._fields))
+    _check_arms(arms, "the file")
+    if not isinstance(parsed["claims"], list) or not parsed["claims"]:
+        raise SkiplabError(
+            f"claims is {printable(parsed['claims'])!r}; valid: a list of at least one claim, each with its name"
+        )
+    claims = tuple(_claim(entry, f"claim {position}", arms) for position, entry in enumerate(parsed["claims"], start=1))
+    names = [claim.name for claim in claims]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise SkiplabError(f"two claims are named {printable(repeated[0])!r}; valid: a different name for each")
+    return Claims(
+        question=str(parsed.get("question") or ""),
+        tuned=_one_of(parsed.get("tuned", False), (True, False), "tuned"),
+        collapsed_below=_number_or_none(parsed.get("collapsed_below"), "collapsed_below"),
+        looks=_looks(parsed.get("looks") or []),
+        claims=claims,
+        sha256=sha256,
+    )
+
+
+def _looks(value: Any) -> tuple[int, ...]:
+    """Two or more rising numbers of seeds, or none."""
+    if value == []:
+        return ()
+    are_numbers = isinstance(value, list) and len(value) >= 2 and all(type(each) is int for each in value)
+    if are_numbers and value[0] >= FEWEST_SEEDS and all(before < after for before, after in pairwise(value)):
+        return tuple(value)
+    raise SkiplabError(
+        f"looks is {printable(value)}; valid: two or more rising numbers of seeds from {FEWEST_SEEDS}, such as "
+        "[3, 5, 10]"
+    )
+
+
+def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
+    _check_keys(entry, _CLAIM_KEYS, ("name", "text", "metric", "contrast", "direction"), where)
+    where = f"claim {printable(entry['name'])!r}"
+    cells = entry.get("cells") or {}
+    if not isinstance(cells, dict) or not all(isinstance(levels, list) and levels for levels in cells.values()):
+        raise SkiplabError(f"{where}: cells is {printable(cells)}; valid: a list of levels for each factor")
+    if entry.get("over") in cells:
+        raise SkiplabError(f"{where}: {printable(entry['over'])} is in both over and cells; valid: in one of the two")
+    evidence = entry.get("evidence") or []
+    if not isinstance(evidence, list):
+        raise SkiplabError(f"{where}: evidence is {printable(evidence)}; valid: a list of contrasts")
+    arms = _arms(arms, entry, where)
+    return Claim(
+        name=str(entry["name"]),
+        text=str(entry["text"]),
+        source=str(entry.get("source") or ""),
+        tested_part=str(entry["tested_part"]) if entry.get("tested_part") else None,
+        primary=_test(entry, arms, where),
+        cells={str(name): tuple(level_text(level) for level in levels) for name, levels in cells.items()},
+        evidence=tuple(
+            _evidence(item, entry, arms, f"{where}: evidence {number}") for number, item in enumerate(evidence, start=1)
+        ),
+    )
+
+
+def _evidence(item: Any, claim: Mapping[str, Any], arms: _Arms, where: str) -> Test:
+    """A further test of a claim, which has the claim's arms, contrast and `over` where it gives none of its own."""
+    _check_keys(item, _TEST_KEYS, ("metric", "direction"), where)
+    inherited = {name: claim.get(name) for name in ("contrast", "over")}
+    return _test(inherited | item, _arms(arms, item, where), where)
+
+
+def _arms(inherited: _Arms, entry: Mapping[str, Any], where: str) -> _Arms:
+    """The arms that an entry gives, else the inherited ones."""
+    arms = inherited._replace(**{name: level_text(entry[name]) for name in _ARMS if entry.get(name) is not None})
+    _check_arms(arms, where)
+    return arms
+
+
+def _check_arms(arms: _Arms, where: str) -> None:
+    if arms.control == arms.treatment:
+        raise SkiplabError(
+            f"{where}: control and treatment are both {printable(arms.control)!r}; valid: two different arms"
+        )
+
+
+def _test(entry: Mapping[str, Any], arms: _Arms, where: str) -> Test:
+    kind = _one_of(entry["contrast"], _KINDS, f"{where}: contrast")
+    direction = _one_of(entry["direction"], _DIRECTIONS, f"{where}: direction")
+    over = entry.get("over")
+    if kind != "difference" and not isinstance(over, str):
+        raise SkiplabError(
+            f"{where}: over is {printable(over)!r}; valid with contrast {kind}: a factor whose levels are numbers, "
+            "such as depth"
+        )
+    contrast = Contrast(
+        metric=str(entry["metric"]),
+        kind=kind,
+        direction=direction,
+        expected=_expected(entry, kind, direction, where),
+        over=None if kind == "difference" else over,
+        factor=arms.factor,
+        control=arms.control,
+        treatment=arms.treatment,
+    )
+    smallest = _number_or_none(entry.get("smallest_effect"), f"{where}: smallest_effect")
+    return Test(contrast=contrast, smallest_effect=smallest)
+
+
+def _expected(entry: Mapping[str, Any], kind: ContrastKind, direction: Direction, where: str) -> float:
+    """The value that a slope or a rate is claimed to equal; 0 for a claim of another direction."""
+    value = entry.get("expected")
+    if direction != "equal":
+        if value is not None:
+            raise SkiplabError(
+                f"{where}: expected is {printable(value)!r}, but direction is {direction}; valid: direction equal, or "
+                "no expected"
+            )
+        return 0.0
+    if kind not in ("slope", "rate"):
+        raise SkiplabError(f"{where}: contrast is {kind}; valid with direction equal: slope, rate")
+    if not _is_number(value):
+        raise SkiplabError(f"{where}: expected is {printable(value)!r}; valid with direction equal: a number")
+    if not entry.get("smallest_effect"):
+        raise SkiplabError(
+            f"{where}: smallest_effect is {printable(entry.get('smallest_effect'))!r}; valid with direction equal: a "
+            "number above 0, by how much the value may differ from the expected one"
+        )
+    return float(value)
+
+
+def _check_keys(entry: Any, valid: Sequence[str], needed: Sequence[str], where: str) -> None:
+    if not isinstance(entry, dict):
+        raise SkiplabError(f"{where} is {printable(entry)!r}; valid: a mapping with the keys {', '.join(valid)}")
+    for key in entry:
+        if key not in valid:
+            close = difflib.get_close_matches(str(key), valid, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise SkiplabError(f"{where} has the unknown key {printable(key)!r}; valid: {', '.join(valid)}{hint}")
+    if lacking := [key for key in needed if entry.get(key) is None]:
+        raise SkiplabError(f"{where} lacks {', '.join(lacking)}; needed: {', '.join(needed)}")
+
+
+def _one_of(value: Any, valid: Sequence[_Value], where: str) -> _Value:
+    if value in valid:
+        return valid[valid.index(value)]
+    raise SkiplabError(f"{where} is {printable(value)!r}; valid: {', '.join(map(level_text, valid))}")
+
+
+def _number_or_none(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    if not _is_number(value) or value < 0:
+        raise SkiplabError(f"{where} is {printable(value)!r}; valid: a number of at least 0, or null")
+    return float(value)
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,86 @@
+"""Arms that have collapsed: they have learned next to nothing, in all seeds or in some."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skiplab.analysis.statistics.rates import exact_rate, rate_text
+from skiplab.analysis.study.arms import Cell, cell_levels, in_cell
+from skiplab.analysis.study.cached_per_study import cached_per_study
+from skiplab.analysis.study.metric_values import metric_values
+from skiplab.analysis.study.study import Study
+from skiplab.analysis.text import number
+
+COLLAPSED_BELOW = 0.05  # mean skill below which an arm has collapsed, where no claims file says otherwise
+_SKILLS = ("skill_train", "skill_val")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collapse:
+    """What has collapsed in a cell.
+
+    arms: those whose mean skill lies below the bound, at a level of what varies within the cell.
+    notes: a sentence for each of those of which only some seeds have collapsed, with the skill of every seed.
+    """
+
+    arms: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def find_collapse(
+    study: Study, factor: str, arms: Sequence[str], cell: Cell, collapsed_below: float | None
+) -> Collapse:
+    """Which of these arms have collapsed in a cell, by their skill on training images if known.
+
+    Args:
+        study: the study.
+        factor: the factor whose arms are compared.
+        arms: the arms to look at.
+        cell: where.
+        collapsed_below: the bound on the mean skill; None: nothing counts as collapsed.
+    """
+    metric = skill_metric(study)
+    if metric is None or collapsed_below is None:
+        return Collapse()
+    skills = [each for each in _skills(study, factor, metric, cell_levels(cell)) if each.arm in arms]
+    return Collapse(
+        arms=tuple(each.name for each in skills if np.mean(each.skills) < collapsed_below),
+        notes=tuple(note for each in skills if (note := _partly_collapsed(each, collapsed_below))),
+    )
+
+
+def skill_metric(study: Study) -> str | None:
+    """The metric that says whether an arm has collapsed; None where the study has none."""
+    return next((name for name in _SKILLS if name in study.metrics), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ArmSkills:
+    """The skill of each seed of an arm, at one level of what varies within the cell; name: the arm with that level."""
+
+    arm: str
+    name: str
+    skills: tuple[float, ...]
+
+
+@cached_per_study
+def _skills(study: Study, factor: str, metric: str, levels: tuple[tuple[str, str], ...]) -> list[_ArmSkills]:
+    cell = dict(levels)
+    trials = in_cell(study, metric_values(study, factor, metric), cell)
+    trials = trials.loc[trials["value"].notna()].sort_values("seed", kind="stable")
+    others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
+    found = []
+    for (arm, *own), rows in trials.groupby(["arm", *others], observed=True):
+        at = [f"at {other} {level}" for other, level in zip(others, own, strict=True)]
+        found.append(_ArmSkills(arm=arm, name=" ".join([arm, *at]), skills=tuple(rows["value"])))
+    return found
+
+
+def _partly_collapsed(arm: _ArmSkills, collapsed_below: float) -> str:
+    """A sentence where some seeds have collapsed and others haven't, else ''."""
+    rate = exact_rate(sum(skill < collapsed_below for skill in arm.skills), len(arm.skills))
+    if rate.count in (0, rate.n):
+        return ""
+    every = ", ".join(number(skill) for skill in arm.skills)
+    return f"{arm.name}: {rate_text(rate)} of seeds have a skill below {collapsed_below:g}: {every}"

@@ -1,0 +1,214 @@
+"""Contrasts between two arms in a cell, one number for each seed."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from skiplab.analysis.claims.unmeasured import not_measured
+from skiplab.analysis.frames import column
+from skiplab.analysis.study.arms import Cell, constant
+from skiplab.analysis.study.metric_values import arm_values
+from skiplab.analysis.study.study import Study
+from skiplab.metrics import Metric
+
+# States in which a trial has ended without a value. The seeds that do have one are then a biased selection: survivors.
+LOST_STATES = {
+    "diverged": "that diverged",
+    "not finite": "that gave no finite number",
+    "not positive": "whose value isn't above 0",
+}
+ContrastKind = Literal["difference", "slope", "rate", "interaction", "change"]
+Direction = Literal["higher", "lower", "equal"]
+_SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
+_NEEDS = {
+    "slope": _SLOPE_NEEDS,
+    "rate": _SLOPE_NEEDS,
+    "interaction": _SLOPE_NEEDS,
+    "change": "a change needs the lowest and the highest level of {over} in each arm",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """What to compute of a metric for each seed.
+
+    kind:
+        'difference': treatment minus control within a cell.
+        'slope': of the treatment, per doubling of `over`, whose levels are numbers above 0.
+        'rate': the same per unit of `over`.
+        'interaction': the treatment's slope minus the control's.
+        'change': the metric's change from the lowest to the highest level of `over` in the study, in the treatment
+            minus in the control; levels may be any numbers.
+    direction: the claim. 'higher' and 'lower': the contrast is positive, or negative. 'equal': a slope or a rate equals
+        `expected`, on the metric's scale.
+    """
+
+    metric: str
+    kind: ContrastKind
+    factor: str
+    control: str
+    treatment: str
+    direction: Direction = "higher"
+    over: str | None = None
+    expected: float = 0.0
+
+    @property
+    def arms(self) -> tuple[str, str]:
+        return self.control, self.treatment
+
+    @property
+    def of_one_arm(self) -> bool:
+        """Whether the control has no part in it."""
+        return self.kind in ("slope", "rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedContrast:
+    """A contrast in one cell, paired by seed.
+
+    advantage: one value for each seed, positive in the claimed direction (for 'equal': the excess over the expected
+        value); nan where it is missing.
+    control, treatment: each arm's own values (or slopes, or changes), on the metric's scale.
+    states: for each arm, the number of its trials in each state of `scale_metric`.
+    lost_states: the states of trials that have ended without a value, see `LOST_STATES`.
+    levels: the levels of `over` that slopes or changes use.
+    missing: why there is nothing to compute, else ''.
+    """
+
+    contrast: Contrast
+    cell: Cell
+    metric: Metric
+    advantage: pd.Series
+    control: pd.Series
+    treatment: pd.Series
+    states: Mapping[str, Counter[str]]
+    lost_states: tuple[str, ...]
+    levels: tuple[Any, ...] = ()
+    missing: str = ""
+
+    @property
+    def survivors_only(self) -> bool:
+        """Whether some trials have ended without a value, so that the other seeds are a biased selection."""
+        return bool(self.lost_states)
+
+    @property
+    def may_be_smaller(self) -> bool:
+        """Whether the true advantage may be smaller, because some values are only lower bounds."""
+        return self._has_bound(claimed_greater=False)
+
+    @property
+    def may_be_greater(self) -> bool:
+        """Whether the true advantage may be greater, because some values are only lower bounds."""
+        return self._has_bound(claimed_greater=True)
+
+    def _has_bound(self, *, claimed_greater: bool) -> bool:
+        bounds = {arm for arm, states in self.states.items() if states["not reached"]}
+        if self.contrast.kind != "difference":
+            return bool(bounds)  # a bound may lie at either end of a slope or a change
+        in_treatment = claimed_greater == (self.contrast.direction == "higher")
+        return (self.contrast.treatment if in_treatment else self.contrast.control) in bounds
+
+    def count(self, state: str) -> int:
+        """The number of trials of both arms in this state."""
+        return sum(states[state] for states in self.states.values())
+
+
+def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedContrast:
+    """Compute a contrast in a cell, paired by seed.
+
+    Raises:
+        SkiplabError: where the factor, or `over`, is unknown.
+    """
+    metric = study.metrics.get(contrast.metric)
+    if metric is None:
+        return _without_values(contrast, cell, not_measured(contrast.metric, study))
+    names = [contrast.treatment] if contrast.of_one_arm else list(contrast.arms)
+    arms = {name: arm_values(study, contrast.factor, contrast.metric, cell, name) for name in names}
+    if empty := [name for name, rows in arms.items() if rows.empty]:
+        return _without_values(contrast, cell, f"no trials of {', '.join(empty)}")
+    levels: tuple[Any, ...] = ()
+    if contrast.kind != "difference":
+        levels = _levels(study, contrast, arms)
+        if len(levels) < 2:
+            return _without_values(contrast, cell, _NEEDS[contrast.kind].format(over=contrast.over))
+        arms = {name: rows.loc[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
+    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in arms.items()}
+    treatment = per_seed[contrast.treatment]
+    control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
+    treatment, control = treatment.align(control, join="outer")
+    return PairedContrast(
+        contrast=contrast,
+        cell=cell,
+        metric=metric,
+        advantage=(treatment - control) * (-1.0 if contrast.direction == "lower" else 1.0),
+        control=control,
+        treatment=treatment,
+        states={name: Counter(rows["state"]) for name, rows in arms.items()},
+        lost_states=_lost_states(arms.values()),
+        levels=levels,
+    )
+
+
+def _lost_states(arms: Iterable[pd.DataFrame]) -> tuple[str, ...]:
+    """The states of `LOST_STATES` in which a trial has no value."""
+    found = {state for rows in arms for state in rows.loc[rows["value"].isna(), "state"]}
+    return tuple(state for state in LOST_STATES if state in found)
+
+
+def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
+    """The levels of `over` that every arm has; none where it doesn't vary.
+
+    For a change: of the study's lowest and highest level. For a slope: of all levels above 0.
+    """
+    over = contrast.over
+    assert over is not None, "every contrast but a difference has `over`"
+    if over not in study.factors:
+        constant(study, over)
+        return ()
+    all_levels = column(study.trials, over)
+    if not pd.api.types.is_numeric_dtype(all_levels):
+        return ()
+    shared: set[Any] = set.intersection(*(set(rows[over]) for rows in arms.values()))
+    if contrast.kind == "change":
+        return tuple(sorted(shared & set(all_levels.agg(["min", "max"]))))
+    return tuple(sorted(level for level in shared if level > 0))
+
+
+def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float], *, per_doubling: bool = True) -> pd.Series:
+    """Each seed's least-squares slope of the value per doubling or unit of `over`; nan where a seed lacks a level."""
+    table = rows.pivot(index="seed", columns=over, values="value").reindex(columns=list(levels))
+    x = np.asarray(levels, dtype=float)
+    x = np.log2(x) if per_doubling else x
+    centered = x - x.mean()
+    return pd.Series(table.to_numpy() @ centered / (centered @ centered), index=table.index)
+
+
+def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) -> pd.Series:
+    """An arm's number for each seed."""
+    if contrast.kind == "difference":
+        return column(rows.set_index("seed"), "value").sort_index()
+    assert contrast.over is not None, "every contrast but a difference has `over`"
+    if contrast.kind == "change":
+        lowest, highest = levels
+        table = rows.pivot(index="seed", columns=contrast.over, values="value")
+        return pd.Series(table[highest] - table[lowest])
+    return slopes(rows, contrast.over, levels, per_doubling=contrast.kind != "rate")
+
+
+def _without_values(contrast: Contrast, cell: Cell, missing: str) -> PairedContrast:
+    empty = pd.Series(dtype=float)
+    return PairedContrast(
+        contrast=contrast,
+        cell=cell,
+        metric=Metric(label=contrast.metric, direction=None),
+        advantage=empty,
+        control=empty,
+        treatment=empty,
+        states={},
+        lost_states=(),
+        missing=missing,
+    )

@@ -1,0 +1,81 @@
+"""The mean of a few values, with its interval from the t distribution."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+
+class Interval(NamedTuple):
+    """A mean with the interval that covers the true mean in `level` of repeated experiments.
+
+    sd: standard deviation of the values.
+    n: how many values there are; below 2, low and high are nan.
+    constant: all values are equal, so that the interval is a point and says nothing about their spread.
+    """
+
+    mean: float
+    low: float
+    high: float
+    sd: float
+    n: int
+    constant: bool
+
+
+def paired_interval(differences: ArrayLike, level: float = 0.95) -> Interval:
+    """The t interval of differences that are paired by seed.
+
+        mean ± t_{(1 + level) / 2, n - 1} sd / √n
+
+    Source: Student 1908, The probable error of a mean, section 7.
+    """
+    values = finite_values(differences)
+    n = len(values)
+    if n == 0:
+        return no_interval(0)
+    mean = float(values.mean())
+    if n == 1:
+        return no_interval(1)._replace(mean=mean)
+    if constant_values(values):
+        return Interval(mean, mean, mean, 0.0, n, True)
+    sd = float(values.std(ddof=1))
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, sd, n, False)
+
+
+def welch_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0.95) -> Interval:
+    """The interval of the difference of two means, without pairing and with unequal variances; n counts both arms.
+
+    Source: Welch 1947, The generalization of 'Student's' problem, eq. 28.
+    """
+    a, b = finite_values(treatment), finite_values(control)
+    n = len(a) + len(b)
+    if len(a) == 0 or len(b) == 0:
+        return no_interval(n)
+    mean = float(a.mean() - b.mean())
+    if len(a) < 2 or len(b) < 2:
+        return no_interval(n)._replace(mean=mean)
+    if constant_values(a) and constant_values(b):
+        return Interval(mean, mean, mean, 0.0, n, True)
+    variance_a, variance_b = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    freedom = (variance_a + variance_b) ** 2 / (variance_a**2 / (len(a) - 1) + variance_b**2 / (len(b) - 1))
+    half = float(stdtrit(freedom, (1 + level) / 2) * math.sqrt(variance_a + variance_b))
+    return Interval(mean, mean - half, mean + half, math.sqrt(variance_a + variance_b), n, False)
+
+
+def no_interval(n: int = 0) -> Interval:
+    """The interval of n values that give none: all nan."""
+    return Interval(math.nan, math.nan, math.nan, math.nan, n, False)
+
+
+def finite_values(values: ArrayLike) -> np.ndarray:
+    """The values as an array, without nan and infinities."""
+    array = np.asarray(values, dtype=float)
+    return array[np.isfinite(array)]
+
+
+def constant_values(values: np.ndarray) -> bool:
+    """Whether all values are equal up to rounding."""
+    return bool(np.ptp(values) <= 1e-12 * np.abs(values).max())

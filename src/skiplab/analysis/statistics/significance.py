@@ -1,0 +1,56 @@
+"""One-sided t tests of paired differences, a test of equivalence, and Holm's adjustment for many tests."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtr
+
+from skiplab.analysis.statistics.intervals import constant_values, finite_values, paired_interval
+
+
+def p_above(differences: ArrayLike, margin: float) -> float:
+    """One-sided p value of the null hypothesis that the true mean is at most margin; nan below 2 differences.
+
+        p = P(T_{n-1} >= (mean - margin) √n / sd)
+
+    Where all differences are equal, p is its limit as sd goes to 0: 0 if they exceed the margin, else 1.
+    """
+    values = finite_values(differences)
+    if len(values) < 2:
+        return math.nan
+    if constant_values(values):
+        return 0.0 if values.mean() > margin else 1.0
+    t = (values.mean() - margin) * math.sqrt(len(values)) / values.std(ddof=1)
+    return float(stdtr(len(values) - 1, -t))
+
+
+def p_below(differences: ArrayLike, margin: float) -> float:
+    """One-sided p value of the null hypothesis that the true mean is at least margin."""
+    return p_above(-np.asarray(differences, dtype=float), -margin)
+
+
+def within_margin(differences: ArrayLike, margin: float, alpha: float = 0.05) -> bool:
+    """Whether two one-sided tests at alpha find equivalence: the 1 - 2 alpha interval lies strictly within ± margin.
+
+    Source: Schuirmann 1987, A comparison of the two one-sided tests procedure, section 2.
+    """
+    interval = paired_interval(differences, level=1 - 2 * alpha)
+    return -margin < interval.low and interval.high < margin
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm-adjusted p values, in the order given.
+
+        adjusted_(i) = max over j <= i of min(1, (m - j) p_(j)),   p_(0) <= ... <= p_(m - 1)
+
+    Source: Holm 1979, A simple sequentially rejective multiple test procedure, section 3.
+    """
+    order = np.argsort(p_values, kind="stable")
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
