@@ -1,4 +1,4 @@
-"""Charts of values against one axis, as lines or as bars: a panel a cell, a colour an arm."""
+"""Charts of values against one axis, as lines or as bars: a panel a cell, a color an arm."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from skiplab.analysis.figures.chart_values import BLOCK_MARK, Panel, scales
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
-    arm_colours,
+    arm_colors,
     frame,
     level_styles,
     log_ticks,
@@ -34,20 +34,20 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
     Layers are dots; lines join the means of their blocks, since layers of different kinds differ within a block.
     """
-    colours, lines = _arms(drawn), _lines(drawn)
+    colors, lines = _arms(drawn), _lines(drawn)
     looks = level_styles(lines[::-1])  # the first is solid
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
         for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
-            _draw_line(ax, own, chart, arm, {"color": colours[arm], **looks[line]})
+            _draw_line(ax, own, chart, arm, {"color": colors[arm], **looks[line]})
         if "x" in chart.log:
             log_ticks(ax, "x")
         elif (panel.values["x"] % 1 == 0).all():
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if ax.get_subplotspec().is_first_col() else "")
-    for arm, colour in colours.items():
-        mark(axes[0].plot([], [], color=colour, label=plain_text(arm))[0], arm=arm)
+    for arm, color in colors.items():
+        mark(axes[0].plot([], [], color=color, label=plain_text(arm))[0], arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].plot([], [], color=_NEUTRAL, label=plain_text(line), **looks[line])
     return _finished(figure, axes, chart)
@@ -55,23 +55,23 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
 def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     """Means over seeds as bars side by side, with whiskers from the lowest seed to the highest; paler a `line`."""
-    colours, lines = _arms(drawn), _lines(drawn)
+    colors, lines = _arms(drawn), _lines(drawn)
     opacities = dict(zip(lines, np.linspace(1.0, _PALEST, len(lines)), strict=True))
-    group = [(arm, line) for arm in colours for line in lines]
+    group = [(arm, line) for arm in colors for line in lines]
     width = 0.8 / len(group)
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
         places = sorted(set(panel.values["x"]))
         for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
-            look = {"color": colours[arm], "alpha": opacities[line]}
+            look = {"color": colors[arm], "alpha": opacities[line]}
             _draw_bars(ax, own, chart, places, offset, width, arm, look)
         labelled = range(0, len(places), 1 + (len(places) - 1) // _MOST_TICKS)
         ax.set_xticks(list(labelled), [level_text(float(places[position])) for position in labelled])
         mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if ax.get_subplotspec().is_first_col() else "")
-    for arm, colour in colours.items():
-        mark(axes[0].fill_between([], [], color=colour, label=plain_text(arm)), arm=arm)
+    for arm, color in colors.items():
+        mark(axes[0].fill_between([], [], color=color, label=plain_text(arm)), arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].fill_between([], [], color=_NEUTRAL, alpha=opacities[line], label=plain_text(line))
     return _finished(figure, axes, chart)
@@ -128,10 +128,10 @@ def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, 
 
 
 def _arms(drawn: Sequence[Panel]) -> dict[str, str]:
-    """The colours of the arms that have values."""
+    """The colors of the arms that have values."""
     present = {arm for panel in drawn for arm in panel.values["arm"]}
-    colours = arm_colours(list(drawn[0].values["arm"].cat.categories))
-    return {arm: colours[arm] for arm in drawn[0].values["arm"].cat.categories if arm in present}
+    colors = arm_colors(list(drawn[0].values["arm"].cat.categories))
+    return {arm: colors[arm] for arm in drawn[0].values["arm"].cat.categories if arm in present}
 
 
 def _lines(drawn: Sequence[Panel]) -> list[str]:

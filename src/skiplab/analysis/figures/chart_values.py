@@ -37,7 +37,7 @@ def chart_values(study: Study, name: str) -> pd.DataFrame:
 
 
 def has_two_axes(chart: Chart) -> bool:
-    """Whether a chart's values lie over x and y, as colours."""
+    """Whether a chart's values lie over x and y, as colors."""
     return chart.kind in ("heat", "contour")
 
 

@@ -1,4 +1,4 @@
-"""Figures of a study; each function returns a Figure, whose arms keep one colour everywhere."""
+"""Figures of a study; each function returns a Figure, whose arms keep one color everywhere."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
-    arm_colours,
+    arm_colors,
     frame,
     level_styles,
     log_ticks,
@@ -43,7 +43,7 @@ def depth_factor(study: Study, factor: str) -> str | None:
 def loss_curves(study: Study, factor: str | None = None) -> Figure:
     """Training loss against steps: geometric mean over seeds, with a band from the lowest to the highest.
 
-    A panel for each cell without its depth; a colour an arm, a line style a depth; a cross where one diverged.
+    A panel for each cell without its depth; a color an arm, a line style a depth; a cross where one diverged.
     """
     factor = factor_under_test(study, factor)
     over = depth_factor(study, factor)
@@ -85,14 +85,14 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
     order = points["value"].groupby(trials["arm"], observed=True).mean().sort_values(na_position="first").index
     rows = {arm: position for position, arm in enumerate(order)}
     figure, axes = panels(len(found), columns=2, share_y=True, row_inches=0.5 + 0.19 * len(order))
-    colours = arm_colours(list(trials["arm"].cat.categories))
+    colors = arm_colors(list(trials["arm"].cat.categories))
     for ax, cell in zip(axes, found, strict=True):
         chosen = in_cell(study, trials, cell)
         for arm, position in rows.items():
             own = points.loc[chosen.index[chosen["arm"] == arm]]
             for state, values in own["value"].dropna().groupby(own["state"]):
                 marker = {"diverged": "x", "not reached": ">"}.get(state, ".")
-                (dots,) = ax.plot(unscale(values), [position] * len(values), marker, color=colours[arm], alpha=0.55)
+                (dots,) = ax.plot(unscale(values), [position] * len(values), marker, color=colors[arm], alpha=0.55)
                 mark(dots, arm=arm)
             interval = paired_interval(own["value"])
             if interval.n:
@@ -100,7 +100,7 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
                 if declared.scale == "bounded":
                     low, high = max(low, 0.0), min(high, 1.0)
                 reach = np.nan_to_num([[middle - low], [high - middle]]).clip(0)
-                look = {"color": colours[arm], "marker": "o", "markersize": 4, "capsize": 3}
+                look = {"color": colors[arm], "marker": "o", "markersize": 4, "capsize": 3}
                 drawn = ax.errorbar(middle, position, xerr=reach, **look)
                 mark(drawn, arm=arm, texts=[_mean_text(arm, middle, low, high)])
         for name, words, style in _BASELINES.get(metric, ()):
@@ -125,7 +125,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
     over, declared = "depth", study.metrics[metric]
     found, trials = _measured_cells(study, metric, factor, over), with_arms(study, factor)
     arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
-    colours = arm_colours(arms)
+    colors = arm_colors(arms)
     margin = 0.1 + 0.04 * len(arms) + 0.04 * np.log2(depths[-1] / depths[0])
     figure, axes = panels(len(found), columns=3 if len(found) <= 9 else 4, share_y=True)
     for ax, cell in zip(axes, found, strict=True):
@@ -133,7 +133,7 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
         for position, arm in enumerate(arms):
             rows = chosen[chosen["arm"] == arm]
             offset = (position - (len(arms) - 1) / 2) * 0.06
-            _draw_outcome(ax, rows, rows[over].astype(float) * 2**offset, declared, metric, arm, colours[arm])
+            _draw_outcome(ax, rows, rows[over].astype(float) * 2**offset, declared, metric, arm, colors[arm])
         for name, words, style in _BASELINES.get(metric, ()):
             if name in study.metrics and chosen[name].notna().any():
                 ax.axhline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
@@ -169,7 +169,7 @@ def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tupl
     """The arms of a cell, at each depth: name, depth, trials and look."""
     chosen = in_cell(study, with_arms(study, factor), cell)
     arms = list(chosen["arm"].cat.categories)
-    colours = arm_colours(arms)
+    colors = arm_colors(arms)
     levels: Sequence[Any] = sorted(set(study.trials[over])) if over else [None]
     styles = level_styles(levels)
     found = []
@@ -177,7 +177,7 @@ def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tupl
         for level in levels:
             rows = chosen[(chosen["arm"] == arm) & (True if level is None else chosen[over] == level)]
             if not rows.empty:
-                found.append((arm, level, rows, {"color": colours[arm], **styles[level]}))
+                found.append((arm, level, rows, {"color": colors[arm], **styles[level]}))
     return found
 
 
@@ -196,13 +196,13 @@ def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str
 
 
 def _draw_outcome(
-    ax: Axes, rows: pd.DataFrame, x: pd.Series, declared: Metric, metric: str, arm: str, colour: str
+    ax: Axes, rows: pd.DataFrame, x: pd.Series, declared: Metric, metric: str, arm: str, color: str
 ) -> None:
     found = scale_metric(rows, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
     for state, values in found["value"].dropna().groupby(found["state"]):
         marker = {"diverged": "x", "not reached": "^"}.get(state, ".")
-        (dots,) = ax.plot(x[values.index], unscale(values), marker, color=colour, alpha=0.55, markersize=6)
+        (dots,) = ax.plot(x[values.index], unscale(values), marker, color=color, alpha=0.55, markersize=6)
         mark(dots, arm=arm)
     points = []
     for position, values in found["value"].groupby(x):
@@ -214,7 +214,7 @@ def _draw_outcome(
         if declared.scale == "bounded":
             low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
         reach = np.nan_to_num([mean - low, high - mean]).clip(0)
-        look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
+        look = {"color": color, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
         drawn = ax.errorbar(at, mean, yerr=reach, label=plain_text(arm), **look)
         texts = [_mean_text(arm, *numbers) for numbers in zip(mean, low, high, strict=True)]
         mark(drawn, arm=arm, texts=texts)

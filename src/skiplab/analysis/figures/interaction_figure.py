@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from skiplab.analysis.figures.figures import depth_factor
 from skiplab.analysis.figures.marks import mark
-from skiplab.analysis.figures.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
+from skiplab.analysis.figures.palette import arm_colors, frame, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.study.arms import cell_factors, factor_under_test, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
@@ -46,7 +46,7 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
     table = comparison_table(study, factor=factor, control=control, metrics=[metric]).frame
     places = {level: place for place, level in enumerate(_levels(study.trials[over]))}
     levels = _levels(study.trials[lines]) if lines else [None]
-    colours = arm_colours([level_text(level) for level in levels])
+    colors = arm_colors([level_text(level) for level in levels])
     found = list(table.groupby(rest, observed=True, sort=False))
     figure, axes = panels(len(found), share_y=True)
     for ax, (values, rows) in zip(axes, found, strict=True):
@@ -55,7 +55,7 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
             shift = (position - (len(levels) - 1) / 2) * _SPREAD
             name = f"{lines} {level_text(level)}" if lines else None
             own = own.assign(place=own[over].map(places).astype(float) + shift)
-            drawn = _draw(ax, own, name, colours[level_text(level)])
+            drawn = _draw(ax, own, name, colors[level_text(level)])
             mark(drawn, cell={lines: level} if lines else None)
         ratio = table["effect_kind"].iloc[0] == "ratio"
         ax.axhline(1.0 if ratio else 0.0, color="0.5", linewidth=1)
@@ -76,8 +76,8 @@ def _levels(values: pd.Series) -> list[Any]:
     return list(values.cat.categories) if isinstance(values.dtype, pd.CategoricalDtype) else sorted(values.unique())
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, colour: str) -> ErrorbarContainer:
+def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, color: str) -> ErrorbarContainer:
     rows = rows[np.isfinite(rows["effect"])].sort_values("place")
     reach = np.nan_to_num([rows["effect"] - rows["low"], rows["high"] - rows["effect"]], posinf=0.0).clip(0)
-    look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
+    look = {"color": color, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
     return ax.errorbar(rows["place"], rows["effect"], yerr=reach, label=plain_text(name) if name else None, **look)

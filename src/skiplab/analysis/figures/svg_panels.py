@@ -27,7 +27,7 @@ _NUMBERS = ("d", "x", "y", "width", "height", "transform", "points")
 
 
 class Panel(NamedTuple):
-    """kind: 'panel', or 'scale' of a scale of colours; tags: the levels and the arm that it shows."""
+    """kind: 'panel', or 'scale' of a scale of colors; tags: the levels and the arm that it shows."""
 
     svg: Markup
     kind: str
@@ -78,7 +78,7 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
 
 
 def _let_panels_stand_alone(axes: Sequence[Axes]) -> None:
-    """What a grid says once a row, each panel says for itself; a scale of colours is as high as one panel."""
+    """What a grid says once a row, each panel says for itself; a scale of colors is as high as one panel."""
     panels = [ax for ax in axes if not _is_scale(ax)]
     words = next((ax.get_ylabel() for ax in panels if ax.get_ylabel()), "")
     for ax in panels:
