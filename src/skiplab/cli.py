@@ -113,7 +113,7 @@ def figures(parsed: argparse.Namespace) -> None:
     from skiplab.analysis.tables.comparison import Selection
 
     asked = Selection(parsed.factor, parsed.control)
-    figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, asked=asked)
+    figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, selection=asked)
 
 
 def wandb_import(source: str, runs_dir: str, study: str | None) -> None:
@@ -143,7 +143,7 @@ def report(parsed: argparse.Namespace) -> None:
     from skiplab.analysis.tables.comparison import Selection
 
     asked = Selection(parsed.factor, parsed.control, parsed.metric)
-    report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, asked=asked)
+    report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, selection=asked)
 
 
 def dashboard(parsed: argparse.Namespace) -> None:
@@ -158,7 +158,7 @@ def dashboard(parsed: argparse.Namespace) -> None:
         return summary(study, read_standings(study, runs_dir))
 
     asked = Selection(parsed.factor, parsed.control, parsed.metric)
-    dashboard_command(study, runs_dir, parsed.claims, parsed.port, standing, asked=asked, open_browser=parsed.open)
+    dashboard_command(study, runs_dir, parsed.claims, parsed.port, standing, selection=asked, open_browser=parsed.open)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.figures.chart_values import Panel, scales
 from skiplab.analysis.figures.marks import mark
-from skiplab.analysis.figures.palette import COLOR_MAP, color_bar, frame, log_ticks, panels
+from skiplab.analysis.figures.palette import COLOR_MAP, color_bar, frame, is_first_of_row, log_ticks, panels
 from skiplab.analysis.text import cell_text
 from skiplab.charts import Chart
 
@@ -25,12 +25,12 @@ def map_panels(drawn: Sequence[Panel]) -> list[Panel]:
     """The panels of the deepest networks, split by arm and line, which their titles name in place of the depth."""
     deepest = max((panel.cell.get("depth", 0) for panel in drawn), default=0)
     found = []
-    for _, cell, values in drawn:
-        if cell.get("depth", 0) == deepest:
-            others = {name: level for name, level in cell.items() if name != "depth"}
-            for (arm, line), own in values.groupby(["arm", "line"], observed=True):
-                parts = (str(arm), line, cell_text(others) if others else "")
-                found.append(Panel(", ".join(part for part in parts if part), cell, own))
+    for panel in drawn:
+        if panel.cell.get("depth", 0) == deepest:
+            others = {name: level for name, level in panel.cell.items() if name != "depth"}
+            for arm, line, own in panel.by_arm_and_line(sort=True):
+                parts = (arm, line, cell_text(others) if others else "")
+                found.append(Panel(", ".join(part for part in parts if part), panel.cell, own))
     return found
 
 
@@ -51,7 +51,7 @@ def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
         else:
             ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
         mark(ax, cell=panel.cell, arm=str(panel.values["arm"].iloc[0]))
-        frame(ax, panel.title, chart.x, chart.y if ax.get_subplotspec().is_first_col() else "")
+        frame(ax, panel.title, chart.x, chart.y if is_first_of_row(ax) else "")
     mappable = ScalarMappable(norm, COLOR_MAP)
     color_bar(figure, axes, mappable, chart.value, log="value" in chart.log)
     return figure

@@ -83,6 +83,6 @@ def _draw_interval(ax: Axes, cell: CellVerdict, row: int, color: str, log: bool)
     decided = cell.conclusion in ("supported", "contradicted")
     if math.isfinite(high):
         ax.plot(unscaled([low, high]), [row, row], "-", color=color, linewidth=1.6, solid_capstyle="butt")
-    fill = {} if decided else {"markerfacecolor": "none"}
-    ax.plot(unscaled([mean]), [row], "o", color=color, markersize=6, markeredgewidth=1.6, **fill)
+    fill = color if decided else "none"
+    ax.plot(unscaled([mean]), [row], "o", color=color, markersize=6, markeredgewidth=1.6, markerfacecolor=fill)
     return [mean, low, high]

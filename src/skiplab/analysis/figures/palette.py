@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.typing import RcKeyType
 
 from skiplab.analysis.figures.marks import mark, mark_of
 from skiplab.printable import one_line
@@ -35,10 +36,10 @@ _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
 INK = "#010203"  # stands for the page's text color until the SVG is written
 _MUTED = "#808080"
 _PRINT_DPI = 300  # of the parts of a PDF that are pixels
-_NOT_IN_XML = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
+_NOT_IN_XML: dict[int, str] = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
 _RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
 _NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pixels
-_STYLE = {
+_STYLE: dict[RcKeyType, Any] = {
     "axes.edgecolor": _MUTED,
     "axes.grid": True,
     "axes.labelcolor": INK,
@@ -165,7 +166,14 @@ def color_bar(figure: Figure, axes: Sequence[Axes], mappable: ScalarMappable, la
     bar.outline.set_visible(False)
     bar.ax.grid(visible=False)
     bar.minorticks_off()
+    assert bar.solids is not None  # of a mappable that fills
     bar.solids.set_rasterized(True)
+
+
+def is_first_of_row(ax: Axes) -> bool:
+    """Whether a panel stands at the left of a figure, where it names the vertical axis."""
+    spec = ax.get_subplotspec()
+    return spec is not None and spec.is_first_col()
 
 
 def frame(ax: Axes, title: str, x: str, y: str) -> None:
