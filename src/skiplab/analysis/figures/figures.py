@@ -195,12 +195,11 @@ def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str
         return
     logarithms = curves.assign(value=np.log(curves["value"]), step=step_windows(column(curves, "step")))
     per_seed = logarithms.pivot_table(index="step", columns="key", values="value")
-    mean = np.exp(per_seed.mean(axis=1))
-    (line,) = ax.plot(mean.index, mean, label=label, **look)
+    (line,) = ax.plot(per_seed.index, np.exp(per_seed.mean(axis=1)), label=label, **look)
     mark(line, cell=shown, arm=arm)
     if per_seed.shape[1] > 1:
         low, high = np.exp(per_seed.min(axis=1)), np.exp(per_seed.max(axis=1))
-        band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        band = ax.fill_between(per_seed.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
         mark(band, cell=shown, arm=arm)
 
 
