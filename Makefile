@@ -1,20 +1,26 @@
 # make demo   set up, train 36 networks on real images, print three verdicts
 # make test   set up, run the test suite
 # make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run
+# make docs   set up, write the generated tables of README.md and docs/ anew
 # make reproduce-quick   set up, run the quick profile of every experiment
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: bench demo reproduce-quick test test-all lint lock clean
+.PHONY: bench demo docs reproduce-quick test test-all lint lock clean
 
 demo: $(STAMP)
 	$(BIN)/skiplab reproduce residual_in_diffusion --profile quick
 
 reproduce-quick: $(STAMP)
-	@for preset in conf/experiment/*_quick.yaml; do \
-		$(BIN)/skiplab reproduce "$$(basename "$$preset" _quick.yaml)" --profile quick || exit 1; \
+	@for claims in experiments/*/claims.yaml; do \
+		name="$$(basename "$$(dirname "$$claims")")"; \
+		[ ! -f "conf/experiment/$$name/quick.yaml" ] || \
+			$(BIN)/skiplab reproduce "$$name" --profile quick || exit 1; \
 	done
+
+docs: $(STAMP)
+	$(BIN)/python experiments/generated_tables.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py

@@ -16,7 +16,7 @@ from judged import judged
 
 TARGET = 0.9
 COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m")
-STUDY = ("experiment=residual_in_diffusion_quick", "seed=11,12,13,14")
+STUDY = ("experiment=residual_in_diffusion/quick", "seed=11,12,13,14")
 
 
 def processor_seconds() -> float:

@@ -1,6 +1,6 @@
 """A/A: the same arm against itself. Trials of one arm are split at random into two, and judged as if they differed.
 
-    skiplab train -m experiment=residual_in_diffusion_quick sampler=ddim hydra.sweeper.params=null \\
+    skiplab train -m experiment=residual_in_diffusion/quick sampler=ddim hydra.sweeper.params=null \\
         connection=identity depth=4 long_skip=none "seed=range(101,141)" run.study=identical_arms \\
         run.claims=null
     python benchmarks/identical_arms.py [RUNS_DIR]

@@ -17,7 +17,7 @@ import time
 
 import torch
 
-PRESET = "experiment=residual_in_diffusion_quick"
+PRESET = "experiment=residual_in_diffusion/quick"
 GRID = {"connection": ("plain", "identity"), "long_skip": ("concat", "none"), "depth": (4, 8, 16)}
 EVERY = 7  # of the trials, one that the loop trains; prime to the sides of the grid, so that depths come equally often
 COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train")

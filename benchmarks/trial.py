@@ -24,7 +24,7 @@ from skiplab.training.trial import run_trial, warm
 
 AROUND = 0.5  # seconds
 EVALUATION = 0.2  # of the trial
-DEMO = ("experiment=residual_in_diffusion_quick", "depth=8")
+DEMO = ("experiment=residual_in_diffusion/quick", "depth=8")
 
 
 def seconds(seed: int, *overrides: str) -> float:

@@ -28,5 +28,6 @@ def every_option() -> list[tuple[str, str]]:
 
 
 def presets() -> list[str]:
-    """The presets of conf/experiment."""
-    return options("experiment")
+    """The presets of conf/experiment, as NAME/PROFILE."""
+    folder = CONF / "experiment"
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.yaml"))

@@ -144,7 +144,8 @@ def test_claims_that_are_no_yaml_are_told_before_anything_is_done(tmp_path: Path
 
 def test_a_profile_without_its_option(capsys) -> None:
     message = explained(["reproduce", "residual_in_diffusion", "quick"], capsys)
-    assert message.endswith("quick is no override; overrides are written NAME=VALUE, and a profile --profile quick\n")
+    asked = "write an override as NAME=VALUE, and a profile as --profile quick"
+    assert message.endswith(f"quick is not an override; {asked}\n")
 
 
 def test_corrupt_record(tmp_path: Path, capsys, run) -> None:

@@ -30,7 +30,7 @@ def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> No
     trained, reported = [], []
     monkeypatch.setattr(reproduce, "report_command", lambda *given: reported.append(given) or [])
     reproduce.reproduce("six_claims", "digits", ["run.runs_dir=/data"], trained.append)
-    swept = [["-m", f"experiment=six_claims_digits{rest}"] for rest in ("", "_frozen")]
+    swept = [["-m", f"experiment=six_claims/digits{rest}"] for rest in ("", "_frozen")]
     assert trained == [[*words, "run.runs_dir=/data"] for words in swept]
     ((study, runs_dir, claims, _),) = reported
     assert (study, runs_dir) == ("six_claims_digits", Path("/data"))
@@ -51,12 +51,12 @@ def test_reproduce_lists_every_experiment_with_its_last_verdicts(capsys) -> None
         assert experiment.name in text
         for profile in experiment.profiles:
             result = experiment.result(profile)
-            assert f"{profile}: {experiment.words(profile)}"[:60] in text
-            assert experiment.words(profile)
+            assert f"{profile}: {experiment.description(profile)}"[:60] in text
+            assert experiment.description(profile)
             assert "not run" in text if result is None else result["date"] in text
 
 
-def test_verdicts_that_are_not_as_published_are_named() -> None:
+def test_verdicts_that_are_not_compared_with_published_are_named() -> None:
     verdicts = [
         SimpleNamespace(
             claim=SimpleNamespace(name=name),
@@ -69,7 +69,7 @@ def test_verdicts_that_are_not_as_published_are_named() -> None:
         for name, conclusion in (("a", "supported"), ("b", "contradicted"), ("c", "inconclusive"))
     ]
     result = {"date": "2026-01-02", "verdicts": {"a": "supported in 1 of 1 cells", "b": "inconclusive"}}
-    assert str(reproduce._as_published(verdicts, result)).splitlines() == [
+    assert str(reproduce._compared_with_published(verdicts, result)).splitlines() == [
         "1 of 3 verdicts as published on 2026-01-02",
         "  b was: inconclusive",
         "  c was: not judged",

@@ -65,7 +65,7 @@ WORDS = {
         "logger=none",
     ),
     "TUNED": (
-        "points",
+        "points/quick",
         *SMALL,
         "connection=plain",
         "depth=4",

@@ -207,7 +207,7 @@ def norms(depth: int, norm: str) -> nn.Module:
         (make, {"data": "digit"}, "digits"),
         (make, {"data": nn.Module}, "data holds a type"),
         (make, {"factors": {"connection": ["plain", "residual"]}}, "residual"),
-        (make, {"factors": {"colour": [1]}}, "colour"),
+        (make, {"factors": {"color": [1]}}, "color"),
         (make, {"settings": {"backbone.path": "nothing.*"}}, "no shortcut has path='nothing"),
     ],
 )

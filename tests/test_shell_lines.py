@@ -27,11 +27,11 @@ BUDGET = {
 # begins with -- is an option.
 BUDGETS = {
     "skiplab train connection=identity depth=8": {"logger": "wandb_offline"},
-    "skiplab train -m experiment=he2015_resnet_quick": {"evaluator": "[classification]", "seed": "0", "depth": "3"},
-    "skiplab train -m experiment=points": {"seed": "0", "depth": "4"},
-    "skiplab train -m experiment=every_connection_digits": {"seed": "0", "connection": "plain,dense"},
-    "skiplab train -m experiment=residual_in_diffusion_quick sampler": {"seed": "101"},
-    "skiplab train -m experiment=residual_in_diffusion_quick depth": {"seed": "11"},
+    "skiplab train -m experiment=he2015_resnet/quick": {"evaluator": "[classification]", "seed": "0", "depth": "3"},
+    "skiplab train -m experiment=points/quick": {"seed": "0", "depth": "4"},
+    "skiplab train -m experiment=every_connection/digits": {"seed": "0", "connection": "plain,dense"},
+    "skiplab train -m experiment=residual_in_diffusion/quick sampler": {"seed": "101"},
+    "skiplab train -m experiment=residual_in_diffusion/quick depth": {"seed": "11"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
         "num_samples": "64",

@@ -150,7 +150,7 @@ def test_an_option_may_stand_between_overrides(trial, capsys) -> None:
     words = ["train", *TINY, "seed=0,1", "-m", "run.dry_run=true", "--config-dir", "conf", "connection=own,identity"]
     main([*words, "hydra/launcher=basic"])
     assert "4 trials: 4 left" in capsys.readouterr().out
-    code, err = outcome(["tune", "points", "depth=4", "--config-dir", "nowhere", "seed=1"], capsys)
+    code, err = outcome(["tune", "points/quick", "depth=4", "--config-dir", "nowhere", "seed=1"], capsys)
     assert code == 2
     assert "argument --config-dir: 'nowhere' is no folder" in err
 

@@ -113,7 +113,7 @@ def figures(parsed: argparse.Namespace) -> None:
     from skiplab.analysis.tables.comparison import Selection
 
     asked = Selection(parsed.factor, parsed.control)
-    figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, asked=asked)
+    figures_command(parsed.study, Path(parsed.runs_dir), parsed.claims, parsed.format, parsed.only, selection=asked)
 
 
 def wandb_import(source: str, runs_dir: str, study: str | None) -> None:
@@ -143,7 +143,7 @@ def report(parsed: argparse.Namespace) -> None:
     from skiplab.analysis.tables.comparison import Selection
 
     asked = Selection(parsed.factor, parsed.control, parsed.metric)
-    report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, asked=asked)
+    report_command(parsed.study, Path(parsed.runs_dir), parsed.claims, selection=asked)
 
 
 def dashboard(parsed: argparse.Namespace) -> None:
@@ -158,7 +158,7 @@ def dashboard(parsed: argparse.Namespace) -> None:
         return summary(study, read_standings(study, runs_dir))
 
     asked = Selection(parsed.factor, parsed.control, parsed.metric)
-    dashboard_command(study, runs_dir, parsed.claims, parsed.port, standing, asked=asked, open_browser=parsed.open)
+    dashboard_command(study, runs_dir, parsed.claims, parsed.port, standing, selection=asked, open_browser=parsed.open)
 
 
 def _seeds(text: str) -> tuple[int, ...]:
@@ -276,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     command = commands.add_parser("tune", help="learning rates for each arm and cell of a preset, with an equal budget")
-    command.add_argument("preset", help="a file of conf/experiment; its sweep says which arms and cells")
+    command.add_argument("preset", help="a file of conf/experiment, NAME/PROFILE; its sweep says which arms and cells")
     command.add_argument("overrides", nargs="*", help="Hydra overrides, such as depth=4 hydra/launcher=basic")
     command.add_argument("--rates", type=int, default=5, help="learning rates for each, from 5 (default: 5)")
     command.add_argument("--factor", type=float, default=10**0.5, help="between two rates (default: sqrt(10))")

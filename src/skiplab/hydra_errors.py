@@ -134,7 +134,8 @@ def _several(override: str) -> str:
 
 
 def _options(axis: str) -> list[str]:
-    return sorted(path.stem for path in (project_dir("conf") / axis).glob("*.yaml"))
+    folder = project_dir("conf") / axis
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
 def _unknown_option(axis: str, option: str, text: str) -> str:

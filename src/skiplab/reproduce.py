@@ -1,17 +1,18 @@
 """The experiments that come with skiplab: a question, claims, and profiles that say how much of it is run.
 
-An experiment is a folder of experiments/ with a claims.yaml, and an expected.csv where papers printed values; its
-profiles are the studies NAME_PROFILE of the presets in conf/experiment/, which name the claims that they are judged by.
-A profile that was published keeps its tables in experiments/NAME/PROFILE/, with result.json; there lie also a
-claims.yaml of its own, where it is judged by others, and what `skiplab tune` found, tuned.yaml, where its trials take
-that over.
+An experiment is a folder experiments/NAME/ with a claims.yaml, and with an expected.csv where papers printed values.
+Its profiles are the studies NAME_PROFILE of the presets conf/experiment/NAME/*.yaml. A preset names the claims that
+judge its study.
+
+The tables of a published profile lie in experiments/NAME/PROFILE/, beside result.json. That folder also holds a
+claims.yaml where the profile has claims of its own, and a tuned.yaml where its trials take over what `skiplab tune`
+found.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import yaml
 from rich.console import Console
@@ -32,8 +33,31 @@ from skiplab.printable import printable
 from skiplab.records.registrations import find_claims
 
 
+class PublishedResult(TypedDict):
+    """The content of result.json: when, where and at what cost a published profile ran, and what it said.
+
+    verdicts: the headline of each claim.
+    published: for each value that a paper printed, ours and whether it agrees.
+    """
+
+    date: str
+    trials: int
+    seeds: int
+    seconds: float
+    each_on: str
+    hardware: list[str]
+    versions: dict[str, str]
+    claims_sha256: str
+    verdicts: dict[str, str]
+    published: dict[str, str]
+
+
 class Experiment(NamedTuple):
-    """name, folder: of experiments/.  profiles: the presets of each, those with the shortest name first."""
+    """A question with its claims and profiles.
+
+    folder: experiments/NAME.
+    profiles: the presets of each profile; the first has the profile's name, others are further sweeps.
+    """
 
     name: str
     folder: Path
@@ -50,46 +74,44 @@ class Experiment(NamedTuple):
         return read_published(path) if path.exists() else []
 
     def claims(self, profile: str) -> Path:
-        """What a profile is judged by: run.claims of its first preset."""
-        return find_claims(_preset(self.profiles[profile][0])["run"]["claims"])
+        """The claims that judge a profile: `run.claims` of its first preset."""
+        return find_claims(_run_settings(self.profiles[profile][0])["claims"])
 
     def settings(self, profile: str) -> list[str]:
-        """The override by which a profile's trials take over what was tuned for them; none where nothing was."""
+        """The override that gives a profile's trials their tuned settings; none where nothing was tuned."""
         tuned = self.folder / profile / "tuned.yaml"
         return [f"hydra.sweeper.tuned={tuned}"] if tuned.exists() else []
 
-    def words(self, profile: str) -> str:
-        """What a profile is, as the comment at the top of its first preset says behind its name."""
-        lines = _preset_file(self.profiles[profile][0]).read_text(encoding="utf-8").splitlines()
-        comment = takewhile(lambda line: line.startswith("#"), lines[1:])
-        return " ".join(line.removeprefix("#").strip() for line in comment).partition(": ")[2]
+    def description(self, profile: str) -> str:
+        """What a profile trains, in one sentence: `run.description` of its first preset."""
+        return _run_settings(self.profiles[profile][0])["description"]
 
-    def result(self, profile: str) -> dict[str, Any] | None:
-        """What the last published run said: date, trials, seconds, machine, verdicts; None where there is none."""
+    def result(self, profile: str) -> PublishedResult | None:
+        """The result of the last published run; None where the profile was never published."""
         path = self.folder / profile / "result.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def experiments() -> dict[str, Experiment]:
     """All experiments by name."""
-    studies: dict[str, list[str]] = {}
-    presets = (project_dir("conf") / "experiment").glob("*.yaml")
-    for path in sorted(presets, key=lambda path: (len(path.stem), path.stem)):
-        studies.setdefault(_preset(path.stem)["run"]["study"], []).append(path.stem)
-    found = {}
-    for claims in sorted(project_dir("experiments").glob("*/claims.yaml")):
-        start = f"{claims.parent.name}_"
-        own = {study.removeprefix(start): presets for study, presets in studies.items() if study.startswith(start)}
-        found[claims.parent.name] = Experiment(claims.parent.name, claims.parent, own)
-    return found
+    folders = [claims.parent for claims in sorted(project_dir("experiments").glob("*/claims.yaml"))]
+    return {folder.name: Experiment(folder.name, folder, _profiles(folder.name)) for folder in folders}
 
 
-def _preset_file(name: str) -> Path:
-    return project_dir("conf") / "experiment" / f"{name}.yaml"
+def _profiles(name: str) -> dict[str, list[str]]:
+    """The presets of each profile of an experiment."""
+    profiles: dict[str, list[str]] = {}
+    for path in sorted((project_dir("conf") / "experiment" / name).glob("*.yaml"), key=lambda path: path.stem):
+        preset = f"{name}/{path.stem}"
+        study = _run_settings(preset)["study"]
+        profiles.setdefault(study.removeprefix(f"{name}_"), []).append(preset)
+    return profiles
 
 
-def _preset(name: str) -> dict[str, Any]:
-    return yaml.safe_load(_preset_file(name).read_text(encoding="utf-8"))
+def _run_settings(preset: str) -> dict[str, Any]:
+    """The node `run` of a preset's own file."""
+    path = project_dir("conf") / "experiment" / f"{preset}.yaml"
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["run"]
 
 
 def reproduce(
@@ -99,12 +121,17 @@ def reproduce(
     train: Callable[[list[str]], None],
     console: Console | None = None,
 ) -> None:
-    """Run all presets of a profile, judge the experiment's claims, write the study's page, and compare with papers.
+    """Train a profile, judge its claims, write the study's page, and compare the results with published ones.
 
-    Where the profile was published, says which verdicts differ from those.
+    Args:
+        name: of the experiment.
+        profile: of its profiles one.
+        overrides: Hydra overrides for all trials.
+        train: runs `skiplab train` with these words.
+        console: receives verdicts and comparisons; None: the terminal.
 
     Raises:
-        SkiplabError: where there is no such experiment or profile.
+        SkiplabError: if there is no such experiment or profile, or an override is none.
     """
     known = experiments()
     if name not in known:
@@ -113,12 +140,12 @@ def reproduce(
     if profile not in experiment.profiles:
         raise SkiplabError(unknown_name(f"profile of {name}", profile, sorted(experiment.profiles)))
     if wrong := [word for word in overrides if "=" not in word and not word.startswith("~")]:
-        asked = wrong[0] if wrong[0] in experiment.profiles else profile
+        example = wrong[0] if wrong[0] in experiment.profiles else profile
         raise SkiplabError(
-            f"{wrong[0]} is no override; overrides are written NAME=VALUE, and a profile --profile {asked}"
+            f"{wrong[0]} is not an override; write an override as NAME=VALUE, and a profile as --profile {example}"
         )
     claims = experiment.claims(profile)
-    read_claims(claims)  # what can't be read is told before anything is trained
+    read_claims(claims)  # an invalid file is refused before anything is trained
     published = experiment.published
     for preset in experiment.profiles[profile]:
         train(["-m", f"experiment={preset}", *experiment.settings(profile), *overrides])
@@ -130,11 +157,11 @@ def reproduce(
         found = against_study(read_study(study, Path(runs_dir)), published, profile)
         console.print(render_published(found))
     if result := experiment.result(profile):
-        console.print(_as_published(verdicts, result))
+        console.print(_compared_with_published(verdicts, result))
 
 
-def _as_published(verdicts: Sequence[Verdict], result: dict[str, Any]) -> Text:
-    """How many verdicts are as published, and what the others were."""
+def _compared_with_published(verdicts: Sequence[Verdict], result: PublishedResult) -> Text:
+    """How many verdicts equal the published ones, and what the others were."""
     published = result["verdicts"]
     others = [verdict.claim.name for verdict in verdicts if headline(verdict) != published.get(verdict.claim.name)]
     lines = [f"{len(verdicts) - len(others)} of {len(verdicts)} verdicts as published on {result['date']}"]
@@ -143,14 +170,14 @@ def _as_published(verdicts: Sequence[Verdict], result: dict[str, Any]) -> Text:
 
 
 def list_experiments(console: Console | None = None) -> None:
-    """Print each experiment's question and, of each profile, what it cost and said when it was last published."""
+    """Print each experiment's question, and the cost and verdicts of each published profile."""
     console = console or terminal.console()
     for experiment in experiments().values():
         console.print(Text(printable(experiment.name), style="bold"))
         console.print(_indented(experiment.question))
         for profile in sorted(experiment.profiles):
             result = experiment.result(profile)
-            console.print(_indented(f"{profile}: {experiment.words(profile)}"))
+            console.print(_indented(f"{profile}: {experiment.description(profile)}"))
             if result is None:
                 console.print(_indented("not run", 4), style="dim")
                 continue

@@ -4,11 +4,11 @@ from example_charts import CHARTS, declared
 from matplotlib.colors import to_hex
 
 from skiplab.analysis.figures.chart_figures import chart_figure, draw_chart
-from skiplab.analysis.figures.palette import arm_colours, to_svg
+from skiplab.analysis.figures.palette import arm_colors, to_svg
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 
-COLOURS = arm_colours(["plain", "identity"])
+COLORS = arm_colors(["plain", "identity"])
 
 
 def curves(runs, rows_of, *, kind="lines", log=(), depths=(4,), num_seeds=2, arms=("plain", "identity")):
@@ -27,7 +27,7 @@ def curves(runs, rows_of, *, kind="lines", log=(), depths=(4,), num_seeds=2, arm
 
 
 def lines_of(ax, arm):
-    found = [line for line in ax.get_lines() if to_hex(line.get_color()) == COLOURS[arm].lower()]
+    found = [line for line in ax.get_lines() if to_hex(line.get_color()) == COLORS[arm].lower()]
     return [line for line in found if len(line.get_xdata())]
 
 
@@ -41,7 +41,7 @@ def test_a_line_is_the_mean_over_seeds_and_its_band_their_range(runs, log, expec
     assert (band.min(), band.max()) == pytest.approx((2.0, 8.0))
 
 
-def test_the_legend_names_arms_by_colour_and_lines_by_style(runs):
+def test_the_legend_names_arms_by_color_and_lines_by_style(runs):
     study = curves(runs, lambda arm, depth, seed: [(line, x, None, 1.0) for line in "uvw" for x in (0, 1)])
     figure = chart_figure(study, "c")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["plain", "identity", "u", "v", "w"]
@@ -87,7 +87,7 @@ def test_a_log_axis_of_less_than_a_factor_of_four_has_ticks(runs):
     assert sum(low <= tick <= high for tick in ax.get_yticks()) >= 3
 
 
-def test_all_heat_maps_share_one_scale_of_colours(runs):
+def test_all_heat_maps_share_one_scale_of_colors(runs):
     def surface(arm, depth, seed):
         return [("", x, y, (1.0 if arm == "plain" else 100.0) * (1 + x + y)) for x in (0, 1, 2) for y in (0, 1)]
 

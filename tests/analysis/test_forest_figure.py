@@ -5,7 +5,7 @@ from example_claims import CLAIMS
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.forest_figure import forest_figure
-from skiplab.analysis.figures.palette import VERDICT_COLOURS, to_svg
+from skiplab.analysis.figures.palette import VERDICT_COLORS, to_svg
 from skiplab.analysis.study.study import read_study
 
 RATIO = """\
@@ -29,7 +29,7 @@ def test_each_row_is_a_cells_interval_with_its_verdict(verdicts):
         for cell, line, dot in zip(verdict.cells, lines, dots, strict=False):
             assert list(line.get_xdata()) == pytest.approx(list(unscaled([cell.interval.low, cell.interval.high])))
             assert dot.get_xdata()[0] == pytest.approx(float(unscaled(cell.interval.mean)))
-            assert dot.get_color() == VERDICT_COLOURS[cell.conclusion]
+            assert dot.get_color() == VERDICT_COLORS[cell.conclusion]
         texts = [text.get_text() for text in ax.texts]
         assert texts == [f"{cell.conclusion}, n 5" for cell in verdict.cells]
 

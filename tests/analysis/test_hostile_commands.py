@@ -12,7 +12,13 @@ from hostile import WORDS, Case, assert_told, drawn, outcome
 from skiplab import cli
 from skiplab.analysis.study.study import read_study
 
-GOOD = {"study": "s", "experiment": "residual_in_diffusion", "folder": "runs", "preset": "points", "source": "me/mine"}
+GOOD = {
+    "study": "s",
+    "experiment": "residual_in_diffusion",
+    "folder": "runs",
+    "preset": "points/quick",
+    "source": "me/mine",
+}
 OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "seed=range()")
 
 

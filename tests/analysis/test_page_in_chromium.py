@@ -21,16 +21,16 @@ VISIBLE = "[...document.querySelectorAll({!r})].filter((e) => e.getClientRects()
 # The lowest contrast between text and what lies behind it, after WCAG 2.2, and the text that has it.
 LOWEST_CONTRAST = """
 (() => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (colour) => {
+  const parts = (color) => color.match(/[\\d.]+/g).map(Number);
+  const luminance = (color) => {
     const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    const [r, g, b] = parts(colour).map((c) => linear(c / 255));
+    const [r, g, b] = parts(color).map((c) => linear(c / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const behind = (e) => {
     for (; e; e = e.parentElement) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if ((parts(colour)[3] ?? 1) > 0) return colour;
+      const color = getComputedStyle(e).backgroundColor;
+      if ((parts(color)[3] ?? 1) > 0) return color;
     }
   };
   const own = (e) => getComputedStyle(e)[e.tagName === "text" ? "fill" : "color"];

@@ -79,6 +79,6 @@ def test_a_missing_column_is_named(tmp_path):
 def test_what_the_experiments_expect_can_be_read(path):
     published = read_published(path)
     assert published
-    presets = {preset.stem for preset in (project_dir("conf") / "experiment").glob("*.yaml")}
-    assert {f"{path.parent.name}_{row.profile}" for row in published if row.profile} <= presets
+    presets = {preset.stem for preset in (project_dir("conf") / "experiment" / path.parent.name).glob("*.yaml")}
+    assert {row.profile for row in published if row.profile} <= presets
     assert len({row.what for row in published}) == len(published)

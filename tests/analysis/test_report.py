@@ -16,7 +16,7 @@ from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures import figures
-from skiplab.analysis.figures.palette import arm_colours, to_png, to_svg
+from skiplab.analysis.figures.palette import arm_colors, to_png, to_svg
 from skiplab.analysis.page.report import report_command, write_report
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.parity import unequal_arms
@@ -274,10 +274,10 @@ def test_long_names_stay_inside_a_figure(runs):
     assert legend.get_window_extent().width < figure.bbox.width
 
 
-def test_arms_keep_their_colours():
-    assert arm_colours(["plain", "identity"]).items() <= arm_colours(["dense", "identity", "plain", "gated"]).items()
-    colours = arm_colours(["dense", "identity", "plain", "gated"])
-    assert len(set(colours.values())) == 4
+def test_arms_keep_their_colors():
+    assert arm_colors(["plain", "identity"]).items() <= arm_colors(["dense", "identity", "plain", "gated"]).items()
+    colors = arm_colors(["dense", "identity", "plain", "gated"])
+    assert len(set(colors.values())) == 4
 
 
 @pytest.mark.parametrize("draw", [figures.loss_curves, figures.headline_figure])
@@ -285,8 +285,8 @@ def test_figures_draw_each_arm_in_each_panel(fill, draw, tmp_path):
     figure = draw(read_study("s", fill(effect=0.1, num_seeds=1, series=True).folder))
     svg = to_svg(figure)
     assert svg == to_svg(draw(read_study("s", tmp_path / "runs")))  # nothing random, no date
-    for colour in arm_colours(["plain", "identity"]).values():
-        assert colour.lower() in svg
+    for color in arm_colors(["plain", "identity"]).values():
+        assert color.lower() in svg
     for words in ("long_skip none", "long_skip concat", "currentColor"):
         assert words in svg
     to_png(figure, tmp_path / "figure.png", dpi=40)

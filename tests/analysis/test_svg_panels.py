@@ -61,7 +61,7 @@ def test_a_line_of_one_depth_belongs_to_it(study):
     }
 
 
-def test_a_map_belongs_to_its_arm_and_a_scale_of_colours_to_none(study):
+def test_a_map_belongs_to_its_arm_and_a_scale_of_colors_to_none(study):
     pieces = pieces_of(chart_figure(study, "landscape"))
     assert [panel.kind for panel in pieces.panels] == ["panel"] * 4 + ["scale"]
     found = {panel.tags for panel in pieces.panels[:4]}
@@ -70,13 +70,13 @@ def test_a_map_belongs_to_its_arm_and_a_scale_of_colours_to_none(study):
     assert pieces.panels[-1].tags == ""
 
 
-def test_whatever_has_the_colour_of_an_arm_can_be_hidden(study):
-    """What is left of a panel without its tagged groups holds no arm's colour."""
+def test_whatever_has_the_color_of_an_arm_can_be_hidden(study):
+    """What is left of a panel without its tagged groups holds no arm's color."""
     definitions = Definitions()
     drawn = [figures.loss_curves(study), *(chart_figure(study, name) for name in study.charts)]
     panels = [panel for figure in drawn for panel in pieces_of(figure, definitions).panels]
-    colours = ("d55e00", "0072b2")
-    own = {name for name, style in re.findall(r"\.(s\d+)\{(.*)\}", definitions.css) if any(c in style for c in colours)}
+    colors = ("d55e00", "0072b2")
+    own = {name for name, style in re.findall(r"\.(s\d+)\{(.*)\}", definitions.css) if any(c in style for c in colors)}
     assert own
     for panel in panels:
         root = ElementTree.fromstring(panel.svg)

@@ -24,7 +24,7 @@ from tiny_trials import compose_config, network, run_composed
 SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32", "eval_batch.num_images=16", "eval_batch.num_levels=2")
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
-BIG = ("_standard", "_paper", "_deep")
+BIG = ("/standard", "/paper", "/deep")
 BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
 
 
@@ -67,7 +67,7 @@ def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
     assert trial.outcome.status in ("done", "diverged")
     assert trial.record.read()["step"] <= 2
     study = trial.composed.config.run.study
-    assert preset.startswith(study)
+    assert preset.replace("/", "_").startswith(study)
     assert (tmp_path / "studies" / study / "keys.txt").exists()
     if trial.composed.config.run.claims:
         (entry,) = registrations(tmp_path / "studies" / study)
@@ -80,10 +80,10 @@ def test_a_big_one_builds_its_network(preset: str, end: int) -> None:
     config = compose_config(*asked(preset, end)).config
     data = Shapes(size=32, num_train=8, num_val=4, seed=0) if "Shapes" in config.data._target_ else None
     assert sum(parameter.numel() for parameter in network(config, data).parameters())
-    assert preset.startswith(config.run.study)
+    assert preset.replace("/", "_").startswith(config.run.study)
 
 
-@pytest.mark.parametrize("preset", [preset for preset in presets() if "_paper" not in preset])
+@pytest.mark.parametrize("preset", [preset for preset in presets() if "/paper" not in preset])
 def test_only_paper_profiles_need_data_that_are_downloaded(preset: str) -> None:
     assert swept(preset)[0]["data"] in BUNDLED
 
@@ -125,7 +125,7 @@ def test_a_profile_has_what_its_claims_ask_for(name: str, profile: str) -> None:
 
 def test_standard_profiles_of_the_same_network_share_its_trials() -> None:
     def key(name: str, *overrides: str) -> str:
-        return trial_key(compose_config(f"experiment={name}_standard", *overrides).config)
+        return trial_key(compose_config(f"experiment={name}/standard", *overrides).config)
 
     for connection in ("connection=plain", "connection=identity"):
         for depth in ("depth=9", "depth=27"):
@@ -159,6 +159,6 @@ def test_sets_what_there_is(preset: str) -> None:
 
 
 def test_a_presets_settings_of_an_evaluator_say_nothing_where_another_is_asked_for(tmp_path) -> None:
-    composed = compose_config("experiment=six_claims_patches", *SHORT, "depth=4", "evaluator=[denoising_loss]")
+    composed = compose_config("experiment=six_claims/patches", *SHORT, "depth=4", "evaluator=[denoising_loss]")
     record = run_composed(composed, tmp_path).record.read()
     assert list(record["evaluators"]) == ["denoising_loss"]

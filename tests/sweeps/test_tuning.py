@@ -23,7 +23,7 @@ from skiplab.tuning.trials import TuningTrial, tidy
 from tiny_trials import TINY
 
 CLIP = "trainer.gradient_clip_norm"
-PRESET = "residual_in_diffusion_quick"
+PRESET, STUDY = "residual_in_diffusion/quick", "residual_in_diffusion_quick"
 GRID = ("depth=4", "long_skip=none")
 BEST = {"plain": 0.00063, "identity": 0.002}  # where the planted curves have their tops
 
@@ -96,12 +96,12 @@ def plant(monkeypatch) -> list[str]:
     return trained
 
 
-TUNING = Path("studies") / f"{PRESET}_tuning"
+TUNING = Path("studies") / f"{STUDY}_tuning"
 
 
 def tune(runs_dir: Path, *words: str) -> Path:
     main(["tune", PRESET, *TINY, "hydra/launcher=basic", f"run.runs_dir={runs_dir}", *GRID, *words])
-    return runs_dir / "studies" / f"{PRESET}_tuning"
+    return runs_dir / "studies" / f"{STUDY}_tuning"
 
 
 def sweep(runs_dir: Path, *words: str) -> None:
@@ -220,7 +220,7 @@ def test_a_figure_and_a_table_say_what_was_found(searched, capsys) -> None:
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_trained(planted, tmp_path, capsys, words, reason) -> None:
     if words == ["optimizer=adam,sgd"]:
-        preset = "points"  # sets no rate of its own
+        preset = "points/quick"  # sets no rate of its own
         act = ["tune", preset, *words, f"run.runs_dir={tmp_path}"]
         assert reason in refused(capsys, main, act)
     else:
@@ -238,7 +238,7 @@ def test_a_study_takes_over_what_was_chosen_and_keeps_the_file(searched, planted
     found = [json.loads((searched / key / "record.json").read_text()) for key in planted]
     assert {(r["choices"]["connection"], r["factors"]["optimizer.lr"]) for r in found} == set(BEST.items())
     assert {r["factors"]["seed"] for r in found} == {11, 12, 13}
-    study = searched / "studies" / PRESET
+    study = searched / "studies" / STUDY
     assert (study / "tuned.yaml").read_bytes() == path.read_bytes()
     assert sorted((study / "keys.txt").read_text().split()) == sorted(planted)
 
@@ -282,7 +282,7 @@ def test_tuning_trials_bring_no_claims_and_the_trials_that_follow_do(searched, p
     assert registrations(searched / TUNING) == []
     words = [f"experiment={PRESET}", *GRID, f"hydra.sweeper.tuned={searched / TUNING / 'tuned.yaml'}"]
     main(["train", "-m", *words, f"run.runs_dir={searched}"])
-    (entry,) = registrations(searched / "studies" / PRESET)
+    (entry,) = registrations(searched / "studies" / STUDY)
     assert entry.source.endswith("experiments/residual_in_diffusion/quick/claims.yaml")
 
 

@@ -31,7 +31,8 @@ def make_jobs(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
     """
     parser = OverridesParser.create(config_loader=loader)
     spanning = parser.parse_overrides(list(arguments))
-    groups = {each.key_or_group for each in spanning if each.package or loader.get_group_options(each.key_or_group)}
+    names = {each.key_or_group for each in spanning if each.package}
+    groups = names | {each.key_or_group for each in spanning if loader.get_group_options(each.key_or_group, None)}
     (grid,) = BasicSweeper.split_arguments(spanning, max_batch_size=None)
     if not grid:
         empty = next(each.input_line for each in spanning if _is_empty(each))

@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from skiplab.analysis.figures.marks import mark
-from skiplab.analysis.figures.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
+from skiplab.analysis.figures.palette import arm_colors, frame, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.records.tuned import RATE, Combination, Tuned
 
@@ -19,18 +19,18 @@ def tuning_figure(tuned: Tuned) -> Figure:
     by_cell: dict[tuple[Any, ...], list[Combination]] = {}
     for each in tuned.combinations:
         by_cell.setdefault(tuple((n, v) for n, v in each.factors.items() if n != factor), []).append(each)
-    colours = arm_colours(list(dict.fromkeys(_arm(each, factor) for each in tuned.combinations)))
+    colors = arm_colors(list(dict.fromkeys(_arm(each, factor) for each in tuned.combinations)))
     figure, axes = panels(len(by_cell), share_y=True)
     for ax, (cell, combinations) in zip(axes, by_cell.items(), strict=True):
         for each in combinations:
-            arm, colour = _arm(each, factor), colours[_arm(each, factor)]
+            arm, color = _arm(each, factor), colors[_arm(each, factor)]
             means = {rate: sum(values) / len(values) for rate, values in each.curve.items()}
-            drawn = ax.plot(list(means), list(means.values()), "-", color=colour, linewidth=1.6, label=plain_text(arm))
+            drawn = ax.plot(list(means), list(means.values()), "-", color=color, linewidth=1.6, label=plain_text(arm))
             seeds = [(rate, value) for rate, values in each.curve.items() for value in values]
-            drawn += ax.plot(*zip(*seeds, strict=True), ".", color=colour, alpha=0.55, markersize=6)
-            drawn += ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=colour, markersize=8)
+            drawn += ax.plot(*zip(*seeds, strict=True), ".", color=color, alpha=0.55, markersize=6)
+            drawn += ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=color, markersize=8)
             best = each.chosen[RATE]
-            ring = {"color": colour, "markersize": 10, "fillstyle": "none", "markeredgewidth": 1.6}
+            ring = {"color": color, "markersize": 10, "fillstyle": "none", "markeredgewidth": 1.6}
             drawn += ax.plot([best], [means[best]], "o", **ring)
             for line in drawn:
                 mark(line, arm=arm)

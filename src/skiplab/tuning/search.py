@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -68,7 +69,7 @@ def tune(
     """Try the rates on every combination of the sweep's factors, widen them for all while a best lies at an edge.
 
     Args:
-        preset: a file of conf/experiment.
+        preset: a file of conf/experiment, as NAME/PROFILE.
         overrides: the user's, of which some may name several values.
         budget: what each combination is given.
         metric_name: what decides; its greatest mean over the seeds.
@@ -135,7 +136,7 @@ def _check(budget: Budget) -> None:
 
 def _ask(loader: ConfigLoader, preset: str, overrides: Sequence[str]) -> _Asked:
     """The sweep of a preset; a user's override takes the place of the preset's."""
-    names = loader.get_group_options("experiment", config_name="train", overrides=list(overrides))
+    names = _preset_names(loader, overrides)
     if preset not in names:
         raise SkiplabError(f"unknown preset {preset!r}; valid: {', '.join(names)}")
     config = loader.load_configuration("train", [f"experiment={preset}", *overrides], run_mode=RunMode.MULTIRUN)
@@ -149,6 +150,20 @@ def _ask(loader: ConfigLoader, preset: str, overrides: Sequence[str]) -> _Asked:
     levels_of(jobs[0], swept_factors)  # refuses what no trial is told apart by
     hydra_words = [word for word in config.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
     return _Asked(loader, config, words, hydra_words, swept_factors, jobs)
+
+
+def _preset_names(loader: ConfigLoader, overrides: Sequence[str], group: str = "experiment") -> list[str]:
+    """The presets in a folder of conf/, those of its subfolders as SUBFOLDER/PRESET."""
+
+    def listed(kind: ObjectType) -> list[str]:
+        return loader.get_group_options(group, kind, config_name="train", overrides=list(overrides))
+
+    names = [
+        f"{folder}/{name}"
+        for folder in listed(ObjectType.GROUP)
+        for name in _preset_names(loader, overrides, f"{group}/{folder}")
+    ]
+    return [*listed(ObjectType.CONFIG), *names]
 
 
 def _settings(asked: _Asked, budget: Budget) -> dict[str, str]:

@@ -60,7 +60,7 @@ def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
         remarks.append(f"Of all depths the deepest, {level_text(shown[0].cell['depth'])}, is shown.")
     if chart.kind == "lines" and has_layers(shown):
         remarks.append("Dots are layers, lines join the means of their blocks.")
-    if not has_two_axes(chart) and study.trials["seed"].nunique() > 1:
+    if not has_two_axes(chart) and len(set(study.trials["seed"])) > 1:
         spread = "A band" if chart.kind == "lines" else "A whisker"
         remarks.append(f"{spread} runs from the lowest seed to the highest.")
     if len(found) > len(shown):

@@ -1,4 +1,4 @@
-"""Charts of values against one axis, as lines or as bars: a panel a cell, a colour an arm."""
+"""Charts of values against one axis, as lines or as bars: a panel a cell, a color an arm."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,14 +12,16 @@ from matplotlib.ticker import MaxNLocator
 from skiplab.analysis.figures.chart_values import BLOCK_MARK, Panel, scales
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
-    arm_colours,
+    arm_colors,
     frame,
+    is_first_of_row,
     level_styles,
     log_ticks,
     panels,
     plain_text,
     share_legend,
 )
+from skiplab.analysis.frames import column
 from skiplab.analysis.text import level_text, number
 from skiplab.charts import Chart
 
@@ -34,20 +36,20 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
     Layers are dots; lines join the means of their blocks, since layers of different kinds differ within a block.
     """
-    colours, lines = _arms(drawn), _lines(drawn)
+    colors, lines = _arms(drawn), _lines(drawn)
     looks = level_styles(lines[::-1])  # the first is solid
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
-        for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
-            _draw_line(ax, own, chart, arm, {"color": colours[arm], **looks[line]})
+        for arm, line, own in panel.by_arm_and_line():
+            _draw_line(ax, own, chart, arm, {"color": colors[arm], **looks[line]})
         if "x" in chart.log:
             log_ticks(ax, "x")
-        elif (panel.values["x"] % 1 == 0).all():
+        elif all(x % 1 == 0 for x in set(panel.values["x"])):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         mark(ax, cell=panel.cell)
-        frame(ax, panel.title, chart.x, chart.value if ax.get_subplotspec().is_first_col() else "")
-    for arm, colour in colours.items():
-        mark(axes[0].plot([], [], color=colour, label=plain_text(arm))[0], arm=arm)
+        frame(ax, panel.title, chart.x, chart.value if is_first_of_row(ax) else "")
+    for arm, color in colors.items():
+        mark(axes[0].plot([], [], color=color, label=plain_text(arm))[0], arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].plot([], [], color=_NEUTRAL, label=plain_text(line), **looks[line])
     return _finished(figure, axes, chart)
@@ -55,23 +57,23 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
 def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     """Means over seeds as bars side by side, with whiskers from the lowest seed to the highest; paler a `line`."""
-    colours, lines = _arms(drawn), _lines(drawn)
+    colors, lines = _arms(drawn), _lines(drawn)
     opacities = dict(zip(lines, np.linspace(1.0, _PALEST, len(lines)), strict=True))
-    group = [(arm, line) for arm in colours for line in lines]
+    group = [(arm, line) for arm in colors for line in lines]
     width = 0.8 / len(group)
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
         places = sorted(set(panel.values["x"]))
-        for (arm, line), own in panel.values.groupby(["arm", "line"], observed=True, sort=False):
+        for arm, line, own in panel.by_arm_and_line():
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
-            look = {"color": colours[arm], "alpha": opacities[line]}
+            look = {"color": colors[arm], "alpha": opacities[line]}
             _draw_bars(ax, own, chart, places, offset, width, arm, look)
         labelled = range(0, len(places), 1 + (len(places) - 1) // _MOST_TICKS)
         ax.set_xticks(list(labelled), [level_text(float(places[position])) for position in labelled])
         mark(ax, cell=panel.cell)
-        frame(ax, panel.title, chart.x, chart.value if ax.get_subplotspec().is_first_col() else "")
-    for arm, colour in colours.items():
-        mark(axes[0].fill_between([], [], color=colour, label=plain_text(arm)), arm=arm)
+        frame(ax, panel.title, chart.x, chart.value if is_first_of_row(ax) else "")
+    for arm, color in colors.items():
+        mark(axes[0].fill_between([], [], color=color, label=plain_text(arm)), arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].fill_between([], [], color=_NEUTRAL, alpha=opacities[line], label=plain_text(line))
     return _finished(figure, axes, chart)
@@ -79,22 +81,26 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
 def has_layers(drawn: Sequence[Panel]) -> bool:
     """Whether the values belong to layers of blocks."""
-    return any(panel.values["path"].str.contains(BLOCK_MARK, regex=False).any() for panel in drawn)
+    return any(any(_is_in_block(panel.values)) for panel in drawn)
+
+
+def _is_in_block(values: pd.DataFrame) -> pd.Series:
+    return column(values, "path").str.contains(BLOCK_MARK, regex=False)
 
 
 def _draw_line(ax: Axes, own: pd.DataFrame, chart: Chart, arm: str, look: Mapping[str, Any]) -> None:
-    in_block = own["path"].str.contains(BLOCK_MARK, regex=False)
-    if in_block.any():
+    in_block = _is_in_block(own)
+    if any(in_block):
         layers, *_ = _over_seeds(own, chart)
         (dots,) = ax.plot(layers.index, layers, ".", color=look["color"], alpha=0.45, markersize=4)
         mark(dots, arm=arm)
-        own = own[in_block]
-        block = own["path"].str.split(BLOCK_MARK, regex=False).str[0]
+        own = own.loc[in_block]
+        block = column(own, "path").str.split(BLOCK_MARK, regex=False).str[0]
         own = own.assign(x=own["x"].groupby(block).transform("mean"))
     mean, low, high = _over_seeds(own, chart)
     (drawn,) = ax.plot(mean.index, mean, marker="." if len(mean) <= _FEW_POINTS else "", **look)
     mark(drawn, arm=arm, texts=[f"{arm}: {number(value)}" for value in mean])
-    if own["key"].nunique() > 1:
+    if len(set(own["key"])) > 1:
         band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
         mark(band, arm=arm)
 
@@ -114,7 +120,7 @@ def _draw_bars(
     foot = 1.0 if "value" in chart.log else 0.0
     for bar, value in zip(ax.bar(at, mean - foot, width, bottom=foot, **look), mean, strict=True):
         mark(bar, arm=arm, texts=[f"{arm}: {number(value)}"])
-    if own["key"].nunique() > 1:
+    if len(set(own["key"])) > 1:
         reach = np.clip([mean - low, high - mean], 0, None)
         whiskers = ax.errorbar(at, mean, yerr=reach, fmt="none", ecolor=_NEUTRAL, elinewidth=min(1.0, 8 * width))
         mark(whiskers, arm=arm)
@@ -124,14 +130,14 @@ def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, 
     """Mean, lowest and highest trial at each x; several values of a trial at one x are averaged."""
     scale, unscale = scales(chart)
     table = own.assign(value=scale(own["value"])).pivot_table(index="x", columns="key", values="value")
-    return tuple(unscale(found) for found in (table.mean(axis=1), table.min(axis=1), table.max(axis=1)))
+    return unscale(table.mean(axis=1)), unscale(table.min(axis=1)), unscale(table.max(axis=1))
 
 
 def _arms(drawn: Sequence[Panel]) -> dict[str, str]:
-    """The colours of the arms that have values."""
+    """The colors of the arms that have values."""
     present = {arm for panel in drawn for arm in panel.values["arm"]}
-    colours = arm_colours(list(drawn[0].values["arm"].cat.categories))
-    return {arm: colours[arm] for arm in drawn[0].values["arm"].cat.categories if arm in present}
+    arms = list(column(drawn[0].values, "arm").cat.categories)
+    return {arm: color for arm, color in arm_colors(arms).items() if arm in present}
 
 
 def _lines(drawn: Sequence[Panel]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Charts of values over two axes, as heat maps or as level lines: a panel an arm, one colour scale for all panels."""
+"""Charts of values over two axes, as heat maps or as level lines: a panel an arm, one color scale for all panels."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.figures.chart_values import Panel, scales
 from skiplab.analysis.figures.marks import mark
-from skiplab.analysis.figures.palette import COLOUR_MAP, colour_bar, frame, log_ticks, panels
+from skiplab.analysis.figures.palette import COLOR_MAP, color_bar, frame, is_first_of_row, log_ticks, panels
 from skiplab.analysis.text import cell_text
 from skiplab.charts import Chart
 
@@ -25,17 +25,17 @@ def map_panels(drawn: Sequence[Panel]) -> list[Panel]:
     """The panels of the deepest networks, split by arm and line, which their titles name in place of the depth."""
     deepest = max((panel.cell.get("depth", 0) for panel in drawn), default=0)
     found = []
-    for _, cell, values in drawn:
-        if cell.get("depth", 0) == deepest:
-            others = {name: level for name, level in cell.items() if name != "depth"}
-            for (arm, line), own in values.groupby(["arm", "line"], observed=True):
-                parts = (str(arm), line, cell_text(others) if others else "")
-                found.append(Panel(", ".join(part for part in parts if part), cell, own))
+    for panel in drawn:
+        if panel.cell.get("depth", 0) == deepest:
+            others = {name: level for name, level in panel.cell.items() if name != "depth"}
+            for arm, line, own in panel.by_arm_and_line(sort=True):
+                parts = (arm, line, cell_text(others) if others else "")
+                found.append(Panel(", ".join(part for part in parts if part), panel.cell, own))
     return found
 
 
 def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
-    """Means over seeds as colours: of the places between which they lie, or, for a contour, between level lines."""
+    """Means over seeds as colors: of the places between which they lie, or, for a contour, between level lines."""
     tables = [_over_seeds(panel.values, chart) for panel in drawn]
     norm = _norm(tables, chart)
     num_arms = len({arm for panel in drawn for arm in panel.values["arm"]})
@@ -51,9 +51,9 @@ def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
         else:
             ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
         mark(ax, cell=panel.cell, arm=str(panel.values["arm"].iloc[0]))
-        frame(ax, panel.title, chart.x, chart.y if ax.get_subplotspec().is_first_col() else "")
-    mappable = ScalarMappable(norm, COLOUR_MAP)
-    colour_bar(figure, axes, mappable, chart.value, log="value" in chart.log)
+        frame(ax, panel.title, chart.x, chart.y if is_first_of_row(ax) else "")
+    mappable = ScalarMappable(norm, COLOR_MAP)
+    color_bar(figure, axes, mappable, chart.value, log="value" in chart.log)
     return figure
 
 
@@ -65,7 +65,7 @@ def _over_seeds(values: pd.DataFrame, chart: Chart) -> pd.DataFrame:
 
 
 def _norm(tables: Sequence[pd.DataFrame], chart: Chart) -> Normalize:
-    """The scale of colours from the lowest to the highest value of all panels; never of no width."""
+    """The scale of colors from the lowest to the highest value of all panels; never of no width."""
     low = min(float(np.nanmin(table)) for table in tables)
     high = max(float(np.nanmax(table)) for table in tables)
     if "value" in chart.log:
@@ -77,13 +77,13 @@ def _draw_cells(ax: Axes, table: pd.DataFrame, norm: Normalize, *, log_x: bool) 
     x = table.columns.to_numpy(float)
     x = np.exp(_edges(np.log(x))) if log_x else _edges(x)
     y = _edges(table.index.to_numpy(float))
-    ax.pcolormesh(x, y, table.to_numpy(), norm=norm, cmap=COLOUR_MAP, rasterized=True)
+    ax.pcolormesh(x, y, table.to_numpy(), norm=norm, cmap=COLOR_MAP, rasterized=True)
 
 
 def _draw_levels(ax: Axes, table: pd.DataFrame, norm: Normalize) -> None:
     levels = norm.inverse(np.linspace(0, 1, _NUM_LEVELS))
     grid = (table.columns.to_numpy(float), table.index.to_numpy(float), np.ma.masked_invalid(table.to_numpy()))
-    ax.contourf(*grid, levels=levels, norm=norm, cmap=COLOUR_MAP)
+    ax.contourf(*grid, levels=levels, norm=norm, cmap=COLOR_MAP)
     ax.contour(*grid, levels=levels, colors="white", linewidths=0.5, alpha=0.6)
 
 

@@ -1,11 +1,12 @@
 """The values that a chart draws: the evaluators' measurements, or the instruments' readings, sorted into panels."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
+from skiplab.analysis.frames import column
 from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text
@@ -22,6 +23,12 @@ class Panel(NamedTuple):
     cell: Cell
     values: pd.DataFrame
 
+    def by_arm_and_line(self, *, sort: bool = False) -> Iterator[tuple[str, str, pd.DataFrame]]:
+        """The values of each arm and line; sorted by them, or in the order of the values."""
+        for names, own in self.values.groupby(["arm", "line"], observed=True, sort=sort):
+            arm, line = cast("tuple[str, str]", names)
+            yield arm, line, own
+
 
 def chart_values(study: Study, name: str) -> pd.DataFrame:
     """What a chart draws of each trial: key, line, x, y, value, path; what its axes can't show is left out.
@@ -32,12 +39,12 @@ def chart_values(study: Study, name: str) -> pd.DataFrame:
     chart = study.charts[name]
     if study.measured_by[name].startswith("instrument"):
         return _readings(study, name, chart)
-    measured = study.measurements[study.measurements["chart"] == name]
-    return _showable(measured.assign(path=""), chart)[["key", "line", "x", "y", "value", "path"]]
+    measured = study.measurements.loc[study.measurements["chart"] == name]
+    return _showable(measured.assign(path=""), chart).loc[:, ["key", "line", "x", "y", "value", "path"]]
 
 
 def has_two_axes(chart: Chart) -> bool:
-    """Whether a chart's values lie over x and y, as colours."""
+    """Whether a chart's values lie over x and y, as colors."""
     return chart.kind in ("heat", "contour")
 
 
@@ -65,13 +72,14 @@ def step_windows(steps: pd.Series) -> pd.Series:
 
 
 def _readings(study: Study, name: str, chart: Chart) -> pd.DataFrame:
-    lines = {each: each.partition(".")[2] for each in study.layers["quantity"].unique()}
-    own = study.layers[study.layers["quantity"].isin([each for each in lines if each.partition(".")[0] == name])]
+    quantities = column(study.layers, "quantity")
+    lines = {each: each.partition(".")[2] for each in quantities.unique()}
+    own = study.layers.loc[quantities.isin([each for each in lines if each.partition(".")[0] == name])]
     if own.empty:
         return pd.DataFrame({column: [] for column in ("key", "line", "x", "y", "value", "path")})
     place = own["index"] / own.groupby("key")["index"].transform("max").clip(lower=1)
-    x, y = (step_windows(own["step"]), place) if has_two_axes(chart) else (place, np.nan)
-    values = _showable(own.assign(line=own["quantity"].map(lines), x=x, y=y), chart)
+    x, y = (step_windows(column(own, "step")), place) if has_two_axes(chart) else (place, np.nan)
+    values = _showable(own.assign(line=column(own, "quantity").map(lines), x=x, y=y), chart)
     scale, unscale = scales(chart)
     by = ["key", "line", "x", "y", "path"]
     means = values.assign(value=scale(values["value"])).groupby(by, sort=False, dropna=False)["value"].mean()
@@ -79,9 +87,9 @@ def _readings(study: Study, name: str, chart: Chart) -> pd.DataFrame:
 
 
 def _showable(values: pd.DataFrame, chart: Chart) -> pd.DataFrame:
-    kept = np.isfinite(values["value"]) & np.isfinite(values["x"])
+    showable = np.isfinite(values["value"]) & np.isfinite(values["x"])
     if has_two_axes(chart):
-        kept &= np.isfinite(values["y"])
+        showable &= np.isfinite(values["y"])
     for axis in chart.log:
-        kept &= values[axis] > 0
-    return values[kept]
+        showable &= values[axis] > 0
+    return values.loc[showable]

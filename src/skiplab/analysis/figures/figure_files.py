@@ -33,10 +33,10 @@ _LONGEST = 100  # characters of a file's name
 
 
 def drawables(
-    study: Study, claims: Claims | None, asked: Selection = NO_SELECTION
+    study: Study, claims: Claims | None, selection: Selection = NO_SELECTION
 ) -> dict[str, Callable[[], DrawnChart | None]]:
     """What can be drawn of a study, by name; None comes where there turns out to be no value."""
-    factor, arms, control, _ = find_comparison(study, claims, asked)
+    factor, arms, control, _ = find_comparison(study, claims, selection)
     found: dict[str, Callable[[], DrawnChart | None]] = {}
     if claims:
         found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_WORDS)
@@ -48,7 +48,7 @@ def drawables(
             found["interaction"] = lambda: DrawnChart(
                 interaction_figure(study, name, factor, control), INTERACTION_WORDS
             )
-    if (study.history["metric"] == "loss").any():
+    if "loss" in set(study.history["metric"]):
         found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_WORDS)
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
@@ -66,7 +66,7 @@ def figures_command(
     formats: Sequence[str] = DEFAULT_FORMATS,
     only: Sequence[str] | None = None,
     console: Console | None = None,
-    asked: Selection = NO_SELECTION,
+    selection: Selection = NO_SELECTION,
 ) -> None:
     """Write the study's figures, all or those asked for, and figures.md, which says how to read each.
 
@@ -75,9 +75,9 @@ def figures_command(
     """
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
-    known = drawables(study, study_claims(study, claims_path), asked)
-    for what, asked, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
-        if wrong := [name for name in asked if name not in valid]:
+    known = drawables(study, study_claims(study, claims_path), selection)
+    for what, names, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
+        if wrong := [name for name in names if name not in valid]:
             raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
     found = {name: known[name]() for name in only or known}  # before anything is written: a factor may be unknown
     terminal.say_problems(console, (*study.problems, *study.series_problems))

@@ -1,4 +1,4 @@
-"""Figures of a study; each function returns a Figure, whose arms keep one colour everywhere."""
+"""Figures of a study; each function returns a Figure, whose arms keep one color everywhere."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,16 +11,18 @@ from matplotlib.figure import Figure
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
-    arm_colours,
+    arm_colors,
     frame,
+    is_first_of_row,
     level_styles,
     log_ticks,
     panels,
     plain_text,
     share_legend,
 )
+from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.intervals import paired_interval
-from skiplab.analysis.study.arms import Cell, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.arms import Cell, arm_names, cells, factor_under_test, in_cell, with_arms
 from skiplab.analysis.study.metric_values import metric_values, scale_metric
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, interval_text, level_text, number
@@ -43,20 +45,20 @@ def depth_factor(study: Study, factor: str) -> str | None:
 def loss_curves(study: Study, factor: str | None = None) -> Figure:
     """Training loss against steps: geometric mean over seeds, with a band from the lowest to the highest.
 
-    A panel for each cell without its depth; a colour an arm, a line style a depth; a cross where one diverged.
+    A panel for each cell without its depth; a color an arm, a line style a depth; a cross where one diverged.
     """
     factor = factor_under_test(study, factor)
     over = depth_factor(study, factor)
-    history = study.history[study.history["metric"] == "loss"]
+    history = study.history.loc[study.history["metric"] == "loss"]
     found = cells(study, factor, over=over)
     figure, axes = panels(len(found))
     for ax, cell in zip(axes, found, strict=True):
         for arm, level, rows, look in _lines(study, factor, over, cell):
-            curves = history[history["key"].isin(rows["key"])]
+            curves = history.loc[column(history, "key").isin(rows["key"])]
             shown = {over: level} if over else {}
             _draw_curve(ax, curves, label=_label(arm, over, level), look=look, shown=shown, arm=arm)
-            ends = curves[curves["key"].isin(rows.loc[rows["status"] == "diverged", "key"])]
-            ends = ends[np.isfinite(ends["value"]) & (ends["value"] > 0)].groupby("key").tail(1)
+            ends = curves.loc[column(curves, "key").isin(rows.loc[rows["status"] == "diverged", "key"])]
+            ends = ends.loc[_is_drawable(ends)].groupby("key").tail(1)
             (crosses,) = ax.plot(ends["step"], ends["value"], "x", color=look["color"], markersize=8)
             mark(crosses, cell=shown, arm=arm)
         log_ticks(ax, "y")
@@ -82,17 +84,18 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
     trials = with_arms(study, factor)
     points = scale_metric(trials, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
-    order = points["value"].groupby(trials["arm"], observed=True).mean().sort_values(na_position="first").index
+    means = {arm: column(own, "value").mean() for arm, own in points.groupby(trials["arm"], observed=True)}
+    order = pd.Series(means).sort_values(na_position="first").index
     rows = {arm: position for position, arm in enumerate(order)}
     figure, axes = panels(len(found), columns=2, share_y=True, row_inches=0.5 + 0.19 * len(order))
-    colours = arm_colours(list(trials["arm"].cat.categories))
+    colors = arm_colors(arm_names(study, factor))
     for ax, cell in zip(axes, found, strict=True):
         chosen = in_cell(study, trials, cell)
         for arm, position in rows.items():
             own = points.loc[chosen.index[chosen["arm"] == arm]]
             for state, values in own["value"].dropna().groupby(own["state"]):
-                marker = {"diverged": "x", "not reached": ">"}.get(state, ".")
-                (dots,) = ax.plot(unscale(values), [position] * len(values), marker, color=colours[arm], alpha=0.55)
+                marker = {"diverged": "x", "not reached": ">"}.get(str(state), ".")
+                (dots,) = ax.plot(unscale(values), [position] * len(values), marker, color=colors[arm], alpha=0.55)
                 mark(dots, arm=arm)
             interval = paired_interval(own["value"])
             if interval.n:
@@ -100,12 +103,12 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
                 if declared.scale == "bounded":
                     low, high = max(low, 0.0), min(high, 1.0)
                 reach = np.nan_to_num([[middle - low], [high - middle]]).clip(0)
-                look = {"color": colours[arm], "marker": "o", "markersize": 4, "capsize": 3}
+                look = {"color": colors[arm], "marker": "o", "markersize": 4, "capsize": 3}
                 drawn = ax.errorbar(middle, position, xerr=reach, **look)
                 mark(drawn, arm=arm, texts=[_mean_text(arm, middle, low, high)])
         for name, words, style in _BASELINES.get(metric, ()):
-            if name in study.metrics and chosen[name].notna().any():
-                ax.axvline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+            if name in study.metrics and column(chosen, name).count():
+                ax.axvline(column(chosen, name).mean(), color="0.5", linestyle=style, linewidth=1, label=words)
         ax.set_yticks(list(rows.values()), [plain_text(arm) for arm in rows])
         for tick, arm in zip(ax.yaxis.get_major_ticks(), rows, strict=True):
             mark(tick.label1, arm=arm)
@@ -124,26 +127,26 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
     factor = factor_under_test(study, factor)
     over, declared = "depth", study.metrics[metric]
     found, trials = _measured_cells(study, metric, factor, over), with_arms(study, factor)
-    arms, depths = list(trials["arm"].cat.categories), sorted(set(study.trials[over]))
-    colours = arm_colours(arms)
+    arms, depths = arm_names(study, factor), sorted(set(study.trials[over]))
+    colors = arm_colors(arms)
     margin = 0.1 + 0.04 * len(arms) + 0.04 * np.log2(depths[-1] / depths[0])
     figure, axes = panels(len(found), columns=3 if len(found) <= 9 else 4, share_y=True)
     for ax, cell in zip(axes, found, strict=True):
         chosen = in_cell(study, trials, cell)
         for position, arm in enumerate(arms):
-            rows = chosen[chosen["arm"] == arm]
+            rows = chosen.loc[chosen["arm"] == arm]
             offset = (position - (len(arms) - 1) / 2) * 0.06
-            _draw_outcome(ax, rows, rows[over].astype(float) * 2**offset, declared, metric, arm, colours[arm])
+            _draw_outcome(ax, rows, column(rows, over).astype(float) * 2**offset, declared, metric, arm, colors[arm])
         for name, words, style in _BASELINES.get(metric, ()):
-            if name in study.metrics and chosen[name].notna().any():
-                ax.axhline(chosen[name].mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+            if name in study.metrics and column(chosen, name).count():
+                ax.axhline(column(chosen, name).mean(), color="0.5", linestyle=style, linewidth=1, label=words)
         ax.set_xscale("log", base=2)
         ax.set_xticks(depths, [level_text(depth) for depth in depths])
         ax.set_xlim(depths[0] * 2**-margin, depths[-1] * 2**margin)  # a study half run has the same axis
         ax.minorticks_off()
         if declared.scale == "log":
             log_ticks(ax, "y")
-        _frame(ax, cell, over, declared.label if ax.get_subplotspec().is_first_col() else "")
+        _frame(ax, cell, over, declared.label if is_first_of_row(ax) else "")
     share_legend(figure, axes)
     return figure
 
@@ -161,48 +164,53 @@ def headline_metric(study: Study) -> str:
 def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
     """The cells in which a metric has a value; all of them where none has."""
     found, values = cells(study, factor, over=over), metric_values(study, factor, metric)
-    values = values[values["value"].notna()]
+    values = values.loc[values["value"].notna()]
     return [cell for cell in found if not in_cell(study, values, cell).empty] or found
 
 
 def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tuple[str, Any, pd.DataFrame, dict]]:
     """The arms of a cell, at each depth: name, depth, trials and look."""
     chosen = in_cell(study, with_arms(study, factor), cell)
-    arms = list(chosen["arm"].cat.categories)
-    colours = arm_colours(arms)
+    arms = arm_names(study, factor)
+    colors = arm_colors(arms)
     levels: Sequence[Any] = sorted(set(study.trials[over])) if over else [None]
     styles = level_styles(levels)
     found = []
     for arm in arms:
         for level in levels:
-            rows = chosen[(chosen["arm"] == arm) & (True if level is None else chosen[over] == level)]
+            rows = chosen.loc[(chosen["arm"] == arm) & (True if level is None else chosen[over] == level)]
             if not rows.empty:
-                found.append((arm, level, rows, {"color": colours[arm], **styles[level]}))
+                found.append((arm, level, rows, {"color": colors[arm], **styles[level]}))
     return found
 
 
+def _is_drawable(curves: pd.DataFrame) -> pd.Series:
+    """Whether a value has a place on a logarithmic axis."""
+    return column(curves, "value").gt(0) & column(curves, "value").lt(np.inf)
+
+
 def _draw_curve(ax: Axes, curves: pd.DataFrame, *, label: str, look: Mapping[str, Any], shown: Cell, arm: str) -> None:
-    curves = curves[np.isfinite(curves["value"]) & (curves["value"] > 0)]
+    curves = curves.loc[_is_drawable(curves)]
     if curves.empty:
         return
-    per_seed = np.log(curves["value"]).groupby([step_windows(curves["step"]), curves["key"]]).mean().unstack()
-    mean = np.exp(per_seed.mean(axis=1))
-    (line,) = ax.plot(mean.index, mean, label=label, **look)
+    logarithms = curves.assign(value=np.log(curves["value"]), step=step_windows(column(curves, "step")))
+    per_seed = logarithms.pivot_table(index="step", columns="key", values="value")
+    (line,) = ax.plot(per_seed.index, np.exp(per_seed.mean(axis=1)), label=label, **look)
     mark(line, cell=shown, arm=arm)
     if per_seed.shape[1] > 1:
         low, high = np.exp(per_seed.min(axis=1)), np.exp(per_seed.max(axis=1))
-        band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
+        band = ax.fill_between(per_seed.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
         mark(band, cell=shown, arm=arm)
 
 
 def _draw_outcome(
-    ax: Axes, rows: pd.DataFrame, x: pd.Series, declared: Metric, metric: str, arm: str, colour: str
+    ax: Axes, rows: pd.DataFrame, x: pd.Series, declared: Metric, metric: str, arm: str, color: str
 ) -> None:
     found = scale_metric(rows, metric, declared)
     unscale = np.exp if declared.scale == "log" else (lambda value: value)
     for state, values in found["value"].dropna().groupby(found["state"]):
-        marker = {"diverged": "x", "not reached": "^"}.get(state, ".")
-        (dots,) = ax.plot(x[values.index], unscale(values), marker, color=colour, alpha=0.55, markersize=6)
+        marker = {"diverged": "x", "not reached": "^"}.get(str(state), ".")
+        (dots,) = ax.plot(x[values.index], unscale(values), marker, color=color, alpha=0.55, markersize=6)
         mark(dots, arm=arm)
     points = []
     for position, values in found["value"].groupby(x):
@@ -214,7 +222,7 @@ def _draw_outcome(
         if declared.scale == "bounded":
             low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
         reach = np.nan_to_num([mean - low, high - mean]).clip(0)
-        look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
+        look = {"color": color, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
         drawn = ax.errorbar(at, mean, yerr=reach, label=plain_text(arm), **look)
         texts = [_mean_text(arm, *numbers) for numbers in zip(mean, low, high, strict=True)]
         mark(drawn, arm=arm, texts=texts)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
 from skiplab.analysis.claims.verdict_text import cell_line
 from skiplab.analysis.claims.verdicts import Verdict
-from skiplab.analysis.figures.palette import INK, VERDICT_COLOURS, frame, log_ticks, plain_text, rows_of_panels
+from skiplab.analysis.figures.palette import INK, VERDICT_COLORS, frame, log_ticks, plain_text, rows_of_panels
 from skiplab.analysis.text import cell_text
 
 FOREST_WORDS = (
@@ -40,14 +40,14 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
     rows = list(range(len(cells)))[::-1]  # the first cell on top
     ends = [margin, -margin]
     for row, cell in zip(rows, cells, strict=True):
-        line, colour = cell_line(cell), VERDICT_COLOURS.get(cell.conclusion, VERDICT_COLOURS["inconclusive"])
+        line, color = cell_line(cell), VERDICT_COLORS.get(cell.conclusion, VERDICT_COLORS["inconclusive"])
         words = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
         ax.annotate(f"{line.conclusion}, n {line.n}", (1.02, row), **words)
         if not cell.has_size or line.effect == "–":
             why = cell.paired.missing or f"collapsed: {', '.join(cell.collapsed)}"
             ax.annotate(plain_text(why), (0.5, row), ha="center", fontsize=8, **words)
             continue
-        ends += _draw_interval(ax, cell, row, colour, log)
+        ends += _draw_interval(ax, cell, row, color, log)
     ends = [end for end in ends if math.isfinite(end)]
     if log:
         reach = min(max(map(abs, ends)), _MOST_DECADES / 2 * math.log(10))
@@ -76,13 +76,13 @@ def _measured(cell: CellVerdict) -> str:
     return f"{label}{per.get(contrast.kind, f', per doubling of {contrast.over}')}{above}"
 
 
-def _draw_interval(ax: Axes, cell: CellVerdict, row: int, colour: str, log: bool) -> list[float]:
+def _draw_interval(ax: Axes, cell: CellVerdict, row: int, color: str, log: bool) -> list[float]:
     """Draw a row; returns the interval's ends on the metric's scale."""
     unscaled = np.exp if log else np.asarray
     mean, low, high = cell.interval[:3]
     decided = cell.conclusion in ("supported", "contradicted")
     if math.isfinite(high):
-        ax.plot(unscaled([low, high]), [row, row], "-", color=colour, linewidth=1.6, solid_capstyle="butt")
-    fill = {} if decided else {"markerfacecolor": "none"}
-    ax.plot(unscaled([mean]), [row], "o", color=colour, markersize=6, markeredgewidth=1.6, **fill)
+        ax.plot(unscaled([low, high]), [row, row], "-", color=color, linewidth=1.6, solid_capstyle="butt")
+    fill = color if decided else "none"
+    ax.plot(unscaled([mean]), [row], "o", color=color, markersize=6, markeredgewidth=1.6, markerfacecolor=fill)
     return [mean, low, high]

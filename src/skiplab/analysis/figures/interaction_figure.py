@@ -1,6 +1,6 @@
 """The interaction plot: how the effect of the factor under test changes with the other factors."""
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from skiplab.analysis.figures.figures import depth_factor
 from skiplab.analysis.figures.marks import mark
-from skiplab.analysis.figures.palette import arm_colours, frame, log_ticks, panels, plain_text, share_legend
-from skiplab.analysis.study.arms import cell_factors, factor_under_test, with_arms
+from skiplab.analysis.figures.palette import arm_colors, frame, log_ticks, panels, plain_text, share_legend
+from skiplab.analysis.frames import column
+from skiplab.analysis.study.arms import arm_names, cell_factors, factor_under_test
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.text import cell_text, level_text
@@ -38,24 +39,24 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
     names = cell_factors(study, factor)
     if not names:
         raise SkiplabError(f"nothing but {factor} varies in this study: there is no interaction to draw")
-    if len(arms := with_arms(study, factor)["arm"].cat.categories) < 2:
+    if len(arms := arm_names(study, factor)) < 2:
         raise SkiplabError(f"{factor} has one arm alone, {', '.join(arms)}: there is no interaction to draw")
     over = depth_factor(study, factor) or names[0]
     lines = next((name for name in names if name != over), None)
     rest = ["treatment", *(name for name in names if name not in (over, lines))]
     table = comparison_table(study, factor=factor, control=control, metrics=[metric]).frame
-    places = {level: place for place, level in enumerate(_levels(study.trials[over]))}
-    levels = _levels(study.trials[lines]) if lines else [None]
-    colours = arm_colours([level_text(level) for level in levels])
-    found = list(table.groupby(rest, observed=True, sort=False))
+    places = {level: place for place, level in enumerate(_levels(column(study.trials, over)))}
+    levels = _levels(column(study.trials, lines)) if lines else [None]
+    colors = arm_colors([level_text(level) for level in levels])
+    found = [(cast("tuple[Any, ...]", values), rows) for values, rows in table.groupby(rest, observed=True, sort=False)]
     figure, axes = panels(len(found), share_y=True)
     for ax, (values, rows) in zip(axes, found, strict=True):
         for position, level in enumerate(levels):
-            own = rows[rows[lines] == level] if lines else rows
+            own = rows.loc[rows[lines] == level] if lines else rows
             shift = (position - (len(levels) - 1) / 2) * _SPREAD
             name = f"{lines} {level_text(level)}" if lines else None
-            own = own.assign(place=own[over].map(places).astype(float) + shift)
-            drawn = _draw(ax, own, name, colours[level_text(level)])
+            own = own.assign(place=column(own, over).map(places).astype(float) + shift)
+            drawn = _draw(ax, own, name, colors[level_text(level)])
             mark(drawn, cell={lines: level} if lines else None)
         ratio = table["effect_kind"].iloc[0] == "ratio"
         ax.axhline(1.0 if ratio else 0.0, color="0.5", linewidth=1)
@@ -76,8 +77,8 @@ def _levels(values: pd.Series) -> list[Any]:
     return list(values.cat.categories) if isinstance(values.dtype, pd.CategoricalDtype) else sorted(values.unique())
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, colour: str) -> ErrorbarContainer:
-    rows = rows[np.isfinite(rows["effect"])].sort_values("place")
+def _draw(ax: Axes, rows: pd.DataFrame, name: str | None, color: str) -> ErrorbarContainer:
+    rows = rows.loc[np.isfinite(rows["effect"])].sort_values("place")
     reach = np.nan_to_num([rows["effect"] - rows["low"], rows["high"] - rows["effect"]], posinf=0.0).clip(0)
-    look = {"color": colour, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
+    look = {"color": color, "marker": "o", "markersize": 4, "linewidth": 1.6, "elinewidth": 1, "capsize": 3}
     return ax.errorbar(rows["place"], rows["effect"], yerr=reach, label=plain_text(name) if name else None, **look)

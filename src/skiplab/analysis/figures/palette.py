@@ -1,4 +1,4 @@
-"""How figures look: colours that all readers tell apart, panels, ticks, and SVG that suits a dark page."""
+"""How figures look: colors that all readers tell apart, panels, ticks, and SVG that suits a dark page."""
 
 import io
 import math
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.typing import RcKeyType
 
 from skiplab.analysis.figures.marks import mark, mark_of
 from skiplab.printable import one_line
@@ -21,24 +22,24 @@ _FIXED = {"plain": "#D55E00", "identity": "#0072B2"}
 _OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0072B2", "#D55E00")
 # Of middle lightness, for studies of more arms than that; not all readers tell these apart.
 _MORE = ("#999933", "#AA4499", "#44AA99", "#CC6677", "#8C6D31", "#7B68EE", "#6B8E23", "#B0785A")
-VERDICT_COLOURS = {
+VERDICT_COLORS = {
     "supported": "#009E73",
     "contradicted": "#D55E00",
     "no meaningful difference": "#0072B2",
     "inconclusive": "#6E6E6E",
 }
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
-COLOUR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read on light and dark pages
+COLOR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read on light and dark pages
 _LONGEST = 44  # characters of a label
 _LEGEND_ROWS, _ROW_INCHES = 2, 0.19  # for which a figure has room, and the height of a further one
 _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
-INK = "#010203"  # stands for the page's text colour until the SVG is written
+INK = "#010203"  # stands for the page's text color until the SVG is written
 _MUTED = "#808080"
 _PRINT_DPI = 300  # of the parts of a PDF that are pixels
-_NOT_IN_XML = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
+_NOT_IN_XML: dict[int, str] = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
 _RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
 _NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pixels
-_STYLE = {
+_STYLE: dict[RcKeyType, Any] = {
     "axes.edgecolor": _MUTED,
     "axes.grid": True,
     "axes.labelcolor": INK,
@@ -72,9 +73,9 @@ class NotebookFigure(Figure):
         return buffer.getvalue(), {"width": width, "height": height}
 
 
-def arm_colours(arms: Sequence[str]) -> dict[str, str]:
-    """One colour an arm: plain and identity have their own, the others follow in order."""
-    free = [colour for colour in (*_OTHERS, *_MORE) if colour not in {_FIXED[arm] for arm in arms if arm in _FIXED}]
+def arm_colors(arms: Sequence[str]) -> dict[str, str]:
+    """One color an arm: plain and identity have their own, the others follow in order."""
+    free = [color for color in (*_OTHERS, *_MORE) if color not in {_FIXED[arm] for arm in arms if arm in _FIXED}]
     others = [arm for arm in arms if arm not in _FIXED]
     return {arm: _FIXED[arm] for arm in arms if arm in _FIXED} | {
         arm: free[position % len(free)] for position, arm in enumerate(others)
@@ -157,15 +158,22 @@ def share_legend(figure: Figure, axes: Sequence[Axes]) -> None:
                 mark(text, cell=shown.cell, arm=shown.arm)
 
 
-def colour_bar(figure: Figure, axes: Sequence[Axes], mappable: ScalarMappable, label: str, *, log: bool) -> None:
-    """One scale of colours for all panels, beside them."""
+def color_bar(figure: Figure, axes: Sequence[Axes], mappable: ScalarMappable, label: str, *, log: bool) -> None:
+    """One scale of colors for all panels, beside them."""
     ticks = {"ticks": _log_locator(*mappable.get_clim()), "format": _SHORT_NUMBER} if log else {}
     with matplotlib.rc_context(_STYLE):
         bar = figure.colorbar(mappable, ax=list(axes), label=_in_lines(label), pad=0.02, **ticks)
     bar.outline.set_visible(False)
     bar.ax.grid(visible=False)
     bar.minorticks_off()
+    assert bar.solids is not None  # of a mappable that fills
     bar.solids.set_rasterized(True)
+
+
+def is_first_of_row(ax: Axes) -> bool:
+    """Whether a panel stands at the left of a figure, where it names the vertical axis."""
+    spec = ax.get_subplotspec()
+    return spec is not None and spec.is_first_col()
 
 
 def frame(ax: Axes, title: str, x: str, y: str) -> None:
@@ -188,7 +196,7 @@ def to_svg(figure: Figure) -> str:
 
 
 def svg_text(figure: Figure) -> str:
-    """The figure as SVG; its text has the colour of what surrounds it."""
+    """The figure as SVG; its text has the color of what surrounds it."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})

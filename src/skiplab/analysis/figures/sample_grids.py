@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.study.study import Problem, Study
 from skiplab.printable import printable
@@ -37,12 +38,12 @@ def sample_grids(study: Study, factor: str) -> tuple[list[CellGrids], list[Probl
     trials, rows, problems = with_arms(study, factor), [], []
     for cell in cells(study, factor):
         found: dict[str, SampleGrid] = {}
-        for trial in in_cell(study, trials, cell).sort_values("seed").itertuples():
-            path = study.runs_dir / trial.key / "samples.png"
-            if trial.arm in found or not path.exists():
+        for trial in frame_rows(in_cell(study, trials, cell).sort_values("seed")):
+            path = study.runs_dir / trial["key"] / "samples.png"
+            if trial["arm"] in found or not path.exists():
                 continue
             try:
-                found[trial.arm] = SampleGrid(trial.seed, _read(read_own(path)))
+                found[trial["arm"]] = SampleGrid(trial["seed"], _read(read_own(path)))
             except Exception as error:  # Pillow raises what it likes
                 problems.append(Problem(str(path), printable(error)))
         if found:

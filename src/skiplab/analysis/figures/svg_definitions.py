@@ -26,14 +26,14 @@ class Definitions:
         for element in root.iter():
             if style := _FONT.sub("", element.attrib.pop("style", "")):
                 element.set("class", self._classes.setdefault(style, f"s{len(self._classes)}"))
-        names = {}
+        names: dict[str | None, str] = {}
         for parent in list(root.iter()):
             for defs in parent.findall("defs"):
                 parent.remove(defs)
                 names |= {own.get("id"): self._name(own) for own in list(defs) if own.tag != "style"}
         for element in root.iter():
-            if target := element.get("href", "").removeprefix("#"):
-                element.set("href", f"#{names[target]}" if target in names else element.get("href"))
+            if (target := element.get("href", "").removeprefix("#")) in names:
+                element.set("href", f"#{names[target]}")
             if found := _REFERENCE.fullmatch(element.get("clip-path", "")):
                 element.set("clip-path", f"url(#{names[found[1]]})")
 

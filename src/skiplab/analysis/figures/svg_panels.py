@@ -6,6 +6,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -27,7 +28,7 @@ _NUMBERS = ("d", "x", "y", "width", "height", "transform", "points")
 
 
 class Panel(NamedTuple):
-    """kind: 'panel', or 'scale' of a scale of colours; tags: the levels and the arm that it shows."""
+    """kind: 'panel', or 'scale' of a scale of colors; tags: the levels and the arm that it shows."""
 
     svg: Markup
     kind: str
@@ -62,7 +63,8 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     """
     figure.set_dpi(_POINTS_PER_INCH)
     figure.set_figwidth(_NARROWER * figure.get_figwidth())
-    figure.get_layout_engine().execute(figure)
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
     figure.set_layout_engine("none")  # panels may overlap now, they are shown apart
     _let_panels_stand_alone(figure.axes)
     marks = _name_artists(figure)
@@ -78,7 +80,7 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
 
 
 def _let_panels_stand_alone(axes: Sequence[Axes]) -> None:
-    """What a grid says once a row, each panel says for itself; a scale of colours is as high as one panel."""
+    """What a grid says once a row, each panel says for itself; a scale of colors is as high as one panel."""
     panels = [ax for ax in axes if not _is_scale(ax)]
     words = next((ax.get_ylabel() for ax in panels if ax.get_ylabel()), "")
     for ax in panels:
@@ -152,7 +154,9 @@ def _panel(ax: Axes, group: Element, title: str, tags: Tags) -> Panel:
     shown = mark_of(ax)
     own = ax.get_ylabel() if _is_scale(ax) else ax.get_title()
     label = ": ".join(part for part in (title, " ".join(own.split())) if part)
-    svg = _svg([group], _downwards(ax.get_tightbbox(), ax.figure), {"role": "img", "aria-label": _shown(label)})
+    box = ax.get_tightbbox()
+    assert box is not None  # of a panel that is visible
+    svg = _svg([group], _downwards(box, ax), {"role": "img", "aria-label": _shown(label)})
     return Panel(svg, "scale" if _is_scale(ax) else "panel", tags(shown) if shown else "")
 
 
@@ -169,7 +173,7 @@ def _entries(legend: Legend, group: Element, tags: Tags) -> list[LegendEntry]:
             handles.append(child)
             continue
         text = next(texts)
-        size, place = text.get_fontsize(), _downwards(text.get_window_extent(), legend.figure)
+        size, place = float(text.get_fontsize()), _downwards(text.get_window_extent(), legend)
         right = place.x0 - legend.handletextpad * size
         place = Bbox.from_extents(right - legend.handlelength * size, place.y0, right, place.y1)
         shown = mark_of(text)
@@ -184,9 +188,12 @@ def _shown(label: str) -> str:
     return label.replace(r"\$", "$")
 
 
-def _downwards(box: Bbox, figure: Figure) -> Bbox:
-    """From where y goes upwards to the SVG, where it goes downwards."""
-    return Bbox.from_extents(box.x0, figure.bbox.height - box.y1, box.x1, figure.bbox.height - box.y0)
+def _downwards(box: Bbox, drawn: Artist) -> Bbox:
+    """A box of a figure, where y goes upwards, in the SVG, where it goes downwards."""
+    figure = drawn.get_figure()
+    assert figure is not None  # of what was drawn
+    height = figure.bbox.height
+    return Bbox.from_extents(box.x0, height - box.y1, box.x1, height - box.y0)
 
 
 def _svg(groups: Sequence[Element], box: Bbox, attributes: Mapping[str, str]) -> Markup:

@@ -32,7 +32,7 @@ def dashboard_command(
     port: int,
     standing: Callable[[], str],
     *,
-    asked: Selection = NO_SELECTION,
+    selection: Selection = NO_SELECTION,
     open_browser: bool = False,
     console: Console | None = None,
 ) -> None:
@@ -44,7 +44,7 @@ def dashboard_command(
         claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
         port: of this machine; 0: any that is free.
         standing: says in a line what of the study is done, running, failed and left.
-        asked: what the page compares.
+        selection: what the page compares.
         open_browser: whether to show the page at once.
         console: where its address is printed.
 
@@ -55,7 +55,7 @@ def dashboard_command(
         from aiohttp import web
     except ImportError:
         raise SkiplabError("the dashboard needs aiohttp, which isn't installed: pip install aiohttp") from None
-    page = ServedPage(study_name, runs_dir, claims_path, standing, asked)
+    page = ServedPage(study_name, runs_dir, claims_path, standing, selection)
     with local_socket(port) as bound:
         port = bound.getsockname()[1]
         address = f"http://{_ADDRESS}:{port}/"

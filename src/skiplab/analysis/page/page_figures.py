@@ -23,7 +23,7 @@ class PageFigures:
     def groups(self, study: Study, factor: str) -> list[dict[str, Any]]:
         """The training loss, then every chart by who measured it, instruments first."""
         found: dict[str, list[dict[str, Any]]] = {}
-        if (study.history["metric"] == "loss").any():
+        if "loss" in set(study.history["metric"]):
             found[""] = [self.figure("Training loss", figures.LOSS_WORDS, figures.loss_curves(study, factor))]
         for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
             drawn = draw_chart(study, name, factor)

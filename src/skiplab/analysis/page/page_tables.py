@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
+from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.study.arms import cell_factors, with_arms
 from skiplab.analysis.study.filters import Filters
@@ -17,6 +18,7 @@ from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 from skiplab.metrics import missing_text
 from skiplab.printable import printable
+from skiplab.records.tuned import Tuned
 from skiplab.tuning.figure import tuning_figure
 from skiplab.tuning.table import tuning_headings, tuning_rows, tuning_words
 
@@ -59,10 +61,10 @@ def comparisons(
 def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
     """How often trials diverged or collapsed, where any did."""
     table = rates_table(study, factor)
-    happened = table[(table["diverged"] > 0) | (table["collapsed"] > 0)]
+    happened = table.loc[(table["diverged"] > 0) | (table["collapsed"] > 0)]
     if happened.empty:
         return None
-    rows = zip(rate_rows(happened), happened.to_dict("records"), strict=True)
+    rows = zip(rate_rows(happened), frame_rows(happened), strict=True)
     names = rate_headings(happened)
     return {
         "headings": names,
@@ -98,7 +100,7 @@ def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, An
         "words": tuning_words(tuned),
         "study": tuned.study,
         "names": ", ".join(tuned.names),
-        "departures": _departures(study),
+        "departures": _departures(study, tuned),
         "headings": tuning_headings(tuned),
         "num_texts": len(tuned.factors),
         "rows": [Row(row, filters.tags(each.factors)) for row, each in rows],
@@ -106,9 +108,9 @@ def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, An
     }
 
 
-def _departures(study: Study) -> str:
+def _departures(study: Study, tuned: Tuned) -> str:
     """Which trials don't carry what was chosen for them."""
-    own = [study.tuned.followed_by(each["choices"], each["factors"]) for each in study.records.values()]
+    own = [tuned.followed_by(each["choices"], each["factors"]) for each in study.records.values()]
     return "" if all(own) else f"{own.count(False)} of {len(own)} trials carry other settings than those chosen."
 
 
@@ -124,7 +126,7 @@ def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any]:
                 [*(level_text(row[name]) for name in texts), *(_count(row[name]) for name in COSTS)],
                 _tags_of(row, study, factor, filters),
             )
-            for row in table.to_dict("records")
+            for row in frame_rows(table)
         ],
     }
 
@@ -142,7 +144,7 @@ def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, st
     """Every trial that isn't done, or lacks numbers that were to be measured, with its reason."""
     names, trials = [*study.factors, "seed"], with_arms(study, factor)
     found = []
-    for trial in trials[(trials["status"] != "done") | trials["key"].isin(study.missing)].to_dict("records"):
+    for trial in frame_rows(trials.loc[(trials["status"] != "done") | trials["key"].isin(study.missing)]):
         because = study.records[trial["key"]].get("diverged_because") or ""
         reasons = {
             "done": missing_text(study.missing.get(trial["key"], {})),

@@ -34,7 +34,7 @@ def report_command(
     runs_dir: Path,
     claims_path: Path | None = None,
     console: Console | None = None,
-    asked: Selection = NO_SELECTION,
+    selection: Selection = NO_SELECTION,
 ) -> list[Verdict]:
     """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
 
@@ -43,7 +43,7 @@ def report_command(
         runs_dir: where its records are.
         claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
         console: where verdicts are printed.
-        asked: what the page compares.
+        selection: what the page compares.
 
     Returns:
         The verdicts.
@@ -54,7 +54,7 @@ def report_command(
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
     claims = study_claims(study, claims_path)
-    find_comparison(study, claims, asked)  # a name that is unknown is told before anything is written
+    find_comparison(study, claims, selection)  # a name that is unknown is told before anything is written
     verdicts = judge(study, claims) if claims else []
     if claims:
         console.print(render_verdicts(verdicts))
@@ -66,25 +66,27 @@ def report_command(
     with writing(study.folder, console, answered=bool(claims)):
         if claims:
             terminal.say_written(console, [write_verdicts(verdicts, study.folder)])
-        terminal.say_written(console, [write_report(study, claims, asked)])
+        terminal.say_written(console, [write_report(study, claims, selection)])
     return verdicts
 
 
-def write_report(study: Study, claims: Claims | None = None, asked: Selection = NO_SELECTION) -> Path:
+def write_report(study: Study, claims: Claims | None = None, selection: Selection = NO_SELECTION) -> Path:
     """Write report.html beside the study; returns its path."""
-    return write(study.folder / "report.html", report_page(study, claims, asked=asked))
+    return write(study.folder / "report.html", report_page(study, claims, selection=selection))
 
 
-def report_page(study: Study, claims: Claims | None = None, version: str = "", asked: Selection = NO_SELECTION) -> str:
+def report_page(
+    study: Study, claims: Claims | None = None, version: str = "", selection: Selection = NO_SELECTION
+) -> str:
     """The page.
 
     Args:
         study: what it shows.
         claims: what is judged; None: no verdicts.
         version: of a page that is served, which asks for newer ones; '' for a file, which asks for nothing.
-        asked: what it compares; by itself, what the claims are about.
+        selection: what the page compares; by default what the claims are about.
     """
-    factor, arms, control, metrics = find_comparison(study, claims, asked)
+    factor, arms, control, metrics = find_comparison(study, claims, selection)
     filters = Filters(study, factor, arms)
     drawing = PageFigures(filters)
     samples, unreadable = page_samples(study, factor, arms, filters)

@@ -41,17 +41,17 @@ class ServedPage:
         runs_dir: Path,
         claims_path: Path | None,
         standing: Callable[[], str],
-        asked: Selection = NO_SELECTION,
+        selection: Selection = NO_SELECTION,
         look_every_seconds: float = _LOOK_EVERY_SECONDS,
     ) -> None:
-        self._name, self._runs_dir, self._claims_path, self._asked = study_name, runs_dir, claims_path, asked
+        self._name, self._runs_dir, self._claims_path, self._selection = study_name, runs_dir, claims_path, selection
         self._ask_standing, self._every = standing, look_every_seconds
         self._thread: threading.Thread | None = None
         self._next_look = self._next_drawing = 0.0
         study = read_study(study_name, runs_dir)
         claims = study_claims(study, claims_path)
         if study.records:
-            find_comparison(study, claims, asked)
+            find_comparison(study, claims, selection)
         self.standing = self._told_standing()
         self.shown = Shown("none", self._message("none", "The page is being drawn; it shows itself when it is ready."))
 
@@ -92,7 +92,7 @@ class ServedPage:
         study = read_study(self._name, self._runs_dir)
         if not study.records:
             return self._message(version, "No trial has left a record yet; the page shows itself when one has.")
-        return report_page(study, study_claims(study, self._claims_path), version, self._asked)
+        return report_page(study, study_claims(study, self._claims_path), version, self._selection)
 
     def _message(self, version: str, message: str) -> str:
         return rendered("message.html.jinja", version, title=self._name, message=printable(message))

@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from skiplab.analysis.figures.marks import Mark
-from skiplab.analysis.figures.palette import arm_colours
+from skiplab.analysis.figures.palette import arm_colors
 from skiplab.analysis.study.arms import cell_factors, cells
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text
 
 
 class Option(NamedTuple):
-    """A checkbox. tag: what the things that it hides carry; colour: of an arm, else ''."""
+    """A checkbox. tag: what the things that it hides carry; color: of an arm, else ''."""
 
     label: str
     tag: str
-    colour: str
+    color: str
 
 
 class Filters:
@@ -26,9 +26,9 @@ class Filters:
     """
 
     def __init__(self, study: Study, factor: str, arms: Sequence[str]) -> None:
-        colours = arm_colours(arms)
+        colors = arm_colors(arms)
         self._factor = factor
-        self._arms = {arm: Option(arm, f"a{position}", colours[arm]) for position, arm in enumerate(arms)}
+        self._arms = {arm: Option(arm, f"a{position}", colors[arm]) for position, arm in enumerate(arms)}
         self._levels: dict[str, dict[str, Option]] = {}
         for name in cell_factors(study, factor):
             texts = dict.fromkeys(map(level_text, study.trials[name].drop_duplicates().sort_values().astype(object)))

@@ -93,7 +93,7 @@ def _runs(source: str, api: Any) -> Iterator[Run]:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise SkiplabError(f"{printable(source)!r} is no folder; valid: ENTITY/PROJECT, or a folder with offline runs")
     if api is None:
-        import wandb
+        import wandb.errors
 
         try:
             api = wandb.Api()

@@ -110,7 +110,7 @@ def workspace_command(
         content = json.loads(made._to_model().model_dump_json(by_alias=True))  # no public way to see it without a key
         console.print_json(data=content)
         return
-    import wandb
+    import wandb.errors
 
     try:
         saved = made.save()

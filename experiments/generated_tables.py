@@ -1,0 +1,129 @@
+"""Writes the tables that README.md and docs/options.md generate from what is on disk.
+
+    make docs
+
+README.md gets its axes and its experiments; docs/options.md gets every option of every axis, with the first paragraph
+of its docstring. No study is needed, and a second run changes nothing.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.utils import get_object
+
+from skiplab.analysis.text import level_text
+from skiplab.reproduce import experiments
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+_OPTIONS = """\
+# Options
+
+Each axis of a trial, its default and its options; `make docs` writes this page. Choose an option with
+`skiplab train AXIS=OPTION`. `skiplab train --help` lists the settings of each option.
+"""
+
+
+def write_generated_tables() -> None:
+    """Write every generated table anew."""
+    readme = ROOT / "README.md"
+    replace_marked(readme, "axes", axes_table())
+    replace_marked(readme, "experiments", experiments_table())
+    (ROOT / "docs" / "options.md").write_text(options_page(), encoding="utf-8")
+
+
+def replace_marked(path: Path, mark: str, text: str) -> None:
+    """Replace what stands between <!-- mark --> and <!-- /NAME -->, NAME being the mark's first word."""
+    name = re.split(r"[ :]", mark)[0]
+    pattern = re.compile(rf"(<!-- {re.escape(mark)} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    content, count = pattern.subn(lambda match: match[1] + text + match[2], path.read_text(encoding="utf-8"))
+    if count != 1:
+        raise SystemExit(f"{path} must hold the marks <!-- {mark} --> and <!-- /{name} --> once, found {count}")
+    path.write_text(content, encoding="utf-8")
+
+
+def axes_table() -> str:
+    """A row per axis: what it decides, and its default."""
+    rows = [[f"[`{axis}`](docs/options.md#{axis})", text, _default(axis)] for axis, text in _axes().items()]
+    return _table(["axis", "decides", "default"], rows)
+
+
+def experiments_table() -> str:
+    """A row per experiment: its question, the verdict of each claim in short, and the profiles not run."""
+    rows = []
+    for name, experiment in experiments().items():
+        results = {profile: experiment.result(profile) for profile in sorted(experiment.profiles)}
+        verdicts = [f"*{profile}*: {_in_short(result['verdicts'])}" for profile, result in results.items() if result]
+        missing = ", ".join(profile for profile, result in results.items() if not result)
+        link = f"[{name}](experiments/{name}/README.md)"
+        rows.append([link, experiment.question, "<br>".join(verdicts), missing])
+    return _table(["experiment", "asks", "says", "not run"], rows)
+
+
+def options_page() -> str:
+    """A section per axis, and in it a row per option."""
+    sections = [_OPTIONS]
+    for axis, text in _axes().items():
+        rows = [[f"`{path.stem}`", _description(path)] for path in sorted((CONF / axis).glob("*.yaml"))]
+        heading = f"## {axis}\n\n{text[0].upper()}{text[1:]}. Default: {_default(axis)}."
+        sections.append(f"{heading}\n\n{_table(['option', 'is'], rows)}")
+    return "\n".join(sections)
+
+
+def _axes() -> dict[str, str]:
+    """What each axis decides, in the order of conf/train.yaml.
+
+    Raises:
+        SystemExit: if train.yaml and axes.yaml disagree about which axes there are.
+    """
+    texts, names = _read(CONF / "axes.yaml"), list(_defaults())
+    if wrong := set(texts).symmetric_difference(names):
+        raise SystemExit(f"conf/axes.yaml and the defaults of conf/train.yaml differ in {', '.join(sorted(wrong))}")
+    return {name: texts[name] for name in names}
+
+
+def _defaults() -> dict[str, Any]:
+    """The default of each axis: an option, or a list of options."""
+    entries = [entry for entry in _read(CONF / "train.yaml")["defaults"] if isinstance(entry, dict)]
+    defaults = {name: option for entry in entries for name, option in entry.items()}
+    return {name: option for name, option in defaults.items() if name != "experiment" and "/" not in name}
+
+
+def _default(axis: str) -> str:
+    default = _defaults()[axis]
+    return ", ".join(f"`{option}`" for option in ([default] if isinstance(default, str) else default))
+
+
+def _description(path: Path) -> str:
+    """What an option is: its docstring's first paragraph, or the option that it varies and its own settings."""
+    content = _read(path)
+    if target := content.get("_target_"):
+        paragraph = (inspect.getdoc(get_object(target)) or "").split("\n\n")[0]
+        return " ".join(paragraph.split()).replace("|", r"\|")
+    if "defaults" in content:
+        settings = [f"{name}={level_text(value)}" for name, value in content.items() if name != "defaults"]
+        return f"`{content['defaults'][0]}` with {', '.join(settings)}"
+    return f"no {path.parent.name}"
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _table(headings: list[str], rows: list[list[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _in_short(verdicts: Mapping[str, str]) -> str:
+    """Of each verdict its first words."""
+    words = {claim: re.split(r" in |, | [(]|;", verdict)[0] for claim, verdict in verdicts.items()}
+    return "; ".join(f"{claim.replace('_', ' ')} **{word}**" for claim, word in words.items())
+
+
+if __name__ == "__main__":
+    write_generated_tables()
