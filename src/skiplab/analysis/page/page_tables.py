@@ -59,7 +59,7 @@ def comparisons(
 
 
 def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
-    """How often trials diverged or learnt next to nothing, where any did."""
+    """How often trials diverged or collapsed; None if none did."""
     table = rates_table(study, factor)
     happened = table.loc[(table["diverged"] > 0) | (table["collapsed"] > 0)]
     if happened.empty:
