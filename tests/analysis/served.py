@@ -46,10 +46,10 @@ class Served:
 
 @contextmanager
 def served(
-    runs_dir: Path, claims: Path | None = None, standing: Callable[[], str] = lambda: "half of it is done"
+    runs_dir: Path, claims: Path | None = None, progress: Callable[[], str] = lambda: "half of it is done"
 ) -> Iterator[Served]:
     """The study 's' of a runs folder, looked at many times a second."""
-    page = ServedPage("s", runs_dir, claims, standing, look_every_seconds=0.05)
+    page = ServedPage("s", runs_dir, claims, progress, look_every_seconds=0.05)
     loop, bound = asyncio.new_event_loop(), local_socket(0)
     port = bound.getsockname()[1]
     runner = web.AppRunner(application(page, port))

@@ -61,7 +61,7 @@ def test_lines_join_the_blocks_of_layers_that_are_dots(runs):
     assert dots.get_ydata().tolist() == pytest.approx(values)
     assert line.get_xdata().tolist() == pytest.approx([1.5 / 4, 3.5 / 4])
     assert line.get_ydata().tolist() == pytest.approx([2.0, 4.0])
-    assert "Dots are layers" in drawn.words
+    assert "Dots are layers" in drawn.caption
 
 
 def test_bars_stand_side_by_side_at_whole_numbers(runs):
@@ -114,7 +114,7 @@ def test_of_all_depths_the_deepest_is_mapped_and_said(runs):
     drawn = draw_chart(study, "c", "connection")
     assert len(drawn.figure.axes) == 2 + 1  # arms, and the scale
     assert drawn.figure.axes[0].collections[0].norm.vmin == 16
-    assert "Of all depths the deepest, 16, is shown." in drawn.words
+    assert "Only the greatest depth, 16, is shown." in drawn.caption
 
 
 def test_maps_that_are_left_out_are_counted(runs):
@@ -124,7 +124,7 @@ def test_maps_that_are_left_out_are_counted(runs):
     )
     drawn = draw_chart(study, "c", "connection")
     assert len(drawn.figure.axes) == 12 + 1
-    assert "12 of 15 panels are shown." in drawn.words
+    assert "12 of 15 panels are shown." in drawn.caption
 
 
 def test_a_contour_draws_the_levels_of_the_surface(runs):
@@ -139,7 +139,7 @@ def test_an_outcome_is_the_metric_of_its_name(fill):
     study = read_study("s", fill(effect=0.1, num_seeds=2, series=True).folder)
     drawn = draw_chart(study, "loss_val", "connection")
     assert drawn.figure.axes[0].get_ylabel() == "validation loss"
-    assert drawn.words == CHARTS["loss_val"]["caption"]
+    assert drawn.caption == CHARTS["loss_val"]["caption"]
 
 
 @pytest.mark.parametrize("name", CHARTS)

@@ -25,7 +25,7 @@ def test_the_page_follows_the_records(runs):
         runs.trial(choices={"connection": arm}, summary={"skill_train": 0.5})
     with served(runs.folder) as server:
         status, text, headers = server.ask("/version")
-        assert (status, json.loads(text)["standing"]) == (200, "half of it is done")
+        assert (status, json.loads(text)["progress"]) == (200, "half of it is done")
         assert headers["Cache-Control"] == "no-store"
         first = server.page_after("none")
         assert "2 trials, 2 done" in first
@@ -37,15 +37,15 @@ def test_the_page_follows_the_records(runs):
         assert shown_version(second) != shown_version(first)
 
 
-def test_a_standing_that_cant_be_told_keeps_no_page_back(runs):
+def test_unknown_progress_keeps_no_page_back(runs):
     runs.trial(summary={"skill_train": 0.5})
 
-    def standing():
+    def progress():
         raise KeyError("width")
 
-    with served(runs.folder, standing=standing) as server:
+    with served(runs.folder, progress=progress) as server:
         assert "1 trial, 1 done" in server.page_after("none")
-        assert "can't be told: KeyError: 'width'" in json.loads(server.ask("/version")[1])["standing"]
+        assert "progress is unknown: KeyError: 'width'" in json.loads(server.ask("/version")[1])["progress"]
 
 
 def test_records_that_stay_leave_the_page_alone(runs):
@@ -120,7 +120,7 @@ def test_mistakes_are_told_before_anything_is_served(runs, tmp_path):
         dashboard_command("s", runs.folder, tmp_path / "no claims", 0, str)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SkiplabError, match=f"port {port}: Address already in use; choose another with --port"):
+        with pytest.raises(SkiplabError, match=f"port {port}: Address already in use; choose another one with --port"):
             dashboard_command("s", runs.folder, None, port, str)
     with pytest.raises(SkiplabError, match="port 99999"):
         dashboard_command("s", runs.folder, None, 99999, str)

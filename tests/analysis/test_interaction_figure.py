@@ -54,5 +54,5 @@ def test_each_arm_and_each_further_level_has_a_panel(runs):
 def test_a_study_of_one_cell_has_none(runs):
     for arm in ("plain", "identity"):
         runs.trial(choices={"connection": arm}, summary={"skill_train": 0.5})
-    with pytest.raises(SkiplabError, match="nothing but connection varies"):
+    with pytest.raises(SkiplabError, match="only connection varies"):
         interaction_figure(read_study("s", runs.folder), "skill_train")

@@ -43,9 +43,9 @@ def synced(runs) -> str:
 
 def test_each_run_is_uploaded_once(runs, offline):
     keys, asked, _ = offline
-    assert "3 uploaded, 0 were already" in synced(runs)
+    assert "3 uploaded, 0 were uploaded before" in synced(runs)
     assert asked == keys
-    assert "0 uploaded, 3 were already" in synced(runs)
+    assert "0 uploaded, 3 were uploaded before" in synced(runs)
     assert asked == keys
 
 
@@ -55,7 +55,7 @@ def test_what_fails_is_told_and_tried_again(runs, offline, capsys):
     with pytest.raises(SkiplabError, match="1 of 3 runs were not uploaded"):
         synced(runs)
     failing.clear()
-    assert "1 uploaded, 2 were already" in synced(runs)
+    assert "1 uploaded, 2 were uploaded before" in synced(runs)
     assert asked == [*keys, keys[1]]
 
 

@@ -1,4 +1,4 @@
-"""A declared chart of a study as a figure, with the words that tell how to read it."""
+"""A declared chart of a study as a figure, with a caption that says how to read it."""
 
 import difflib
 from typing import NamedTuple
@@ -20,31 +20,33 @@ _MOST_PANELS = {"lines": 24, "bars": 24, "heat": 12, "contour": 12}
 
 
 class DrawnChart(NamedTuple):
-    """words: how to read the figure, and what of the study it leaves out."""
+    """A figure; the caption says how to read it, and what it leaves out of the study."""
 
     figure: Figure
-    words: str
+    caption: str
 
 
 def chart_figure(study: Study, name: str, factor: str | None = None) -> Figure:
     """The figure of a chart that an evaluator or an instrument has declared.
 
     Raises:
-        SkiplabError: where the study has no chart of that name, or no values for it.
+        SkiplabError: if the study has no such chart, or no values for it.
     """
     if name not in study.charts:
-        valid = printable(", ".join(study.charts)) or "none; its trials are older than charts: evaluate them again"
+        valid = printable(", ".join(study.charts)) or "none; evaluate the trials again to get charts"
         close = difflib.get_close_matches(name, study.charts, n=1)
         hint = f"; did you mean {printable(close[0])!r}?" if close else ""
         raise SkiplabError(f"unknown chart {printable(name)!r}; valid: {valid}{hint}")
     drawn = draw_chart(study, name, factor_under_test(study, factor))
     if drawn is None:
-        raise SkiplabError(f"the chart {printable(name)!r} has no values in study {printable(study.name)!r}")
+        raise SkiplabError(
+            f"chart {printable(name)!r} has no values in study {printable(study.name)!r}; choose another chart"
+        )
     return drawn.figure
 
 
 def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
-    """The figure of a declared chart with its words; None where there is no value to draw."""
+    """The figure of a declared chart with its caption; None if there is no value to draw."""
     chart = study.charts[name]
     if chart.kind == "outcome":
         return _draw_outcome(study, name, factor)
@@ -57,7 +59,7 @@ def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
     draw = {"lines": lines_figure, "bars": bars_figure, "heat": maps_figure, "contour": maps_figure}[chart.kind]
     remarks = [chart.caption]
     if has_two_axes(chart) and depth_factor(study, factor) and "depth" in shown[0].cell:
-        remarks.append(f"Of all depths the deepest, {level_text(shown[0].cell['depth'])}, is shown.")
+        remarks.append(f"Only the greatest depth, {level_text(shown[0].cell['depth'])}, is shown.")
     if chart.kind == "lines" and has_layers(shown):
         remarks.append("Dots are layers, lines join the means of their blocks.")
     if not has_two_axes(chart) and len(set(study.trials["seed"])) > 1:
@@ -79,5 +81,5 @@ def _draw_outcome(study: Study, metric: str, factor: str) -> DrawnChart | None:
     if "diverged" in states:
         remarks.append("A cross is a trial that diverged.")
     if "not reached" in states:
-        remarks.append("A triangle is a lower bound, of a trial that ended before.")
+        remarks.append("A triangle is a lower bound: the trial ended before it reached the value.")
     return DrawnChart(outcome(study, metric, factor), " ".join(remarks))

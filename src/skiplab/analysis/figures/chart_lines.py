@@ -1,4 +1,4 @@
-"""Charts of values against one axis, as lines or as bars: a panel a cell, a color an arm."""
+"""Charts of values against one axis, as lines or bars: one panel per cell, one color per arm."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ _PALEST = 0.35  # opacity of the last of several lines' bars
 
 
 def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
-    """Means over seeds as lines, with a band from the lowest seed to the highest; a line style a `line`.
+    """Means over seeds as lines, with a band from the lowest seed to the highest; one line style per `line`.
 
     Layers are dots; lines join the means of their blocks, since layers of different kinds differ within a block.
     """
@@ -56,7 +56,10 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
 
 def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
-    """Means over seeds as bars side by side, with whiskers from the lowest seed to the highest; paler a `line`."""
+    """Means over seeds as bars side by side, with whiskers from the lowest seed to the highest.
+
+    Each further `line` has paler bars.
+    """
     colors, lines = _arms(drawn), _lines(drawn)
     opacities = dict(zip(lines, np.linspace(1.0, _PALEST, len(lines)), strict=True))
     group = [(arm, line) for arm in colors for line in lines]
@@ -68,8 +71,8 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
             look = {"color": colors[arm], "alpha": opacities[line]}
             _draw_bars(ax, own, chart, places, offset, width, arm, look)
-        labelled = range(0, len(places), 1 + (len(places) - 1) // _MOST_TICKS)
-        ax.set_xticks(list(labelled), [level_text(float(places[position])) for position in labelled])
+        labeled = range(0, len(places), 1 + (len(places) - 1) // _MOST_TICKS)
+        ax.set_xticks(list(labeled), [level_text(float(places[position])) for position in labeled])
         mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if is_first_of_row(ax) else "")
     for arm, color in colors.items():
@@ -127,7 +130,7 @@ def _draw_bars(
 
 
 def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """Mean, lowest and highest trial at each x; several values of a trial at one x are averaged."""
+    """Mean, lowest and highest trial at each x. Several values of one trial at the same x are averaged."""
     scale, unscale = scales(chart)
     table = own.assign(value=scale(own["value"])).pivot_table(index="x", columns="key", values="value")
     return unscale(table.mean(axis=1)), unscale(table.min(axis=1)), unscale(table.max(axis=1))
@@ -145,7 +148,7 @@ def _lines(drawn: Sequence[Panel]) -> list[str]:
 
 
 def _panels(drawn: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
-    """A row for all depths of a cell, where they fit."""
+    """All depths of a cell in one row, if they fit."""
     depths = len({panel.cell.get("depth") for panel in drawn})
     return panels(len(drawn), columns=min(depths, 4) if depths > 1 else 3, share_y=True)
 

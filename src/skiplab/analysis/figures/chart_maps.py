@@ -1,4 +1,4 @@
-"""Charts of values over two axes, as heat maps or as level lines: a panel an arm, one color scale for all panels."""
+"""Charts of values over two axes, as heat maps or contours: one panel per arm, one color scale for all panels."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ _NUM_LEVELS = 13  # of a contour figure
 
 
 def map_panels(drawn: Sequence[Panel]) -> list[Panel]:
-    """The panels of the deepest networks, split by arm and line, which their titles name in place of the depth."""
+    """The panels of the deepest networks, split by arm and line; their titles name these instead of the depth."""
     deepest = max((panel.cell.get("depth", 0) for panel in drawn), default=0)
     found = []
     for panel in drawn:
@@ -35,7 +35,7 @@ def map_panels(drawn: Sequence[Panel]) -> list[Panel]:
 
 
 def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
-    """Means over seeds as colors: of the places between which they lie, or, for a contour, between level lines."""
+    """Means over seeds as colors: of cells in a heat map, between level lines in a contour."""
     tables = [_over_seeds(panel.values, chart) for panel in drawn]
     norm = _norm(tables, chart)
     num_arms = len({arm for panel in drawn for arm in panel.values["arm"]})
@@ -58,14 +58,14 @@ def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
 
 
 def _over_seeds(values: pd.DataFrame, chart: Chart) -> pd.DataFrame:
-    """The mean at each place: a row a y, a column an x, in order."""
+    """The mean at each place: one row per y, one column per x, in order."""
     scale, unscale = scales(chart)
     means = values.assign(value=scale(values["value"])).pivot_table(index="y", columns="x", values="value")
     return unscale(means)
 
 
 def _norm(tables: Sequence[pd.DataFrame], chart: Chart) -> Normalize:
-    """The scale of colors from the lowest to the highest value of all panels; never of no width."""
+    """The scale of colors from the lowest to the highest value of all panels; never of width zero."""
     low = min(float(np.nanmin(table)) for table in tables)
     high = max(float(np.nanmax(table)) for table in tables)
     if "value" in chart.log:

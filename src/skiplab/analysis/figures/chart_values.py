@@ -31,7 +31,9 @@ class Panel(NamedTuple):
 
 
 def chart_values(study: Study, name: str) -> pd.DataFrame:
-    """What a chart draws of each trial: key, line, x, y, value, path; what its axes can't show is left out.
+    """The values that a chart draws of each trial: key, line, x, y, value, path.
+
+    Values that its axes can't show are left out.
 
     Readings over places are means over steps, geometric ones where the value's axis is logarithmic; readings
     over steps and places are such means over windows of steps. Places lie from 0, the input, to 1, the output.
@@ -54,7 +56,7 @@ def scales(chart: Chart) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
 
 
 def chart_panels(study: Study, name: str, factor: str) -> list[Panel]:
-    """The cells in which a chart has values, each with its arms; those that differ only in depth stand together."""
+    """A panel for each cell in which a chart has values; cells that differ only in depth come one after another."""
     values, trials = chart_values(study, name), with_arms(study, factor)
     found, all_cells = [], cells(study, factor)
     others = [cell_text({name: level for name, level in cell.items() if name != "depth"}) for cell in all_cells]

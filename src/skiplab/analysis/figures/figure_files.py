@@ -15,11 +15,11 @@ from skiplab.analysis.claims.claims import Claims
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
-from skiplab.analysis.figures.figures import LOSS_WORDS, headline_figure, headline_metric, loss_curves
-from skiplab.analysis.figures.forest_figure import FOREST_WORDS, forest_figure
-from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
+from skiplab.analysis.figures.figures import LOSS_CAPTION, headline_figure, headline_metric, loss_curves
+from skiplab.analysis.figures.forest_figure import FOREST_CAPTION, forest_figure
+from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
 from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
-from skiplab.analysis.figures.sample_figure import SAMPLE_WORDS, sample_figure
+from skiplab.analysis.figures.sample_figure import SAMPLE_CAPTION, sample_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.study.arms import cell_factors, status_counts
 from skiplab.analysis.study.study import Study, read_study
@@ -28,35 +28,35 @@ from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
 
 DEFAULT_FORMATS = ("pdf", "png")
-_NO_NAME = re.compile(r"[^\w.+-]")  # what of a chart's name is none of its file's
+_NO_NAME = re.compile(r"[^\w.+-]")  # characters of a chart's name that its file's name doesn't take
 _LONGEST = 100  # characters of a file's name
 
 
 def drawables(
     study: Study, claims: Claims | None, selection: Selection = NO_SELECTION
 ) -> dict[str, Callable[[], DrawnChart | None]]:
-    """What can be drawn of a study, by name; None comes where there turns out to be no value."""
+    """The figures of a study by name, each as a function that draws it, or returns None without a value to draw."""
     factor, arms, control, _ = find_comparison(study, claims, selection)
     found: dict[str, Callable[[], DrawnChart | None]] = {}
     if claims:
-        found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_WORDS)
+        found["forest"] = lambda: DrawnChart(forest_figure(judge(study, claims)), FOREST_CAPTION)
     if study.has_numbers:
         name = headline_metric(study)
         label = f"{study.metrics[name].label}, of each arm."
         found["headline"] = lambda: DrawnChart(headline_figure(study, factor), label)
         if len(arms) > 1 and cell_factors(study, factor):
             found["interaction"] = lambda: DrawnChart(
-                interaction_figure(study, name, factor, control), INTERACTION_WORDS
+                interaction_figure(study, name, factor, control), INTERACTION_CAPTION
             )
     if "loss" in set(study.history["metric"]):
-        found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_WORDS)
+        found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_CAPTION)
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
 
 
 def _samples(study: Study, factor: str) -> DrawnChart | None:
     figure = sample_figure(study, factor)
-    return DrawnChart(figure, SAMPLE_WORDS) if figure else None
+    return DrawnChart(figure, SAMPLE_CAPTION) if figure else None
 
 
 def figures_command(
@@ -68,10 +68,10 @@ def figures_command(
     console: Console | None = None,
     selection: Selection = NO_SELECTION,
 ) -> None:
-    """Write the study's figures, all or those asked for, and figures.md, which says how to read each.
+    """Write the study's figures, all or those named by `only`, and figures.md with their captions.
 
     Raises:
-        SkiplabError: where the study, the claims, a format, a figure or what is asked for is unknown.
+        SkiplabError: if the study, the claims, a format, a figure or a name of the selection is unknown.
     """
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
@@ -79,7 +79,9 @@ def figures_command(
     for what, names, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
         if wrong := [name for name in names if name not in valid]:
             raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
-    found = {name: known[name]() for name in only or known}  # before anything is written: a factor may be unknown
+    found = {
+        name: known[name]() for name in only or known
+    }  # drawn before anything is written, since a factor may be unknown
     terminal.say_problems(console, (*study.problems, *study.series_problems))
     folder = study.folder / "figures"
     index = [f"# {markdown(study.name)}"]
@@ -88,10 +90,10 @@ def figures_command(
             if drawn is None:
                 continue
             names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
-            index.append(f"## {markdown(name)}\n\n{markdown(drawn.words)}\n\n{markdown(names)}")
+            index.append(f"## {markdown(name)}\n\n{markdown(drawn.caption)}\n\n{markdown(names)}")
             terminal.say(console, names)
         if len(index) == 1:
-            terminal.say(console, f"no figure: no trial has left a value to draw yet ({status_counts(study)})")
+            terminal.say(console, f"no figure was written: no trial has a value to draw yet ({status_counts(study)})")
         write(folder / "figures.md", "\n\n".join(index) + "\n")
     terminal.say(console, f"written to {folder}")
 

@@ -1,4 +1,4 @@
-"""Figures of a study; each function returns a Figure, whose arms keep one color everywhere."""
+"""Figures of a study. An arm has the same color in all of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, interval_text, level_text, number
 from skiplab.metrics import Metric
 
-LOSS_WORDS = (
+LOSS_CAPTION = (
     "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
 )
 _HEADLINES = ("skill_train", "skill_val", "loss_val")
@@ -38,14 +38,15 @@ _BASELINES = {
 
 
 def depth_factor(study: Study, factor: str) -> str | None:
-    """'depth' where it varies in the study and isn't the factor under test, else None."""
+    """'depth' if it varies in the study and isn't the factor under test, else None."""
     return "depth" if "depth" in study.factors and factor != "depth" else None
 
 
 def loss_curves(study: Study, factor: str | None = None) -> Figure:
     """Training loss against steps: geometric mean over seeds, with a band from the lowest to the highest.
 
-    A panel for each cell without its depth; a color an arm, a line style a depth; a cross where one diverged.
+    There is one panel per cell (depths share a panel), one color per arm, one line style per depth. A cross is a
+    diverged trial.
     """
     factor = factor_under_test(study, factor)
     over = depth_factor(study, factor)
@@ -68,13 +69,13 @@ def loss_curves(study: Study, factor: str | None = None) -> Figure:
 
 
 def outcome(study: Study, metric: str, factor: str | None = None) -> Figure:
-    """A metric against depth, or of each arm where depth doesn't vary."""
+    """A metric against depth, or of each arm if depth doesn't vary."""
     factor = factor_under_test(study, factor)
     return (outcome_by_depth if depth_factor(study, factor) else outcome_by_arm)(study, metric, factor)
 
 
 def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figure:
-    """A metric of each arm, a row each, from the highest mean to the lowest of the first cell that shows it.
+    """A metric of each arm, one row per arm, sorted by the mean.
 
     Each seed is a dot (a cross where it diverged, a triangle where its value is a lower bound), the mean has its
     95% interval, baselines are broken lines.
@@ -152,17 +153,17 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
 
 
 def headline_figure(study: Study, factor: str | None = None) -> Figure:
-    """The study in one figure: skill on training images, else the first metric there is."""
+    """The study in one figure: its headline metric."""
     return outcome(study, headline_metric(study), factor)
 
 
 def headline_metric(study: Study) -> str:
-    """Skill on training images where it was measured, else the nearest to it, else the first metric there is."""
+    """Skill on training images if it was measured, else skill or loss on validation images, else the first metric."""
     return next(name for name in (*_HEADLINES, *study.metrics) if name in study.metrics)
 
 
 def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
-    """The cells in which a metric has a value; all of them where none has."""
+    """The cells in which a metric has a value; all cells if none has."""
     found, values = cells(study, factor, over=over), metric_values(study, factor, metric)
     values = values.loc[values["value"].notna()]
     return [cell for cell in found if not in_cell(study, values, cell).empty] or found

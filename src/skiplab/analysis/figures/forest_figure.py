@@ -13,7 +13,7 @@ from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.figures.palette import INK, VERDICT_COLORS, frame, log_ticks, plain_text, rows_of_panels
 from skiplab.analysis.text import cell_text
 
-FOREST_WORDS = (
+FOREST_CAPTION = (
     "The advantage in the claimed direction with its 95% interval, paired by seed; the band holds effects too small to "
     "count. A filled dot is a verdict for or against the claim, an open one is none."
 )
@@ -24,7 +24,8 @@ def forest_figure(verdicts: Sequence[Verdict]) -> Figure:
     """A panel a claim, a row a cell: the advantage in the claimed direction with its 95% interval, paired by seed.
 
     The band holds effects too small to count, from -δ to δ; of a log metric everything is a ratio. Each row bears its
-    verdict and n; a filled dot is a verdict for or against, an open one none. A cell without a size has no dot.
+    verdict and n. A filled dot supports or contradicts the claim, an open one is undecided; a cell without an effect
+    has no dot.
     """
     shown = [verdict for verdict in verdicts if verdict.cells]
     figure, axes = rows_of_panels([len(verdict.cells) for verdict in shown])
@@ -41,11 +42,11 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
     ends = [margin, -margin]
     for row, cell in zip(rows, cells, strict=True):
         line, color = cell_line(cell), VERDICT_COLORS.get(cell.conclusion, VERDICT_COLORS["inconclusive"])
-        words = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
-        ax.annotate(f"{line.conclusion}, n {line.n}", (1.02, row), **words)
+        style = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
+        ax.annotate(f"{line.conclusion}, n {line.n}", (1.02, row), **style)
         if not cell.has_size or line.effect == "–":
             why = cell.paired.missing or f"collapsed: {', '.join(cell.collapsed)}"
-            ax.annotate(plain_text(why), (0.5, row), ha="center", fontsize=8, **words)
+            ax.annotate(plain_text(why), (0.5, row), ha="center", fontsize=8, **style)
             continue
         ends += _draw_interval(ax, cell, row, color, log)
     ends = [end for end in ends if math.isfinite(end)]

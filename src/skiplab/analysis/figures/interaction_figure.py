@@ -18,29 +18,33 @@ from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 
-INTERACTION_WORDS = (
-    "The effect of each arm over the control, with 95% intervals paired by seed; lines that are parallel show no "
-    "interaction. Where an arm failed there is no dot."
+INTERACTION_CAPTION = (
+    "The effect of each arm over the control, with 95% intervals paired by seed; parallel lines show no "
+    "interaction. An arm that collapsed has no dot."
 )
 _SPREAD = 0.12  # of the lines of one place, in distances between places
 
 
 def interaction_figure(study: Study, metric: str, factor: str | None = None, control: str | None = None) -> Figure:
-    """The effect of each arm over the control against one factor, a line a level of another.
+    """The effect of each arm over the control against one factor, with one line per level of another.
 
     Where depth varies it is on the axis, else the first factor of a cell; lines are levels of the next one; a panel
     for each combination of the rest, and for each arm. Dots are means of the seeds' paired differences (ratios of a log
-    metric) with 95% intervals; lines that are parallel show no interaction. An arm that failed has no dot.
+    metric) with 95% intervals; parallel lines show no interaction. An arm that collapsed has no dot.
 
     Raises:
-        SkiplabError: where nothing but the factor under test varies, or it has one arm.
+        SkiplabError: if only the factor under test varies, or if it has a single arm.
     """
     factor = factor_under_test(study, factor)
     names = cell_factors(study, factor)
     if not names:
-        raise SkiplabError(f"nothing but {factor} varies in this study: there is no interaction to draw")
+        raise SkiplabError(
+            f"only {factor} varies in this study, so it shows no interaction; sweep a second factor, such as depth"
+        )
     if len(arms := arm_names(study, factor)) < 2:
-        raise SkiplabError(f"{factor} has one arm alone, {', '.join(arms)}: there is no interaction to draw")
+        raise SkiplabError(
+            f"{factor} has a single arm, {', '.join(arms)}, so it shows no interaction; train a second arm"
+        )
     over = depth_factor(study, factor) or names[0]
     lines = next((name for name in names if name != over), None)
     rest = ["treatment", *(name for name in names if name not in (over, lines))]

@@ -1,4 +1,4 @@
-"""What the page has to know of a figure's parts: the cell and the arm that a panel, a line or a bar shows."""
+"""The cell and the arm that a part of a figure shows, a panel, line or bar, so that the page can hide it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ _NAME = "skiplab_mark"  # the attribute of an artist that holds its mark
 
 
 class Mark(NamedTuple):
-    """cell: factors and levels; arm: '' where it belongs to none; texts: what its points say, one each, or none."""
+    """cell: factors and levels. arm: '' for no arm. texts: the tooltip of each point, or none."""
 
     cell: Mapping[str, Any]
     arm: str
@@ -20,7 +20,7 @@ class Mark(NamedTuple):
 def mark(
     shown_by: Artist | Container, *, cell: Mapping[str, Any] | None = None, arm: str = "", texts: Sequence[str] = ()
 ) -> None:
-    """Say what an artist or a container of artists shows; files written of the figure stay the same.
+    """Note which cell and arm an artist, or each artist of a container, shows; the figure's files don't change.
 
     texts: of the artist's points, or of those of the container's first artist.
     """
@@ -30,5 +30,5 @@ def mark(
 
 
 def mark_of(artist: Any) -> Mark | None:
-    """What an artist shows; None where nothing has been said."""
+    """The cell and arm that an artist shows; None if it isn't marked."""
     return getattr(artist, _NAME, None)

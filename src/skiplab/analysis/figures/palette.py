@@ -1,4 +1,4 @@
-"""How figures look: colors that all readers tell apart, panels, ticks, and SVG that suits a dark page."""
+"""The look of figures: colors that color-blind readers can tell apart, panels, ticks, SVG for light and dark pages."""
 
 import io
 import math
@@ -74,7 +74,7 @@ class NotebookFigure(Figure):
 
 
 def arm_colors(arms: Sequence[str]) -> dict[str, str]:
-    """One color an arm: plain and identity have their own, the others follow in order."""
+    """One color per arm: plain and identity have fixed colors, the others take the next free one."""
     free = [color for color in (*_OTHERS, *_MORE) if color not in {_FIXED[arm] for arm in arms if arm in _FIXED}]
     others = [arm for arm in arms if arm not in _FIXED]
     return {arm: _FIXED[arm] for arm in arms if arm in _FIXED} | {
@@ -83,7 +83,7 @@ def arm_colors(arms: Sequence[str]) -> dict[str, str]:
 
 
 def level_styles(levels: Sequence[Any]) -> Mapping[Any, Mapping[str, Any]]:
-    """A line style and width a level: the highest is solid and widest."""
+    """A line style and width for each level; the last is solid and widest."""
     last = len(levels) - 1
     return {
         level: {
@@ -103,7 +103,7 @@ def plain_text(text: str) -> str:
 
 
 def panels(num: int, *, columns: int = 3, share_y: bool = False, row_inches: float = 2.8) -> tuple[Figure, list[Axes]]:
-    """A figure of `num` panels, `columns` a row; it belongs to no global state."""
+    """A figure of `num` panels, `columns` per row; it is not registered with pyplot."""
     columns = min(num, columns)
     rows = math.ceil(num / columns)
     with matplotlib.rc_context(_STYLE):
@@ -177,7 +177,7 @@ def is_first_of_row(ax: Axes) -> bool:
 
 
 def frame(ax: Axes, title: str, x: str, y: str) -> None:
-    """What a panel and its axes are called; a long name takes two lines."""
+    """Set the title of a panel and the labels of its axes; a long one takes two lines."""
     if title:
         ax.set_title(_in_lines(title), fontsize=10)
     ax.set_xlabel(_in_lines(x))
@@ -190,7 +190,7 @@ def _in_lines(text: str) -> str:
 
 
 def to_svg(figure: Figure) -> str:
-    """The figure as an SVG document of its own; its text turns light where the reader's screen is dark."""
+    """The figure as an SVG document of its own; its text is light if the reader's screen is dark."""
     style = "<style>svg{color:#1c1c1c}@media (prefers-color-scheme:dark){svg{color:#e4e4e4}}</style>"
     return re.sub(r"(<svg[^>]*>)", lambda found: found[1] + style, svg_text(figure), count=1)
 
@@ -211,7 +211,7 @@ def to_png(figure: Figure, path: Any, dpi: int = 160) -> None:
 
 
 def to_pdf(figure: Figure, path: Any) -> None:
-    """Write the figure for a paper: vectors, text as text, no date."""
+    """Write the figure for a paper: as vectors, with text as text and without a date."""
     with matplotlib.rc_context({**_STYLE, "pdf.fonttype": 42}):
         metadata = {"CreationDate": None, "Creator": None, "Producer": None}
         figure.savefig(path, format="pdf", dpi=_PRINT_DPI, facecolor="white", metadata=metadata)

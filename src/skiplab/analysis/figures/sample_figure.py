@@ -8,12 +8,12 @@ from skiplab.analysis.study.arms import factor_under_test, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, level_text
 
-SAMPLE_WORDS = "Samples of each arm's lowest seed, a row a cell; arms of one seed start from the same noise."
+SAMPLE_CAPTION = "Samples of each arm's lowest seed, one row per cell; arms of the same seed start from the same noise."
 _MOST_ROWS = 12
 
 
 def sample_figure(study: Study, factor: str | None = None) -> Figure | None:
-    """A row a cell, a column an arm: the grid of its lowest seed; None where there are no samples.
+    """One row per cell and one column per arm, each with the samples of its lowest seed; None if there are none.
 
     Arms of one seed start from the same noise. The first 12 cells are shown.
     """
@@ -32,8 +32,8 @@ def sample_figure(study: Study, factor: str | None = None) -> Figure | None:
         if arm not in row.arms:
             continue
         grid = row.arms[arm]
-        grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if grid.image.mode == "L" else {}
-        ax.imshow(grid.image, interpolation="nearest", **grey)
+        gray = {"cmap": "gray", "vmin": 0, "vmax": 255} if grid.image.mode == "L" else {}
+        ax.imshow(grid.image, interpolation="nearest", **gray)
         where = f"{cell_text(row.cell)}, " if row.cell else ""
         frame(ax, f"{arm}: {where}seed {level_text(grid.seed)}", "", "")
     return figure

@@ -1,4 +1,4 @@
-"""The grids of samples that arms are compared by."""
+"""The sample grids by which arms are compared."""
 
 import io
 import struct
@@ -24,7 +24,7 @@ class SampleGrid(NamedTuple):
 
 
 class CellGrids(NamedTuple):
-    """A cell, and the grid of each arm that has one."""
+    """A cell with the grid of each arm that has one."""
 
     cell: Cell
     arms: dict[str, SampleGrid]

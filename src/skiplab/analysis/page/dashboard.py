@@ -1,4 +1,4 @@
-"""`skiplab dashboard`: the page of a study while it is trained, served to this machine alone."""
+"""`skiplab dashboard`: serves the page of a running study to this machine only."""
 
 import socket
 import webbrowser
@@ -30,37 +30,37 @@ def dashboard_command(
     runs_dir: Path,
     claims_path: Path | None,
     port: int,
-    standing: Callable[[], str],
+    progress: Callable[[], str],
     *,
     selection: Selection = NO_SELECTION,
     open_browser: bool = False,
     console: Console | None = None,
 ) -> None:
-    """Serve a study's page until a signal ends it.
+    """Serve a study's page until a signal stops the server.
 
     Args:
-        study_name: what is shown.
-        runs_dir: where its records are.
-        claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
-        port: of this machine; 0: any that is free.
-        standing: says in a line what of the study is done, running, failed and left.
+        study_name: the study to show.
+        runs_dir: the folder of its records.
+        claims_path: a claims file, which is registered for the study; None: the registered one, if any.
+        port: of this machine; 0: any free one.
+        progress: says in one line how many trials are done, running, failed and left.
         selection: what the page compares.
-        open_browser: whether to show the page at once.
-        console: where its address is printed.
+        open_browser: whether to open the page in a browser.
+        console: receives the address; None: the terminal.
 
     Raises:
-        SkiplabError: where the study or the claims file can't be read, the port is taken, or aiohttp isn't installed.
+        SkiplabError: if the study or the claims file can't be read, the port is taken, or aiohttp is missing.
     """
     try:
         from aiohttp import web
     except ImportError:
-        raise SkiplabError("the dashboard needs aiohttp, which isn't installed: pip install aiohttp") from None
-    page = ServedPage(study_name, runs_dir, claims_path, standing, selection)
+        raise SkiplabError("the dashboard needs the package aiohttp; install it with: pip install aiohttp") from None
+    page = ServedPage(study_name, runs_dir, claims_path, progress, selection)
     with local_socket(port) as bound:
         port = bound.getsockname()[1]
         address = f"http://{_ADDRESS}:{port}/"
-        words = f"study {printable(study_name)} at {address} until Ctrl-C"
-        (console or terminal.console()).print(words, markup=False, highlight=False, soft_wrap=True)
+        text = f"study {printable(study_name)} at {address} until Ctrl-C"
+        (console or terminal.console()).print(text, markup=False, highlight=False, soft_wrap=True)
         if open_browser:
             webbrowser.open(address)
         server = application(page, port)
@@ -68,9 +68,9 @@ def dashboard_command(
 
 
 def application(page: ServedPage, port: int) -> Any:
-    """The server: `/` is the page, `/version` what of it is newest and where the study stands; nothing else is there.
+    """The server: `/` is the page, `/version` its version and the study's progress.
 
-    A request that names another host is refused, so that no foreign page can read this one by a name of its own.
+    Requests that name another host are refused, so that a foreign page can't read this one (DNS rebinding).
     """
     from aiohttp import web
 
@@ -91,7 +91,7 @@ def application(page: ServedPage, port: int) -> Any:
 
     async def tell_version(_: Any) -> Any:
         page.look_soon()
-        return web.json_response({"version": page.shown.version, "standing": page.standing})
+        return web.json_response({"version": page.shown.version, "progress": page.progress})
 
     server = web.Application(middlewares=[only_for_us])
     server.on_response_prepare.append(add_headers)
@@ -101,10 +101,10 @@ def application(page: ServedPage, port: int) -> Any:
 
 
 def local_socket(port: int) -> socket.socket:
-    """A socket that listens at a port of this machine and that no other machine reaches.
+    """A socket that listens at a port of this machine; other machines can't reach it.
 
     Raises:
-        SkiplabError: where the port can't be had.
+        SkiplabError: if the port isn't available.
     """
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just let go is free
@@ -115,6 +115,6 @@ def local_socket(port: int) -> socket.socket:
         bound.close()
         reason = getattr(error, "strerror", None) or error
         raise SkiplabError(
-            f"can't serve at port {port}: {reason}; choose another with --port, or let --port 0 find one"
+            f"can't serve at port {port}: {reason}; choose another one with --port, or a free one with --port 0"
         ) from None
     return bound

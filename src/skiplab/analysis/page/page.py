@@ -1,4 +1,4 @@
-"""A page as HTML: names out of records are shown as text, and nothing runs or loads but what is written here."""
+"""HTML pages: names from records are shown as text, and only the scripts and styles of this package run."""
 
 import base64
 from hashlib import sha256

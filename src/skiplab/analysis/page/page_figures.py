@@ -1,4 +1,4 @@
-"""The figures of the page: cut into panels that can be hidden, in groups by who measured them."""
+"""The figures of the page, cut into panels that can be hidden, and grouped by what measured them."""
 
 from typing import Any
 
@@ -14,36 +14,36 @@ from skiplab.printable import printable
 
 
 class PageFigures:
-    """Draws figures of a study for one page; definitions: what they share."""
+    """Draws a study's figures for one page. definitions: what their SVGs share."""
 
     def __init__(self, filters: Filters) -> None:
         self.definitions = Definitions()
         self._filters = filters
 
     def groups(self, study: Study, factor: str) -> list[dict[str, Any]]:
-        """The training loss, then every chart by who measured it, instruments first."""
+        """The training loss, then all charts, grouped by instrument and evaluator."""
         found: dict[str, list[dict[str, Any]]] = {}
         if "loss" in set(study.history["metric"]):
-            found[""] = [self.figure("Training loss", figures.LOSS_WORDS, figures.loss_curves(study, factor))]
+            found[""] = [self.figure("Training loss", figures.LOSS_CAPTION, figures.loss_curves(study, factor))]
         for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
             drawn = draw_chart(study, name, factor)
             if drawn:
-                figure = self.figure(study.charts[name].title, drawn.words, drawn.figure)
+                figure = self.figure(study.charts[name].title, drawn.caption, drawn.figure)
                 found.setdefault(study.measured_by[name], []).append(figure)
         return [
             {"id": f"figures-{position}", **_heading(measured_by), "figures": own}
             for position, (measured_by, own) in enumerate(found.items())
         ]
 
-    def figure(self, title: str, words: str, drawn: Figure) -> dict[str, Any]:
-        """A figure with its title and the words that tell how to read it."""
+    def figure(self, title: str, caption: str, drawn: Figure) -> dict[str, Any]:
+        """A figure with its title and caption."""
         pieces = cut(drawn, printable(title), self._filters.of_mark, self.definitions)
-        return {"title": title, "words": words, "panels": pieces.panels, "legend": pieces.legend}
+        return {"title": title, "caption": caption, "panels": pieces.panels, "legend": pieces.legend}
 
 
 def _heading(measured_by: str) -> dict[str, str]:
-    """What a group of figures is called, and the option that measures it."""
+    """The heading of a group of figures, and the option that measures it."""
     kind, _, name = measured_by.partition(" ")
-    words = name.replace("_", " ") or kind or "training"
+    heading = name.replace("_", " ") or kind or "training"
     when = {"instrument": "measured during training by", "evaluator": "measured after training by"}.get(kind, "")
-    return {"heading": words[0].upper() + words[1:], "words": f"{when} {kind}={name}" if when else ""}
+    return {"heading": heading[0].upper() + heading[1:], "source": f"{when} {kind}={name}" if when else ""}

@@ -1,4 +1,4 @@
-"""The samples of the page: a row a cell, a column an arm."""
+"""The samples of the page: one row per cell, one column per arm."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ _MOST_BYTES = 1_500_000  # of all grids of a page, before they are written as te
 def page_samples(
     study: Study, factor: str, arms: Sequence[str], filters: Filters
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """For each cell and arm the grid of its lowest seed that has one; the more there are, the smaller they are."""
+    """For each cell and arm the sample grid of its lowest seed; many grids are scaled down to limit the page's size."""
     grids, problems = sample_grids(study, factor)
     rows = [
         {

@@ -1,9 +1,9 @@
-"""The tables of a study's page: what they say, and what of the study each row belongs to."""
+"""The tables of a study's page; each row knows the cell and arm it belongs to."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
+from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
 from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.study.arms import cell_factors, with_arms
@@ -24,7 +24,7 @@ from skiplab.tuning.table import tuning_headings, tuning_rows, tuning_words
 
 
 class Row(NamedTuple):
-    """A row of a table. tags: what it belongs to; bold: the column to emphasise, or none."""
+    """A row of a table. tags: its cell and arm. bold: the column to emphasize, or None."""
 
     entries: Sequence[str]
     tags: str = ""
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 def comparisons(
     study: Study, factor: str, control: str, arms: Sequence[str], metrics: Sequence[str], filters: Filters
 ) -> list[dict[str, Any]]:
-    """Each arm against the control, a table a metric."""
+    """Each arm against the control, in one table per metric."""
     if not metrics:
         return []
     table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
@@ -59,7 +59,7 @@ def comparisons(
 
 
 def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
-    """How often trials diverged or collapsed, where any did."""
+    """How often trials diverged or collapsed; None if none did."""
     table = rates_table(study, factor)
     happened = table.loc[(table["diverged"] > 0) | (table["collapsed"] > 0)]
     if happened.empty:
@@ -76,7 +76,7 @@ def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
 def effects(
     study: Study, factor: str, control: str, metrics: Sequence[str], drawing: PageFigures
 ) -> dict[str, Any] | None:
-    """Main effects and interactions on the first metric asked for, where arms can be compared in several cells."""
+    """Main effects and interactions on the first metric; None if there is one arm or one cell."""
     if not metrics or len(set(with_arms(study, factor)["arm"])) < 2 or not cell_factors(study, factor):
         return None
     name = metrics[0]
@@ -86,7 +86,7 @@ def effects(
     except SkiplabError as error:
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)
-    return found | {"figure": drawing.figure("How the effect depends on the rest", INTERACTION_WORDS, drawn)}
+    return found | {"figure": drawing.figure("How the effect depends on the rest", INTERACTION_CAPTION, drawn)}
 
 
 def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, Any] | None:
@@ -94,24 +94,24 @@ def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, An
     if not study.tuned:
         return None
     tuned = study.tuned
-    words = "Mean over the tuning seeds at each rate; every seed is a dot, a ring is what was chosen, a cross diverged."
+    caption = "Mean over the tuning seeds. A dot is a seed, a ring the best setting, a cross a diverged trial."
     rows = zip(tuning_rows(tuned), tuned.combinations, strict=True)
     return {
-        "words": tuning_words(tuned),
+        "summary": tuning_words(tuned),
         "study": tuned.study,
         "names": ", ".join(tuned.names),
         "departures": _departures(study, tuned),
         "headings": tuning_headings(tuned),
         "num_texts": len(tuned.factors),
         "rows": [Row(row, filters.tags(each.factors)) for row, each in rows],
-        "figure": drawing.figure("Metric against learning rate", words, tuning_figure(tuned)),
+        "figure": drawing.figure("Metric against learning rate", caption, tuning_figure(tuned)),
     }
 
 
 def _departures(study: Study, tuned: Tuned) -> str:
-    """Which trials don't carry what was chosen for them."""
+    """How many trials don't use their tuned settings."""
     own = [tuned.followed_by(each["choices"], each["factors"]) for each in study.records.values()]
-    return "" if all(own) else f"{own.count(False)} of {len(own)} trials carry other settings than those chosen."
+    return "" if all(own) else f"{own.count(False)} of {len(own)} trials use other settings than the tuned ones."
 
 
 def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any]:
 
 
 def _tags_of(row: Mapping[str, Any], study: Study, factor: str, filters: Filters) -> str:
-    """The tags of a row that names its arm and the levels of its cell."""
+    """The tags of a row's cell and arm."""
     return filters.tags({name: row[name] for name in cell_factors(study, factor)}, row["arm"])
 
 
@@ -141,7 +141,7 @@ def _count(value: float) -> str:
 
 
 def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, str]]:
-    """Every trial that isn't done, or lacks numbers that were to be measured, with its reason."""
+    """Each trial that isn't done or lacks a number, with the reason."""
     names, trials = [*study.factors, "seed"], with_arms(study, factor)
     found = []
     for trial in frame_rows(trials.loc[(trials["status"] != "done") | trials["key"].isin(study.missing)]):
@@ -149,7 +149,7 @@ def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, st
         reasons = {
             "done": missing_text(study.missing.get(trial["key"], {})),
             "diverged": f"diverged at step {trial['diverged_step']:.0f}{because and f': {because}'}",
-            "running": "running, or killed before its end: the same command resumes it",
+            "running": "running, or killed before its end; the same command resumes it",
             "interrupted": f"stopped: {trial['error']}",
             "failed": (str(trial["error"] or "").strip().splitlines() or ["no reason recorded"])[-1],
         }

@@ -1,7 +1,7 @@
 // Asks the server whether the page has changed, and loads it anew where the reader was.
 (() => {
   const everyMilliseconds = 3000;
-  const line = document.getElementById("standing");
+  const line = document.getElementById("progress");
   const key = `skiplab place ${location.pathname}`;
   const folds = () => [...document.querySelectorAll("details[id]")];
 
@@ -29,8 +29,8 @@
   const ask = async () => {
     try {
       if (!document.hidden) {
-        const { version, standing } = await (await fetch("/version", { cache: "no-store" })).json();
-        line.textContent = standing;
+        const { version, progress } = await (await fetch("/version", { cache: "no-store" })).json();
+        line.textContent = progress;
         if (version !== document.documentElement.dataset.version) return leave();
       }
     } catch {

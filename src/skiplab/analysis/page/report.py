@@ -13,7 +13,7 @@ from skiplab.analysis.claims.verdict_files import write_verdicts
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
 from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline
 from skiplab.analysis.claims.verdicts import Verdict, judge
-from skiplab.analysis.figures.forest_figure import FOREST_WORDS, forest_figure
+from skiplab.analysis.figures.forest_figure import FOREST_CAPTION, forest_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.page import page_tables
 from skiplab.analysis.page.page import rendered
@@ -49,19 +49,19 @@ def report_command(
         The verdicts.
 
     Raises:
-        SkiplabError: where the study or the claims file can't be read, or a name is unknown.
+        SkiplabError: if the study or the claims file can't be read, or a name is unknown.
     """
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
     claims = study_claims(study, claims_path)
-    find_comparison(study, claims, selection)  # a name that is unknown is told before anything is written
+    find_comparison(study, claims, selection)  # an unknown name is refused before anything is written
     verdicts = judge(study, claims) if claims else []
     if claims:
         console.print(render_verdicts(verdicts))
     elif differ := disagreement(study):
         terminal.say(console, differ)
     if not study.has_numbers:
-        terminal.say(console, f"no trial has a number to compare yet: {status_counts(study)}")
+        terminal.say(console, f"no trial has a number to compare yet ({status_counts(study)})")
     terminal.say_problems(console, (*study.problems, *study.series_problems))
     with writing(study.folder, console, answered=bool(claims)):
         if claims:
@@ -126,7 +126,7 @@ def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:
         "tested_part": verdict.claim.tested_part,
         "headline": headline(verdict),
         "class": verdict.conclusion.split(",")[0].replace(" ", "-"),
-        "asked": contrast_text(verdict.cells[0]) if verdict.cells else "",
+        "contrast": contrast_text(verdict.cells[0]) if verdict.cells else "",
         "lines": [(filters.tags(cell.cell), cell_line(cell)) for cell in verdict.cells],
         "evidence": [
             (filters.tags(item.cell), contrast_text(item), cell_line(item), item in verdict.contested_by)
@@ -136,7 +136,7 @@ def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:
 
 
 def _forest(verdicts: Sequence[Verdict], drawing: PageFigures) -> dict[str, Any] | None:
-    """Every cell of every claim in one figure; None where no claim has a cell in this study."""
+    """All cells of all claims in one figure; None if no claim has a cell in this study."""
     if not any(verdict.cells for verdict in verdicts):
         return None
-    return drawing.figure("All cells of all claims", FOREST_WORDS, forest_figure(verdicts))
+    return drawing.figure("All cells of all claims", FOREST_CAPTION, forest_figure(verdicts))

@@ -1,4 +1,4 @@
-"""The page of a study that may still be trained: drawn anew when its records have changed, but not all the time."""
+"""The page of a running study: it is drawn again after its records have changed, at a limited rate."""
 
 import threading
 import time
@@ -19,20 +19,20 @@ _TIMES_AS_LONG = 4  # as drawing took lies between two drawings, so that trainin
 
 
 class Shown(NamedTuple):
-    """A page, and what tells it from others."""
+    """A page and its version."""
 
     version: str
     html: str
 
 
 class ServedPage:
-    """Looks at a study's records in a thread of its own whenever somebody asks, and draws their page.
+    """Checks a study's records in a thread of its own on each request, and draws their page.
 
     shown: the page that was drawn last.
-    standing: where the study stands, in a line.
+    progress: describes the study's progress in one line.
 
     Raises:
-        SkiplabError: where the study or the claims file can't be read, or what is asked for is unknown.
+        SkiplabError: if the study or the claims file can't be read, or a name of the selection is unknown.
     """
 
     def __init__(
@@ -40,23 +40,23 @@ class ServedPage:
         study_name: str,
         runs_dir: Path,
         claims_path: Path | None,
-        standing: Callable[[], str],
+        progress: Callable[[], str],
         selection: Selection = NO_SELECTION,
         look_every_seconds: float = _LOOK_EVERY_SECONDS,
     ) -> None:
         self._name, self._runs_dir, self._claims_path, self._selection = study_name, runs_dir, claims_path, selection
-        self._ask_standing, self._every = standing, look_every_seconds
+        self._ask_progress, self._every = progress, look_every_seconds
         self._thread: threading.Thread | None = None
         self._next_look = self._next_drawing = 0.0
         study = read_study(study_name, runs_dir)
         claims = study_claims(study, claims_path)
         if study.records:
             find_comparison(study, claims, selection)
-        self.standing = self._told_standing()
+        self.progress = self._describe_progress()
         self.shown = Shown("none", self._message("none", "The page is being drawn; it shows itself when it is ready."))
 
     def look_soon(self) -> None:
-        """Begin to look whether the records have changed, unless that was done a moment ago."""
+        """Start to check whether the records have changed, unless that was done a moment ago."""
         if time.monotonic() >= self._next_look and not (self._thread and self._thread.is_alive()):
             self._next_look = time.monotonic() + self._every
             self._thread = threading.Thread(target=self._look, daemon=True)  # a drawing isn't waited for at the end
@@ -65,7 +65,7 @@ class ServedPage:
     def _look(self) -> None:
         version = "failed"
         try:
-            self.standing = self._told_standing()
+            self.progress = self._describe_progress()
             version = self._records_version()
             if version == self.shown.version or time.monotonic() < self._next_drawing:
                 return
@@ -76,14 +76,14 @@ class ServedPage:
             html = self._message(version, f"The page can't be drawn: {error or type(error).__name__}")
         self.shown = Shown(version, html)
 
-    def _told_standing(self) -> str:
+    def _describe_progress(self) -> str:
         try:
-            return self._ask_standing()
+            return self._ask_progress()
         except Exception as error:  # a record without what a trial's own holds; the page can be drawn without it
-            return f"where the study stands can't be told: {type(error).__name__}: {printable(error)}"
+            return f"the study's progress is unknown: {type(error).__name__}: {printable(error)}"
 
     def _records_version(self) -> str:
-        """Of everything that the page is drawn from, by times and sizes."""
+        """A version of all files that the page is drawn from, by their times and sizes."""
         paths = [*study_files(self._name, self._runs_dir), *([self._claims_path] if self._claims_path else [])]
         stats = [path.stat() for path in paths]
         return sha256(repr([(each.st_mtime_ns, each.st_size) for each in stats]).encode()).hexdigest()[:16]

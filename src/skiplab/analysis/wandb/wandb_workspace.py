@@ -21,16 +21,16 @@ _GRADIENTS = "weight_gradient_norm"
 def workspace(study: Study, entity: str, project: str) -> Any:
     """The workspace, a wandb_workspaces.workspaces.Workspace, of the runs that were trained for the study.
 
-    Nothing is saved. A trial that another study had trained before is among that one's runs.
+    Nothing is saved. A trial that another study trained first belongs to the runs of that study.
 
     Raises:
-        SkiplabError: where the package is missing.
+        SkiplabError: if the package is missing.
     """
     try:
         import wandb_workspaces.reports.v2 as panels
         import wandb_workspaces.workspaces as workspaces
     except ImportError:
-        raise SkiplabError("this needs a package of W&B's: pip install 'skiplab[wandb-workspaces]'") from None
+        raise SkiplabError("a workspace needs a package: pip install 'skiplab[wandb-workspaces]'") from None
     arm, depth = panels.Config(_ARM), panels.Config("depth")
     by_arm = {"groupby": arm, "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"}
     layers = list(dict.fromkeys(study.layers.loc[study.layers["quantity"] == _GRADIENTS, "path"]))
@@ -102,7 +102,7 @@ def workspace_command(
     """Save the workspace on W&B and print its address; or print it as JSON, which needs no key.
 
     Raises:
-        SkiplabError: where there is no study, no package, or W&B refuses.
+        SkiplabError: if there is no such study, the package is missing, or W&B refuses.
     """
     console = console or terminal.console()
     made = workspace(read_study(study_name, runs_dir), entity, project)
@@ -115,5 +115,7 @@ def workspace_command(
     try:
         saved = made.save()
     except (wandb.errors.Error, ValueError, OSError) as error:
-        raise SkiplabError(f"W&B did not take the workspace: {printable(error)} --dry-run prints it instead") from None
+        raise SkiplabError(
+            f"W&B refused the workspace: {printable(error)}; use --dry-run to print it instead"
+        ) from None
     console.print(f"saved: {printable(saved.url)}", markup=False, highlight=False, soft_wrap=True)
