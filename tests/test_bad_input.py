@@ -137,7 +137,8 @@ def test_claims_that_are_no_yaml_are_told_before_anything_is_done(tmp_path: Path
     with pytest.raises(SystemExit):
         main(["train", "-m", *TINY, f"run.runs_dir={tmp_path / 'runs'}", f"run.claims={tmp_path / 'claims.yaml'}"])
     captured = capsys.readouterr()
-    assert f"skiplab: {tmp_path / 'claims.yaml'} is no valid YAML: line 3: while parsing a flow" in captured.err
+    path = tmp_path / "claims.yaml"
+    assert f"skiplab: the claims file {path} is not valid YAML: line 3: while parsing a flow" in captured.err
     assert "byte string" not in captured.err
     assert "nothing left" not in captured.out
 

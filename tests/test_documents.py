@@ -1,11 +1,13 @@
 """README: what it says is there, is there; its Python runs (test_shell_lines runs its shell lines)."""
 
+import json
 import re
 import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from option_files import every_option
@@ -74,6 +76,14 @@ def test_all_claims_can_be_read_and_have_a_preset(claims):
     assert read_claims(claims).claims
     name, *profile = claims.parent.relative_to(ROOT / "experiments").parts
     assert list((ROOT / "conf" / "experiment" / name).glob(f"{'/'.join(profile) or '*'}.yaml"))
+
+
+@pytest.mark.parametrize("result", sorted(ROOT.glob("experiments/*/*/result.json")), ids=str)
+def test_published_verdicts_carry_the_hash_of_their_claims_file(result):
+    own = result.parent / "claims.yaml"
+    claims = read_claims(own if own.exists() else result.parent.parent / "claims.yaml")
+    assert json.loads(result.read_text())["claims_sha256"] == claims.sha256
+    assert set(pd.read_csv(result.parent / "verdicts.csv")["claims_sha256"]) == {claims.sha256}
 
 
 @pytest.fixture

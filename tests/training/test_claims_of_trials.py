@@ -44,7 +44,7 @@ def test_a_sweep_registers_its_claims_before_the_first_trial(tmp_path: Path, mon
     ("text", "words"),
     [
         (None, r"run.claims=.*c.yaml is no file; valid: the path of a YAML file of claims"),
-        ("claims: [", "no valid YAML"),
+        ("claims: [", "valid YAML"),
         (CLAIMS.replace("direction: higher", "direction: up"), "direction is 'up'; valid: higher, lower"),
         (CLAIMS.replace("skill_train", "skil_train"), "'skil_train', which nothing measures.*did you mean skill_train"),
     ],
