@@ -7,9 +7,9 @@ import torch
 
 from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
-from skiplab.layer_keys import layer_key
 from skiplab.layers import Network
 from skiplab.records.appended_table import AppendedTable
+from skiplab.records.layer_keys import layer_key
 
 
 class Observer(pl.Callback):

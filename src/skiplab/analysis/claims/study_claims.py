@@ -8,8 +8,9 @@ from pathlib import Path
 from skiplab.analysis.claims.claims import Claims, read_claims
 from skiplab.analysis.claims.unmeasured import check_measured
 from skiplab.analysis.study.study import Study
-from skiplab.records.foreign_files import read_keys
-from skiplab.records.registrations import COPY, came_late, register
+from skiplab.records.file_names import CLAIMS
+from skiplab.records.registrations import came_late, register
+from skiplab.records.study_list import read_keys
 
 LATE = "exploratory: claims were written after the first trial"
 
@@ -38,10 +39,10 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
 
 def _remembered(study: Study) -> Path | None:
     """The study's own copy; of several studies read as one, the copy that all of them have."""
-    own = study.folder / COPY
+    own = study.folder / CLAIMS
     if own.exists():
         return own
-    copies = [folder / COPY for folder in study.listed_in]
+    copies = [folder / CLAIMS for folder in study.listed_in]
     if all(copy.exists() for copy in copies) and len({copy.read_bytes() for copy in copies}) == 1:
         return copies[0]
     return None
@@ -49,7 +50,7 @@ def _remembered(study: Study) -> Path | None:
 
 def disagreement(study: Study) -> str:
     """That the studies which are read as one don't remember the same claims; '' where they do, or none of them any."""
-    remembered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / COPY).exists()}
+    remembered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / CLAIMS).exists()}
     names = [folder.name for folder in study.listed_in]
     if not remembered or _remembered(study):
         return ""
@@ -62,6 +63,6 @@ def disagreement(study: Study) -> str:
 
 def _begun(study: Study, folder: Path) -> datetime | None:
     """When the first of the trials that a folder lists was begun; None where no record says."""
-    keys, _ = read_keys(folder / "keys.txt")
+    keys = read_keys(folder).keys
     starts = (study.first_starts[key] for key in keys if key in study.first_starts)
     return min(map(datetime.fromisoformat, starts), default=None)
