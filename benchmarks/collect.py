@@ -6,7 +6,6 @@ Generates so many records (10,000 by default), each with 500 steps of 5 metrics 
 quantities, then reads them in a new process, twice. Needs about 60 KiB of disk for each trial.
 """
 
-import json
 import platform
 import subprocess
 import sys
@@ -18,6 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from skiplab.metrics import Metric
+from skiplab.records.file_names import HISTORY, KEYS, LAYERS, RECORD
+from skiplab.records.provenance import origin
+from skiplab.records.record_schema import new_record, to_json
 
 DEPTHS, LONG_SKIPS, ARMS = (4, 8, 16, 32, 64), ("none", "concat"), ("plain", "identity", "rezero", "highway")
 METRICS = {
@@ -40,6 +42,7 @@ print(f"{time.perf_counter() - started:.2f} {mebibytes:.0f} {len(table.frame)}")
 
 def generate(runs_dir: Path, num_trials: int) -> None:
     generator, keys = np.random.default_rng(0), []
+    this_machine = origin(None)
     cells = len(DEPTHS) * len(LONG_SKIPS) * len(ARMS)
     history = "\n".join(f"{step},loss{index},0.{step % 10}" for step in range(500) for index in range(5))
     layers = "\n".join(
@@ -54,30 +57,34 @@ def generate(runs_dir: Path, num_trials: int) -> None:
         choices = {"connection": arm, "long_skip": LONG_SKIPS[rest % len(LONG_SKIPS)], "data": "digits"}
         factors = {"depth": DEPTHS[rest // len(LONG_SKIPS)], "seed": seed} | {f"setting{n}": n for n in range(60)}
         key = sha256(f"{index}".encode()).hexdigest()[:16]
-        record = {
-            "key": key,
-            "status": "done",
-            "choices": choices,
-            "factors": factors,
-            "step": 500,
-            "diverged_step": None,
-            "error": None,
-            "summary": {name: float(generator.uniform(0.1, 0.9)) for name in METRICS},
-            "metrics": {name: vars(metric) for name, metric in METRICS.items()},
-            "charts": {},
-            "details": {},
-            "parity": {"num_parameters": 100, "flops_per_sample": 1e6, "activation_bytes_per_sample": 1e4},
-            "provenance": {"versions": {"torch": "2"}, "hardware": {"cores": 2}, "wall_seconds": 1.0},
-        }
+        record = new_record(
+            key,
+            choices=choices,
+            factors=factors,
+            parity={
+                "num_parameters": 100,
+                "flops_per_sample": 1_000_000,
+                "activation_bytes_per_sample": 10_000,
+                "depth": factors["depth"],
+                "num_layers": 10,
+                "num_joins": 4,
+            },
+            instruments={},
+            details={},
+            origin=this_machine,
+        )
+        record["status"], record["step"] = "done", 500
+        record["summary"] = {name: float(generator.uniform(0.1, 0.9)) for name in METRICS}
+        record["metrics"] = {name: vars(metric) for name, metric in METRICS.items()}
         folder = runs_dir / key
         folder.mkdir(parents=True)
-        (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
-        (folder / "history.csv").write_text(f"step,metric,value\n{history}\n", encoding="utf-8")
-        (folder / "layers.csv").write_text(f"step,index,path,quantity,value\n{layers}\n", encoding="utf-8")
+        (folder / RECORD).write_bytes(to_json(record))
+        (folder / HISTORY.file).write_text(f"{','.join(HISTORY.columns)}\n{history}\n", encoding="utf-8")
+        (folder / LAYERS.file).write_text(f"{','.join(LAYERS.columns)}\n{layers}\n", encoding="utf-8")
         keys.append(key)
     study = runs_dir / "studies" / "generated"
     study.mkdir(parents=True)
-    (study / "keys.txt").write_text("\n".join(keys) + "\n", encoding="utf-8")
+    (study / KEYS).write_text("\n".join(keys) + "\n", encoding="utf-8")
 
 
 def main(num_trials: int) -> None:

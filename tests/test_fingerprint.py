@@ -72,7 +72,7 @@ def test_contents_are_read_once_also_by_later_processes(folder: Path, read, sett
     first = fingerprint(folder)
     assert len(read) == 3
     assert fingerprint(folder) == first
-    monkeypatch.setattr(module, "_known", {})  # another process
+    monkeypatch.setattr(module, "_cached", {})  # another process
     assert fingerprint(folder) == first
     assert len(read) == 3
     (folder / "c.txt").write_text("new")
@@ -98,10 +98,10 @@ def test_what_changed_a_moment_ago_is_not_trusted_to_be_seen_changing_again(fold
 
 def test_a_damaged_cache_is_read_over(folder: Path, read, settled, monkeypatch) -> None:
     first = fingerprint(folder)
-    kept = module._kept_at(os.path.realpath(folder))
+    kept = module._cache_file(os.path.realpath(folder))
     for damaged in ("{", "[]", '{"b.txt": 1}', '{"b.txt": [[1], 2, 3]}'):
         kept.write_text(damaged)
-        monkeypatch.setattr(module, "_known", {})
+        monkeypatch.setattr(module, "_cached", {})
         assert fingerprint(folder) == first
     assert len(read) == 15
 
@@ -110,7 +110,7 @@ def test_a_cache_that_cant_be_written_costs_time_alone(folder: Path, settled, mo
     expected = fingerprint(folder)
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path / "file"))
-    monkeypatch.setattr(module, "_known", {})
+    monkeypatch.setattr(module, "_cached", {})
     assert fingerprint(folder) == expected
 
 
@@ -141,5 +141,5 @@ def test_what_cant_be_read_is_named(folder: Path, monkeypatch) -> None:
         raise OSError(errno.EIO, "Input/output error", file.name)
 
     monkeypatch.setattr(hashlib, "file_digest", refuse)
-    with pytest.raises(SkiplabError, match=r"a/one.txt can't be read \(Input/output error\); mend or remove it"):
+    with pytest.raises(SkiplabError, match=r"a/one.txt can't be read \(Input/output error\); repair or remove it"):
         fingerprint(folder)

@@ -11,7 +11,8 @@ from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
-from skiplab.records.foreign_files import check_yaml, links_out, parse_json, parse_yaml, read_bytes, read_keys, read_own
+from skiplab.records.foreign_files import check_yaml, links_out, parse_json, parse_yaml, read_bytes, read_own
+from skiplab.records.study_list import read_keys
 from skiplab.records.tuned import read_tuned
 from skiplab.sweeps.status import read_standings
 
@@ -94,9 +95,9 @@ def test_a_list_of_keys_leads_nowhere_else(tmp_path) -> None:
     outside.mkdir()
     (outside / "record.json").write_text(json.dumps({"key": "../outside", "status": "done"}))
     folder = study(tmp_path / "runs", b"../outside\n" + b"0" * 16 + b"\n\xff\n" + b"0" * 16 + b"\n")
-    assert read_keys(folder / "keys.txt") == (["0" * 16], ["../outside", "�"])
+    assert read_keys(folder) == (["0" * 16], ["../outside", "�"])
     states = [(each.key, each.state) for each in read_standings("mine", tmp_path / "runs")]
-    assert states == [("0" * 16, "waiting"), ("'../outside'", "unreadable"), ("'�'", "unreadable")]
+    assert states == [("0" * 16, "pending"), ("'../outside'", "unreadable"), ("'�'", "unreadable")]
 
 
 @pytest.mark.parametrize("content", [{"factors": {}}, {"factors": [1]}, {"choices": 1}, {"provenance": None}])
@@ -161,4 +162,4 @@ def test_an_import_writes_no_record_that_cannot_be_read(finished, tmp_path) -> N
     record = {**finished.record.read(), "factors": {"depth": 4}}
     offline_run(tmp_path / "source", record, "run: {study: s}")
     for _ in range(2):  # it isn't 'already there' the second time
-        assert "its factors hold no seed" in import_runs(str(tmp_path / "source"), tmp_path / "runs")[1][0]
+        assert "its seed is None; valid: a number" in import_runs(str(tmp_path / "source"), tmp_path / "runs")[1][0]

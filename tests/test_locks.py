@@ -13,8 +13,9 @@ import pytest
 import skiplab
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.records.locks import take
-from skiplab.records.record import Record, join_study
+from skiplab.records.locks import acquire
+from skiplab.records.record import Record
+from skiplab.records.study_list import join_study
 from skiplab.sweeps.devices import on_devices, one_at_a_time
 from tiny_trials import TINY
 
@@ -87,19 +88,19 @@ def test_another_error_of_the_system_stays_its_own(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as file:
         os.close(file.fileno())
         with pytest.raises(OSError, match="Bad file descriptor"):
-            take(file, "TMPDIR")
+            acquire(file, "TMPDIR")
         file = os.open(tmp_path / "lock", os.O_RDONLY)  # for the block to close
 
 
 def test_a_lock_is_held_until_the_file_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with path.open("w") as first, path.open("w") as second, path.open("w") as third:
-        assert take(first, "TMPDIR", shared=True)
-        assert take(second, "TMPDIR", shared=True)
-        assert not take(third, "TMPDIR")
+        assert acquire(first, "TMPDIR", shared=True)
+        assert acquire(second, "TMPDIR", shared=True)
+        assert not acquire(third, "TMPDIR")
         first.close()
         second.close()
-        assert take(third, "TMPDIR", wait=True)
+        assert acquire(third, "TMPDIR", wait=True)
 
 
 def test_no_other_module_locks_by_itself() -> None:

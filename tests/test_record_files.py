@@ -8,7 +8,7 @@ import pytest
 
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
-from skiplab.records.record_files import lengths
+from skiplab.records.truncation import file_lengths
 from skiplab.training.evaluate_record import evaluate_record
 from skiplab.training.measure import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
@@ -46,7 +46,7 @@ def told(runs_dir: Path, *words: str, capsys) -> str:
 def test_a_whole_record_says_nothing(trial, capsys) -> None:
     assert trial.outcome.action == "already done"
     files = trial.record.read()["files"]
-    assert files == lengths(trial.record.folder, FILES)
+    assert files == file_lengths(trial.record.folder, FILES)
     assert files["history.csv"]["rows"] == len(pd.read_csv(trial.record.folder / "history.csv"))
     assert told(trial.record.runs_dir, "status", "s", capsys=capsys) == "study s: 1 trial, 1 done"
     assert not read_study("s", trial.record.runs_dir).problems
@@ -116,10 +116,10 @@ def test_a_diverged_trial_has_no_weights_to_lose(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", FILES[2:4])
 def test_what_evaluators_measured_is_measured_again(trial, name) -> None:
-    before = lengths(trial.record.folder, FILES)
+    before = file_lengths(trial.record.folder, FILES)
     (trial.record.folder / name).unlink()
     assert evaluate_record(trial.record.folder, [EVALUATORS], None).action == "evaluated"
-    assert lengths(trial.record.folder, FILES) == before
+    assert file_lengths(trial.record.folder, FILES) == before
     assert trial.record.read()["files"] == before
     assert not read_study("s", trial.record.runs_dir).problems
     assert run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome.action == "already done"
@@ -175,7 +175,7 @@ def test_no_chart_is_drawn_of_cut_off_readings(trial) -> None:
 
 
 def test_a_record_without_lengths_is_not_complained_about(trial) -> None:
-    for files in ({}, None, "odd", {"history.csv": 7, "../record.json": {"bytes": 10**9}}):
+    for files, cut in (({}, "emptied"), ({"../record.json": {"bytes": 10**9}}, "gone")):
         trial.record.update(files=files)
-        CUTS["gone" if files == {} else "emptied"](trial.record.folder / "history.csv")
+        CUTS[cut](trial.record.folder / "history.csv")
         assert not [each for each in read_study("s", trial.record.runs_dir).problems if "history" in each.where]

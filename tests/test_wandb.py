@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from example_records import example_record
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
@@ -215,11 +216,11 @@ def test_a_run_that_lost_a_file_says_so(runs, tmp_path) -> None:
 def test_nothing_is_written_elsewhere(tmp_path, key) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "record.json").write_text(json.dumps({"key": key, "status": "done"}))
+    (folder / "record.json").write_text(json.dumps(example_record(key)))
     (folder / "config.yaml").write_text("run: {study: s}")
     _, (line,) = import_runs("me/skiplab", tmp_path / "back", api=StandIn([folder]))
-    assert "valid: 16 of 0-9a-f" in line
-    (folder / "record.json").write_text(json.dumps({"key": "0" * 16, "status": "done"}))
+    assert "valid: 16 digits of 0-9a-f" in line
+    (folder / "record.json").write_text(json.dumps(example_record("0" * 16)))
     (folder / "config.yaml").write_text("run: {study: ../../s}")
     _, (line,) = import_runs("me/skiplab", tmp_path / "back", api=StandIn([folder]))
     assert "name one with --study" in line

@@ -12,7 +12,7 @@ import wandb
 
 from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
-from skiplab.layer_keys import layer_key
+from skiplab.records.layer_keys import layer_key
 from skiplab.training.build import check_machine
 from skiplab.training.wandb_settings import run_mode
 from tiny_trials import TINY, compose_config, run_composed, run_tiny

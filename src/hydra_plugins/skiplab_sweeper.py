@@ -11,9 +11,10 @@ from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_object
 from omegaconf import DictConfig
 
+from skiplab.check_claims import check_claims
 from skiplab.errors import SkiplabError
-from skiplab.joining import join
 from skiplab.records.fingerprint import looked_at_once
+from skiplab.records.study_list import join
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
@@ -76,6 +77,7 @@ class SkiplabSweeper(Sweeper):
             # workers that will train import all on the way
             run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
             check(left, run, elsewhere=elsewhere)
+        check_claims(jobs[0].config)
         join(jobs[0].config, [job.record.key for job in jobs])
         if self.tuned:
             keep_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)

@@ -9,7 +9,7 @@ from typing import NoReturn
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.hydra_errors import explained
 from skiplab.printable import printable
-from skiplab.records.atomic_file import UNWRITABLE
+from skiplab.records.writable import UNWRITABLE
 
 
 def explain(run: Callable[[], None], words: Sequence[str]) -> None:

@@ -30,6 +30,7 @@ from skiplab.analysis.text import unknown_name
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 from skiplab.printable import printable
+from skiplab.records.file_names import CLAIMS, TUNED
 from skiplab.records.registrations import find_claims
 
 
@@ -65,7 +66,7 @@ class Experiment(NamedTuple):
 
     @property
     def question(self) -> str:
-        return read_claims(self.folder / "claims.yaml").question
+        return read_claims(self.folder / CLAIMS).question
 
     @property
     def published(self) -> list[Published]:
@@ -79,7 +80,7 @@ class Experiment(NamedTuple):
 
     def settings(self, profile: str) -> list[str]:
         """The override that gives a profile's trials their tuned settings; none where nothing was tuned."""
-        tuned = self.folder / profile / "tuned.yaml"
+        tuned = self.folder / profile / TUNED
         return [f"hydra.sweeper.tuned={tuned}"] if tuned.exists() else []
 
     def description(self, profile: str) -> str:

@@ -17,7 +17,7 @@ from skiplab.listed_options import LISTS, check_flat, check_nodes
 from skiplab.paths import project_dir
 from skiplab.records.key import OBSERVERS
 from skiplab.records.local_paths import check_apart
-from skiplab.records.record import study_folder
+from skiplab.records.study_list import study_folder
 from skiplab.targets import locate
 
 _PRIMARY = "train"

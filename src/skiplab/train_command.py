@@ -72,6 +72,7 @@ def _task(config):
 
 
 def _run(config, choices, *, alone):
+    from skiplab.check_claims import check_claims
     from skiplab.outcome_text import tell
     from skiplab.sweeps.job import Job
     from skiplab.sweeps.preview import preview
@@ -80,6 +81,8 @@ def _run(config, choices, *, alone):
     if config.run.dry_run:
         preview([Job([], config, {})])
         return {}
+    if alone:  # the sweep has checked them
+        check_claims(config)
     outcome = run_trial(config, choices, progress=alone and sys.stderr.isatty())
     if alone:
         tell(outcome, Path(config.run.runs_dir))

@@ -14,6 +14,7 @@ from example_charts import CHARTS
 from example_claims import CLAIMS
 from PIL import Image
 
+from example_records import example_record
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.page.report import write_report
 from skiplab.analysis.study.study import read_study
@@ -55,21 +56,16 @@ class Runs:
         factors = {"depth": 4, "seed": seed} | dict(factors or {})
         key = sha256(json.dumps([choices, factors], sort_keys=True).encode()).hexdigest()[:16]
         summary = dict(summary or {})
-        record = {
-            "key": key,
+        own = {
             "status": status,
-            "choices": choices,
-            "factors": factors,
             "step": 100,
             "diverged_step": 7 if status == "diverged" else None,
             "error": "Traceback\nValueError: no good" if status == "failed" else None,
             "summary": summary,
             "metrics": {name: asdict(METRICS[name]) for name in summary if name in METRICS},
-            "charts": {},
-            "details": {},
-            "parity": {"num_parameters": 100, "flops_per_sample": 1e6, "activation_bytes_per_sample": 1e4},
-            "provenance": {"versions": {"torch": "2.0"}, "hardware": {"cores": 2}, "wall_seconds": 1.5},
         } | fields
+        own["provenance"] = {"wall_seconds": 1.5} | own.get("provenance", {})
+        record = example_record(key, **own) | {"choices": choices, "factors": factors}
         (self.folder / key).mkdir(parents=True, exist_ok=True)
         (self.folder / key / "record.json").write_text(json.dumps(record))
         self.list_key(study, key)

@@ -151,10 +151,10 @@ def test_charts_come_in_the_order_in_which_they_are_declared(runs):
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"kind": "pie"}, "kind 'pie'"),
-        ({"log": ["z"]}, "log"),
-        ({"log": 3}, "not iterable"),
-        ({"caption": None}, "no texts"),
+        ({"kind": "pie"}, "kind is 'pie'; valid: 'lines'"),
+        ({"log": ["z"]}, "log.0 is 'z'; valid: 'x' or 'value'"),
+        ({"log": 3}, "log is 3; valid: a list"),
+        ({"caption": None}, "caption is None; valid: text"),
     ],
 )
 def test_a_chart_that_is_no_chart_is_a_problem(runs, changed, reason):

@@ -44,8 +44,8 @@ def read_anew(monkeypatch):
 
 def test_the_second_read_says_the_same_without_reading_records(runs, fill, read_anew):
     fill(effect=0.1, num_seeds=2, series=True)
-    runs.trial(seed=7, status="failed", factors={"wide": [1, 2]})
-    runs.trial(seed=8, status="diverged", choices={"connection": None}, factors={"flag": True})
+    runs.trial(seed=7, status="failed", factors={"wide": "[1, 2]"})
+    runs.trial(seed=8, status="diverged", choices={"connection": "rezero"}, factors={"flag": True})
     runs.trial(seed=9, missing={"frechet_distance": "it came out as nan"})
     begun = runs.trial(seed=10, provenance={"started": "2026-01-02T05:04:05+02:00"})
     runs.list_key("s", "0" * 16)  # never begun
@@ -53,7 +53,7 @@ def test_the_second_read_says_the_same_without_reading_records(runs, fill, read_
     first = read_anew(runs.folder, allowed=True)
     second = read_anew(runs.folder, allowed=False)
     assert len(first.problems) == 2
-    assert second.first_starts == {begun: "2026-01-02T03:04:05+00:00"}
+    assert second.first_starts[begun] == "2026-01-02T03:04:05+00:00"
     same(first, second)
 
 

@@ -15,26 +15,11 @@ from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.records import registrations as registered
-from skiplab.records.first_start import in_utc, now
-from skiplab.records.record import join_study
 from skiplab.records.registrations import came_late, find_claims, register, registrations
+from skiplab.records.study_list import join_study
+from skiplab.records.timestamps import in_utc, now
 
 OTHER = CLAIMS.replace("smallest_effect: 0.02", "smallest_effect: 0.03")
-
-
-@pytest.fixture
-def fill(fill, runs):
-    """The same, with trials that say when they began: now."""
-
-    def begin(*words, **named):
-        fill(*words, **named)
-        for path in runs.folder.glob("*/record.json"):
-            record = json.loads(path.read_text())
-            record["provenance"].setdefault("started", now())
-            path.write_text(json.dumps(record))
-        return runs
-
-    return begin
 
 
 @pytest.fixture
@@ -219,12 +204,14 @@ def test_the_claims_of_an_experiment_of_skiplab_are_older_than_any_trial(fill, r
     assert study_claims(study, tmp_path / "edited.yaml").caveats == (LATE,)
 
 
-def test_trials_that_do_not_say_when_they_began_do_not_count(runs, claims_file):
-    for start in (None, "yesterday", 5, ""):
-        runs.trial(seed=len(str(start)), summary={"skill_train": 0.5}, provenance={"started": start})
+@pytest.mark.parametrize("start", [None, "yesterday", 5, ""])
+def test_a_record_that_does_not_say_when_its_trial_started_is_listed(runs, start):
+    good = runs.trial(summary={"skill_train": 0.5})
+    runs.trial(seed=1, summary={"skill_train": 0.5}, provenance={"first_started": start})
     study = read_study("s", runs.folder)
-    assert study.first_starts == {}
-    assert study_claims(study, claims_file()).caveats == ()
+    assert list(study.first_starts) == [good]
+    (problem,) = study.problems
+    assert problem.reason.startswith(f"its provenance.first_started is {start!r}; valid: ")
 
 
 def test_a_trial_counts_from_its_first_start(runs, claims_file):

@@ -8,7 +8,7 @@ from rich.console import Console
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.wandb.wandb_workspace import workspace, workspace_command
 from skiplab.errors import SkiplabError
-from skiplab.layer_keys import layer_key
+from skiplab.records.layer_keys import layer_key
 
 # of the package's own making
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -1,16 +1,14 @@
 """Where a study stands is read from its records: every state, its share of work, and the time to go."""
 
 import fcntl
-import json
 from pathlib import Path
 
 import pytest
 
+from example_records import write_example
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.sweeps.status import read_standings, seconds_to_go
-
-FACTORS = {"depth": 4, "width": 8, "trainer.max_steps": 100, "seed": 0}
 
 
 @pytest.fixture
@@ -26,17 +24,9 @@ def study(tmp_path: Path):
         folder = tmp_path / key
         if status is None:
             return folder
-        folder.mkdir()
-        content = {
-            "key": key,
-            "status": status,
-            "factors": FACTORS | {"seed": seed},
-            "choices": {"connection": "plain"},
-            "diverged_step": None,
-            "error": None,
-            "provenance": {"wall_seconds": seconds},
-        }
-        (folder / "record.json").write_text(json.dumps(content | fields))
+        write_example(
+            tmp_path, key, status=status, factors={"seed": seed}, provenance={"wall_seconds": seconds}, **fields
+        )
         rows = "".join(f"{step},loss,1.0\n" for step in range(steps))
         (folder / "history.csv").write_text("step,metric,value\n" + rows)
         return folder
@@ -63,8 +53,8 @@ def test_every_state_is_told(study, tmp_path) -> None:
         "done": ("", 1.0),
         "diverged": ("at step 7", 1.0),
         "failed": ("ZeroDivisionError: no such luck", 0.3),
-        "broken off": ("step 40 of 100, its process is gone", 0.4),
-        "waiting": ("", 0.0),
+        "interrupted": ("step 40 of 100, its process is gone", 0.4),
+        "pending": ("", 0.0),
         "running": ("step 60 of 100", 0.6),
     }
 
@@ -73,7 +63,7 @@ def test_asking_leaves_a_running_trial_its_lock(study, tmp_path) -> None:
     with (study("running") / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert states(tmp_path).keys() == states(tmp_path).keys() == {"running"}
-    assert states(tmp_path).keys() == {"broken off"}
+    assert states(tmp_path).keys() == {"interrupted"}
 
 
 def test_time_to_go_is_the_work_left_at_the_pace_of_what_is_done(study, tmp_path) -> None:

@@ -9,8 +9,8 @@ from skiplab import cli
 from skiplab.analysis.claims.study_claims import LATE, study_claims
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
-from skiplab.records.first_start import in_utc
 from skiplab.records.registrations import find_claims, registrations
+from skiplab.records.timestamps import in_utc
 from tiny_trials import TINY, run_tiny
 
 CLAIMS = """\
@@ -49,12 +49,13 @@ def test_a_sweep_registers_its_claims_before_the_first_trial(tmp_path: Path, mon
         (CLAIMS.replace("skill_train", "skil_train"), "'skil_train', which nothing measures.*did you mean skill_train"),
     ],
 )
-def test_claims_that_can_not_be_judged_are_refused_before_anything_is_trained(tmp_path, text, words) -> None:
+def test_claims_that_can_not_be_judged_are_refused_before_anything_is_trained(tmp_path, capsys, text, words) -> None:
     path = tmp_path / "c.yaml"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(SkiplabError, match=words):
-        run_tiny(tmp_path / "runs", f"run.claims={path}")
+    with pytest.raises(SystemExit):
+        cli.train_main([*TINY, f"run.runs_dir={tmp_path / 'runs'}", f"run.claims={path}"])
+    assert re.search(words, capsys.readouterr().err)
     assert not list((tmp_path / "runs").glob("*/record.json"))
 
 

@@ -88,5 +88,5 @@ def test_overrides_of_the_trial_are_refused(override: str, folder) -> None:
 
 
 def test_a_folder_without_weights_is_refused(tmp_path) -> None:
-    with pytest.raises(SkiplabError, match="holds no weights; give the folder of a finished trial"):
+    with pytest.raises(SkiplabError, match=r"has no weights\.safetensors; give the folder of a finished trial"):
         evaluate_record(tmp_path, [], None)

@@ -79,7 +79,7 @@ def test_any_setting_called_path_counts_by_its_contents(setting: str, tmp_path: 
 def test_a_name_of_the_hub_stays_a_name() -> None:
     config = compose_config("data=cifar10").config
     assert factors(config)["data.path"] == "uoft-cs/cifar10"
-    assert trial_key(config) == "f5909235b2cc7d6f"
+    assert trial_key(config) == "41144d06d4c3411c"
 
 
 def test_moved_data_are_done_and_others_in_their_place_are_trained(images, record, tmp_path: Path) -> None:
@@ -133,20 +133,20 @@ def test_data_that_were_moved_are_found_where_one_says(images, lost: Path, tmp_p
 
 
 def test_data_that_are_missing_are_named_with_what_to_give(lost: Path, capsys) -> None:
-    with pytest.raises(SkiplabError, match=r"aren't at /gone/images; say where they lie: data.path=PLACE.*data_path="):
+    with pytest.raises(SkiplabError, match=r"are not at /gone/images; give their path, data.path=PATH.*data_path="):
         skiplab.load(lost)
     with pytest.raises(SystemExit):
         main(["evaluate", str(lost)])
-    assert "aren't at /gone/images; say where they lie: data.path=PLACE" in capsys.readouterr().err
+    assert "are not at /gone/images; give their path, data.path=PATH" in capsys.readouterr().err
 
 
 def test_other_data_are_refused(lost: Path, tmp_path: Path, capsys) -> None:
     others = write_images(tmp_path / "others", seed=1)
-    with pytest.raises(SkiplabError, match=f"the files at {others} aren't those that .* was trained on; say where"):
+    with pytest.raises(SkiplabError, match=f"files at {others} are not those that .* was trained on; give their path"):
         skiplab.load(lost, data_path=others)
     with pytest.raises(SystemExit):
         main(["evaluate", str(lost), f"data.path={others}"])
-    assert f"the files at {others} aren't those that" in capsys.readouterr().err
+    assert f"the files at {others} are not those that" in capsys.readouterr().err
 
 
 def test_what_a_record_says_beside_its_configuration_names_no_setting(finished, images: Path, tmp_path: Path) -> None:

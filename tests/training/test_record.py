@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from example_records import write_example
 from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
-from skiplab.records.record import Record, join_study
+from skiplab.records.file_names import HISTORY
+from skiplab.records.record import Record
+from skiplab.records.study_list import join_study
 
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    made = Record(tmp_path / "runs", "0123456789abcdef")
-    made.folder.mkdir(parents=True)
-    made.update(status="running", summary={"loss": 0.5})
-    return made
+    return write_example(tmp_path / "runs", summary={"loss": 0.5})
 
 
 def full_disk(*arguments) -> None:
@@ -32,8 +32,9 @@ def test_update_keeps_other_fields_and_is_read_back(record) -> None:
 
 
 def test_what_is_not_finite_is_null(record) -> None:
-    record.update(summary={"loss": float("nan"), "list": [float("inf"), 1.0]})
-    assert record.read()["summary"] == {"loss": None, "list": [None, 1.0]}
+    record.update(summary={"loss": float("nan")}, details={"list": [float("inf"), 1.0]})
+    assert record.read()["summary"] == {"loss": None}
+    assert record.read()["details"] == {"list": [None, 1.0]}
 
 
 @pytest.mark.parametrize("broken", ["os.fsync", "pathlib.Path.replace"])
@@ -71,7 +72,11 @@ def test_a_corrupt_record_is_named_and_left_alone(content: str, record) -> None:
 
 
 def test_no_record_is_empty(tmp_path: Path) -> None:
-    assert Record(tmp_path, "0123456789abcdef").read() == {}
+    record = Record(tmp_path, "0123456789abcdef")
+    assert record.read_if_any() is None
+    assert record.status is None
+    with pytest.raises(SkiplabError, match=r"has no record.json; train the trial first"):
+        record.read()
 
 
 @pytest.mark.parametrize(
@@ -86,14 +91,14 @@ def test_no_record_is_empty(tmp_path: Path) -> None:
 def test_a_torn_line_is_cut_off(torn: bytes, kept: bytes, record) -> None:
     path = record.folder / "history.csv"
     path.write_bytes(torn)
-    table = record.table("history", ("step", "metric", "value"))
+    table = record.append_to(HISTORY)
     table.append([(1, "loss", 2.25)])
     table.close()
     assert path.read_bytes() == kept + b"1,loss,2.25\n"
 
 
 def test_rows_are_readable_at_once_and_exact(record) -> None:
-    table = record.table("history", ("step", "metric", "value"))
+    table = record.append_to(HISTORY)
     table.append([(0, "loss", 0.1 + 0.2), (1, "a, b", 1e-300)])
     rows = (record.folder / "history.csv").read_text().splitlines()
     table.close()

@@ -9,7 +9,7 @@ from torch import nn
 
 from skiplab.instruments.observer import Observer
 from skiplab.layers import inspect_network
-from skiplab.records.record import AppendedTable
+from skiplab.records.appended_table import AppendedTable
 from skiplab.training.recorder import Recorder
 
 

@@ -275,15 +275,12 @@ def test_a_finished_record_is_measured_further_where_its_tables_go_on(add: Calla
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "tables", [{"../outside": [0, 0]}, {"history": 7}, {"history": ["0", 0]}, {"layers": [0]}, [], 7, None]
-)
-def test_no_mark_of_a_strange_record_cuts_other_files(tables, tmp_path, capsys) -> None:
+def test_no_mark_of_a_strange_record_cuts_other_files(tmp_path, capsys) -> None:
     record = run_tiny(tmp_path, *OWN).record
     outside = tmp_path / "outside.csv"
     outside.write_text("kept")
     before = [(record.folder / f"{name}.csv").read_bytes() for name in ("history", "layers")]
-    record.update(trained=record.read()["trained"] | {"tables": tables})
+    record.update(trained=record.read()["trained"] | {"tables": {"../outside": (0, 0)}})
     assert run_tiny(tmp_path, *OWN, "evaluator=[denoising_loss,baselines]").outcome.action == "evaluated"
     assert outside.read_text() == "kept"
     assert [(record.folder / f"{name}.csv").read_bytes() for name in ("history", "layers")] == before
@@ -333,7 +330,7 @@ def test_an_undamaged_trial_says_nothing(unbroken, tmp_path, capsys) -> None:
     record = break_off(tmp_path)
     capsys.readouterr()
     run_tiny(tmp_path, *OWN)
-    assert "salvaged" not in record.read()
+    assert record.read()["salvaged"] == []
     assert "can't be used" not in capsys.readouterr().out
     assert not (tmp_path / "replaced").exists()
     assert_equal(record, unbroken)
@@ -361,7 +358,7 @@ def test_a_folder_that_is_deleted_under_a_trial_is_told_and_leaves_no_half_recor
             main(["train", *TINY, *OWN, f"run.runs_dir={tmp_path}"])
     said = capsys.readouterr().err
     assert ended.value.code == 1
-    assert "was deleted or moved while its trial was at work" in said
+    assert "was deleted or moved while its trial was running" in said
     assert "Traceback" not in said
     assert not list(tmp_path.rglob("record.json"))
     assert_equal(run_tiny(tmp_path, *OWN).record, unbroken)
@@ -370,6 +367,6 @@ def test_a_folder_that_is_deleted_under_a_trial_is_told_and_leaves_no_half_recor
 def test_a_record_without_status_is_never_written(tmp_path) -> None:
     record = Record(tmp_path, "0123456789abcdef")
     record.folder.mkdir()
-    with pytest.raises(SkiplabError, match="deleted or moved"):
+    with pytest.raises(SkiplabError, match=r"has no record\.json; train the trial first"):
         record.update(step=4)
     assert not list(record.folder.iterdir())

@@ -213,7 +213,7 @@ def test_a_corrupt_record_stops_the_trial_and_stays(trial, run, tmp_path) -> Non
     path.write_text("{")
     written = trial.record.weights.stat().st_mtime_ns
     for overrides in ([], ["run.rerun=true"]):
-        with pytest.raises(SkiplabError, match=r"record\.json is corrupt"):
+        with pytest.raises(SkiplabError, match=r"record\.json can't be read"):
             run(tmp_path, *overrides)
     assert path.read_text() == "{"
     assert trial.record.weights.stat().st_mtime_ns == written

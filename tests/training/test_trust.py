@@ -150,6 +150,6 @@ def test_nothing_is_written_through_a_link_out_of_the_record(folder, tmp_path, n
     (folder / name).unlink(missing_ok=True)
     (tmp_path / "kept").write_text("as it was")
     (folder / name).symlink_to(tmp_path / "kept")
-    with pytest.raises(SkiplabError, match=f"{name} is a link to .*, out of its folder, where nothing is written"):
+    with pytest.raises(SkiplabError, match=f"{name} is a link to .*, out of its folder, and nothing is written there"):
         evaluate_record(folder, ["evaluator=[baselines]"], None)
     assert (tmp_path / "kept").read_text() == "as it was"

@@ -9,7 +9,8 @@ from rich.console import Console
 from skiplab.analysis import terminal
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
-from skiplab.records.atomic_file import UNWRITABLE, write_atomically
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.writable import UNWRITABLE
 
 
 def write(path: Path, content: str | bytes) -> Path:

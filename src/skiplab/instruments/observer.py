@@ -9,9 +9,9 @@ from torch.optim import Optimizer
 
 from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
-from skiplab.layer_keys import layer_key
 from skiplab.layers import Network
 from skiplab.records.appended_table import AppendedTable
+from skiplab.records.layer_keys import layer_key
 
 
 class _Watched(Protocol):

@@ -1,4 +1,4 @@
-"""A table on disk that only grows, and is readable while it does."""
+"""A table on disk that is appended to, and can be read meanwhile."""
 
 import csv
 import errno
@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-Mark = tuple[int, int]  # a length in bytes, and the checksum of as many
+from skiplab.records.record_schema import Mark
 
 
 class AppendedTable:
-    """A CSV file that only grows; a line that a killed process tore is cut off when it is opened again.
+    """A CSV file that rows are appended to; opening it removes an incomplete last line of a killed process.
 
-    `mark` is its length and checksum, by which a later process sees whether what was written is still there.
+    `mark` is its length and checksum, by which a later process can tell whether its rows are still there.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
@@ -27,10 +27,10 @@ class AppendedTable:
             self._write((",".join(columns) + "\n").encode())
 
     def append(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows and hand them to the system at once.
+        """Append rows and flush them.
 
         Raises:
-            FileNotFoundError: where the file was deleted meanwhile.
+            FileNotFoundError: if the file was deleted meanwhile.
         """
         if not os.fstat(self._file.fileno()).st_nlink:
             raise FileNotFoundError(errno.ENOENT, "deleted while it was written", str(self._path))
@@ -48,13 +48,13 @@ class AppendedTable:
 
 
 def mark_of(content: bytes, before: Mark = (0, 0)) -> Mark:
-    """The mark of what had the mark `before`, with this content behind it."""
+    """The mark of a content, appended to one with the mark `before`."""
     length, checksum = before
     return length + len(content), zlib.crc32(content, checksum)
 
 
 def cut_torn_line(file: BinaryIO) -> None:
-    """Cut off what follows the last complete line."""
+    """Remove an incomplete last line."""
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
     complete = file.read().rfind(b"\n") + 1

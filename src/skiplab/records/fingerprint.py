@@ -1,4 +1,4 @@
-"""What a file or a folder holds, wherever it lies and whenever it was copied there; imports no torch."""
+"""Fingerprints of files and folders, which depend on their content and not on where they lie."""
 
 import contextlib
 import hashlib
@@ -17,50 +17,52 @@ from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
 
 # Two changes within one tick of a file system's clock look alike, and the coarsest ticks last two seconds: the hash of
-# a file that changed so shortly before is not kept.
+# a file that changed less than two ticks ago is not cached.
 _TICK_NS = 2_000_000_000
 _MARK = "contents:"
-_TOLD_BYTES = 10**9  # from which reading files takes so long that it is said
+_ANNOUNCED_BYTES = 10**9  # to be read: from here on it takes so long that a message says so
 
-_known: dict[str, dict[str, tuple[list[int], str]]] = {}  # of each place: a file's state and hash
-_looked_at: ContextVar[dict[str, dict[str, str]] | None] = ContextVar("_looked_at", default=None)
+_Hashes = dict[str, tuple[list[int], str]]  # the state and the hash of each file, by its relative name
+
+_cached: dict[str, _Hashes] = {}  # by folder
+_already_read: ContextVar[dict[str, dict[str, str]] | None] = ContextVar("_already_read", default=None)
 
 
 def file_hashes(path: Path | str) -> dict[str, str]:
     """The sha256 of every file of a folder by its relative name, or of a file itself, by the name ''.
 
-    Names that begin with a dot are left out, links are followed, and a link to nothing has the hash ''. Files are read
-    when they are first seen and whenever their size or a time of change, which copying cannot set back, is another;
-    else their hashes come from memory or from the folder `fingerprints` of SKIPLAB_CACHE_DIR.
+    Hidden files are left out, links are followed, and a broken link has the hash ''. A file is read when it is new and
+    when its size or a time of its last change, which copying can't set back, has changed; other hashes come from
+    memory or from the folder `fingerprints` of SKIPLAB_CACHE_DIR.
 
     Raises:
-        SkiplabError: where a file or folder can't be read.
+        SkiplabError: if a file or folder can't be read.
     """
-    place, looked_at = os.path.realpath(path), _looked_at.get()
-    if looked_at is None or place not in looked_at:
+    place, already_read = os.path.realpath(path), _already_read.get()
+    if already_read is None or place not in already_read:
         try:
             found = _hashes(place)
         except OSError as error:
             where = error.filename or place
-            raise SkiplabError(f"{where} can't be read ({error.strerror or error}); mend or remove it") from error
-        if looked_at is None:
+            raise SkiplabError(f"{where} can't be read ({error.strerror or error}); repair or remove it") from error
+        if already_read is None:
             return found
-        looked_at[place] = found
-    return looked_at[place]
+        already_read[place] = found
+    return already_read[place]
 
 
 @contextlib.contextmanager
 def looked_at_once() -> Iterator[None]:
-    """Within it each place is looked at once: of a thousand trials of a sweep, each asks what its data are."""
-    token = _looked_at.set({})
+    """Look at each folder only once in this context, though each of a thousand trials asks for its fingerprint."""
+    token = _already_read.set({})
     try:
         yield
     finally:
-        _looked_at.reset(token)
+        _already_read.reset(token)
 
 
 def fingerprint(path: Path | str) -> str:
-    """The same for files of the same relative names and contents, for a single file of the same content."""
+    """A text that is equal for folders with files of equal names and contents, or for files of equal content."""
     return _MARK + hashlib.sha256(json.dumps(sorted(file_hashes(path).items())).encode()).hexdigest()[:32]
 
 
@@ -69,15 +71,15 @@ def is_fingerprint(value: Any) -> bool:
 
 
 def _hashes(place: str) -> dict[str, str]:
-    if place not in _known:
-        _known[place] = _read_kept(place)
-    known, fresh = _known[place], {}
+    if place not in _cached:
+        _cached[place] = _read_cache(place)
+    known, fresh = _cached[place], {}
     hashes = {}
     states = {name: _state(os.path.join(place, name) if name else place) for name in _names(place)}
     unread = sum(state[0] for name, state in states.items() if state and known.get(name, ("",))[0] != state)
-    if unread > _TOLD_BYTES:
+    if unread > _ANNOUNCED_BYTES:
         print(
-            f"skiplab: reading {unread / 1e9:.1f} GB in {place} once, to know them by what they hold", file=sys.stderr
+            f"skiplab: reading {unread / 1e9:.1f} GB in {place} once, for the fingerprint of the data", file=sys.stderr
         )
     for name, state in states.items():
         file = os.path.join(place, name) if name else place
@@ -94,22 +96,22 @@ def _hashes(place: str) -> dict[str, str]:
         if started - state[2] > _TICK_NS and _state(file) == state:
             fresh[name] = (state, hashes[name])
     if fresh:
-        _known[place] = {name: entry for name, entry in known.items() if name in hashes} | fresh
-        _keep(place)
+        _cached[place] = {name: entry for name, entry in known.items() if name in hashes} | fresh
+        _write_cache(place)
     return hashes
 
 
 def _state(file: str) -> list[int]:
-    """Size and times of change of a file, of which no program can set the last one; empty where there is no file."""
+    """Size and times of change of a file, the last of which no program can set; empty if there is no file."""
     try:
         found = os.stat(file)
-    except FileNotFoundError:  # a link to nothing
+    except FileNotFoundError:  # a broken link
         return []
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns] if stat.S_ISREG(found.st_mode) else []
 
 
 def _names(place: str) -> list[str]:
-    """The relative names of all files of a folder that aren't hidden; '' for a file itself."""
+    """The relative names of all files in a folder that aren't hidden; '' for a file itself."""
     if not os.path.isdir(place):
         return [""]
     found: list[tuple[str, ...]] = []
@@ -117,7 +119,7 @@ def _names(place: str) -> list[str]:
 
     def walk(folder: str, parts: tuple[str, ...]) -> None:
         own = os.stat(folder)
-        if (own.st_dev, own.st_ino) in walked:  # a link to a folder that is listed, and may be one that it lies in
+        if (own.st_dev, own.st_ino) in walked:  # a link to a folder that is already listed, perhaps to a parent
             found.append((*parts, ""))
             return
         walked.add((own.st_dev, own.st_ino))
@@ -134,20 +136,20 @@ def _names(place: str) -> list[str]:
     return ["/".join(parts) for parts in sorted(found)]
 
 
-def _kept_at(place: str) -> Path:
+def _cache_file(place: str) -> Path:
     return cache_dir() / "fingerprints" / f"{hashlib.sha256(os.fsencode(place)).hexdigest()[:32]}.json"
 
 
-def _read_kept(place: str) -> dict[str, tuple[list[int], str]]:
-    """What an earlier process found; nothing where that can't be read."""
+def _read_cache(place: str) -> _Hashes:
+    """The hashes of an earlier process; none if they can't be read."""
     try:
-        kept = json.loads(_kept_at(place).read_bytes())
-        return {name: ([int(part) for part in state], str(digest)) for name, (state, digest) in kept.items()}
+        found = json.loads(_cache_file(place).read_bytes())
+        return {name: ([int(part) for part in state], str(digest)) for name, (state, digest) in found.items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _keep(place: str) -> None:
-    with contextlib.suppress(OSError):  # a cache that can't be written costs time alone
-        _kept_at(place).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(_kept_at(place), json.dumps(_known[place]).encode())
+def _write_cache(place: str) -> None:
+    with contextlib.suppress(OSError):  # without a cache it only takes longer
+        _cache_file(place).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(_cache_file(place), json.dumps(_cached[place]).encode())

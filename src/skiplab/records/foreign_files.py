@@ -1,8 +1,7 @@
-"""Files that someone else may have written, read within bounds of time and memory; nothing in them is obeyed."""
+"""Reading files that someone else may have written, within limits of time and memory and without running anything."""
 
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +12,16 @@ import yaml
 MOST_BYTES = 2**24  # of a record.json, a configuration, a claims file: a thousand times what they have
 MOST_TABLE_BYTES = 2**31  # of a table
 _MOST_YAML_BYTES = 2**20
-_MOST_NODES = 200_000  # of a YAML file, each alias counted with all that it stands for
+_MOST_NODES = 200_000  # of a YAML file, with each alias expanded
 _MOST_LEVELS = 64
-_KEY = re.compile(r"[0-9a-f]{16}")
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The content of a file; a pipe or a device, which may never end, is none.
+    """The content of a file; pipes and devices, which may never end, are refused.
 
     Raises:
-        FileNotFoundError: where there is none.
-        ValueError: where it is no file, or has more bytes than `most`.
+        FileNotFoundError: if there is none.
+        ValueError: if it is no file, or has more bytes than `most`.
     """
     with open(path, "rb", opener=_open_without_waiting) as file:
         found = os.fstat(file.fileno())
@@ -35,15 +33,15 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would be waited for
+    return os.open(path, flags | os.O_NONBLOCK)  # opening a pipe would wait
 
 
 def read_own(path: Path, most: int = MOST_BYTES, within: Path | None = None) -> bytes:
-    """The same of a file that must not be a link out of a folder, its own unless another is given.
+    """The content of a file that must not be a link out of its folder, or out of another one if that is given.
 
     Raises:
-        FileNotFoundError: where there is none.
-        ValueError: where it is no such file.
+        FileNotFoundError: if there is none.
+        ValueError: if it is no file, too large, or such a link.
     """
     folder = within or path.parent
     if leads_out(path, folder):
@@ -52,9 +50,9 @@ def read_own(path: Path, most: int = MOST_BYTES, within: Path | None = None) -> 
 
 
 def links_out(folder: Path) -> list[Path]:
-    """The links in a folder that lead out of it: what writes to them would write elsewhere.
+    """The links in a folder that lead out of it, through which files elsewhere would be written.
 
-    Those of W&B's own folder, which keeps some to its logs, are left out.
+    Links in W&B's own folder, which has some to its logs, are left out.
     """
     return sorted(path for path in _below(folder) if leads_out(path, folder))
 
@@ -66,15 +64,15 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def leads_out(path: Path, folder: Path) -> bool:
-    """Whether a path is a link to what isn't below the folder."""
+    """Whether a path is a link to a target outside the folder."""
     return path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def parse_json(content: bytes) -> Any:
-    """What a JSON text says.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: where it is none, is nested too deeply, or has a whole number of more than 64 bits.
+        ValueError: if it is invalid, nested too deeply, or has a whole number of more than 64 bits.
     """
     try:
         parsed = json.loads(content)
@@ -94,10 +92,10 @@ def parse_json(content: bytes) -> Any:
 
 
 def parse_yaml(content: bytes) -> Any:
-    """What a YAML text says; no object but lists, mappings and scalars is made of it.
+    """Parse a YAML text into lists, mappings and scalars, and nothing else.
 
     Raises:
-        ValueError: where it is none, or `check_yaml` refuses it.
+        ValueError: if it is invalid, or `check_yaml` refuses it.
     """
     check_yaml(content)
     try:
@@ -107,21 +105,21 @@ def parse_yaml(content: bytes) -> Any:
 
 
 def yaml_mistake(error: yaml.YAMLError) -> str:
-    """Where a YAML text goes wrong and how, in one line: `line 2: while parsing a flow mapping, expected ...`."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:  # what no YAML text may hold
+    """Describe a YAML error in one line, such as `line 2: while parsing a flow mapping, expected ...`."""
+    mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+    if not isinstance(error, yaml.MarkedYAMLError) or mark is None:  # a character that no YAML text may hold
         return " ".join(str(error).split()).replace('in "<byte string>", ', "at ")
     context = f"{error.context}, " if error.context else ""
-    begun = error.context_mark.line if error.context_mark else mark.line
-    since = f" in what begins in line {begun + 1}" if begun != mark.line else ""
+    started = error.context_mark.line if error.context_mark else mark.line
+    since = f" in what starts in line {started + 1}" if started != mark.line else ""
     return f"line {mark.line + 1}: {context}{error.problem}{since}"
 
 
 def check_yaml(content: bytes) -> None:
-    """Look at a YAML text without making anything of it.
+    """Check a YAML text without creating its values.
 
     Raises:
-        ValueError: where it is none, or too large once its aliases are written out.
+        ValueError: if it is invalid, or too large with its aliases expanded.
     """
     if len(content) > _MOST_YAML_BYTES:
         raise ValueError(f"it has {len(content)} bytes; valid: up to {_MOST_YAML_BYTES}")
@@ -137,7 +135,7 @@ def check_yaml(content: bytes) -> None:
 
 
 def _written_out(node: yaml.Node | None, known: dict[int, int | None], level: int) -> int:
-    """How many nodes there are below and including this one, each alias counted with all that it stands for."""
+    """The number of nodes from this one down, with each alias expanded."""
     if level > _MOST_LEVELS:
         raise ValueError(f"it is nested too deeply; valid: {_MOST_LEVELS} levels")
     if not isinstance(node, yaml.CollectionNode):
@@ -150,15 +148,3 @@ def _written_out(node: yaml.Node | None, known: dict[int, int | None], level: in
     if count is None:
         raise ValueError("an alias stands within what it stands for")
     return count
-
-
-def read_keys(path: Path) -> tuple[list[str], list[str]]:
-    """The keys of a study's list, each once, and the lines that are none.
-
-    Raises:
-        FileNotFoundError: where there is none.
-        ValueError: where it is no list.
-    """
-    lines = dict.fromkeys(line.strip() for line in read_own(path).decode(errors="replace").splitlines())
-    words = [line for line in lines if line]
-    return [word for word in words if _KEY.fullmatch(word)], [word for word in words if not _KEY.fullmatch(word)]

@@ -5,32 +5,34 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from skiplab.errors import SkiplabError
 from skiplab.records.local_paths import by_contents
+from skiplab.records.plain_config import plain
+from skiplab.records.record_schema import Factor
 
-# Nodes that observe a trial, name it or say where it lies; every other node counts.
+# Nodes that observe a trial, name it or say where it lies; all others enter the key.
 OBSERVERS = frozenset({"logger", "instrument", "evaluator", "feature_extractor", "eval_batch", "num_samples", "run"})
-# Settings of data that say how images are kept, not what they are.
-_KEEPING = frozenset({"cache_dir", "max_resident_bytes"})
-# What the analysis reads as a whole number, and what is one in floating point.
+# Settings of data that say how images are stored, not what they are.
+_STORAGE = frozenset({"cache_dir", "max_resident_bytes"})
+# The largest whole numbers of a data frame, and of floating point without gaps.
 _LARGEST = 2**63 - 1
 _LARGEST_FLOAT = 2**53
 
 
 def outcome_config(config: DictConfig) -> dict[str, Any]:
-    """The resolved part of the configuration that can change the outcome; local paths by what lies there.
+    """The part of the configuration that can change the outcome, with fingerprints in the place of local paths.
 
     Raises:
-        SkiplabError: where a value is missing that has no default, or a whole number is too large.
+        SkiplabError: if a value without a default is missing, or a whole number is too large.
     """
     try:
-        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        resolved = plain(config, complete=True)
     except MissingMandatoryValue as error:
         raise SkiplabError(f"{error.full_key} has no default; give it, {error.full_key}=...") from None
-    resolved["data"] = {name: value for name, value in resolved["data"].items() if name not in _KEEPING}
+    resolved["data"] = {name: value for name, value in resolved["data"].items() if name not in _STORAGE}
     outcome = {name: node for name, node in resolved.items() if name not in OBSERVERS}
     for name, value in _leaves(outcome):
         if isinstance(value, int) and abs(value) > _LARGEST:
@@ -39,13 +41,13 @@ def outcome_config(config: DictConfig) -> dict[str, Any]:
 
 
 def trial_key(config: DictConfig) -> str:
-    """16 hexadecimal digits; 1 and 1.0 are the same value."""
+    """The key of a trial, 16 hexadecimal digits; 1 and 1.0 count as equal."""
     text = json.dumps(_canonical(outcome_config(config)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def factors(config: DictConfig) -> dict[str, Any]:
-    """The outcome configuration as flat leaves, `depth` or `optimizer.lr`; lists as text."""
+def factors(config: DictConfig) -> dict[str, Factor]:
+    """The values of the outcome configuration by their full names, such as `optimizer.lr`; lists as JSON text."""
     return {
         name: json.dumps(value) if isinstance(value, list) else value
         for name, value in _leaves(outcome_config(config))
@@ -54,7 +56,7 @@ def factors(config: DictConfig) -> dict[str, Any]:
 
 
 def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The values that are no mappings, by their full names."""
+    """The values of nested mappings by their full names."""
     for name, child in node.items():
         full = f"{prefix}.{name}" if prefix else name
         if isinstance(child, dict):

@@ -1,4 +1,4 @@
-"""Settings called `path`: a trial is known by what the files hold that they name, not by where these lie."""
+"""Settings called `path`: the key of a trial depends on the content of these files, not on where they lie."""
 
 import os
 import sys
@@ -11,28 +11,30 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.cache_dir import cache_dir
 from skiplab.errors import SkiplabError
 from skiplab.records.fingerprint import fingerprint, is_fingerprint
+from skiplab.records.plain_config import plain
+from skiplab.records.record_schema import Factor
 
 _PATTERNS = frozenset({"backbone.path"})  # settings called so that name modules of a network, and no files
 
 
 def by_contents(node: Any) -> Any:
-    """Settings with the fingerprint of what lies there in the place of each local path."""
+    """The settings, with a fingerprint in the place of each local path."""
     return _replaced(node, {name: fingerprint(place) for name, place in _local(node)})
 
 
 def with_absolute_paths(config: DictConfig) -> DictConfig:
-    """The configuration, resolved, with each local path as it reads from any folder."""
-    resolved = OmegaConf.to_container(config, resolve=True)
-    return OmegaConf.create(_replaced(resolved, {name: str(place) for name, place in _local(resolved)}))
+    """The configuration, resolved and with absolute local paths."""
+    resolved = plain(config)
+    return DictConfig(_replaced(resolved, {name: str(place) for name, place in _local(resolved)}))
 
 
 def check_apart(config: DictConfig) -> None:
-    """Refuse a place of data that holds what trials write, and so would be other data with each of them.
+    """Refuse a folder of data that trials write to, since its content would change with each of them.
 
     Raises:
-        SkiplabError: names the two places.
+        SkiplabError: names the two folders.
     """
-    resolved = OmegaConf.to_container(config, resolve=True)
+    resolved = plain(config)
     written = {"run.runs_dir": resolved["run"]["runs_dir"], "SKIPLAB_CACHE_DIR": cache_dir()}
     written |= {f"data.{name}": value for name, value in resolved["data"].items() if name == "cache_dir"}
     for name, place in _local(resolved):
@@ -40,26 +42,24 @@ def check_apart(config: DictConfig) -> None:
             outer, inner = place.resolve(), Path(folder).expanduser().resolve()
             if inner.is_relative_to(outer) and not any(part[0] == "." for part in inner.relative_to(outer).parts):
                 raise SkiplabError(
-                    f"{name}={place} holds {setting}={folder}, which trials write to; give another place for one of "
+                    f"{name}={place} holds {setting}={folder}, which trials write to; give another folder for one of "
                     "the two"
                 )
 
 
-def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[str, str], record: Path) -> None:
-    """Point a record's configuration to where the files of its trial lie now, and say where its data are read.
-
-    What the record says elsewhere names no setting: a setting is one of the configuration's own that is called `path`.
+def find_again(config: DictConfig, factors: Mapping[str, Factor], moved: Mapping[str, str], record: Path) -> None:
+    """Set the local paths of a record's configuration to where the files lie now, and print where its data are read.
 
     Args:
-        config: the record's, as it was found fit to be obeyed, which is changed.
+        config: the record's, after it was checked; changed in place.
         factors: the record's, which hold the fingerprints.
-        moved: where files lie now that were moved, such as {"data.path": "/new/place"}.
+        moved: the new paths of files that were moved, such as {"data.path": "/new/place"}.
         record: its folder, for messages.
 
     Raises:
-        SkiplabError: where files are missing, or others than the trial's.
+        SkiplabError: if files are missing, or their content is another.
     """
-    given = dict(_given(OmegaConf.to_container(config)))
+    given = dict(_given(plain(config, resolve=False)))
     for name, place in moved.items():
         if name not in given or not is_fingerprint(factors.get(name)):
             own = f"is {factors[name]}" if name in factors else "has no such setting"
@@ -69,11 +69,11 @@ def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[st
         if not is_fingerprint(recorded):
             continue
         place = Path(moved.get(name, text)).expanduser().absolute()
-        remedy = f"say where they lie: {name}=PLACE, or in Python skiplab.load(RUN, data_path=PLACE)"
+        remedy = f"give their path, {name}=PATH, or in Python skiplab.load(RUN, data_path=PATH)"
         if not place.exists():
-            raise SkiplabError(f"the files that {record} was trained on aren't at {place}; {remedy}")
+            raise SkiplabError(f"the files that {record} was trained on are not at {place}; {remedy}")
         if fingerprint(place) != recorded:
-            raise SkiplabError(f"the files at {place} aren't those that {record} was trained on; {remedy}")
+            raise SkiplabError(f"the files at {place} are not those that {record} was trained on; {remedy}")
         OmegaConf.update(config, name, str(place))
     if "data.path" in given:
         print(f"skiplab: the data of {record} are read from data.path={config.data.path}", file=sys.stderr)
@@ -83,14 +83,14 @@ def find_again(config: DictConfig, factors: Mapping[str, Any], moved: Mapping[st
 
 
 def _local(node: Any) -> Iterator[tuple[str, Path]]:
-    """The same of what is there: each name, and the place."""
+    """Those of them that exist, by their full names."""
     for name, value in _given(node):
         if os.path.exists(os.path.expanduser(value)):
             yield name, Path(value).expanduser().absolute()
 
 
 def _given(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Each setting called `path`, at any depth, that has a text: its full name, and the text."""
+    """The settings called `path`, at any depth, by their full names."""
     if not isinstance(node, dict):
         return
     for name, value in node.items():

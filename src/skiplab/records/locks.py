@@ -1,4 +1,4 @@
-"""The system's locks on open files, by which processes keep out of each other's way; it frees a dead owner's."""
+"""Locks on open files, by which processes keep out of each other's way; the system frees those of a dead process."""
 
 import errno
 import fcntl
@@ -7,24 +7,24 @@ from typing import IO, Any
 
 from skiplab.errors import SkiplabError
 
-# What flock says where a file system has no locks: Lustre without -o flock, NFS without its lock service, some others.
+# The errors of flock on file systems without locks: Lustre without -o flock, NFS without its lock service, some others.
 _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 
-def take(file: IO[Any], setting: str, *, shared: bool = False, wait: bool = False) -> bool:
-    """Lock an open file until it is closed; False where another process holds it.
+def acquire(file: IO[Any], setting: str, *, shared: bool = False, wait: bool = False) -> bool:
+    """Lock an open file until it is closed; False if another process holds it.
 
-    No other kind of lock stands in where there is none: a file that says who holds it outlives a killed owner, and
-    whoever clears it away can't know whether an owner on another machine is dead or slow.
+    There is no fallback for file systems without locks: a file that names its owner outlives a killed one, and
+    nobody can know whether an owner on another machine is dead or slow.
 
     Args:
-        file: what is locked.
+        file: the file.
         setting: what decides where the file lies, such as run.runs_dir.
-        shared: whether others may share it.
-        wait: whether to wait for another process that holds it.
+        shared: whether other processes may share the lock.
+        wait: whether to wait for a process that holds it.
 
     Raises:
-        SkiplabError: where the file system has no locks.
+        SkiplabError: if the file system has no locks.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
@@ -36,7 +36,7 @@ def take(file: IO[Any], setting: str, *, shared: bool = False, wait: bool = Fals
             raise
         raise SkiplabError(
             f"the file system of {os.path.dirname(file.name)} has no locks ({error.strerror or error}), and without "
-            f"them two processes could work on one thing at once; set {setting} to a folder on another file system, "
+            f"them two processes could work on the same trial; set {setting} to a folder on another file system, "
             "or mount this one with locks (Lustre: -o flock)"
         ) from None
     return True

@@ -1,19 +1,22 @@
-"""Where a record comes from: code, packages, machine."""
+"""The code, the packages and the machine that a record comes from."""
 
 import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
-import torch
+from skiplab.records.record_schema import Origin
 
 _PACKAGES = ("skiplab", "torch", "pytorch-lightning", "hydra-core", "torchmetrics", "wandb", "numpy")
 
 
-def provenance() -> dict[str, Any]:
-    """Commit, package versions and hardware of this process."""
+def origin(gpu: str | None) -> Origin:
+    """Commit, package versions and hardware of this process.
+
+    Args:
+        gpu: the name of its GPU; None if there is none.
+    """
     return {
         "commit": _commit(),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
@@ -21,7 +24,7 @@ def provenance() -> dict[str, Any]:
             "machine": platform.machine(),
             "processor": _processor(),
             "cores": os.cpu_count(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "gpu": gpu,
         },
     }
 
@@ -34,7 +37,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The checkout's commit, with '+' where it has uncommitted changes; None for an installed wheel."""
+    """The checkout's commit, with '+' if it has uncommitted changes; None for an installed wheel."""
     here = Path(__file__).resolve().parent
     root = here.parents[2]
     if not (root / ".git").exists():

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from skiplab.records.locks import take
+from skiplab.records.locks import acquire
 
 _LOOK_SECONDS = 0.5  # between two looks at whether a device is free
 
@@ -85,4 +85,4 @@ def _take_place(device: str, place: int, shared_by: int, stack: ExitStack) -> bo
 
 def _lock(name: str, stack: ExitStack, *, shared: bool = False) -> bool:
     handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("wb"))
-    return take(handle, "TMPDIR", shared=shared)
+    return acquire(handle, "TMPDIR", shared=shared)

@@ -117,7 +117,7 @@ def _note_death(config: DictConfig, exitcode: int) -> str:
     status = "interrupted" if -exitcode in _TOLD_TO_END else "failed"
     record = Record(Path(config.run.runs_dir), trial_key(config))
     try:
-        if record.read().get("status") == "running":
+        if record.status == "running":
             with record.locked():
                 record.update(status=status, error=reason)
     except HeldError:

@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
 from skiplab.records.key import trial_key
-from skiplab.records.record import FINISHED, Record
+from skiplab.records.record import Record
+from skiplab.records.statuses import FINISHED
 from skiplab.training.plan import nothing_left
 
 
@@ -58,21 +59,22 @@ class Job:
     @property
     def left(self) -> bool:
         """Whether there is anything to do for it."""
-        return self.config.run.rerun or not nothing_left(self.config, self.record.read())
+        content = self.record.read_if_any()
+        return content is None or self.config.run.rerun or not nothing_left(self.config, content)
 
     @property
     def trained(self) -> bool:
         """Whether its training is over, so that it can at most lack evaluators."""
-        return not self.config.run.rerun and self.record.read().get("status") in FINISHED
+        return not self.config.run.rerun and self.record.status in FINISHED
 
     @property
     def failed(self) -> bool:
         """Whether it ended in an error, and isn't asked to be tried again."""
         again = self.config.run.rerun or self.config.run.retry_failed
-        return not again and self.record.read().get("status") == "failed"
+        return not again and self.record.status == "failed"
 
 
-def work(depth: int, width: int, max_steps: int) -> float:
+def work(depth: float, width: float, max_steps: float) -> float:
     """What a trial's time is about proportional to."""
     return float(depth * width * max_steps)
 

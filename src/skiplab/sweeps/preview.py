@@ -3,7 +3,6 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -11,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.printable import counted
+from skiplab.records.record_schema import Costs
 from skiplab.sweeps.job import Job, own_words
 from skiplab.sweeps.status import duration, standing
 
 _LEFT = {
-    "broken off": "resumes",
+    "interrupted": "resumes",
     "failed": "tried again",  # asked for by run.retry_failed
     "running": "running",
     "done": "measured again",  # with evaluators that its record lacks
@@ -59,18 +59,19 @@ def _state(job: Job) -> str:
     return "left" if job.config.run.rerun else _LEFT.get(found, "left")
 
 
-def _costs(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
+def _costs(jobs: Sequence[Job]) -> dict[str, Costs]:
     """What the parity report says of each kind of trial: from a record, or of a network built for the purpose."""
     from skiplab.training.build import build
 
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Costs] = {}
     for job in jobs:
         if job.kind not in found:
-            found[job.kind] = job.record.read().get("parity") or build(job.config).costs
+            content = job.record.read_if_any()
+            found[job.kind] = build(job.config).costs if content is None else content["parity"]
     return found
 
 
-def _training(job: Job, costs: dict[str, Any]) -> float:
+def _training(job: Job, costs: Costs) -> float:
     """FLOPs of all steps: a pass there, one back at twice its cost, and one more where activations are recomputed."""
     passes = 4 if job.config.run.activation_checkpointing else 3
     return passes * costs["flops_per_sample"] * job.config.batch_size * job.config.trainer.max_steps

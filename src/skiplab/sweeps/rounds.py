@@ -44,7 +44,7 @@ def _launch(launcher: Launcher, jobs: list[Job], failures: dict[Job, str], losse
     try:
         returns = launcher.launch([job.overrides for job in jobs], initial_job_idx=0)
     except WorkersLostError:
-        begun = [job for job in jobs if job.record.read().get("status") in ("running", "interrupted")]
+        begun = [job for job in jobs if job.record.status in ("running", "interrupted")]
         losses.update(begun or jobs)  # where none had begun, workers end as they start
         reason = f"lost its worker {_MOST_LOSSES} times, as happens where memory runs out"
         failures |= {job: reason for job in jobs if losses[job] == _MOST_LOSSES}

@@ -1,11 +1,11 @@
-"""Where a study stands: what is done, running, broken off, failed, diverged, waiting, and the time to go."""
+"""The state of a study: which trials are done, running, interrupted, failed, diverged or pending; the time to go."""
 
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich import box
 from rich.console import Console, Group
@@ -15,12 +15,16 @@ from rich.text import Text
 
 from skiplab.errors import SkiplabError
 from skiplab.printable import counted, one_line
-from skiplab.records.foreign_files import leads_out, read_keys
-from skiplab.records.record import FINISHED, Record, study_folder
-from skiplab.records.record_files import explain_cut_off
+from skiplab.records.file_names import HISTORY, KEYS
+from skiplab.records.foreign_files import leads_out
+from skiplab.records.record import Record
+from skiplab.records.record_schema import RecordContent
+from skiplab.records.statuses import FINISHED
+from skiplab.records.study_list import read_keys, study_folder, study_names
+from skiplab.records.truncation import explain_truncated
 from skiplab.sweeps.job import work
 
-STATES = ("done", "diverged", "running", "broken off", "failed", "unreadable", "waiting")
+STATES = ("done", "diverged", "running", "interrupted", "failed", "unreadable", "pending")
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "unreadable": "red", "diverged": "magenta"}
 _LONGEST_REASON = 160  # characters of a failure that are shown
 
@@ -32,7 +36,7 @@ class Standing(NamedTuple):
     state: str
     share: float
     note: str
-    content: dict[str, Any]
+    content: RecordContent | None = None
 
 
 def status_command(study: str, runs_dir: Path, watch: bool, every_seconds: float = 2.0) -> None:
@@ -57,46 +61,33 @@ def read_standings(study: str, runs_dir: Path) -> list[Standing]:
     Raises:
         SkiplabError: where there is no such study.
     """
-    path = study_folder(runs_dir, study) / "keys.txt"
-    if not path.exists():
-        names = sorted(found.parent.name for found in (runs_dir / "studies").glob("*/keys.txt"))
-        raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(names) or 'none yet'}")
-    try:
-        keys, others = read_keys(path)
-    except (OSError, ValueError) as error:
-        raise SkiplabError(f"{path} can't be read: {error}; it lists a study's trials, a key a line") from None
-    no_keys = [Standing(repr(word)[:40], "unreadable", 0.0, f"no key of a trial, in {path}", {}) for word in others]
+    folder = study_folder(runs_dir, study)
+    if not (folder / KEYS).exists():
+        raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(study_names(runs_dir)) or 'none yet'}")
+    keys, invalid = read_keys(folder)
+    no_keys = [
+        Standing(repr(line)[:40], "unreadable", 0.0, f"no key of a trial, in {folder / KEYS}") for line in invalid
+    ]
     return [*(standing(Record(runs_dir, key)) for key in keys), *no_keys]
 
 
 def standing(record: Record) -> Standing:
     """What became of a trial so far."""
     try:
-        content = record.read()
-        if content:
-            _check(content)
-        return _standing(record, content)
-    except SkiplabError as error:
-        return Standing(record.key, "unreadable", 0.0, str(error), {})
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        reason = f"its record.json or history.csv isn't what a trial writes ({type(error).__name__}: {error})"
-        return Standing(record.key, "unreadable", 0.0, reason[:_LONGEST_REASON], {})
+        content = record.read_if_any()
+        return Standing(record.key, "pending", 0.0, "") if content is None else _standing(record, content)
+    except (SkiplabError, ValueError) as error:
+        return Standing(record.key, "unreadable", 0.0, str(error))
 
 
-def _check(content: dict[str, Any]) -> None:
-    """Raise some error where what is asked of a record isn't there."""
-    _work(content)
-    float(content["provenance"]["wall_seconds"])
-    content["choices"].items()
-
-
-def _standing(record: Record, content: dict[str, Any]) -> Standing:
-    status = content.get("status", "waiting")
-    if status in (*FINISHED, "waiting"):
+def _standing(record: Record, content: RecordContent) -> Standing:
+    _work(content)  # here, where a record without it is listed as unreadable
+    status = content["status"]
+    if status in FINISHED:
         at = [f"at step {content['diverged_step']}"] if status == "diverged" else []
-        lost = [f"{name}: {reason}" for name, reason in explain_cut_off(record.folder, content)]
-        return Standing(record.key, status, float(status != "waiting"), "; ".join([*at, *lost]), content)
-    history, max_steps = record.folder / "history.csv", content["factors"]["trainer.max_steps"]
+        truncated = [f"{name}: {reason}" for name, reason in explain_truncated(record.folder, content)]
+        return Standing(record.key, status, 1.0, "; ".join([*at, *truncated]), content)
+    history, max_steps = record.folder / HISTORY.file, int(_size(content, "trainer.max_steps"))
     steps = _last_step(history) if history.is_file() and not leads_out(history, record.folder) else 0
     share = min(1.0, steps / max_steps)
     if status == "failed":
@@ -105,7 +96,7 @@ def _standing(record: Record, content: dict[str, Any]) -> Standing:
     if record.held:
         return Standing(record.key, "running", share, f"step {steps} of {max_steps}", content)
     reason = content["error"] if status == "interrupted" else "its process is gone"
-    return Standing(record.key, "broken off", share, f"step {steps} of {max_steps}, {reason}", content)
+    return Standing(record.key, "interrupted", share, f"step {steps} of {max_steps}, {reason}", content)
 
 
 def seconds_to_go(standings: Sequence[Standing]) -> float | None:
@@ -114,19 +105,31 @@ def seconds_to_go(standings: Sequence[Standing]) -> float | None:
     A trial's work is its blocks times channels times steps; of a trial that hasn't begun, the mean of the others'.
     """
     works = {each.key: _work(each.content) for each in standings if each.content}
-    taken = {each.key: each.content["provenance"]["wall_seconds"] for each in standings if each.state == "done"}
+    done = [each.content for each in standings if each.content and each.state == "done"]
+    taken = {content["key"]: content["provenance"]["wall_seconds"] for content in done}
     running = sum(each.state == "running" for each in standings)
     if not taken or not running:
         return None
     mean = sum(works.values()) / len(works)
-    open_states = ("running", "broken off", "waiting")
+    open_states = ("running", "interrupted", "pending")
     left = sum(works.get(each.key, mean) * (1 - each.share) for each in standings if each.state in open_states)
     return left * sum(taken.values()) / sum(works[key] for key in taken) / running
 
 
-def _work(content: dict[str, Any]) -> float:
-    factors = content["factors"]
-    return work(factors["depth"], factors["width"], factors["trainer.max_steps"])
+def _work(content: RecordContent) -> float:
+    return work(*(_size(content, name) for name in ("depth", "width", "trainer.max_steps")))
+
+
+def _size(content: RecordContent, name: str) -> float:
+    """A factor that must be a positive number.
+
+    Raises:
+        ValueError: if it isn't.
+    """
+    value = content["factors"].get(name)
+    if not isinstance(value, int | float) or value <= 0:
+        raise ValueError(f"its factor {name} is {value!r}; valid: a positive number")
+    return value
 
 
 def summary(study: str, standings: Sequence[Standing]) -> str:
@@ -141,7 +144,7 @@ def summary(study: str, standings: Sequence[Standing]) -> str:
 def render(study: str, standings: Sequence[Standing]) -> Group:
     """A line of counts, then a line for each trial that runs or needs a look."""
     line = Text(summary(study, standings))
-    shown = [each for each in standings if each.state not in ("done", "waiting") or each.note]
+    shown = [each for each in standings if each.state not in ("done", "pending") or each.note]
     if not shown:
         return Group(line)
     table = Table("trial", "what", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -154,7 +157,7 @@ def render(study: str, standings: Sequence[Standing]) -> Group:
 def _what(standing: Standing, standings: Sequence[Standing]) -> str:
     """The choices and settings in which the study's trials differ."""
     rows = [{**each.content["factors"], **each.content["choices"]} for each in standings if each.content]
-    own = {**standing.content.get("factors", {}), **standing.content.get("choices", {})}
+    own = {**standing.content["factors"], **standing.content["choices"]} if standing.content else {}
     varying = [name for name, value in own.items() if any(row.get(name) != value for row in rows)]
     return " ".join(f"{name}={own[name]}" for name in sorted(varying, key=lambda name: (name == "seed", name)))
 

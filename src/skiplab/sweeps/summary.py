@@ -26,7 +26,7 @@ def conclude(jobs: Sequence[Job], left: Sequence[Job], given_up: Sequence[Job], 
     """
     failures = {job: reason(job) for job in given_up} | dict(failures)
     if left:
-        diverged = sum(job.record.read().get("status") == "diverged" for job in left)
+        diverged = sum(job.record.status == "diverged" for job in left)
         ended = sum(job not in failures for job in left)
         print(f"{counted(ended)} finished ({diverged} diverged), {len(failures)} failed")
     else:

@@ -22,7 +22,8 @@ from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.records.local_paths import check_apart
-from skiplab.records.record import study_folder
+from skiplab.records.record_schema import Costs
+from skiplab.records.study_list import study_folder
 from skiplab.seeding import initialise, keyed_seed, seed_globally
 from skiplab.training.batches import Batches
 from skiplab.training.complaints import Complaints
@@ -57,7 +58,7 @@ class Parts(NamedTuple):
     data: Dataset
     objective: Objective
     model: Backbone
-    costs: dict[str, Any]
+    costs: Costs
 
 
 def build_data(config: DictConfig) -> Dataset:

@@ -12,8 +12,9 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from skiplab.records.appended_table import AppendedTable, Mark, mark_of
+from skiplab.records.appended_table import AppendedTable, mark_of
 from skiplab.records.record import Record
+from skiplab.records.record_schema import Mark
 
 KEPT = 2  # while a trial runs; where a disk tears the newest, the one before serves
 _NAME = re.compile(r"step=(\d+)(-v\d+)?\.ckpt")

@@ -1,8 +1,7 @@
 """Measure a saved record again, or with evaluators that it hasn't seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,10 +10,13 @@ from omegaconf import DictConfig
 from skiplab.errors import SkiplabError
 from skiplab.listed_options import check_nodes
 from skiplab.paths import project_dir
+from skiplab.records.file_names import CONFIG, RECORD, WEIGHTS
 from skiplab.records.fingerprint import is_fingerprint
 from skiplab.records.key import trial_key
 from skiplab.records.local_paths import find_again
-from skiplab.training.load import bring_back, read_content
+from skiplab.records.record import read_record
+from skiplab.records.record_schema import RecordContent
+from skiplab.training.load import bring_back
 from skiplab.training.trial import Outcome, run_trial
 from skiplab.training.trust import record_config
 
@@ -37,9 +39,10 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
         SkiplabError: where the folder holds no finished record, asks for code that isn't trusted, an override would
             change the trial itself, or the files of its data are missing or others.
     """
-    if not (folder / "weights.safetensors").exists():
-        raise SkiplabError(f"{folder} holds no weights; give the folder of a finished trial, runs/KEY")
-    content = read_content(folder)
+    for name in (WEIGHTS, RECORD):
+        if not (folder / name).exists():
+            raise SkiplabError(f"{folder} has no {name}; give the folder of a finished trial, runs/KEY")
+    content = read_record(folder)
     moved = _moved(overrides, content)
     overrides = [override for override in overrides if _name(override) not in moved]
     for override in overrides:
@@ -75,7 +78,7 @@ def _name(override: str) -> str:
     return override.lstrip("+~").split("=")[0]
 
 
-def _moved(overrides: Sequence[str], content: Mapping[str, Any]) -> dict[str, str]:
+def _moved(overrides: Sequence[str], content: RecordContent) -> dict[str, str]:
     """Where files lie now that the record knows by their contents, by the setting that names them."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     given = {word.key_or_group: str(word.value()) for word in parsed}
@@ -87,4 +90,4 @@ def _check_numbers(config: DictConfig, folder: Path) -> None:
     """Refuse a record whose own overrides wouldn't be numbers."""
     own = {"num_samples": config.get("num_samples"), **(config.get("eval_batch") or {})}
     if wrong := [name for name, value in own.items() if type(value) is not int]:
-        raise SkiplabError(f"{folder / 'config.yaml'}: {wrong[0]}={own[wrong[0]]} is invalid; valid: a whole number")
+        raise SkiplabError(f"{folder / CONFIG}: {wrong[0]}={own[wrong[0]]} is invalid; valid: a whole number")

@@ -17,6 +17,7 @@ from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
 from skiplab.layers import inspect_network
 from skiplab.records.appended_table import AppendedTable
+from skiplab.records.file_names import HISTORY, LAYERS
 from skiplab.records.record import Record
 from skiplab.training.build import Parts, build
 from skiplab.training.checkpoints import KEPT, Signature, keep_newest
@@ -30,8 +31,6 @@ from skiplab.training.ranks.process_group import together
 from skiplab.training.ranks.ranks import StopTogether
 from skiplab.training.recorder import Recorder
 from skiplab.training.weights import write_weights
-
-_HISTORY = ("step", "metric", "value")
 
 
 def fit(
@@ -53,8 +52,8 @@ def fit(
         RuntimeError: where the trainer stopped early without divergence or signal.
     """
     earlier = _losses_so_far(record)
-    history = record.table("history", _HISTORY)
-    readings = record.table("layers", ("step", "index", "path", "quantity", "value"))
+    history = record.append_to(HISTORY)
+    readings = record.append_to(LAYERS)
     recorder = _recorder(config, parts, history)
     observer = Observer(
         list(instruments.values()),
@@ -66,7 +65,7 @@ def fit(
         if recorder.diverged_step is not None:  # it was killed before its record could say so
             return _diverged(max(earlier) + 1, recorder)
         stop = (StopTogether if _is_shared(config) else StopWhenTold)(interruption)
-        signed = Signature(record.key, {"history": history, "layers": readings})
+        signed = Signature(record.key, {HISTORY.name: history, LAYERS.name: readings})
         checkpoints = (record.checkpoints, keep_newest(record, KEPT))
         try:
             with _other_ranks(config, *checkpoints):
@@ -149,7 +148,7 @@ def _follow(plain: dict[str, Any], checkpoints: Path, newest: Path | None) -> No
     config = OmegaConf.create(plain)
     torch.set_num_threads(config.num_threads)
     parts = build(config)
-    with interruptible() as interruption, closing(AppendedTable(Path(os.devnull), _HISTORY)) as nowhere:
+    with interruptible() as interruption, closing(AppendedTable(Path(os.devnull), HISTORY.columns)) as nowhere:
         interruption.patient = True
         callbacks = [_recorder(config, parts, nowhere), StopTogether(interruption)]
         _train(config, parts, callbacks, None, checkpoints, newest, progress=False)
@@ -157,7 +156,7 @@ def _follow(plain: dict[str, Any], checkpoints: Path, newest: Path | None) -> No
 
 def _losses_so_far(record: Record) -> dict[int, float]:
     """The loss of each step that was written before a trial was broken off; a torn last line is left out."""
-    path = record.folder / "history.csv"
+    path = record.folder / HISTORY.file
     if not path.exists():
         return {}
     *rows, _ = path.read_text(encoding="utf-8").split("\n")

@@ -1,20 +1,17 @@
 """From a record on disk back to the objects of its trial."""
 
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
-from skiplab.records.foreign_files import parse_json, read_own
+from skiplab.records.file_names import CONFIG, RECORD, WEIGHTS
 from skiplab.records.local_paths import find_again
+from skiplab.records.record import read_record
+from skiplab.records.record_schema import RecordContent
 from skiplab.training.build import Parts, build_data, build_model, build_objective
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
-
-_MAPPINGS = (
-    "choices", "factors", "summary", "metrics", "charts", "details", "parity", "instruments", "evaluators", "provenance"
-)  # fmt: skip
 
 
 def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool = False) -> Parts:
@@ -30,34 +27,16 @@ def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool
             its data are missing or others.
     """
     folder = Path(folder)
-    for name in ("config.yaml", "record.json", "weights.safetensors"):
+    for name in (CONFIG, RECORD, WEIGHTS):
         if not (folder / name).exists():
             raise SkiplabError(f"{folder} has no {name}; give the folder of a finished trial, runs/KEY")
-    content = read_content(folder)
+    content = read_record(folder)
     config = record_config(folder, trust=trust)
     find_again(config, content["factors"], {} if data_path is None else {"data.path": str(data_path)}, folder)
     return bring_back(config, content, folder)
 
 
-def read_content(folder: Path) -> dict[str, Any]:
-    """A record's record.json, with all of its parts.
-
-    Raises:
-        SkiplabError: where it isn't one.
-    """
-    try:
-        content = parse_json(read_own(folder / "record.json"))
-    except (OSError, ValueError) as error:
-        raise SkiplabError(
-            f"{folder / 'record.json'} can't be read: {error}; take another copy of the record"
-        ) from None
-    content = content if isinstance(content, dict) else {}
-    if lacking := [name for name in _MAPPINGS if not isinstance(content.get(name), dict)]:
-        raise SkiplabError(f"{folder / 'record.json'} lacks {', '.join(lacking)}; take another copy of the record")
-    return content
-
-
-def bring_back(config: DictConfig, content: dict[str, Any], folder: Path) -> Parts:
+def bring_back(config: DictConfig, content: RecordContent, folder: Path) -> Parts:
     """What a record's configuration describes, with its weights.
 
     Raises:
@@ -71,6 +50,6 @@ def bring_back(config: DictConfig, content: dict[str, Any], folder: Path) -> Par
         raise
     except Exception as error:  # of whatever kind: the values may be anything
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise SkiplabError(f"{folder / 'config.yaml'} describes nothing that can be made: {reason}") from error
-    load_weights(model, folder / "weights.safetensors", content)
+        raise SkiplabError(f"{folder / CONFIG} describes nothing that can be made: {reason}") from error
+    load_weights(model, folder / WEIGHTS, content)
     return Parts(data=data, objective=objective, model=model.eval(), costs=content["parity"])

@@ -1,7 +1,6 @@
 """Evaluators on a trained trial: what they find goes into its record."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 import torch
@@ -14,13 +13,14 @@ from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.results.missing import measured, split_finite
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.records.atomic_file import write_atomically
+from skiplab.records.file_names import EVALUATION_FILES, HISTORY, LAYERS, MEASUREMENTS, TRAINING_FILES
 from skiplab.records.record import Record
-from skiplab.records.record_files import MEASURED, TRAINED, cut_off, lengths
+from skiplab.records.record_schema import Findings, RecordContent
+from skiplab.records.table_file import empty_table, read_table
+from skiplab.records.truncation import file_lengths, truncated_files
 from skiplab.training.build import Parts, build_model
 from skiplab.training.factory import factory
 from skiplab.training.plan import asked_evaluators, chosen, kept_evaluators
-
-_COLUMNS = ("evaluator", "chart", "line", "x", "y", "value")  # of measurements.csv
 
 
 def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[str]) -> dict[str, Image.Image]:
@@ -39,7 +39,7 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
     )
     content, found = record.read(), _found_so_far(record)
     kept = kept_evaluators(record.folder, content)
-    measurements, drawn = _measurements_so_far(record, content), dict(content.get("pictures", {}))
+    measurements, drawn = _measurements_so_far(record, content), dict(content["pictures"])
     pictures: dict[str, Image.Image] = {}
     for name in names:
         evaluator: Evaluator = factory(config.evaluator[name])()
@@ -48,30 +48,30 @@ def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[s
         pictures |= result.pictures
         found["details"][name] = result.details
         own = pd.DataFrame(result.measurements, columns=Measurement._fields).assign(evaluator=name)
-        measurements = pd.concat([measurements[measurements["evaluator"] != name], own[list(_COLUMNS)]])
+        measurements = pd.concat([measurements[measurements["evaluator"] != name], own[list(MEASUREMENTS.columns)]])
         drawn[name] = [f"{stem}.png" for stem in result.pictures]
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
     asked = asked_evaluators(config)
-    of_training = {name: length for name, length in content.get("files", {}).items() if name in TRAINED}
-    write_atomically(record.folder / "measurements.csv", measurements.to_csv(index=False).encode())
+    of_training = {name: length for name, length in content["files"].items() if name in TRAINING_FILES}
+    write_atomically(record.folder / MEASUREMENTS.file, measurements.to_csv(index=False).encode())
     record.update(
         **found,
         evaluators=kept | {name: asked[name] for name in names},
         pictures=drawn,
-        files=of_training | lengths(record.folder, MEASURED),
+        files=of_training | file_lengths(record.folder, EVALUATION_FILES),
     )
     return pictures
 
 
-def _measurements_so_far(record: Record, content: Mapping[str, Any]) -> pd.DataFrame:
+def _measurements_so_far(record: Record, content: RecordContent) -> pd.DataFrame:
     """The rows that stay; a table that was cut off is set aside whole, and says so."""
-    if any(cut_off(record.folder, content.get("files"), ["measurements.csv"])):
-        path = record.folder / "measurements.csv"
+    if any(truncated_files(record.folder, content["files"], [MEASUREMENTS.file])):
+        path = record.folder / MEASUREMENTS.file
         where = f"; what is left of it is in {record.set_aside([path])}" if path.exists() else ""
         others = ", ".join(content["evaluators"])
-        print(f"trial {record.key}: measurements.csv was cut off, so {others} have to measure again{where}", flush=True)
-        return pd.DataFrame(columns=list(_COLUMNS))
+        print(f"trial {record.key}: {path.name} was cut off, so {others} have to measure again{where}", flush=True)
+        return empty_table(MEASUREMENTS)
     return read_measurements(record)
 
 
@@ -86,13 +86,19 @@ def declare(config: DictConfig, record: Record) -> None:
     record.update(metrics=found["metrics"], charts=found["charts"])
 
 
-def _found_so_far(record: Record) -> dict[str, dict[str, Any]]:
+def _found_so_far(record: Record) -> Findings:
     content = record.read()
-    return {name: content.get(name, {}) for name in ("summary", "missing", "details", "metrics", "charts")}
+    return {
+        "summary": content["summary"],
+        "missing": content["missing"],
+        "details": content["details"],
+        "metrics": content["metrics"],
+        "charts": content["charts"],
+    }
 
 
 def _add(
-    found: dict[str, dict[str, Any]],
+    found: Findings,
     measures: Evaluator | Instrument,
     measured_by: str,
     summary: Mapping[str, float],
@@ -108,23 +114,22 @@ def _add(
 
 def read_measurements(record: Record) -> pd.DataFrame:
     """All values of the evaluators' charts."""
-    path = record.folder / "measurements.csv"
-    if not path.exists():
-        return pd.DataFrame(columns=list(_COLUMNS))
-    return pd.read_csv(path, keep_default_na=False, na_values={"y": [""]})
+    try:
+        return read_table(record.folder, MEASUREMENTS).rows
+    except FileNotFoundError:
+        return empty_table(MEASUREMENTS)
 
 
 def read_readings(record: Record) -> pd.DataFrame:
     """All that the instruments read; of rows that a resumed trial wrote again, the last; nothing of a cut-off file."""
-    if any(cut_off(record.folder, record.read().get("files"), ["layers.csv"])):
-        return pd.DataFrame(columns=["step", "index", "path", "quantity", "value"])
-    readings = pd.read_csv(record.folder / "layers.csv")
-    return readings.drop_duplicates(["step", "path", "quantity"], keep="last")
+    if any(truncated_files(record.folder, record.read()["files"], [LAYERS.file])):
+        return empty_table(LAYERS)
+    return read_table(record.folder, LAYERS).rows
 
 
 def read_log(config: DictConfig, record: Record, zero_loss: float) -> TrainingLog:
     """All that was written down while a trial trained."""
-    history = pd.read_csv(record.folder / "history.csv").drop_duplicates(["step", "metric"], keep="last")
+    history = read_table(record.folder, HISTORY).rows
     return TrainingLog(
         readings=read_readings(record),
         losses=history[history["metric"] == "loss"].set_index("step")["value"],
@@ -147,4 +152,4 @@ def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
             counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
             summary, missing = ({name: part[name] for name in part if name in counted} for part in (summary, missing))
         _add(found, instrument, f"instrument {name}", summary, missing)
-    record.update(**found, files=lengths(record.folder, TRAINED))
+    record.update(**found, files=file_lengths(record.folder, TRAINING_FILES))

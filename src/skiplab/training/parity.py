@@ -8,9 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from skiplab.blocks.block import Join
 from skiplab.layers import evaluating, weight_layers
+from skiplab.records.record_schema import Costs
 
 
-def parity(model: nn.Module, example: tuple[Any, ...], depth: int) -> dict[str, Any]:
+def parity(model: nn.Module, example: tuple[Any, ...], depth: int) -> Costs:
     """Cost of one sample's forward pass on `example`, its arguments; running it also proves that the model runs.
 
     num_parameters: trained scalars.  flops_per_sample: multiplications and additions of convolutions and

@@ -4,15 +4,16 @@ import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from skiplab.errors import SkiplabError
-from skiplab.records.appended_table import Mark
-from skiplab.records.record import FINISHED, Record
+from skiplab.records.file_names import HISTORY, LAYERS
+from skiplab.records.record import Record
+from skiplab.records.record_schema import Mark, RecordContent
+from skiplab.records.statuses import FINISHED
 from skiplab.training.checkpoints import damage, newest_first, signature, table_damage
 from skiplab.training.weights import read_weights
 
-_TABLES = ("history", "layers")
+_TABLES = {table.name: table for table in (HISTORY, LAYERS)}
 
 
 def salvage(record: Record) -> str:
@@ -24,14 +25,14 @@ def salvage(record: Record) -> str:
     Raises:
         SkiplabError: where a finished trial's weights can't be used; its numbers stand, so it isn't trained again.
     """
-    content = record.read()
+    content = record.read_if_any()
     trained = _marks(content)
-    if content.get("status") in FINISHED:
+    if content is not None and content["status"] in FINISHED:
         if content["status"] == "done":
             read_weights(record.weights, content)
         return "" if table_damage(record, trained) else _cut_behind(record, trained)
     spoilt: dict[Path, str] = {}
-    if record.weights.exists():
+    if content is not None and record.weights.exists():
         reason = _weights_damage(record, content, trained)
         if not reason:
             return _cut_behind(record, trained)
@@ -57,7 +58,7 @@ def salvage(record: Record) -> str:
     return f"{words}; {then}" + (f"; the old files are in {aside}" if aside else "")
 
 
-def _weights_damage(record: Record, content: dict[str, Any], trained: Mapping[str, Mark]) -> str:
+def _weights_damage(record: Record, content: RecordContent, trained: Mapping[str, Mark]) -> str:
     try:
         read_weights(record.weights, content)
     except SkiplabError:
@@ -65,23 +66,17 @@ def _weights_damage(record: Record, content: dict[str, Any], trained: Mapping[st
     return table_damage(record, trained)
 
 
-def _marks(content: Mapping[str, Any]) -> dict[str, Mark]:
-    """The marks of the tables when the weights were written; records of others may name any file there."""
-    trained = content.get("trained")
-    kept = trained.get("tables") if isinstance(trained, dict) else None
-    found = {name: kept.get(name) for name in _TABLES} if isinstance(kept, dict) else {}
-    return {
-        name: (mark[0], mark[1])
-        for name, mark in found.items()
-        if isinstance(mark, list) and list(map(type, mark)) == [int, int]
-    }
+def _marks(content: RecordContent | None) -> dict[str, Mark]:
+    """The marks of the tables when the weights were written; a record of others may name any file there."""
+    trained = None if content is None else content["trained"]
+    return {} if trained is None else {name: mark for name, mark in trained["tables"].items() if name in _TABLES}
 
 
 def _cut_behind(record: Record, marks: Mapping[str, Mark]) -> str:
     """Cut off what tables hold behind their marks, where a trained trial writes nothing; says so."""
     cut = []
     for name, (length, _) in marks.items():
-        path = record.folder / f"{name}.csv"
+        path = record.folder / _TABLES[name].file
         if path.is_file() and path.stat().st_size > length:
             os.truncate(path, length)
             cut.append(path.name)
@@ -91,7 +86,7 @@ def _cut_behind(record: Record, marks: Mapping[str, Mark]) -> str:
 def _unreadable_tables(record: Record, checkpoint: Path | None) -> dict[Path, int]:
     """Tables that can't be read behind what stood in them at a checkpoint, and their lengths at that time."""
     marks = {} if checkpoint is None else signature(checkpoint)["tables"]
-    lengths = {record.folder / f"{name}.csv": marks.get(name, (0, 0))[0] for name in _TABLES}
+    lengths = {record.folder / table.file: marks.get(name, (0, 0))[0] for name, table in _TABLES.items()}
     return {path: length for path, length in lengths.items() if path.is_file() and not _reads(path, length)}
 
 

@@ -18,14 +18,17 @@ from pytorch_lightning.loggers import WandbLogger
 
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.interruption import Interruption, interruptible
-from skiplab.joining import join
-from skiplab.records.atomic_file import UNWRITABLE
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.file_names import CONFIG
 from skiplab.records.fingerprint import looked_at_once
-from skiplab.records.first_start import now
 from skiplab.records.key import factors, trial_key
 from skiplab.records.local_paths import with_absolute_paths
-from skiplab.records.provenance import provenance
-from skiplab.records.record import FINISHED, Record, explain_unwritable
+from skiplab.records.provenance import origin
+from skiplab.records.record import Record
+from skiplab.records.record_schema import Provenance, new_record
+from skiplab.records.statuses import FINISHED, Status
+from skiplab.records.study_list import join
+from skiplab.records.writable import UNWRITABLE, explain_unwritable
 from skiplab.training.build import Parts, build, check_machine
 from skiplab.training.divergence import ended, zero_loss
 from skiplab.training.factory import factory
@@ -63,23 +66,23 @@ def run_trial(config: DictConfig, choices: dict[str, str], *, progress: bool) ->
     """
     runs_dir = Path(config.run.runs_dir)
     record = Record(runs_dir, trial_key(config))
-    content = record.read()
-    if not config.run.rerun and nothing_left(config, content):
+    content = record.read_if_any()
+    if content is not None and not config.run.rerun and nothing_left(config, content):
         join(config, [record.key])
         return Outcome(record.key, content["status"], "already done", remarks(config, content))
     parts = build(config)
     check_machine(config)
     torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
-        join(config, [record.key])  # first: claims that it refuses replace no record
-        if config.run.rerun and record.read():
+        join(config, [record.key])  # first: claims that can't be found replace no record
+        if config.run.rerun and record.status is not None:
             record.set_aside()
         with explain_unwritable(runs_dir):
             salvaged = salvage(record)
             action = _begin(config, choices, parts, record)
             if salvaged:
                 print(f"trial {record.key}: {salvaged}", flush=True)
-                record.update(salvaged=[*record.read().get("salvaged", []), salvaged])
+                record.update(salvaged=[*record.read()["salvaged"], salvaged])
             status = _complete(config, parts, record, interruption, progress)
     return Outcome(record.key, status, action, remarks(config, record.read()))
 
@@ -104,40 +107,27 @@ def _targets(node: Any) -> Iterator[str]:
 
 def _begin(config: DictConfig, choices: dict[str, str], parts: Parts, record: Record) -> str:
     """Open the record where there is none; say what is going to happen to it."""
-    content = record.read()
-    if content:
-        return "evaluated" if content["status"] in FINISHED else "resumed"
+    if record.status is not None:
+        return "evaluated" if record.status in FINISHED else "resumed"
     replaced = record.replaced_start
-    OmegaConf.save(with_absolute_paths(config), record.folder / "config.yaml")
-    record.update(
-        status="running",
-        choices=choices,
-        factors=factors(config),
-        step=0,
-        diverged_step=None,
-        diverged_because=None,
-        error=None,
-        summary={},
-        missing={},
-        metrics={},
-        charts={},
-        details={"data": dict(parts.data.derived)} if parts.data.derived else {},
-        parity=parts.costs,
-        instruments=asked_instruments(config),
-        evaluators={},
-        provenance=provenance()
-        | ({"first_started": replaced.isoformat()} if replaced else {})
-        | {
-            "started": now(),
-            "finished": None,
-            "wall_seconds": 0.0,
-            "wandb_id": None,
-        },
+    config_text = OmegaConf.to_yaml(with_absolute_paths(config))
+    write_atomically(record.folder / CONFIG, config_text.encode())
+    record.write(
+        new_record(
+            record.key,
+            choices=choices,
+            factors=factors(config),
+            parity=parts.costs,
+            instruments=asked_instruments(config),
+            details={"data": dict(parts.data.derived)} if parts.data.derived else {},
+            origin=origin(torch.cuda.get_device_name() if torch.cuda.is_available() else None),
+            first_started=replaced.isoformat() if replaced else None,
+        )
     )
     return "trained"
 
 
-def _complete(config: DictConfig, parts: Parts, record: Record, interruption: Interruption, progress: bool) -> str:
+def _complete(config: DictConfig, parts: Parts, record: Record, interruption: Interruption, progress: bool) -> Status:
     """Train where the record isn't trained, then evaluate what is missing; returns the final status."""
     status = record.read()["status"]
     with _wandb_run(config, record) as logger, _account(record):
@@ -166,7 +156,7 @@ def _train(
     logger: WandbLogger | None,
     interruption: Interruption,
     progress: bool,
-) -> str:
+) -> Status:
     """Train from the start or the last checkpoint, unless the weights are there; returns the status."""
     record.update(status="running", error=None)
     instruments = {name: factory(node)() for name, node in chosen(config.instrument).items()}
@@ -194,7 +184,7 @@ def _wandb_run(config: DictConfig, record: Record) -> Iterator[WandbLogger | Non
         yield None
         return
     try:
-        record.update(provenance=content["provenance"] | {"wandb_id": logger.experiment.id})
+        record.update(provenance={**record.read()["provenance"], "wandb_id": logger.experiment.id})
         yield logger
     finally:
         end_run(logger, record.folder)
@@ -205,29 +195,27 @@ def _account(record: Record) -> Iterator[None]:
     """Add the time spent to the record; leave the reason there if it fails."""
     started = time.monotonic()
 
-    def spent() -> dict[str, Any]:
+    def spent() -> Provenance:
         where = record.read()["provenance"]
         seconds = where["wall_seconds"] + time.monotonic() - started
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        return where | {"wall_seconds": round(seconds, 3), "finished": finished}
+        return {**where, "wall_seconds": round(seconds, 3), "finished": finished}
 
     try:
         yield
     except Interrupted as stop:
-        record.check_kept()
-        left = record.read()
-        if left["status"] not in FINISHED:
-            left |= {"status": "interrupted", "error": f"{stop}; the same command resumes it"}
-        record.update(status=left["status"], error=left["error"], provenance=spent())
+        record.check_in_place()
+        if record.status not in FINISHED:
+            record.update(status="interrupted", error=f"{stop}; the same command resumes it")
+        record.update(provenance=spent())
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno in UNWRITABLE:
             raise  # nothing can be recorded; the trial resumes from its last checkpoint
-        record.check_kept()
+        record.check_in_place()
         traceback.print_exc(file=sys.stderr)
         record.update(status="failed", error=traceback.format_exc(), provenance=spent())
         raise SkiplabError(
-            f"trial {record.key} failed: {type(error).__name__}: {error}; its traceback stands in "
-            f"{record.folder / 'record.json'}"
+            f"trial {record.key} failed: {type(error).__name__}: {error}; its traceback is in {record.path}"
         ) from error
     record.update(provenance=spent())

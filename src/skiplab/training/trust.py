@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from skiplab.errors import SkiplabError
 from skiplab.listed_options import LISTS, check_flat
 from skiplab.paths import project_dir
+from skiplab.records.file_names import CONFIG
 from skiplab.records.foreign_files import check_yaml, read_own
 from skiplab.targets import obeyed_keys
 
@@ -45,7 +46,7 @@ def record_config(
     plain = OmegaConf.to_container(config)
     axes = {name: _options(name, config_dir) for name in _axes()}
     if lacking := [name for name in (*axes, "run") if not isinstance(plain.get(name), dict)]:
-        raise SkiplabError(f"{folder / 'config.yaml'} lacks {', '.join(lacking)}; give the folder of a trial, runs/KEY")
+        raise SkiplabError(f"{folder / CONFIG} lacks {', '.join(lacking)}; give the folder of a trial, runs/KEY")
     asked = [each for name in plain if name not in replaced for each in _foreign(name, plain[name], axes.get(name))]
     if asked and not trust:
         shown = ", ".join(asked[:_MOST_SHOWN]) + (f" and {len(asked) - _MOST_SHOWN} more" * (len(asked) > _MOST_SHOWN))
@@ -58,13 +59,13 @@ def record_config(
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         reason = " ".join(str(error).split())
-        raise SkiplabError(f"{folder / 'config.yaml'} can't be resolved: {reason}; put values in its place") from None
+        raise SkiplabError(f"{folder / CONFIG} can't be resolved: {reason}; put values in its place") from None
     _localise(config.data, axes["data"])
     return config
 
 
 def _read(folder: Path) -> DictConfig:
-    path = folder / "config.yaml"
+    path = folder / CONFIG
     try:
         content = read_own(path)
         check_yaml(content)

@@ -12,9 +12,9 @@ from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from skiplab.records.file_names import COPIED_FILES
 from skiplab.training.wandb_settings import of_this_run_alone, run_mode
 
-RECORD_FILES = ("record.json", "config.yaml", "history.csv", "layers.csv", "measurements.csv", "samples.png")
 _AXES = ("data", "backbone", "branch", "long_skip", "norm", "prediction")
 _LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B takes no longer ones
 
@@ -72,7 +72,7 @@ def make_wandb_logger(
 def end_run(logger: WandbLogger, folder: Path) -> None:
     """End a run, the record's tables among its files: `skiplab wandb-import` brings the trial back from them."""
     try:
-        for path in (folder / name for name in RECORD_FILES):
+        for path in (folder / name for name in COPIED_FILES):
             if path.exists():
                 logger.experiment.save(path, base_path=folder, policy="now")
     finally:
@@ -96,7 +96,7 @@ def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:
 def log_outcome(
     logger: WandbLogger | None,
     step: int,
-    summary: dict[str, float],
+    summary: Mapping[str, float | None],
     pictures: dict[str, Image.Image],
     measurements: pd.DataFrame,
     readings: pd.DataFrame,

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -13,18 +12,19 @@ from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.foreign_files import MOST_BYTES, leads_out
 from skiplab.records.record import Record
+from skiplab.records.record_schema import Mark, RecordContent
 
 _LENGTH = 8  # bytes at the start of a safetensors file that say how long its header is
 
 
-def write_weights(record: Record, model: nn.Module, **trained: Any) -> None:
-    """Write a network's weights; their checksum, and whatever else belongs to them, go to the record first."""
+def write_weights(record: Record, model: nn.Module, tables: Mapping[str, Mark]) -> None:
+    """Write a network's weights; their checksum and the marks of the tables go to the record first."""
     content = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
-    record.update(trained=trained | {"weights": _checksum(content)})
+    record.update(trained={"tables": dict(tables), "weights": _checksum(content)})
     write_atomically(record.weights, content)
 
 
-def read_weights(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
+def read_weights(path: Path, content: RecordContent) -> dict[str, Tensor]:
     """The weights beside a record of this content; the file holds tensors alone.
 
     Raises:
@@ -37,14 +37,15 @@ def read_weights(path: Path, content: Mapping[str, Any]) -> dict[str, Tensor]:
         length = int.from_bytes(found[:_LENGTH], "little")
         if length > MOST_BYTES:
             raise ValueError(f"its header has {length} bytes; valid: up to {MOST_BYTES}")
-        if _checksum(found) != (content.get("trained") or {}).get("weights", _checksum(found)):
+        trained = content["trained"]
+        if trained is not None and _checksum(found) != trained["weights"]:
             raise ValueError("it isn't what the trial wrote")
         return load(found)
     except (SafetensorError, OSError, ValueError) as error:
         raise _unusable(path, error) from error
 
 
-def load_weights(model: nn.Module, path: Path, content: Mapping[str, Any]) -> None:
+def load_weights(model: nn.Module, path: Path, content: RecordContent) -> None:
     """Put the weights beside a record into its network.
 
     Raises:

@@ -8,8 +8,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
-from skiplab.records.record import explain_unwritable, study_folder
+from skiplab.records.file_names import TUNED
+from skiplab.records.study_list import study_folder
 from skiplab.records.tuned import Combination, Tuned, read_tuned
+from skiplab.records.writable import explain_unwritable
 from skiplab.sweeps.job import Job
 from skiplab.tuning.trials import levels_of
 
@@ -48,7 +50,7 @@ def keep_tuned(path: Path, runs_dir: Path, study: str) -> None:
     content, folder = path.read_bytes(), study_folder(runs_dir, study)
     with explain_unwritable(runs_dir):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "tuned.yaml", content)
+        write_atomically(folder / TUNED, content)
 
 
 def _tuned(job: Job, combination: Combination, parser: OverridesParser) -> Job:

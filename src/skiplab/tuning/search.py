@@ -17,9 +17,11 @@ from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.paths import project_dir
 from skiplab.records.atomic_file import write_atomically
+from skiplab.records.file_names import TUNED
 from skiplab.records.key import factors
-from skiplab.records.record import explain_unwritable, study_folder
+from skiplab.records.study_list import study_folder
 from skiplab.records.tuned import RATE, Tuned, write_tuned
+from skiplab.records.writable import explain_unwritable
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.rates import Search
@@ -119,8 +121,8 @@ def tune(
     folder = study_folder(jobs[0].record.runs_dir, tuned.study)
     with explain_unwritable(folder):
         write_atomically(folder / "tuning.csv", tidy(trials, metric_name).encode())
-        write_atomically(folder / "tuned.yaml", write_tuned(tuned).encode())
-    return folder / "tuned.yaml"
+        write_atomically(folder / TUNED, write_tuned(tuned).encode())
+    return folder / TUNED
 
 
 def _check(budget: Budget) -> None:

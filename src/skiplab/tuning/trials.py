@@ -8,8 +8,8 @@ import pandas as pd
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.records.key import OBSERVERS, factors
-from skiplab.records.record import FINISHED
 from skiplab.records.spreadsheet import csv_text
+from skiplab.records.statuses import FINISHED
 from skiplab.records.tuned import RATE, Combination
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.rates import best_of
@@ -27,9 +27,9 @@ class TuningTrial(NamedTuple):
 
     @classmethod
     def read(cls, job: Job, names: Sequence[str], settings: Sequence[str], name: str, metric: Metric) -> "TuningTrial":
-        content = job.record.read()
-        status = content.get("status", "missing")
-        if status not in FINISHED:
+        content = job.record.read_if_any()
+        status = "pending" if content is None else content["status"]
+        if content is None or status not in FINISHED:
             raise SkiplabError(
                 f"tuning trial {job.record.key} ({' '.join(job.overrides)}) is {status}; the same command goes on; "
                 "with run.retry_failed=true it tries again what failed"

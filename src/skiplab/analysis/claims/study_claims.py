@@ -9,8 +9,9 @@ from skiplab.analysis.claims.claims import Claims
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.unmeasured import check_measured
 from skiplab.analysis.study.study import Study
-from skiplab.records.foreign_files import read_keys
-from skiplab.records.registrations import COPY, came_late, register
+from skiplab.records.file_names import CLAIMS
+from skiplab.records.registrations import came_late, register
+from skiplab.records.study_list import read_keys
 
 LATE = "exploratory: claims were written after the first trial"
 
@@ -39,10 +40,10 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
 
 def _registered(study: Study) -> Path | None:
     """The study's own copy; for several studies read as one, the copy that all of them share."""
-    own = study.folder / COPY
+    own = study.folder / CLAIMS
     if own.exists():
         return own
-    copies = [folder / COPY for folder in study.listed_in]
+    copies = [folder / CLAIMS for folder in study.listed_in]
     if all(copy.exists() for copy in copies) and len({copy.read_bytes() for copy in copies}) == 1:
         return copies[0]
     return None
@@ -50,7 +51,7 @@ def _registered(study: Study) -> Path | None:
 
 def disagreement(study: Study) -> str:
     """A sentence where the studies that are read as one have different claims; '' where they agree, or have none."""
-    registered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / COPY).exists()}
+    registered = {folder.name: copy.read_bytes() for folder in study.listed_in if (copy := folder / CLAIMS).exists()}
     names = [folder.name for folder in study.listed_in]
     if not registered or _registered(study):
         return ""
@@ -63,6 +64,6 @@ def disagreement(study: Study) -> str:
 
 def _first_start(study: Study, folder: Path) -> datetime | None:
     """When the first trial that a folder lists was started; None where no record says so."""
-    keys, _ = read_keys(folder / "keys.txt")
+    keys = read_keys(folder).keys
     starts = (study.first_starts[key] for key in keys if key in study.first_starts)
     return min(map(datetime.fromisoformat, starts), default=None)

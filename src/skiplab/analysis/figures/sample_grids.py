@@ -10,6 +10,7 @@ from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.study.study import Problem, Study
 from skiplab.printable import printable
+from skiplab.records.file_names import SAMPLES
 from skiplab.records.foreign_files import read_own
 
 _MOST_PIXELS = 2**26
@@ -39,7 +40,7 @@ def sample_grids(study: Study, factor: str) -> tuple[list[CellGrids], list[Probl
     for cell in cells(study, factor):
         found: dict[str, SampleGrid] = {}
         for trial in frame_rows(in_cell(study, trials, cell).sort_values("seed")):
-            path = study.runs_dir / trial["key"] / "samples.png"
+            path = study.runs_dir / trial["key"] / SAMPLES
             if trial["arm"] in found or not path.exists():
                 continue
             try:

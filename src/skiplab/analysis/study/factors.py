@@ -1,15 +1,16 @@
-"""What varies within a study: the choices of its axes and the settings below them."""
+"""The factors of a study: the axes whose choice varies, and the settings that do."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-# Axes that observe a trial and can't change its outcome.
+from skiplab.records.read_records import Records
+
+# Axes that can't change the outcome of a trial.
 _OBSERVERS = ("logger", "instrument", "evaluator", "feature_extractor")
 _ABSENT = object()
-_LARGEST_FLOAT = 2**53  # above it, floating point doesn't tell whole numbers apart
+_LARGEST_FLOAT = 2**53  # above it, some whole numbers are no floats
 
 
 class Factors(NamedTuple):
@@ -19,12 +20,12 @@ class Factors(NamedTuple):
     constants: dict[str, Any]
 
 
-def find_factors(records: Mapping[str, Mapping[str, Any]]) -> Factors:
+def find_factors(records: Records) -> Factors:
     """Axes whose choice varies, then settings that vary.
 
-    A setting `g.x` below an axis g varies only if it differs among trials with the same choice of g: an
-    option's own settings belong to the option. A setting that repeats another factor in every trial (an
-    interpolation) is that factor. The seed is none.
+    A setting `g.x` below an axis g varies only if it differs among trials with the same choice of g, since an option's
+    own settings belong to the option. A setting that equals another factor in every trial, as an interpolation does, is
+    left out. The seed is no factor.
     """
     axes = _columns([record["choices"] for record in records.values()], skip=_OBSERVERS)
     leaves = _columns([record["factors"] for record in records.values()], skip=("seed",))
@@ -45,17 +46,11 @@ def find_factors(records: Mapping[str, Mapping[str, Any]]) -> Factors:
 
 def _columns(rows: Sequence[Mapping[str, Any]], skip: Sequence[str]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for row in rows for name in row if name not in skip)
-    return {name: _scalars([row.get(name, _ABSENT) for row in rows]) for name in names}
+    return {name: [row.get(name, _ABSENT) for row in rows] for name in names}
 
 
-def _scalars(values: list[Any]) -> list[Any]:
-    if {list, dict}.isdisjoint(map(type, values)):
-        return values
-    return [json.dumps(value) if isinstance(value, list | dict) else value for value in values]
-
-
-def _differ(values: list[Any]) -> bool:
-    """Whether there are two; like this, because of ten thousand trials' settings nearly all are equal."""
+def _differ(values: Sequence[Any]) -> bool:
+    """Whether there are two different values; the quick check comes first, since most settings never vary."""
     if values and values.count(values[0]) == len(values) and values[0] not in (0, 1):
         return False
     return len({_identity(value) for value in values}) > 1
@@ -69,12 +64,12 @@ def _differ_within(values: Sequence[Any], groups: Sequence[Any]) -> bool:
 
 
 def _identity(value: Any) -> Any:
-    """Equal for 1 and 1.0, as in a trial's key, but not for 1 and true."""
+    """1 and 1.0 are the same level, as in a trial's key; 1 and true are not."""
     return (isinstance(value, bool), value)
 
 
 def _typed(values: Sequence[Any]) -> pd.Series | pd.Categorical | list[Any]:
-    """Numbers as numbers that stay what they are; anything else as a categorical, its levels in first-seen order."""
+    """A column of numbers, if none of them loses precision; else a categorical with its levels in the order found."""
     present = [value for value in values if value is not None and value is not _ABSENT]
     numbers = present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
     if numbers and len(present) == len(values) and all(isinstance(value, int) for value in values):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from skiplab.analysis.figures.marks import Mark
 from skiplab.analysis.figures.palette import arm_colors
 from skiplab.analysis.study.arms import cell_factors, cells
@@ -31,7 +33,8 @@ class Filters:
         self._arms = {arm: Option(arm, f"a{position}", colors[arm]) for position, arm in enumerate(arms)}
         self._levels: dict[str, dict[str, Option]] = {}
         for name in cell_factors(study, factor):
-            texts = dict.fromkeys(map(level_text, study.trials[name].drop_duplicates().sort_values().astype(object)))
+            levels = pd.Series(study.trials[name]).drop_duplicates().sort_values().astype(object)
+            texts = dict.fromkeys(map(level_text, levels))
             tag = f"f{len(self._levels)}"
             self._levels[name] = {text: Option(text, f"{tag}-{at}", "") for at, text in enumerate(texts)}
         named = {**self._levels, "arm": self._arms}

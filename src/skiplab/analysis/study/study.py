@@ -1,4 +1,4 @@
-"""A study as tidy frames, read from the records of its trials; what can't be read is listed, never fatal."""
+"""A study as tidy data frames, read from the records of its trials; records that can't be read are listed."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -19,33 +19,37 @@ from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.printable import printable
-from skiplab.records.first_start import first_start
-from skiplab.records.foreign_files import links_out, read_keys
-from skiplab.records.read_records import STATUSES, LaterRecords, Problem, Record, is_number, read_records
-from skiplab.records.record_files import cut_off, explain_cut_off
+from skiplab.records.file_names import CLAIMS, HISTORY, KEYS, LAYERS, MEASUREMENTS, RECORD, SAMPLES, STUDIES, TUNED
+from skiplab.records.foreign_files import links_out
+from skiplab.records.read_records import LazyRecords, Problem, Records, read_records
+from skiplab.records.record_schema import FileLength, RecordContent
+from skiplab.records.statuses import STATUSES
+from skiplab.records.study_list import read_keys, study_names
+from skiplab.records.timestamps import in_utc
+from skiplab.records.truncation import explain_truncated, truncated_files
 from skiplab.records.tuned import Tuned, read_tuned
 
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
-_FILES = ("record.json", "history.csv", "layers.csv", "measurements.csv", "samples.png")
+_TRIAL_FILES = (RECORD, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Study:
-    """What the trials of one study left on disk.
+    """The trials of one study, or of several that are read as one.
 
-    listed_in: the folders of the studies that list them, of which there may be several.
-    trials: a row a trial: key, status, every factor that varies, seed, the summary's metrics, step,
-        diverged_step, error, wall_seconds and the costs of the parity report.
-    missing: for each key, why numbers of that trial are missing that were to be measured, by metric.
-    factors: the names of the factors that vary, axes first; seed is none of them.
-    constants: the value of every choice and setting that all trials share.
-    metrics: the declaration of every metric of a summary, and of what trials that diverged were to be measured by.
-    charts: the declaration of every chart, in the order in which they are declared.
+    listed_in: the folders of the studies.
+    trials: one row per trial, with key, status, the factors that vary, seed, the metrics, step, diverged_step, error,
+        wall_seconds and the costs of the network.
+    missing: why a trial has no value of a metric, by key and metric.
+    factors: the names of the factors that vary, axes first, without seed.
+    constants: the choices and settings that all trials share.
+    metrics: the metrics of all summaries, and those that diverged trials should have had.
+    charts: the charts in the order of their declarations.
     measured_by: who measured each chart, such as 'evaluator linear_probe'.
-    first_starts: when each trial was first begun, an ISO text in UTC by key, where its record says.
-    records: the content of record.json by key.
-    tuned: what was tuned for it, from the copy of tuned.yaml in its folder; None where there is none.
-    problems: what of the study's list and records could not be read, and files of theirs that were cut off.
+    first_starts: when each trial was first started, an ISO text in UTC by key.
+    records: the records by key.
+    tuned: the result of tuning, from tuned.yaml in the study's folder; None if there is none.
+    problems: parts of the list and the records that can't be read, and truncated files.
     """
 
     name: str
@@ -60,70 +64,69 @@ class Study:
     charts: Mapping[str, Chart]
     measured_by: Mapping[str, str]
     first_starts: Mapping[str, str]
-    records: Mapping[str, Mapping[str, Any]]
+    records: Records
     tuned: Tuned | None
     problems: tuple[Problem, ...]
 
     @property
     def has_numbers(self) -> bool:
-        """Whether any trial has a number: one that was measured at its end, or what it counts with as it diverged."""
+        """Whether any trial has a value of a metric, measured or given to it because it diverged."""
         counted = any(isinstance(metric.if_diverged, int | float) for metric in self.metrics.values())
         diverged = counted and (self.trials["status"] == "diverged").any()
-        return bool(diverged or self.trials[list(self.metrics)].notna().any(axis=None))
+        return bool(diverged or self.trials[list(self.metrics)].notna().to_numpy().any())
 
     @property
     def history(self) -> pd.DataFrame:
-        """What was logged at each step: key, step, metric, value."""
+        """The values of each step: key, step, metric, value."""
         return self._history[0]
 
     @property
     def layers(self) -> pd.DataFrame:
-        """What the instruments read: key, step, index, path, quantity, value."""
+        """The readings of instruments: key, step, index, path, quantity, value."""
         return self._layers[0]
 
     @property
     def measurements(self) -> pd.DataFrame:
-        """What the evaluators' charts show: key, evaluator, chart, line, x, y, value; y is nan where there is none."""
+        """The values in evaluators' charts: key, evaluator, chart, line, x, y, value; y may be nan."""
         return self._measurements[0]
 
     @property
     def series_problems(self) -> tuple[Problem, ...]:
-        """What of the histories, layer readings and measurements could not be read; reads them all."""
-        found = (*self._history[1], *self._layers[1], *self._measurements[1])
-        return tuple(Problem(*each) for each in found)
+        """Parts of the histories, readings and measurements that can't be read; reads them all."""
+        return (*self._history[1], *self._layers[1], *self._measurements[1])
 
     @cached_property
-    def _history(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-        return read_series(self.runs_dir, list(self.records), "history.csv")
+    def _history(self) -> tuple[pd.DataFrame, list[Problem]]:
+        return read_series(self.runs_dir, list(self.records), HISTORY)
 
     @cached_property
-    def _layers(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-        return read_series(self.runs_dir, list(self.records), "layers.csv")
+    def _layers(self) -> tuple[pd.DataFrame, list[Problem]]:
+        return read_series(self.runs_dir, list(self.records), LAYERS)
 
     @cached_property
-    def _measurements(self) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-        return read_series(self.runs_dir, list(self.records), "measurements.csv")
+    def _measurements(self) -> tuple[pd.DataFrame, list[Problem]]:
+        return read_series(self.runs_dir, list(self.records), MEASUREMENTS)
 
 
 def read_study(name: str, runs_dir: Path) -> Study:
-    """Read the records that a study lists, or several do.
+    """Read the records of a study, or of several studies as one, 'A,B'.
 
-    Several, 'A,B', are read as one that lists the trials of all, each once; what is written of it goes to a folder of
-    its own, which lists none. What was tuned for one of them is not known of all. Nothing but the cache is written.
+    Several studies have the trials of all, each once; tables and figures of them go to a folder of their own. The
+    result of tuning for one of them doesn't count for all. Nothing but the cache is written.
 
     Raises:
-        SkiplabError: where there is no such study, or a metric is named like a factor.
+        SkiplabError: if there is no such study, or a metric is named like a factor.
     """
     runs_dir = Path(runs_dir)
     folders = _study_folders(name, runs_dir)
-    folder = runs_dir / "studies" / name
+    folder = runs_dir / STUDIES / name
     if found := links_out(folder):
         raise SkiplabError(
             f"{found[0]} is a link that leads out of its folder, where tables of a study are written; remove it, or "
             "put a copy of the file in its place"
         )
     keys, bad_keys = _read_keys(folders)
-    tuned, bad_tuned = _read_tuned(folder / "tuned.yaml")
+    tuned, bad_tuned = _read_tuned(folder / TUNED)
     state = study_cache.state_of(folder, runs_dir, keys)
     contents = study_cache.load(folder, state)
     if contents is None:
@@ -131,10 +134,10 @@ def read_study(name: str, runs_dir: Path) -> Study:
         contents = _contents(records, tuned, bad_records)
         study_cache.store(folder, state, contents)
     else:
-        records = LaterRecords(runs_dir, contents.trials["key"])
+        records = LazyRecords(runs_dir, contents.trials["key"])
     parts = contents._asdict()
-    lost = _cut_off(runs_dir, parts.pop("files"), records)
-    parts["problems"] = (*bad_keys, *contents.problems, *lost, *bad_tuned)
+    truncated = _truncated(runs_dir, parts.pop("files"), records)
+    parts["problems"] = (*bad_keys, *contents.problems, *truncated, *bad_tuned)
     return Study(
         name=name,
         runs_dir=runs_dir,
@@ -146,57 +149,56 @@ def read_study(name: str, runs_dir: Path) -> Study:
     )
 
 
-def _cut_off(runs_dir: Path, files: Mapping[str, Any], records: Mapping[str, Record]) -> list[Problem]:
-    """Files of finished trials that are shorter than their records say; only those trials' records are asked."""
-    lost = [key for key, kept in files.items() if any(cut_off(f"{runs_dir}/{key}", kept))]
-    found = ((runs_dir / key, *each) for key in lost for each in explain_cut_off(runs_dir / key, records[key]))
+def _truncated(runs_dir: Path, files: Mapping[str, dict[str, FileLength]], records: Records) -> list[Problem]:
+    """Files of finished trials that are shorter than their records say; only the records of those are read."""
+    keys = [key for key, lengths in files.items() if any(truncated_files(f"{runs_dir}/{key}", lengths))]
+    found = ((runs_dir / key, *each) for key in keys for each in explain_truncated(runs_dir / key, records[key]))
     return [Problem(str(folder / name), reason) for folder, name, reason in found]
 
 
-def _contents(records: Mapping[str, Record], tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
-    """What is worked out of the records."""
+def _contents(records: Records, tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
+    """What the records say."""
     metrics, bad_metrics = read_metrics(records)
     charts, bad_charts = read_charts(records)
     found = find_factors(as_tuned(records, tuned))
     return Contents(
         trials=_trials(records, found, metrics),
-        missing={key: _reasons(record["missing"]) for key, record in records.items() if record["missing"]},
+        missing={key: record["missing"] for key, record in records.items() if record["missing"]},
         factors=tuple(found.varying.columns),
         constants=found.constants,
         metrics=metrics,
         charts=charts.declared,
         measured_by=charts.measured_by,
-        problems=(*bad_records, *(Problem(*each) for each in (*bad_metrics, *bad_charts))),
-        first_starts={key: start.isoformat() for key, record in records.items() if (start := first_start(record))},
-        files={key: record["files"] for key, record in records.items() if record.get("files")},
+        problems=(*bad_records, *bad_metrics, *bad_charts),
+        first_starts={key: _first_start(record) for key, record in records.items()},
+        files={key: record["files"] for key, record in records.items() if record["files"]},
     )
 
 
-def _reasons(missing: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(why) for name, why in missing.items()}
+def _first_start(record: RecordContent) -> str:
+    return in_utc(record["provenance"]["first_started"]).isoformat()
 
 
 def study_files(name: str, runs_dir: Path) -> list[Path]:
-    """Every file there is of a study and its trials that analysis reads.
+    """The existing files of a study and its trials that the analysis reads.
 
     Raises:
-        SkiplabError: where there is no such study.
+        SkiplabError: if there is no such study.
     """
     folders = _study_folders(name, runs_dir)
     keys, _ = _read_keys(folders)
-    lists = [folder / name for folder in folders for name in ("keys.txt", "tuned.yaml")]
-    claims = [folder / "claims.yaml" for folder in dict.fromkeys([*folders, runs_dir / "studies" / name])]
-    trials = [runs_dir / key / name for key in keys for name in _FILES]
+    lists = [folder / name for folder in folders for name in (KEYS, TUNED)]
+    claims = [folder / CLAIMS for folder in dict.fromkeys([*folders, runs_dir / STUDIES / name])]
+    trials = [runs_dir / key / name for key in keys for name in _TRIAL_FILES]
     return [path for path in (*lists, *claims, *trials) if path.exists()]
 
 
 def _study_folders(name: str, runs_dir: Path) -> list[Path]:
-    studies = runs_dir / "studies"
-    names = sorted(path.parent.name for path in studies.glob("*/keys.txt"))
+    names = study_names(runs_dir)
     asked = [name] if name in names else [part.strip() for part in name.split(",")]
     for each in asked:
         _check_study(each, names, runs_dir)
-    return [studies / each for each in asked]
+    return [runs_dir / STUDIES / each for each in asked]
 
 
 def _check_study(name: str, names: Sequence[str], runs_dir: Path) -> None:
@@ -215,13 +217,13 @@ def _check_study(name: str, names: Sequence[str], runs_dir: Path) -> None:
 def _read_keys(folders: Sequence[Path]) -> tuple[list[str], list[Problem]]:
     keys: dict[str, None] = {}
     problems = []
-    for path in (folder / "keys.txt" for folder in folders):
-        try:
-            found, others = read_keys(path)
-        except (OSError, ValueError) as error:
-            raise SkiplabError(f"{path} can't be read: {printable(error)}; it lists a study's trials") from None
-        keys |= dict.fromkeys(found)
-        problems += [Problem(str(path), f"{printable(each)!r} is no key of a trial (16 of 0-9a-f)") for each in others]
+    for folder in folders:
+        found = read_keys(folder)
+        keys |= dict.fromkeys(found.keys)
+        problems += [
+            Problem(str(folder / KEYS), f"{printable(each)!r} is no key of a trial (16 of 0-9a-f)")
+            for each in found.invalid
+        ]
     return list(keys), problems
 
 
@@ -234,7 +236,7 @@ def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
         return None, [Problem(str(path), printable(error))]
 
 
-def _trials(records: Mapping[str, Mapping[str, Any]], found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
+def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
     own = ["key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY]
     taken = [*own, "seed", "arm", *found.varying.columns]
     if clash := [name for name in metrics if name in taken]:
@@ -249,14 +251,14 @@ def _trials(records: Mapping[str, Mapping[str, Any]], found: Factors, metrics: M
     frame["seed"] = [record["factors"]["seed"] for record in content]
     for name in metrics:
         frame[name] = [_float(record["summary"].get(name)) for record in content]
-    frame["step"] = [_float(record.get("step")) for record in content]
-    frame["diverged_step"] = [_float(record.get("diverged_step")) for record in content]
-    frame["error"] = pd.Series([record.get("error") or "" for record in content], index=frame.index, dtype="str")
-    frame["wall_seconds"] = [_float(record["provenance"].get("wall_seconds")) for record in content]
+    frame["step"] = [float(record["step"]) for record in content]
+    frame["diverged_step"] = [_float(record["diverged_step"]) for record in content]
+    frame["error"] = pd.Series([record["error"] or "" for record in content], index=frame.index, dtype="str")
+    frame["wall_seconds"] = [record["provenance"]["wall_seconds"] for record in content]
     for name in _PARITY:
-        frame[name] = [_float(record["parity"].get(name)) for record in content]
+        frame[name] = [float(record["parity"][name]) for record in content]
     return frame.reset_index(drop=True)
 
 
-def _float(value: Any) -> float:
-    return float(value) if is_number(value) else float("nan")
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

@@ -1,7 +1,7 @@
-"""What was worked out of a study's records, kept beside the study until any of them changes.
+"""A cache of what a study's records say, in the study's folder; it is valid until one of them changes.
 
-Ten thousand records take seconds to read, and their files' states a tenth of one. It holds frames and declarations
-alone, as Parquet and JSON, which run nothing when they are read.
+Reading ten thousand records takes seconds, and looking at their times of change a tenth of one. The cache is a Parquet
+file with JSON in it, so that reading it runs no code.
 """
 
 import hashlib
@@ -16,18 +16,20 @@ from typing import Any, NamedTuple
 import pandas as pd
 from pyarrow import parquet
 
-from skiplab.analysis.output_files import write
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.file_names import RECORD, TUNED
 from skiplab.records.read_records import Problem
+from skiplab.records.record_schema import FileLength
 
 _FILE = "cache.parquet"
 
 
 class Contents(NamedTuple):
-    """What a study's records say; see `runs.Study`.
+    """What a study's records say; see `Study`.
 
-    files: how long each record says its files are, by key.
+    files: the lengths of each trial's files, by key.
     """
 
     trials: pd.DataFrame
@@ -39,14 +41,14 @@ class Contents(NamedTuple):
     measured_by: Mapping[str, str]
     problems: tuple[Problem, ...]
     first_starts: Mapping[str, str]
-    files: Mapping[str, Any]
+    files: Mapping[str, dict[str, FileLength]]
 
 
 def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:
-    """A hash that changes with any of the study's records and lists, and with the code that reads them."""
+    """A hash that changes with the study's lists and records, and with the code that reads them."""
     code = sorted((path.name, *_file_state(path)) for path in Path(__file__).parents[1].rglob("*.py"))
-    records = [(key, *_file_state(f"{runs_dir}/{key}/record.json")) for key in keys]
-    return hashlib.sha256(json.dumps([code, _file_state(folder / "tuned.yaml"), records]).encode()).hexdigest()
+    records = [(key, *_file_state(f"{runs_dir}/{key}/{RECORD}")) for key in keys]
+    return hashlib.sha256(json.dumps([code, _file_state(folder / TUNED), records]).encode()).hexdigest()
 
 
 def _file_state(path: Path | str) -> tuple[int, ...]:
@@ -58,11 +60,11 @@ def _file_state(path: Path | str) -> tuple[int, ...]:
 
 
 def load(folder: Path, state: str) -> Contents | None:
-    """What was stored in this state; None where it was another, or nothing was."""
+    """The cache, if it was stored in this state; else None."""
     try:
-        kept = parquet.read_metadata(folder / _FILE).metadata or {}
-        # before any of it is read: another's file may hold any number of rows
-        if json.loads(kept.get(b"pandas", b"{}")).get("attributes", {}).get("state") != state:
+        metadata = parquet.read_metadata(folder / _FILE).metadata or {}
+        # checked first, since a file of someone else may hold any number of rows
+        if json.loads(metadata.get(b"pandas", b"{}")).get("attributes", {}).get("state") != state:
             return None
         trials = pd.read_parquet(folder / _FILE)
     except (OSError, ValueError, RecursionError, AttributeError):
@@ -85,11 +87,12 @@ def load(folder: Path, state: str) -> Contents | None:
 
 
 def store(folder: Path, state: str, contents: Contents) -> None:
-    """Keep it for the next reader; where the folder can't be written, that one works it out again."""
+    """Write the cache; if the folder can't be written, the next reader reads the records again."""
     parts = contents._asdict()
     trials = parts.pop("trials").copy(deep=False)
     for name in ("metrics", "charts"):
         parts[name] = {each: asdict(declared) for each, declared in parts[name].items()}
     trials.attrs = {"state": state, **parts}
     with suppress(OSError):
-        write(folder / _FILE, trials.to_parquet())
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / _FILE, trials.to_parquet())

@@ -1,17 +1,17 @@
 """What a study that follows `skiplab tune` may say of itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from skiplab.analysis.text import level_text
+from skiplab.records.read_records import Records
+from skiplab.records.record_schema import Factor, RecordContent
 from skiplab.records.tuned import Tuned
 
 SHARED = "at shared settings"
 NOT_AS_CLAIMED = f"{SHARED}, though the claims file says tuned"
 TUNED = "tuned per arm"  # the one level of a tuned setting in trials that carry what was chosen for them
 _MOST_DEPARTURES = 3  # that a verdict names
-
-Records = Mapping[str, Mapping[str, Any]]
 
 
 def as_tuned(records: Records, tuned: Tuned | None) -> Records:
@@ -21,7 +21,7 @@ def as_tuned(records: Records, tuned: Tuned | None) -> Records:
     """
     if tuned is None:
         return records
-    own = dict.fromkeys(tuned.names, TUNED)
+    own: dict[str, Factor] = dict.fromkeys(tuned.names, TUNED)
     return {
         key: {**record, "factors": {**record["factors"], **own}}
         if tuned.followed_by(record["choices"], record["factors"])
@@ -30,12 +30,12 @@ def as_tuned(records: Records, tuned: Tuned | None) -> Records:
     }
 
 
-def settings_caveat(records: Sequence[Mapping[str, Any]], tuned: Tuned | None) -> str:
+def settings_caveat(records: Sequence[RecordContent], tuned: Tuned | None) -> str:
     """How the settings of these trials were chosen: 'at shared settings', or 'tuned per arm' with the budget."""
     if not tuned or not all(tuned.followed_by(each["choices"], each["factors"]) for each in records):
         return SHARED
-    found = [tuned.find(each["choices"], each["factors"]) for each in records]
-    kinds = {tuple(each.factors.items()): each.edge for each in found}
+    found = (tuned.find(each["choices"], each["factors"]) for each in records)
+    kinds = {tuple(each.factors.items()): each.edge for each in found if each is not None}
     at_edge = sum(edge != "inside" for edge in kinds.values())
     still = f", {at_edge} of {len(kinds)} at the edge of the rates" if at_edge else ""
     departures: dict[str, Any] = {}

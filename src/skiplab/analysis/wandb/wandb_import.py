@@ -1,11 +1,8 @@
-"""Trials back from Weights & Biases: the records that their runs carry, put where the analysis reads them.
+"""Import of trials from Weights & Biases, so that trials of one machine can be compared on another.
 
-A run carries its trial's record among its files, so that what comes back is the record itself and no second reading of
-it; only the weights stay where they were trained. What is uploaded by `skiplab sync` on one machine can be compared on
-another.
+The files of a run include its trial's record without the weights, which is copied as it is.
 """
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,57 +14,44 @@ from rich.console import Console
 from skiplab.analysis import terminal
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
-from skiplab.records.foreign_files import (
-    MOST_BYTES,
-    MOST_TABLE_BYTES,
-    links_out,
-    parse_json,
-    parse_yaml,
-    read_keys,
-    read_own,
-)
-from skiplab.records.read_records import parse_record
-from skiplab.records.record_files import WEIGHTS
-
-_FILES = (
-    "config.yaml",
-    "history.csv",
-    "layers.csv",
-    "measurements.csv",
-    "samples.png",
-)
-_KEY = re.compile(r"[0-9a-f]{16}")
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.file_names import CONFIG, COPIED_FILES, RECORD, WEIGHTS
+from skiplab.records.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, parse_yaml, read_own
+from skiplab.records.record import Record
+from skiplab.records.record_schema import RecordContent, parse_record
+from skiplab.records.study_list import is_study_name, join_study, study_folder
+from skiplab.records.writable import refuse_links
 
 
 class Run(NamedTuple):
-    """A run of W&B. name: for messages; read: the bytes of one of its files, None where there is none."""
+    """A run of W&B. name: for messages; read: the content of one of its files, None if it has none of that name."""
 
     name: str
     read: Callable[[str], bytes | None]
 
 
 def import_runs(source: str, runs_dir: Path, study: str | None = None, api: Any = None) -> tuple[list[str], list[str]]:
-    """Write the records of a project's runs below runs_dir, and list them in their studies.
+    """Copy the records of a project's runs to runs_dir, and list them in their studies.
 
-    A record that is there already is left as it is.
+    A record that already exists is left as it is.
 
     Args:
-        source: ENTITY/PROJECT, or a folder below which offline runs lie (`offline-run-*/*.wandb` with their files).
-        runs_dir: where records go.
-        study: where they are listed; None: each in the study that it was trained in.
-        api: of wandb.Api's kind; None: W&B's own, which needs a key.
+        source: ENTITY/PROJECT, or a folder with offline runs at any depth (`offline-run-*/*.wandb` with their files).
+        runs_dir: where the records go.
+        study: the study that lists them; None for the one that each was trained in.
+        api: a wandb.Api; None to make one, which needs an API key.
 
     Returns:
-        A line for each run that was taken, and one for each that wasn't, with the reason.
+        A line for each imported run, and one with the reason for each other run.
 
     Raises:
-        SkiplabError: where the source is neither, or holds no runs.
+        SkiplabError: if the source is neither, or has no runs.
     """
     taken, left = [], []
     for run in _runs(source, api):
         try:
             taken.append(_take(run, runs_dir, study))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, SkiplabError) as error:
             left.append(f"{run.name}: {error}")
     if not taken and not left:
         raise SkiplabError(f"{printable(source)} holds no runs; valid: ENTITY/PROJECT, or a folder with offline runs")
@@ -75,7 +59,7 @@ def import_runs(source: str, runs_dir: Path, study: str | None = None, api: Any 
 
 
 def import_command(source: str, runs_dir: Path, study: str | None = None, console: Console | None = None) -> None:
-    """Bring runs back and say of each what became of it."""
+    """Import runs and print what became of each."""
     console = console or terminal.console()
     taken, left = import_runs(source, runs_dir, study)
     for line in (*taken, *(f"left out: {each}" for each in left)):
@@ -85,7 +69,7 @@ def import_command(source: str, runs_dir: Path, study: str | None = None, consol
 
 def _runs(source: str, api: Any) -> Iterator[Run]:
     if Path(source).is_dir():
-        for path in sorted(Path(source).rglob("offline-run-*/*.wandb")):
+        for path in sorted(Path(source).rglob("offline-run-*/*.wandb"), key=lambda path: path.parent.name):  # by time
             yield Run(
                 path.parent.name, lambda name, files=path.parent / "files": _read_file(files / name, Path(source))
             )
@@ -93,6 +77,7 @@ def _runs(source: str, api: Any) -> Iterator[Run]:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise SkiplabError(f"{printable(source)!r} is no folder; valid: ENTITY/PROJECT, or a folder with offline runs")
     if api is None:
+        import wandb
         import wandb.errors
 
         try:
@@ -104,7 +89,7 @@ def _runs(source: str, api: Any) -> Iterator[Run]:
 
 
 def _read_file(path: Path, source: Path) -> bytes | None:
-    """A file's content, also of a link within the source: W&B links an offline run's files to the record's."""
+    """A file's content; W&B links an offline run's files to the record's, so links within the source are followed."""
     try:
         return read_own(path, MOST_TABLE_BYTES if path.suffix == ".csv" else MOST_BYTES, within=source)
     except FileNotFoundError:
@@ -122,50 +107,47 @@ def _download(run: Any, name: str) -> bytes | None:
 
 
 def _take(run: Run, runs_dir: Path, study: str | None) -> str:
-    """Write one record; returns what became of it.
+    """Write the record that a run carries; returns what became of it.
 
     Raises:
-        ValueError: where the run carries none.
+        ValueError: if the run carries none.
+        SkiplabError: if the record can't be written, or is being trained.
     """
-    record = run.read("record.json")
-    if record is None:
+    text = run.read(RECORD)
+    if text is None:
         raise ValueError("it carries no record: no trial of skiplab, or one that was killed")
-    content = parse_json(record)
-    key = content.get("key") if isinstance(content, dict) else None
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise ValueError(f"its record has the key {key!r}; valid: 16 of 0-9a-f")
-    own = study or _study(run.read("config.yaml"))
-    if not isinstance(own, str) or not own.isprintable() or own != Path(own).name or own[:1] in ("", "."):
-        raise ValueError(f"its study is {own!r}; name one with --study")
-    parse_record(record, key)
-    folder, listed = runs_dir / key, runs_dir / "studies" / own
-    if found := [*links_out(folder), *links_out(listed)]:
-        raise ValueError(f"{found[0]} is a link that leads out of its folder; remove it")
-    there = (folder / "record.json").exists()
-    if not there:
-        # record.json comes last: what is broken off is no record, and is taken again
-        files = {name: run.read(name) for name in _FILES} | {"record.json": _without_weights(content)}
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, found in files.items():
-            if found is not None:
-                (folder / name).write_bytes(found)
-    listed.mkdir(parents=True, exist_ok=True)
-    keys = listed / "keys.txt"
-    if not keys.exists() or key not in read_keys(keys)[0]:
-        with keys.open("a", encoding="utf-8") as file:
-            file.write(f"{key}\n")
-    return f"{key}: {'already there' if there else content.get('status')}, study {own}"
+    content = parse_record(text)
+    name = study or _study(run.read(CONFIG))
+    if not isinstance(name, str) or not name.isprintable() or not is_study_name(name):
+        raise ValueError(f"its study is {name!r}; name one with --study")
+    record = Record(runs_dir, content["key"])
+    refuse_links(record.folder)
+    refuse_links(study_folder(runs_dir, name))
+    outcome = "already there" if record.path.exists() else _copy(run, record, content)
+    join_study(runs_dir, name, [record.key])
+    return f"{record.key}: {outcome}, study {name}"
 
 
-def _without_weights(content: dict[str, Any]) -> bytes:
-    """A record.json that says nothing of the length of weights, which no run carries: they aren't lost."""
-    if isinstance(content.get("files"), dict):
-        content["files"].pop(WEIGHTS, None)
-    return (json.dumps(content, indent=1) + "\n").encode()
+def _copy(run: Run, record: Record, content: RecordContent) -> str:
+    """Copy the files of a run; returns what became of them."""
+    copies = {file: run.read(file) for file in COPIED_FILES if file != RECORD}
+    with record.locked():
+        if record.path.exists():
+            return "already there"
+        for file, copy in copies.items():
+            if copy is not None:
+                write_atomically(record.folder / file, copy)
+        record.write(_without_weights(content))  # last: a folder without it is no trial, and is imported again
+    return content["status"]
+
+
+def _without_weights(content: RecordContent) -> RecordContent:
+    """The record without the length of its weights, which no run carries, so that they don't count as lost."""
+    return {**content, "files": {name: length for name, length in content["files"].items() if name != WEIGHTS}}
 
 
 def _study(config: bytes | None) -> Any:
-    """The study that a configuration says its trial is in; None where it says none."""
+    """The study in a trial's configuration; None if it names none."""
     content = parse_yaml(config) if config else None
     run = content.get("run") if isinstance(content, dict) else None
     return run.get("study") if isinstance(run, dict) else None

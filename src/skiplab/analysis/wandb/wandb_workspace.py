@@ -11,8 +11,9 @@ from skiplab.analysis import terminal
 from skiplab.analysis.study.study import Study, read_study
 from skiplab.analysis.tables.comparison import select_metrics
 from skiplab.errors import SkiplabError
-from skiplab.layer_keys import layer_key
 from skiplab.printable import printable
+from skiplab.records.file_names import KEYS
+from skiplab.records.layer_keys import layer_key
 
 _ARM, _STUDY = "axis.connection", "study"  # of a run's configuration
 _GRADIENTS = "weight_gradient_norm"
@@ -82,7 +83,7 @@ def workspace(study: Study, entity: str, project: str) -> Any:
 
 def _studies(study: Study) -> list[str]:
     """The names of the studies that were read as one."""
-    alone = (study.folder / "keys.txt").exists()
+    alone = (study.folder / KEYS).exists()
     return [study.name] if alone else [part.strip() for part in study.name.split(",")]
 
 

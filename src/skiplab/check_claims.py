@@ -1,7 +1,6 @@
-"""How trials join a study: by its list of keys, with the claims that the study is to be judged by."""
+"""Checks of the claims that run.claims names, before anything is trained."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import get_object
@@ -10,37 +9,29 @@ from omegaconf import DictConfig, OmegaConf
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.key import OBSERVERS, factors
-from skiplab.records.record import join_study
 from skiplab.records.registrations import find_claims
 
 if TYPE_CHECKING:
-    from hydra.core.config_loader import ConfigLoader
-
     from skiplab.analysis.claims.claims import Claims
 
 
-def join(config: DictConfig, keys: Iterable[str]) -> None:
-    """Add trials to the study that a configuration names, and let it remember the claims file that this one names.
+def check_claims(config: DictConfig) -> None:
+    """Check that trials of a configuration can be judged by the claims that it names, if it names any.
 
     Raises:
-        SkiplabError: where the claims can't be read, ask for a metric that nothing measures or name a factor or an arm
-            that there is none of, the study's name is invalid, or its folder can't be written.
+        SkiplabError: if the file can't be read, or it names a metric that nothing measures, an unknown factor or an
+            unknown arm.
     """
-    claims = find_claims(config.run.claims) if config.run.claims is not None else None
-    if claims is not None:
-        _check(claims, config)
-    join_study(Path(config.run.runs_dir), config.run.study, keys, claims)
-
-
-def _check(path: Path, config: DictConfig) -> None:
-    """Refuse, before anything is trained, claims that could be mended only when it is too late."""
+    if config.run.claims is None:
+        return
     from skiplab.analysis.claims.claims_file import read_claims
     from skiplab.analysis.claims.unmeasured import check_known
 
-    chosen = [*config.instrument.values(), *config.evaluator.values()]
-    own = {name for node in chosen if "_target_" in node for name in get_object(node["_target_"]).metrics}
+    path = find_claims(config.run.claims)
+    enabled = [*config.instrument.values(), *config.evaluator.values()]
+    metrics = {name for node in enabled if "_target_" in node for name in get_object(node["_target_"]).metrics}
     claims = read_claims(path)
-    check_known(claims.metrics, sorted(own), "by these trials")
+    check_known(claims.metrics, sorted(metrics), "by these trials")
     try:
         _check_factors(claims, config)
     except SkiplabError as error:
@@ -48,11 +39,11 @@ def _check(path: Path, config: DictConfig) -> None:
 
 
 def _check_factors(claims: "Claims", config: DictConfig) -> None:
-    """Refuse factors that no trial has, and arms that their axis has no option of; a setting may get any value."""
+    """Check that factors exist, and that arms are options of their axis; a setting may have any value."""
     from skiplab.analysis.text import unknown_name
     from skiplab.settings import nearest_names
 
-    axes = [name for name, node in config.items() if OmegaConf.is_dict(node) and name not in OBSERVERS]
+    axes = [str(name) for name, node in config.items() if OmegaConf.is_dict(node) and name not in OBSERVERS]
     names = [name for name in (*axes, *factors(config)) if name != "seed"]
     loader = _loader()
     for name, levels in _named(claims):
@@ -62,7 +53,7 @@ def _check_factors(claims: "Claims", config: DictConfig) -> None:
             hint = f"did you mean {near}?" if near else "valid: such as connection, depth or optimizer.lr"
             raise SkiplabError(
                 f"the claims name the factor {printable(name)!r}, and these trials have no axis or setting of that "
-                f"name to compare; {hint}"
+                f"name; {hint}"
             )
         options = loader.get_group_options(name) if loader and name in axes else []
         for level in levels if options else ():
@@ -71,8 +62,8 @@ def _check_factors(claims: "Claims", config: DictConfig) -> None:
                 raise SkiplabError(unknown_name(f"arm of {name}", option, options))
 
 
-def _named(claims: "Claims") -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Each factor that claims name, with the levels of it that they name there."""
+def _named(claims: "Claims") -> Iterator[tuple[str, Sequence[str]]]:
+    """Each factor in the claims, with its levels there."""
     for claim in claims.claims:
         for contrast in (test.contrast for test in (claim.primary, *claim.evidence)):
             control = () if contrast.of_one_arm else (contrast.control,)
@@ -82,20 +73,18 @@ def _named(claims: "Claims") -> Iterator[tuple[str, tuple[str, ...]]]:
         yield from claim.cells.items()
 
 
-def _loader() -> "ConfigLoader | None":
-    """What knows all options, those of the user's own folder too; None within a worker, whose sweep has asked it."""
+def _loader() -> Any:
+    """Hydra's loader, which knows all options, also the user's own; None outside Hydra."""
     from hydra.core.global_hydra import GlobalHydra
 
     return GlobalHydra.instance().config_loader() if GlobalHydra.instance().is_initialized() else None
 
 
-def _may_have(axis: str, setting: str, loader: "ConfigLoader | None") -> bool:
-    """Whether an option of the axis takes a setting, for other trials of the study may choose it."""
+def _may_have(axis: str, setting: str, loader: Any) -> bool:
+    """Whether any option of the axis has a setting; other trials of the study may choose that option."""
     from skiplab.settings import takes
 
-    def target(option: str) -> Any:
-        return loader.repository.load_config(f"{axis}/{option}").config.get("_target_")
-
-    return loader is None or any(
-        takes(target(option), setting.partition(".")[0]) for option in loader.get_group_options(axis)
-    )
+    if loader is None:
+        return True
+    nodes = (loader.repository.load_config(f"{axis}/{option}").config for option in loader.get_group_options(axis))
+    return any(takes(node.get("_target_"), setting.partition(".")[0]) for node in nodes)

@@ -1,4 +1,4 @@
-"""How W&B names what instruments read of a network's places."""
+"""The names of the layers' readings in W&B."""
 
 import re
 
@@ -6,5 +6,5 @@ _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")  # a whole part of a path, such as
 
 
 def layer_key(quantity: str, path: str) -> str:
-    """All in one section of a workspace, `layers/`, where a network's order is the alphabet's: 002 before 010."""
+    """The name of a reading; all are in the section `layers/`, where padded numbers keep the order of the network."""
     return f"layers/{quantity}/{_NUMBER.sub(lambda found: found[0].zfill(3), path)}"

@@ -1,0 +1,349 @@
+"""The schema of record.json, by which every record is checked when it is written and when it is read."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, NotRequired
+
+from pydantic import AfterValidator, ConfigDict, PlainValidator, Strict, TypeAdapter, ValidationError, with_config
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
+
+from skiplab.records.foreign_files import parse_json
+from skiplab.records.statuses import Status
+from skiplab.records.timestamps import in_utc, now
+
+FORMAT_VERSION = 1  # to be raised with every change of what stands here
+
+_STRICT = ConfigDict(strict=True, extra="forbid")
+_KEY = re.compile(r"[0-9a-f]{16}")
+_LARGEST = 2**63 - 1  # of the whole numbers of a data frame
+_TYPES = {  # what pydantic calls a value of another type, and what should stand there
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "tuple_type": "a list",
+}
+_LONGEST_SHOWN = 60  # characters of an invalid value in a message
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, as in a file name that is not UTF-8
+
+
+def is_key(text: object) -> bool:
+    """Whether a text has the form of a trial's key."""
+    return isinstance(text, str) and _KEY.fullmatch(text) is not None
+
+
+def is_number(value: object) -> bool:
+    """Whether a value read from JSON is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _key(text: str) -> str:
+    if not is_key(text):
+        raise ValueError("16 digits of 0-9a-f")
+    return text
+
+
+def _time(text: str) -> str:
+    in_utc(text)
+    return text
+
+
+Factor = str | int | float | bool | None
+
+
+def _factors(values: Any) -> dict[str, Factor]:
+    """Checked by hand: the errors of a union of types are long, and name no limit."""
+    if not isinstance(values, dict):
+        raise ValueError("a mapping")
+    for name, value in values.items():
+        if not isinstance(value, Factor):
+            raise _mistake(name, value, "text, a number, true, false or null")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise _mistake(name, value, f"whole numbers up to {_LARGEST}")
+    if not is_number(values.get("seed")):
+        raise _mistake("seed", values.get("seed"), "a number")
+    return values
+
+
+def _mistake(name: str, value: object, valid: str) -> PydanticCustomError:
+    shown = {"name": name, "value": _shown(value), "valid": valid}
+    return PydanticCustomError("factor", "{name} is {value}; valid: {valid}", shown)
+
+
+Key = Annotated[str, AfterValidator(_key)]
+Time = Annotated[str, AfterValidator(_time)]
+Factors = Annotated[dict[str, Factor], PlainValidator(_factors)]
+Declaration = dict[str, Any]  # of a metric or a chart; the analysis leaves out those that it can't read
+Mark = tuple[int, int]  # the length of a table in bytes, and the checksum of as many
+
+
+@with_config(_STRICT)
+class Hardware(TypedDict):
+    """The machine of a trial."""
+
+    machine: str
+    processor: str
+    cores: int | None
+    gpu: str | None
+
+
+@with_config(_STRICT)
+class Origin(TypedDict):
+    """The code and the machine of a trial."""
+
+    commit: str | None
+    versions: dict[str, str | None]
+    hardware: Hardware
+
+
+@with_config(_STRICT)
+class Provenance(Origin):
+    """The same, with the times of a trial.
+
+    first_started: when the trial was started first; training it again makes it no younger.
+    wall_seconds: the time that was spent on it, in all its runs.
+    """
+
+    first_started: Time
+    started: Time
+    finished: Time | None
+    wall_seconds: float
+    wandb_id: str | None
+
+
+@with_config(_STRICT)
+class Costs(TypedDict):
+    """What one sample costs a network; see `training/parity.py`."""
+
+    num_parameters: int
+    flops_per_sample: int
+    activation_bytes_per_sample: int
+    depth: int
+    num_layers: int
+    num_joins: int
+
+
+@with_config(_STRICT)
+class FileLength(TypedDict):
+    """How long a file was when it was finished; rows: of a table."""
+
+    bytes: int
+    rows: NotRequired[int]
+
+
+@with_config(_STRICT)
+class TrainedState(TypedDict):
+    """What stood on disk when training ended. tables: by name; weights: the checksum of their file."""
+
+    tables: dict[str, Annotated[Mark, Strict(False)]]
+    weights: str
+
+
+@with_config(_STRICT)
+class Findings(TypedDict):
+    """What instruments and evaluators found, and what they declare.
+
+    summary: the value of each metric.
+    missing: why a metric has no value, by metric.
+    metrics, charts: the declarations, by name.
+    details: further facts, by who found them.
+    """
+
+    summary: dict[str, int | float | None]
+    missing: dict[str, str]
+    metrics: dict[str, Declaration]
+    charts: dict[str, Declaration]
+    details: dict[str, Any]
+
+
+@with_config(_STRICT)
+class RecordContent(Findings):
+    """The content of record.json.
+
+    choices: the option chosen on each axis.
+    factors: the configuration as flat values, such as `optimizer.lr`.
+    step: the steps that were trained.
+    diverged_step, diverged_because: where and why training diverged, else null.
+    error: why the trial failed or was interrupted, else null.
+    parity: what the network costs.
+    instruments, evaluators: the settings of those that measured.
+    pictures: the names of the pictures that each evaluator drew.
+    files: the lengths of the finished files, by name.
+    trained: what stood on disk when training ended; null before that.
+    salvaged: what was found damaged, and what was done about it.
+    """
+
+    format_version: int
+    key: Key
+    status: Status
+    choices: dict[str, str]
+    factors: Factors
+    step: int
+    diverged_step: int | None
+    diverged_because: str | None
+    error: str | None
+    parity: Costs
+    instruments: dict[str, dict[str, Any]]
+    evaluators: dict[str, dict[str, Any]]
+    pictures: dict[str, list[str]]
+    files: dict[str, FileLength]
+    trained: TrainedState | None
+    salvaged: list[str]
+    provenance: Provenance
+
+
+class RecordChanges(TypedDict, total=False):
+    """The parts of a record that may change while its trial runs."""
+
+    status: Status
+    step: int
+    diverged_step: int | None
+    diverged_because: str | None
+    error: str | None
+    summary: dict[str, int | float | None]
+    missing: dict[str, str]
+    metrics: dict[str, Declaration]
+    charts: dict[str, Declaration]
+    details: dict[str, Any]
+    evaluators: dict[str, dict[str, Any]]
+    pictures: dict[str, list[str]]
+    files: dict[str, FileLength]
+    trained: TrainedState | None
+    salvaged: list[str]
+    provenance: Provenance
+
+
+_SCHEMA = TypeAdapter(RecordContent)  # compiled once
+
+
+def new_record(
+    key: str,
+    *,
+    choices: Mapping[str, str],
+    factors: Mapping[str, Factor],
+    parity: Costs,
+    instruments: Mapping[str, dict[str, Any]],
+    details: Mapping[str, Any],
+    origin: Origin,
+    first_started: str | None = None,
+) -> RecordContent:
+    """The record of a trial that starts now.
+
+    Args:
+        first_started: when an earlier record of the trial was started; None if there is none.
+    """
+    started = now()
+    return {
+        "format_version": FORMAT_VERSION,
+        "key": key,
+        "status": "running",
+        "choices": dict(choices),
+        "factors": dict(factors),
+        "step": 0,
+        "diverged_step": None,
+        "diverged_because": None,
+        "error": None,
+        "summary": {},
+        "missing": {},
+        "metrics": {},
+        "charts": {},
+        "details": dict(details),
+        "parity": parity,
+        "instruments": dict(instruments),
+        "evaluators": {},
+        "pictures": {},
+        "files": {},
+        "trained": None,
+        "salvaged": [],
+        "provenance": {
+            **origin,
+            "first_started": first_started or started,
+            "started": started,
+            "finished": None,
+            "wall_seconds": 0.0,
+            "wandb_id": None,
+        },
+    }
+
+
+def parse_record(text: bytes, key: str | None = None) -> RecordContent:
+    """Parse a record.json.
+
+    Args:
+        text: the file's content.
+        key: the trial that it must be the record of; None for any.
+
+    Raises:
+        ValueError: if it is no record of this format, or the record of another trial.
+    """
+    content = _without_lone_surrogates(parse_json(text), text)
+    if not isinstance(content, dict):
+        raise ValueError("it holds no record")
+    version = content.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:  # true == 1
+        raise ValueError(
+            f"its format_version is {_shown(version)}, and this version of skiplab reads {FORMAT_VERSION} only"
+        )
+    try:
+        record = _SCHEMA.validate_python(content)
+    except ValidationError as error:
+        raise ValueError(f"its {explain(error)}") from None
+    if key is not None and record["key"] != key:
+        raise ValueError(f"it is the record of {record['key']}, not of this trial")
+    return record
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """The text of a record.json; numbers that aren't finite become null.
+
+    Raises:
+        ValueError: if `parse_record` would refuse it.
+    """
+    text = (json.dumps(_finite(content), indent=1) + "\n").encode()
+    parse_record(text)
+    return text
+
+
+def explain(error: ValidationError) -> str:
+    """The first mistake that pydantic found, in words: `step is 'x'; valid: a whole number`."""
+    mistakes = error.errors(include_url=False)
+    first = mistakes[0]
+    path = [str(part) for part in first["loc"]]
+    if first["type"] == "factor":
+        return first["msg"]
+    if path and path[-1] in ("int", "float") and len(mistakes) > 1:  # a type that the value may have, and no part
+        return f"{'.'.join(path[:-1])} is {_shown(first['input'])}; valid: a number or null"
+    name = ".".join(path)
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"{name} is unknown"
+    context = first.get("ctx", {})
+    valid = _TYPES.get(first["type"]) or context.get("expected") or context.get("error") or first["msg"]
+    return f"{name} is {_shown(first['input'])}; valid: {valid}"
+
+
+def _shown(value: object) -> str:
+    """A value as it is shown in a message."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+
+
+def _finite(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {name: _finite(child) for name, child in node.items()}
+    if isinstance(node, list | tuple):
+        return [_finite(child) for child in node]
+    return None if isinstance(node, float) and not math.isfinite(node) else node
+
+
+def _without_lone_surrogates(content: Any, text: bytes) -> Any:
+    """The content with halves of characters, which no UTF-8 file can hold, written as JSON escapes them."""
+    if b"\\ud" not in text.lower() and b"\xed" not in text:
+        return content
+    escaped = _LONE_SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", json.dumps(content, ensure_ascii=False))
+    return json.loads(escaped)

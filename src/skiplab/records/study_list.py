@@ -1,0 +1,109 @@
+"""The list of a study's trials, `runs/studies/NAME/keys.txt`, with a key on each line."""
+
+import os
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from omegaconf import DictConfig
+
+from skiplab.errors import SkiplabError
+from skiplab.printable import printable
+from skiplab.records.appended_table import cut_torn_line
+from skiplab.records.file_names import KEYS, STUDIES
+from skiplab.records.foreign_files import read_own
+from skiplab.records.locks import acquire
+from skiplab.records.record_schema import is_key
+from skiplab.records.registrations import find_claims, register, registrations
+from skiplab.records.writable import explain_unwritable, refuse_links
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes: what file systems take, and what leaves room for names below it
+
+
+class Keys(NamedTuple):
+    """The lines of a study's list, each once. invalid: those that are no keys."""
+
+    keys: list[str]
+    invalid: list[str]
+
+
+def study_folder(runs_dir: Path, study: object) -> Path:
+    """The folder of a study.
+
+    Raises:
+        SkiplabError: if the name isn't one folder name, or the path is too long for a file system.
+    """
+    if not isinstance(study, str) or not is_study_name(study):
+        raise SkiplabError(
+            f"run.study={study!r} is no valid name; valid: one folder name that reads as text, such as my_study"
+        )
+    for name, path in (("run.study", Path(study)), ("run.runs_dir", runs_dir)):
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
+            raise SkiplabError(
+                f"{name} is too long with {len(str(path))} characters; valid: up to {_LONGEST_NAME} bytes a folder "
+                f"name, {_LONGEST_PATH} in all"
+            )
+    return runs_dir / STUDIES / study
+
+
+def is_study_name(text: str) -> bool:
+    """Whether a text can be the name of a study's folder."""
+    return bool(text) and text == Path(text).name and not text.startswith(".")
+
+
+def study_names(runs_dir: Path) -> list[str]:
+    """The studies that have a list of trials."""
+    return sorted(path.parent.name for path in (runs_dir / STUDIES).glob(f"*/{KEYS}"))
+
+
+def read_keys(folder: Path) -> Keys:
+    """Read the list of the study in a folder.
+
+    Raises:
+        SkiplabError: if there is none, or it can't be read.
+    """
+    path = folder / KEYS
+    try:
+        text = read_own(path).decode(errors="replace")
+    except (OSError, ValueError) as error:
+        raise SkiplabError(f"{path} can't be read: {printable(error)}; it lists the trials of a study") from None
+    lines = [line for line in dict.fromkeys(line.strip() for line in text.splitlines()) if line]
+    return Keys([line for line in lines if is_key(line)], [line for line in lines if not is_key(line)])
+
+
+def join(config: DictConfig, keys: Iterable[str]) -> None:
+    """Add trials to the study that their configuration names, and register the claims that it names.
+
+    Raises:
+        SkiplabError: if there is no such claims file, the study's name is invalid, or its folder can't be written.
+    """
+    claims = None if config.run.claims is None else find_claims(config.run.claims)
+    join_study(Path(config.run.runs_dir), config.run.study, keys, claims)
+
+
+def join_study(runs_dir: Path, study: str, keys: Iterable[str], claims: Path | None = None) -> None:
+    """Add trials to a study's list unless they are there, and register claims that the study hasn't had before.
+
+    Raises:
+        SkiplabError: if the study's name is invalid, or its folder can't be written.
+    """
+    path = study_folder(runs_dir, study) / KEYS
+    with explain_unwritable(runs_dir):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_links(path.parent)
+        with path.open("a+b") as file:
+            acquire(file, "run.runs_dir", wait=True)
+            cut_torn_line(file)
+            file.seek(0)
+            present = dict.fromkeys(file.read().decode().split())
+            new = [key for key in dict.fromkeys(keys) if key not in present]
+            file.write("".join(f"{key}\n" for key in new).encode())
+            if claims is not None:
+                _register_once(claims, path.parent)
+
+
+def _register_once(claims: Path, folder: Path) -> None:
+    content = claims.read_bytes()
+    if sha256(content).hexdigest() not in [each.sha256 for each in registrations(folder)]:
+        register(folder, claims, content)
