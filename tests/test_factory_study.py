@@ -17,8 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from torch import Tensor, nn
 
 import skiplab
+from skiplab.configuration.override_text import override_text
 from skiplab.errors import SkiplabError
-from skiplab.override_text import override_text
 
 SHORT = {
     "trainer.max_steps": 4,

@@ -26,7 +26,7 @@ def example(seeds=(9001, 9002)) -> Tuned:
         combinations=tuple(
             Combination(
                 factors={"connection": arm, "depth": depth},
-                chosen={RATE: rate, "trainer.gradient_clip_norm": None},
+                best={RATE: rate, "trainer.gradient_clip_norm": None},
                 value=0.5,
                 edge="lowest" if (arm, depth) == ("plain", 8) else "inside",
                 window=Window(lowest=rate, highest=rate * 10, at_least=False),

@@ -37,6 +37,6 @@ def restore(model):
 
 def study(model_factory, data, **asked):
     """A small study of a network of one's own: see `skiplab.factory_study`."""
-    from skiplab.factory_study import study
+    from skiplab.factory_study.study import study
 
     return study(model_factory, data, **asked)

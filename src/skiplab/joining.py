@@ -50,7 +50,7 @@ def _check(path: Path, config: DictConfig) -> None:
 def _check_factors(claims: "Claims", config: DictConfig) -> None:
     """Refuse factors that no trial has, and arms that their axis has no option of; a setting may get any value."""
     from skiplab.analysis.text import unknown_name
-    from skiplab.settings import nearest_names
+    from skiplab.configuration.suggestions import nearest_names
 
     axes = [name for name, node in config.items() if OmegaConf.is_dict(node) and name not in OBSERVERS]
     names = [name for name in (*axes, *factors(config)) if name != "seed"]
@@ -91,7 +91,7 @@ def _loader() -> "ConfigLoader | None":
 
 def _may_have(axis: str, setting: str, loader: "ConfigLoader | None") -> bool:
     """Whether an option of the axis takes a setting, for other trials of the study may choose it."""
-    from skiplab.settings import takes
+    from skiplab.configuration.settings import takes
 
     def target(option: str) -> Any:
         return loader.repository.load_config(f"{axis}/{option}").config.get("_target_")

@@ -37,15 +37,15 @@ class Combination:
     """An arm in a cell, and what was found for it.
 
     factors: the levels that make it up, by name.
-    chosen: the best value of every setting that was tried, by name.
+    best: the best value of each tuned setting, by name.
     value: the metric at them, the mean over the seeds.
     edge: where the best lies among the rates; 'both' where all are equal.
-    curve: for each rate, with the other settings as chosen, the metric of each seed.
+    curve: for each rate, with the other settings at their best, the metric of each seed.
     diverged: the rates of the curve at which a trial diverged.
     """
 
     factors: Mapping[str, Any]
-    chosen: Mapping[str, Any]
+    best: Mapping[str, Any]
     value: float
     edge: Edge
     window: Window
@@ -102,9 +102,9 @@ class Tuned:
         return next((each for each in self.combinations if _holds(own, each.factors)), None)
 
     def followed_by(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> bool:
-        """Whether a trial carries exactly what was chosen for it, and isn't one of the tuning trials."""
+        """Whether a trial has the best settings of its combination, and isn't one of the tuning trials."""
         found = self.find(choices, factors)
-        return found is not None and factors.get("seed") not in self.seeds and _holds(factors, found.chosen)
+        return found is not None and factors.get("seed") not in self.seeds and _holds(factors, found.best)
 
     def departures(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> dict[str, Any]:
         """The shared settings that a trial doesn't have in common with the tuning trials, as they were there."""

@@ -7,8 +7,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from skiplab.configuration.containers import without_hydra
 from skiplab.errors import SkiplabError
 from skiplab.records.key import trial_key
 from skiplab.records.record import FINISHED, Record
@@ -31,9 +32,7 @@ class Job:
     def composed(cls, config: DictConfig) -> "Job":
         """What Hydra composed, with its own node."""
         choices = {axis: option for axis, option in config.hydra.runtime.choices.items() if axis in config}
-        own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
-        OmegaConf.set_struct(own, True)  # an unknown key stays an error
-        return cls([], own, choices)
+        return cls([], without_hydra(config), choices)
 
     def copy(self, overrides: Sequence[str]) -> "Job":
         """The same trial, to be changed by overrides."""

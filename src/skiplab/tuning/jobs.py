@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from skiplab.configuration.overrides import apply_overrides
 from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.record import explain_unwritable, study_folder
@@ -52,9 +52,9 @@ def keep_tuned(path: Path, runs_dir: Path, study: str) -> None:
 
 
 def _tuned(job: Job, combination: Combination, parser: OverridesParser) -> Job:
-    words = [f"{name}={_text(value)}" for name, value in combination.chosen.items()]
+    words = [f"{name}={_text(value)}" for name, value in combination.best.items()]
     found = job.copy([*job.overrides, *words])
-    ConfigLoaderImpl._apply_overrides_to_config(parser.parse_overrides(words), found.config)
+    apply_overrides(parser.parse_overrides(words), found.config)
     return found
 
 

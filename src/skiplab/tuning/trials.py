@@ -12,7 +12,7 @@ from skiplab.records.record import FINISHED
 from skiplab.records.spreadsheet import csv_text
 from skiplab.records.tuned import RATE, Combination
 from skiplab.sweeps.job import Job
-from skiplab.sweeps.rates import best_of
+from skiplab.tuning.rates import best_of
 
 
 class TuningTrial(NamedTuple):
@@ -20,7 +20,7 @@ class TuningTrial(NamedTuple):
 
     key: str
     levels: Mapping[str, Any]
-    chosen: Mapping[str, Any]
+    settings: Mapping[str, Any]
     seed: int
     value: float
     status: str
@@ -39,7 +39,7 @@ class TuningTrial(NamedTuple):
         return cls(
             key=job.record.key,
             levels=levels_of(job, names),
-            chosen={setting: own[setting] for setting in settings},
+            settings={setting: own[setting] for setting in settings},
             seed=job.config.seed,
             value=float(metric.if_diverged if value is None else value),
             status=status,
@@ -68,24 +68,23 @@ def combinations(trials: Sequence[TuningTrial], rates: Sequence[float], seeds: S
     for own in grouped.values():
         curves: dict[tuple[Any, ...], dict[float, dict[int, float]]] = {}
         for trial in own:
-            others = tuple((name, value) for name, value in trial.chosen.items() if name != RATE)
-            curves.setdefault(others, {}).setdefault(trial.chosen[RATE], {})[trial.seed] = trial.value
+            others = tuple((name, value) for name, value in trial.settings.items() if name != RATE)
+            curves.setdefault(others, {}).setdefault(trial.settings[RATE], {})[trial.seed] = trial.value
         by_setting = {
             others: {rate: [curve[rate][seed] for seed in seeds] for rate in rates} for others, curve in curves.items()
         }
         bests = {others: best_of(curve) for others, curve in by_setting.items()}
         others = max(bests, key=lambda each: bests[each].value)  # the first of equals
         best = bests[others]
-        chosen = {RATE: best.rate, **dict(others)}
         diverged = {
-            trial.chosen[RATE]
+            trial.settings[RATE]
             for trial in own
-            if trial.status == "diverged" and all(trial.chosen[name] == value for name, value in others)
+            if trial.status == "diverged" and all(trial.settings[name] == value for name, value in others)
         }
         found.append(
             Combination(
                 factors=dict(own[0].levels),
-                chosen=chosen,
+                best={RATE: best.rate, **dict(others)},
                 value=best.value,
                 edge=best.edge,
                 window=best.window,
@@ -108,9 +107,9 @@ def shared(jobs: Sequence[Job], tuned_for: Sequence[str]) -> dict[str, Any]:
 
 def tidy(trials: Sequence[TuningTrial], metric_name: str) -> str:
     """A row a trial, sorted as they were asked for."""
-    names = [*trials[0].levels, *trials[0].chosen, "seed", metric_name, "status", "key"]
+    names = [*trials[0].levels, *trials[0].settings, "seed", metric_name, "status", "key"]
     rows = []
     for trial in trials:
-        levels = ["null" if value is None else value for value in (*trial.levels.values(), *trial.chosen.values())]
+        levels = ["null" if value is None else value for value in (*trial.levels.values(), *trial.settings.values())]
         rows.append([*levels, trial.seed, trial.value, trial.status, trial.key])
     return csv_text(pd.DataFrame(rows, columns=names, dtype=object))

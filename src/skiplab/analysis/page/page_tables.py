@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from skiplab.analysis.claims.failures import rate_headings, rate_rows, rates_table
 from skiplab.analysis.figures.interaction_figure import INTERACTION_WORDS, interaction_figure
+from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.statistics.factorial import factorial_effects
 from skiplab.analysis.study.arms import cell_factors, with_arms
@@ -14,12 +15,11 @@ from skiplab.analysis.tables.effects import EFFECT_HEADINGS, effect_rows
 from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.table_text import better_means, by_metric, caption, headings, text_rows
 from skiplab.analysis.tables.tables import comparison_table
+from skiplab.analysis.tables.tuning_table import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 from skiplab.metrics import missing_text
 from skiplab.printable import printable
-from skiplab.tuning.figure import tuning_figure
-from skiplab.tuning.table import tuning_headings, tuning_rows, tuning_words
 
 
 class Row(NamedTuple):

@@ -13,10 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from skiplab.analysis.study.study import Study, read_study
+from skiplab.cli.train import train
+from skiplab.configuration.override_text import override_text, plain
 from skiplab.errors import SkiplabError
-from skiplab.override_text import override_text, plain
 from skiplab.paths import project_dir
-from skiplab.train_command import train
 
 _NAME = re.compile(r"[~+]*[A-Za-z_][\w./@:-]*", re.ASCII)
 _SIZES = ("depth", "width")  # a trial's, which the factory is given where it has parameters of these names

@@ -8,12 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis.figures.palette import to_svg
+from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.tables import terminal
 from skiplab.analysis.tables.written import write, writing
 from skiplab.analysis.text import level_text, number
 from skiplab.printable import printable
 from skiplab.records.tuned import Combination, Edge, Tuned, read_tuned
-from skiplab.tuning.figure import tuning_figure
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}
 _UNBROKEN = 28  # characters of a level that a narrow terminal must not break
@@ -86,7 +86,7 @@ def _row(combination: Combination) -> list[str]:
     learns = combination.value > 0
     return [
         *(level_text(level) for level in combination.factors.values()),
-        *(level_text(value) for value in combination.chosen.values()),
+        *(level_text(value) for value in combination.best.values()),
         number(combination.value),
         f"{window.lowest:g} to {window.highest:g}" if learns else "none",
         f"{'≥ ' if window.at_least else ''}{window.decades:.1f}" if learns else "–",
