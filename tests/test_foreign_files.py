@@ -96,7 +96,7 @@ def test_a_list_of_keys_leads_nowhere_else(tmp_path) -> None:
     folder = study(tmp_path / "runs", b"../outside\n" + b"0" * 16 + b"\n\xff\n" + b"0" * 16 + b"\n")
     assert read_keys(folder / "keys.txt") == (["0" * 16], ["../outside", "�"])
     states = [(each.key, each.state) for each in read_standings("mine", tmp_path / "runs")]
-    assert states == [("0" * 16, "waiting"), ("'../outside'", "unreadable"), ("'�'", "unreadable")]
+    assert states == [("0" * 16, "pending"), ("'../outside'", "unreadable"), ("'�'", "unreadable")]
 
 
 @pytest.mark.parametrize("content", [{"factors": {}}, {"factors": [1]}, {"choices": 1}, {"provenance": None}])

@@ -163,7 +163,7 @@ def test_the_table_names_rate_window_and_edge(runs, capsys) -> None:
     path = runs.folder / "studies" / "s" / "tuned.yaml"
     tuning_command(path)
     printed = capsys.readouterr().out
-    assert "2 of 4 bests still at the edge" in printed
+    assert "2 of 4 best rates are still at an edge" in printed
     (row,) = [line.split() for line in printed.splitlines() if line.startswith("identity") and " 8 " in line]
     assert row == ["identity", "8", "0.0063", "0.500", "0.0063", "to", "0.02", "≥", "0.5", "no"]
     assert path.with_name("tuning.svg").exists()

@@ -169,7 +169,7 @@ def test_widening_ends_at_its_bound_and_the_result_says_so(planted, tmp_path, ca
     tuned = read_tuned(tune(tmp_path, "optimizer.lr=0.2", "--widenings", "1") / "tuned.yaml")
     assert len(tuned.rates) == 6
     assert [each.edge for each in tuned.combinations] == ["lowest", "lowest"]
-    assert "2 of 2 bests still at the edge" in capsys.readouterr().out
+    assert "2 of 2 best rates are still at an edge" in capsys.readouterr().out
 
 
 def test_a_diverged_trial_counts_with_no_skill(planted, tmp_path) -> None:

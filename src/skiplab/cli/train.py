@@ -12,7 +12,7 @@ from skiplab.configuration.hydra_errors import explained
 from skiplab.configuration.isolated_hydra import isolated_hydra
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
-from skiplab.sweeps.room import check_temporary_folder
+from skiplab.sweeps.limits import check_temporary_folder
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
