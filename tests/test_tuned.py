@@ -90,8 +90,8 @@ def test_departures_name_what_was_otherwise_when_it_was_tuned() -> None:
     ("text", "reason"),
     [
         (None, "can't read"),
-        ("[", "is no valid YAML"),
-        ("- 1", "is no result of `skiplab tune`"),
+        ("[", "is not valid YAML"),
+        ("- 1", "is not a result of `skiplab tune`"),
         ("study: s", "it lacks 'combinations'"),
         (write_tuned(example()).replace("connection: plain, depth: 8", "depth: 8"), "not of the same factors"),
         (write_tuned(example()).replace("metric:", "metrik:"), "metrik"),

@@ -131,7 +131,7 @@ def test_a_file_that_can_not_be_read_is_a_problem_and_tunes_nothing(runs, marks)
     (runs.folder / "studies" / "s" / "tuned.yaml").write_text("study: s")
     assert "at shared settings" in marks()
     (problem,) = read_study("s", runs.folder).problems
-    assert "is no result of `skiplab tune`" in problem.reason
+    assert "is not a result of `skiplab tune`" in problem.reason
 
 
 def test_the_report_shows_what_was_chosen(runs) -> None:
