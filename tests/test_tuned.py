@@ -93,7 +93,7 @@ def test_departures_name_what_was_otherwise_when_it_was_tuned() -> None:
         ("[", "is not valid YAML"),
         ("- 1", "is not a result of `skiplab tune`"),
         ("study: s", "it lacks 'combinations'"),
-        (write_tuned(example()).replace("connection: plain, depth: 8", "depth: 8"), "not of the same factors"),
+        (write_tuned(example()).replace("connection: plain, depth: 8", "depth: 8"), "different factors"),
         (write_tuned(example()).replace("metric:", "metrik:"), "metrik"),
     ],
 )
