@@ -11,7 +11,7 @@ from tiny_trials import TINY
 # overrides, and what the message must hold
 MISTAKES = {
     "unknown option": (["connection=identiy"], ["identiy", "identity", "plain", "rezero"]),
-    "unknown option in a list": (["instrument=[signl]"], ["instrument/signl", "valid: gradient_", "'signal'?"]),
+    "unknown option in a list": (["instrument=[stabilit]"], ["instrument/stabilit", "valid: act", "'stability'?"]),
     "misspelt override": (["dpeth=4"], ["dpeth", "depth"]),
     "misspelt leaf": (["optimizer.lrr=1"], ["lrr", "lr", "weight_decay"]),
     "impossible depth": (["depth=6"], ["depth=6", "4 and 8"]),
@@ -38,24 +38,27 @@ MISTAKES = {
     "impossible noise times": (["noise_schedule.time_max=1.5"], ["time_max=1.5", "< 1"]),
     "grammar": (["depth=[4"], ["[4"]),
     "unknown launcher": (["hydra/launcher=nope"], ["unknown option hydra/launcher/nope; valid: basic, "]),
-    "no option": (["connection="], ["connection= is invalid, an option is needed; valid: adaln", ", plain, "]),
-    "settings for an option": (["connection={a: 1}"], ["connection={a: 1} names no option; valid: ", ", plain, "]),
-    "word without =": (["foo"], ["foo is no override; overrides are written NAME=VALUE without spaces"]),
-    "value without name": (["=3"], ["=3 names no setting; overrides are written NAME=VALUE"]),
-    "stray comma": (["-m", "seed=0,1,"], ["'seed=0,1,' has a comma too many; write seed=0,1"]),
-    "step of zero": (["-m", "seed=range(0,2,0)"], ["seed=range(0,2,0) names no values", "range(START,STOP)"]),
-    "interval": (["-m", "seed=interval(0,1)"], ["seed=interval(0,1) names no values", "range(START,STOP)"]),
-    "path with a comma": (["data=image_folder", "data.path=a,b"], ["a text with a comma 'data.path=\"a,b\"'"]),
+    "no option": (["connection="], ["connection= is empty and needs an option; valid: adaln", ", plain, "]),
+    "settings for an option": (["connection={a: 1}"], ["connection={a: 1} is not an option; valid: ", ", plain, "]),
+    "word without =": (["foo"], ["foo is not an override; write NAME=VALUE without spaces"]),
+    "value without name": (["=3"], ["=3 has no name; write NAME=VALUE"]),
+    "stray comma": (["-m", "seed=0,1,"], ["'seed=0,1,' has an extra comma; write seed=0,1"]),
+    "step of zero": (["-m", "seed=range(0,2,0)"], ["seed=range(0,2,0) has a step of 0", "range(START,STOP,STEP)"]),
+    "interval": (["-m", "seed=interval(0,1)"], ["seed=interval(0,1) is a continuous interval", "range(START,STOP)"]),
+    "path with a comma": (
+        ["data=image_folder", "data.path=a,b"],
+        ["text with a comma, write 'data.path=\"a,b\"'"],
+    ),
     "setting of another option": (["data.path=few"], ["unknown setting data.path; ", "data=image_folder"]),
     "empty path": (["data=image_folder", "data.path="], ["data.path= is empty; give the folder"]),
-    "one configuration of many": (["-m", "--cfg", "job"], ["leave -m out"]),
+    "one configuration of many": (["-m", "--cfg", "job"], ["remove -m"]),
 }
 
 # files of one's own in conf/, the overrides that choose them, and what the message must hold
 MISTAKES_IN_FILES = {
     "experiment/own.yaml": (
         "seed: 0\noptimizer: {lr: 0.1\ndepth: 4\n",
-        "own.yaml is no valid YAML: line 3: ",
+        "own.yaml is not valid YAML: line 3: ",
         "line 2",
     ),
     "connection/own.yaml": ("_target_: nowhere.Plan\n", "connection._target_=nowhere.Plan can't be imported", ""),

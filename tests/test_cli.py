@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from skiplab import cli, reproduce
+from skiplab.cli import commands
 from skiplab.errors import SkiplabError
 
 
@@ -14,9 +15,10 @@ from skiplab.errors import SkiplabError
 )
 def test_overrides_stand_before_or_behind_options(arguments: list[str], monkeypatch) -> None:
     seen = []
-    monkeypatch.setattr(cli, "reproduce", lambda *given: seen.append(given))
+    monkeypatch.setattr(commands, "reproduce", lambda **given: seen.append(given))
     cli.main(["reproduce", "every_connection", *arguments])
-    assert seen == [("every_connection", "quick", ["seed=1", "depth=4"])]
+    expected = {"experiment": "every_connection", "show_list": False, "profile": "quick"}
+    assert seen == [expected | {"overrides": ["seed=1", "depth=4"]}]
 
 
 @pytest.mark.parametrize("arguments", [["table", "mine", "seed=1"], ["reproduce", "every_connection", "--fast"]])

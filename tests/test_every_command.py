@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Ended, as_newcomer, run_command
-from skiplab.cli import _parser
+from skiplab.cli.parser import make_parser
 from tiny_trials import TINY
 
 CLAIMS = """
@@ -111,7 +111,7 @@ def test_every_option_of_every_command_is_called() -> None:
     called = {call.split()[0]: set() for call in CALLS}
     for call in CALLS:
         called[call.split()[0]] |= set(call.split())
-    (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    (commands,) = (action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction))
     for name, command in commands.choices.items():
         options = {option for action in command._actions for option in action.option_strings if option.startswith("--")}
         assert options - {"--help"} <= called.get(name, set()), name

@@ -17,8 +17,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from torch import Tensor, nn
 
 import skiplab
+from skiplab.configuration.override_text import override_text
 from skiplab.errors import SkiplabError
-from skiplab.override_text import override_text
 
 SHORT = {
     "trainer.max_steps": 4,
@@ -173,9 +173,9 @@ def norms(depth: int, norm: str) -> nn.Module:
     [
         (lambda depth: Net(depth, 4), {}, "can't be imported as .*; define it with `def` or `class`"),
         (Whole(), {}, "can't be imported as .*; define it with `def` or `class`"),
-        (Net(1, 2), {}, "model_factory is a network, a Net; give what builds one"),
+        (Net(1, 2), {}, "model_factory is a network, a Net; give a class or a function that builds"),
         (partial(lambda *sizes: Net(*sizes), 1), {}, "can't be imported"),
-        (partial(make, nothing=1), {}, "the arguments that .* binds can't be told by name: .*nothing"),
+        (partial(make, nothing=1), {}, "the arguments of .* don't fit its function: .*nothing"),
         (partial(make, depth=1), {}, "depth is given twice"),
         (make, {"settings": {"depth": 2}}, "depth is given twice"),
         (make, {"factors": {"connection": "plain"}}, "connection='plain' is invalid; valid: a list of values"),
@@ -188,17 +188,21 @@ def norms(depth: int, norm: str) -> nn.Module:
         (make, {"factors": {"channels": np.array([np.nan])}}, "channels holds nan, .*valid: finite numbers"),
         (make, {"factors": {"channels": [object()]}}, "channels holds a object, .*valid: numbers, text"),
         (make, {"factors": {"channels": [b"2"]}}, "channels holds a bytes, .*valid: numbers, text"),
-        (make, {"factors": {"channels": ["\ud800"]}}, "channels holds .* can't be written as UTF-8"),
+        (make, {"factors": {"channels": ["\ud800"]}}, "channels holds .* isn't valid Unicode"),
         (make, {"factors": {"channels": [{"a b": 1}]}}, "channels has the key 'a b'; valid: letters"),
-        (make, {"factors": {"my channels": [1]}}, "'my channels' names no factor or setting"),
-        (make, {"factors": {"kanäle": [1]}}, "'kanäle' names no factor or setting"),
-        (make, {"factors": {3: [1]}}, "3 names no factor or setting"),
-        (make, {"factors": {"seed": [1]}}, r"seed is no factor or setting here; give it by study\(seeds="),
-        (make, {"factors": {"data": ["digits"]}}, r"give it by study\(data="),
-        (make, {"settings": {"run.study": "x"}}, r"give it by study\(name="),
-        (make, {"settings": {"backbone.target": "x"}}, r"give it by study\(model_factory="),
-        (norms, {"factors": {"norm": ["batch"]}}, "norm is a parameter of the factory and an axis .*; rename"),
-        (norms, {}, "norms needs norm; give each in factors, or the same to all trials in settings"),
+        (make, {"factors": {"my channels": [1]}}, "'my channels' is not a factor or setting"),
+        (make, {"factors": {"kanäle": [1]}}, "'kanäle' is not a factor or setting"),
+        (make, {"factors": {3: [1]}}, "3 is not a factor or setting"),
+        (make, {"factors": {"seed": [1]}}, r"seed can't be a factor or setting here; use study\(seeds="),
+        (make, {"factors": {"data": ["digits"]}}, r"use study\(data="),
+        (make, {"settings": {"run.study": "x"}}, r"use study\(name="),
+        (make, {"settings": {"backbone.target": "x"}}, r"use study\(model_factory="),
+        (
+            norms,
+            {"factors": {"norm": ["batch"]}},
+            "norm is both an argument of the .* and an axis .*; rename",
+        ),
+        (norms, {}, "norms needs norm; give each in factors, or in settings if all trials share it"),
         (make, {"seeds": []}, "seeds=.* is invalid; valid: a list"),
         (make, {"seeds": 3}, "seeds=3 is invalid; valid: a list"),
         (make, {"seeds": [1, 0, 1]}, "seeds has 1 twice"),
@@ -226,6 +230,6 @@ def test_a_network_that_no_other_process_can_load_is_refused(tmp_path, monkeypat
     monkeypatch.setattr(Net, "__module__", "__main__")
     monkeypatch.setattr(sys.modules["__main__"], "Net", Net, raising=False)
     factors = {"depth": [1], "channels": [2]}
-    with pytest.raises(SkiplabError, match=r"Net is defined in __main__, .*`from networks import Net`"):
+    with pytest.raises(SkiplabError, match=r"Net is defined in a script or a notebook, .*`from networks import Net`"):
         skiplab.study(Net, "digits", factors=factors, seeds=[0], runs_dir=tmp_path, settings=SHORT)
     assert not list(tmp_path.iterdir())

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from skiplab.streams import take_any_text
+from skiplab.cli.streams import allow_any_text
 
 TEXT = "– − × ≥ é … \ud800 図"
 
@@ -22,7 +22,7 @@ def test_a_sign_that_an_encoding_lacks_gets_a_twin(name, encoding, shown, monkey
     content = io.BytesIO()
     stream = io.TextIOWrapper(content, encoding=encoding)
     monkeypatch.setattr(f"sys.{name}", stream)
-    take_any_text()
+    allow_any_text()
     print(TEXT, end="", file=stream, flush=True)
     assert content.getvalue().decode(encoding) == shown
 
@@ -30,4 +30,4 @@ def test_a_sign_that_an_encoding_lacks_gets_a_twin(name, encoding, shown, monkey
 def test_streams_that_are_no_files_are_left_alone(monkeypatch) -> None:
     monkeypatch.setattr("sys.stdout", io.StringIO())
     monkeypatch.setattr("sys.stderr", None)
-    take_any_text()
+    allow_any_text()

@@ -26,7 +26,7 @@ def example(seeds=(9001, 9002)) -> Tuned:
         combinations=tuple(
             Combination(
                 factors={"connection": arm, "depth": depth},
-                chosen={RATE: rate, "trainer.gradient_clip_norm": None},
+                best={RATE: rate, "trainer.gradient_clip_norm": None},
                 value=0.5,
                 edge="lowest" if (arm, depth) == ("plain", 8) else "inside",
                 window=Window(lowest=rate, highest=rate * 10, at_least=False),
@@ -90,10 +90,10 @@ def test_departures_name_what_was_otherwise_when_it_was_tuned() -> None:
     ("text", "reason"),
     [
         (None, "can't read"),
-        ("[", "is no valid YAML"),
-        ("- 1", "is no result of `skiplab tune`"),
+        ("[", "is not valid YAML"),
+        ("- 1", "is not a result of `skiplab tune`"),
         ("study: s", "it lacks 'combinations'"),
-        (write_tuned(example()).replace("connection: plain, depth: 8", "depth: 8"), "not of the same factors"),
+        (write_tuned(example()).replace("connection: plain, depth: 8", "depth: 8"), "different factors"),
         (write_tuned(example()).replace("metric:", "metrik:"), "metrik"),
     ],
 )

@@ -11,8 +11,8 @@ import skiplab
 from hostile import outcome
 from option_files import CONF
 from skiplab.cli import main
+from skiplab.configuration.settings import Settings
 from skiplab.errors import SkiplabError
-from skiplab.settings import Settings
 from tiny_trials import TINY, compose_config
 
 UNKNOWN = {
@@ -118,20 +118,20 @@ def test_each_set_of_names_is_composed_once(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("word", "named"),
     [
-        ("num_samples=8,16", "num_samples=8 and num_samples=16 are one trial"),
+        ("num_samples=8,16", "num_samples=8 and num_samples=16 are the same trial"),
         ("evaluator=[denoising_loss],[denoising_loss,baselines]", "several evaluators are one list, evaluator=[a,b]"),
-        ("instrument=[],[stability]", "instrument=[] and instrument=[stability] are one trial"),
+        ("instrument=[],[stability]", "instrument=[] and instrument=[stability] are the same trial"),
         ("feature_extractor=raw,digits_classifier", "feature_extractor=raw and feature_extractor=digits_classifier"),
-        ("eval_batch.num_levels=2,3", "eval_batch.num_levels=2 and eval_batch.num_levels=3 are one trial"),
-        ("logger=none,wandb_offline", "logger=none and logger=wandb_offline are one trial"),
-        ("run.study=a,b", "run.study=a and run.study=b would keep trials of one sweep in different ways"),
-        ("run.runs_dir=a,b", "run.runs_dir=a and run.runs_dir=b would keep"),
-        ("depth=glob(zz*)", "depth=glob(zz*) names no value, so there is nothing to train"),
-        ("seed=range(5,2)", "seed=range(5,2) names no value"),
+        ("eval_batch.num_levels=2,3", "eval_batch.num_levels=2 and eval_batch.num_levels=3 are the same trial"),
+        ("logger=none,wandb_offline", "logger=none and logger=wandb_offline are the same trial"),
+        ("run.study=a,b", "run.study=a and run.study=b differ in a setting of run"),
+        ("run.runs_dir=a,b", "run.runs_dir=a and run.runs_dir=b differ in"),
+        ("depth=glob(zz*)", "depth=glob(zz*) has no values, so there is nothing to train"),
+        ("seed=range(5,2)", "seed=range(5,2) has no values"),
     ],
 )
 def test_a_sweep_that_would_drop_trials_is_refused(word, named, trial, capsys) -> None:
-    others = ["seed=0,1"] if "are one trial" in named else []
+    others = ["seed=0,1"] if "are the same trial" in named else []
     code, err = outcome(["train", "-m", "hydra/launcher=basic", *TINY, *others, word], capsys)
     assert code == 1
     assert named in err
@@ -152,7 +152,7 @@ def test_an_option_may_stand_between_overrides(trial, capsys) -> None:
     assert "4 trials: 4 left" in capsys.readouterr().out
     code, err = outcome(["tune", "points/quick", "depth=4", "--config-dir", "nowhere", "seed=1"], capsys)
     assert code == 2
-    assert "argument --config-dir: 'nowhere' is no folder" in err
+    assert "argument --config-dir: 'nowhere' is not a folder" in err
 
 
 def test_evaluate_takes_the_folder_that_one_stands_in(done, monkeypatch, capsys) -> None:

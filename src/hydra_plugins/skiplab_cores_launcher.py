@@ -1,4 +1,4 @@
-"""joblib's workers, one per core or per GPU, each trial in a process of its own."""
+"""Workers of joblib, one per core or GPU, with each trial in a process of its own."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -13,17 +13,17 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class SkiplabCoresLauncher(JoblibLauncher):
-    """Hydra's joblib launcher with as many workers as the machine feeds, and trials that end when they are told to.
+    """Hydra's joblib launcher with as many workers as the machine can run, and trials that end on a signal.
 
-    A trial on the CPU gets `num_threads` cores for each of its processes, one on GPUs as many as it has processes,
-    and sees no others. A trial that is killed is told as such; the others go on.
+    A trial on CPU gets `num_threads` cores for each of its processes. A trial on GPUs gets one for each of its
+    processes and sees no others. If a trial is killed, it is reported and the others continue.
 
     Args:
-        workers: how many trials run at once, from 1; None for one per core, or as many as the GPUs have room for.
-        trials_per_gpu: how many trials share a GPU, from 1; small networks leave most of it idle.
+        workers: how many trials run at once, at least 1; None for one per core, or as many as fit on the GPUs.
+        trials_per_gpu: how many trials share a GPU, at least 1; small networks leave most of it idle.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: an argument is out of range.
     """
 
     def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
@@ -43,50 +43,50 @@ class SkiplabCoresLauncher(JoblibLauncher):
         self.task = task_function
 
     def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """The function of each item, by the workers.
+        """Call the function with each item, in the workers.
 
         Raises:
-            SkiplabError: there is no room for the workers.
-            Interrupted: the sweep was told to stop; its workers are ended.
+            SkiplabError: the system can't start the workers.
+            Interrupted: a signal ended the sweep and its workers.
         """
         import joblib
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
         from skiplab.errors import SkiplabError
         from skiplab.interruption import interruptible
-        from skiplab.sweeps.room import room_for
+        from skiplab.sweeps.limits import within_limits
 
         num_workers = self._num_workers(len(items))
-        with interruptible(), room_for(num_workers):
+        with interruptible(), within_limits(num_workers):
             try:
-                return joblib.Parallel(n_jobs=num_workers, batch_size=1)(
-                    joblib.delayed(function)(item) for item in items
-                )
+                tasks = (joblib.delayed(function)(item) for item in items)
+                # its annotation of batch_size is that of the default, "auto"
+                parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1)  # pyright: ignore[reportArgumentType]
+                return list(parallel(tasks))
             except BrokenProcessPool as error:
                 raise SkiplabError(
-                    "a worker was killed while trials were checked, as the system does when memory runs out; nothing "
-                    f"was trained; run the same command again, or with fewer than {num_workers} workers "
-                    "(hydra.launcher.workers=2)"
+                    "a worker was killed while trials were checked, probably because memory ran out; nothing was "
+                    f"trained; run the command again with fewer than {num_workers} workers (hydra.launcher.workers=2)"
                 ) from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Bring every job to its end.
+        """Run all jobs.
 
         Raises:
-            SkiplabError: there is no room for the workers.
-            WorkersLostError: a worker, not a trial, was killed; their records hold what was done.
-            Interrupted: the sweep was told to stop, and so were its trials.
+            SkiplabError: the system can't start the workers.
+            WorkersLostError: a worker was killed, rather than a trial; the records hold what was done.
+            Interrupted: a signal ended the sweep and its trials.
         """
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
         from skiplab.interruption import interruptible
         from skiplab.sweeps.isolated import Isolated
-        from skiplab.sweeps.room import room_for
+        from skiplab.sweeps.limits import within_limits
         from skiplab.sweeps.rounds import WorkersLostError
 
         num_workers = self._num_workers(len(job_overrides))
         self.joblib["n_jobs"] = num_workers
-        with room_for(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
+        with within_limits(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
             going_on = Path(folder) / "going_on"
             going_on.touch()
             self.task_function = Isolated(self.task, going_on, self._turn(Path(folder).name))
@@ -101,7 +101,7 @@ class SkiplabCoresLauncher(JoblibLauncher):
         return returns
 
     def _num_workers(self, num_tasks: int) -> int:
-        """At least two: a single one would be the sweep's own process."""
+        """At least two: joblib would run a single one in the process of the sweep."""
         return max(2, min(self._at_once, num_tasks))
 
     @cached_property
@@ -115,24 +115,29 @@ class SkiplabCoresLauncher(JoblibLauncher):
     def _devices(self) -> list[str]:
         from skiplab.sweeps.devices import visible_devices
 
-        return visible_devices() if self.config.trainer.accelerator == "gpu" else []
+        return visible_devices() if OmegaConf.select(self._own_config, "trainer.accelerator") == "gpu" else []
 
     @cached_property
     def _processes(self) -> int:
         return self._whole("trainer.devices")
 
     def _whole(self, name: str) -> int:
-        """A setting of the sweep's own configuration; 1 where it is missing or will be refused."""
-        value = OmegaConf.select(self.config, name)
+        """A setting of the sweep's own configuration; 1 if it is missing or will be refused."""
+        value = OmegaConf.select(self._own_config, name)
         return value if isinstance(value, int) and value > 0 else 1
 
+    @property
+    def _own_config(self) -> DictConfig:
+        assert self.config is not None  # Hydra calls setup first
+        return self.config
+
     def _turn(self, sweep: str) -> Callable[[], Any]:
-        """What a trial waits for."""
-        from skiplab.sweeps.devices import at_once, on_devices, one_at_a_time
+        """What a trial waits for before it starts."""
+        from skiplab.sweeps.devices import on_devices, one_at_a_time, without_waiting
 
         if self._devices:
             return partial(on_devices, self._devices, self._processes, self.trials_per_gpu)
-        return at_once if self._at_once > 1 else partial(one_at_a_time, sweep)
+        return without_waiting if self._at_once > 1 else partial(one_at_a_time, sweep)
 
 
 def _is_count(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Ray, for those who have a cluster of it: a task per trial."""
+"""A Ray task per trial, for a Ray cluster."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from skiplab.errors import SkiplabError
 
 
 class SkiplabRayLauncher(Launcher):
-    """Hydra's Ray launcher; where a task ends without a result, the sweep looks at the records and goes on.
+    """Hydra's Ray launcher; if a task ends without a result, the sweep reads the records and continues.
 
     Args:
-        ray: `init` and `remote`, what ray.init and ray.remote are given.
+        ray: `init` and `remote`, the arguments of ray.init and ray.remote.
 
     Raises:
-        SkiplabError: where Ray isn't installed.
+        SkiplabError: Ray isn't installed.
     """
 
     elsewhere = True
@@ -27,7 +27,7 @@ class SkiplabRayLauncher(Launcher):
             from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
         except ModuleNotFoundError as error:
             raise SkiplabError(
-                f"hydra/launcher=skiplab_ray needs Ray, and {error.name} isn't here: pip install 'skiplab[ray]'"
+                f"hydra/launcher=skiplab_ray needs {error.name}, which isn't installed; run pip install 'skiplab[ray]'"
             ) from None
         self.launcher = RayLauncher(ray)
 
@@ -35,10 +35,10 @@ class SkiplabRayLauncher(Launcher):
         self.launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Bring every job to its end.
+        """Run all jobs.
 
         Raises:
-            WorkersLostError: a worker was killed more often than Ray tries again; the records hold what was done.
+            WorkersLostError: a worker was killed more often than Ray retries; the records hold what was done.
         """
         from ray.exceptions import RayError
 

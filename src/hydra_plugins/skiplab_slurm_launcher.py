@@ -1,4 +1,4 @@
-"""SLURM through submitit, in which a job that is lost loses nothing else."""
+"""SLURM by submitit, where a lost job does no harm to others."""
 
 import shutil
 import sys
@@ -12,23 +12,23 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 
 from skiplab.errors import SkiplabError
 
-_SAYS = "sbatch: "  # how each line of its errors begins
+_SBATCH = "sbatch: "  # each line of its errors starts with this
 
 
 class SkiplabSlurmLauncher(SlurmLauncher):
-    """Hydra's submitit launcher; where a job ends without a result, the sweep looks at the records and goes on.
+    """Hydra's submitit launcher; if a job ends without a result, the sweep reads the records and continues.
 
-    A preempted job, and one whose time is over, writes a checkpoint, is queued again and resumes.
+    A job that is preempted or runs out of time writes a checkpoint, is queued again and resumes.
     """
 
     elsewhere = True
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Submit every job and wait for all.
+        """Submit all jobs and wait for them.
 
         Raises:
-            SkiplabError: SLURM isn't here, or takes no job.
-            WorkersLostError: a job was killed or cancelled; their records hold what was done.
+            SkiplabError: SLURM isn't installed or refuses the jobs.
+            WorkersLostError: a job was killed or canceled; the records hold what was done.
         """
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
@@ -36,7 +36,7 @@ class SkiplabSlurmLauncher(SlurmLauncher):
 
         if missing := [program for program in ("sbatch", "srun") if shutil.which(program) is None]:
             raise SkiplabError(
-                f"hydra/launcher=skiplab_slurm needs SLURM, and {' and '.join(missing)} can't be found; start the "
+                f"hydra/launcher=skiplab_slurm needs SLURM, but {' and '.join(missing)} can't be found; start the "
                 "sweep on a machine of the cluster, or train here with hydra/launcher=skiplab_cores"
             )
         try:
@@ -44,15 +44,15 @@ class SkiplabSlurmLauncher(SlurmLauncher):
                 return super().launch(job_overrides, initial_job_idx)
         except (UncompletedJobError, FailedJobError) as error:
             if isinstance(error.__cause__, CalledProcessError):  # the command that submits
-                raise SkiplabError(_refused(str(error))) from error
+                raise SkiplabError(_refusal(str(error))) from error
             raise WorkersLostError from error
 
 
 class _WithoutSbatch:
-    """A stream without the lines of sbatch, which submitit prints and raises too.
+    """A stream that drops the lines of sbatch, because submitit both prints and raises them.
 
     Args:
-        stream: where all else goes.
+        stream: where all other text goes.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -61,16 +61,19 @@ class _WithoutSbatch:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def flush(self) -> None:
+        self._stream.flush()
+
     def write(self, text: str) -> int:
         ends_dropped = self._dropped and text == "\n"
-        self._dropped = text.startswith(_SAYS)
+        self._dropped = text.startswith(_SBATCH)
         return len(text) if self._dropped or ends_dropped else self._stream.write(text)
 
 
-def _refused(said: str) -> str:
-    first = (said.strip().splitlines() or ["sbatch gives no reason"])[0]
-    reason = first.removeprefix(_SAYS).removeprefix("error: ")
+def _refusal(output: str) -> str:
+    first = (output.strip().splitlines() or ["sbatch gives no reason"])[0]
+    reason = first.removeprefix(_SBATCH).removeprefix("error: ")
     return (
-        f"SLURM takes no job: {reason}; give what the cluster asks for, such as hydra.launcher.partition=NAME, or "
+        f"SLURM refuses the jobs: {reason}; set what the cluster requires, such as hydra.launcher.partition=NAME, or "
         "train here with hydra/launcher=skiplab_cores"
     )

@@ -1,4 +1,4 @@
-"""Hydra's grid sweep, less the trials that are finished: checked first, longest first, failures told at the end."""
+"""A grid sweep that skips finished trials, checks all others first, starts the longest first and reports failures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,27 +22,27 @@ from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
 from skiplab.training.factory import check_settings
-from skiplab.tuning.jobs import keep_tuned, tuned_jobs
+from skiplab.tuning.tuned_jobs import copy_tuned, tuned_jobs
 
 
 class SkiplabSweeper(Sweeper):
-    """Composes the trials of the grid, drops those with nothing left to do, and launches the rest.
+    """Composes the trials of the grid, drops those with nothing left to do, and launches the others.
 
-    Nothing is launched before every kind of trial was built once; the launcher (in process, on all cores, submitit,
-    Ray) does the work.
+    Before the first is launched, one trial of each kind is built as a check. The launcher (in process, on all cores,
+    submitit, Ray) runs them.
 
     Args:
-        params: swept values of a preset, such as {connection: "plain,identity"}.
-        tuned: a file that `skiplab tune` wrote, whose choices the trials get; None for none.
+        params: the swept values of a preset, such as {connection: "plain,identity"}.
+        tuned: a file of `skiplab tune`, with the settings of each combination; None for none.
 
     Raises:
-        SkiplabError: where params are no settings by name.
+        SkiplabError: params isn't a mapping.
     """
 
     def __init__(self, params: dict[str, Any] | None, tuned: str | None) -> None:
         if params is not None and not isinstance(params, Mapping):
             raise SkiplabError(
-                f"hydra.sweeper.params={params} is invalid; valid: swept values by name, {{depth: '4,8'}}"
+                f"hydra.sweeper.params={params} is invalid; valid: a mapping of swept values, such as {{depth: '4,8'}}"
             )
         self.params, self.tuned = params or {}, tuned
 
@@ -57,12 +57,15 @@ class SkiplabSweeper(Sweeper):
 
     @looked_at_once()
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """What the trials leave is in their records; nothing is returned.
+        """Run the sweep; the results are in the records, nothing is returned.
 
         Raises:
-            SkiplabError: a trial can't be built, before any is launched; or trials failed, with their reasons.
-            Interrupted: a signal ended it.
+            SkiplabError: a trial is invalid, before any is launched; or trials failed, with their reasons.
+            Interrupted: a signal ended the sweep.
         """
+        assert self.hydra_context is not None  # setup came first
+        assert self.config is not None
+        assert self.launcher is not None
         arguments = [f"{name}={value}" for name, value in self.params.items()] + arguments
         jobs = make_jobs(self.hydra_context.config_loader, self.config, arguments)
         if self.tuned:
@@ -70,19 +73,19 @@ class SkiplabSweeper(Sweeper):
         if jobs[0].config.run.dry_run:
             preview(jobs)
             return []
-        given_up = [job for job in jobs if job.failed]
+        failed = [job for job in jobs if job.failed]
         left = [job for job in jobs if job.left and not job.failed]
-        announce(jobs, left, given_up)
+        announce(jobs, left, failed)
         if left:
-            # workers that will train import all on the way
+            # with the launcher's workers where it can, which thereby import what training needs
             run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
             check(left, run, elsewhere=elsewhere)
         check_claims(jobs[0].config)
         join(jobs[0].config, [job.record.key for job in jobs])
         if self.tuned:
-            keep_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)
+            copy_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)
         left.sort(key=lambda job: -job.cost)
         with follow(left):
             failures = train(self.launcher, left)
-        conclude(jobs, left, given_up, failures)
+        conclude(jobs, left, failed, failures)
         return []

@@ -1,42 +1,35 @@
 """skiplab: what do residual connections buy a network? Trained with and without, nothing else changed."""
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-
-def load(folder, *, data_path=None, trust=False):
-    """The data, the objective and the trained model of a record: `skiplab.load(folder).model`.
-
-    `data_path` is where the files of its data lie, if they were moved; `trust` lets a record make what is no option of
-    skiplab.
-    """
-    from skiplab.training.load import load  # torch is imported when it is needed
-
-    return load(folder, data_path=data_path, trust=trust)
-
-
-def find_shortcuts(model, example_inputs):
-    """Every shortcut of any network, by running it once: see `skiplab.surgery.find_shortcuts`."""
-    from skiplab.surgery.find_shortcuts import find_shortcuts
-
-    return find_shortcuts(model, example_inputs)
-
-
-def ablate(model, connection, where):
-    """A network with connections in the place of its shortcuts: see `skiplab.ablation`."""
+if TYPE_CHECKING:
     from skiplab.ablation import ablate
-
-    return ablate(model, connection, where)
-
-
-def restore(model):
-    """A network with its shortcuts as they were before `ablate`."""
+    from skiplab.factory_study.study import study
     from skiplab.surgery.ablate import restore
+    from skiplab.surgery.find_shortcuts import find_shortcuts
+    from skiplab.training.load import load
 
-    return restore(model)
+__version__ = "0.1.0"
+__all__ = ["ablate", "find_shortcuts", "load", "restore", "study"]
+
+# Imported when they are first used, because they need torch.
+_MODULES = {
+    "ablate": "skiplab.ablation",
+    "find_shortcuts": "skiplab.surgery.find_shortcuts",
+    "load": "skiplab.training.load",
+    "restore": "skiplab.surgery.ablate",
+    "study": "skiplab.factory_study.study",
+}
 
 
-def study(model_factory, data, **asked):
-    """A small study of a network of one's own: see `skiplab.factory_study`."""
-    from skiplab.factory_study import study
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = found  # found without this function from now on
+    return found
 
-    return study(model_factory, data, **asked)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -45,12 +45,12 @@ def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     from hydra import compose, initialize_config_dir
 
     from skiplab.analysis.text import unknown_name
-    from skiplab.own_hydra import own_hydra
+    from skiplab.configuration.isolated_hydra import isolated_hydra
     from skiplab.paths import project_dir
     from skiplab.training.factory import factory
 
     options = sorted(path.stem for path in (project_dir("conf") / "connection").glob("*.yaml"))
     if option not in options:
         raise SkiplabError(unknown_name("connection", option, options))
-    with own_hydra(), initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
+    with isolated_hydra(), initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
         return factory(compose("train", overrides=[f"connection={option}"]).connection)

@@ -41,7 +41,7 @@ def check_claims(config: DictConfig) -> None:
 def _check_factors(claims: "Claims", config: DictConfig) -> None:
     """Check that factors exist, and that arms are options of their axis; a setting may have any value."""
     from skiplab.analysis.text import unknown_name
-    from skiplab.settings import nearest_names
+    from skiplab.configuration.suggestions import nearest_names
 
     axes = [str(name) for name, node in config.items() if OmegaConf.is_dict(node) and name not in OBSERVERS]
     names = [name for name in (*axes, *factors(config)) if name != "seed"]
@@ -82,7 +82,7 @@ def _loader() -> Any:
 
 def _may_have(axis: str, setting: str, loader: Any) -> bool:
     """Whether any option of the axis has a setting; other trials of the study may choose that option."""
-    from skiplab.settings import takes
+    from skiplab.configuration.settings import takes
 
     if loader is None:
         return True

@@ -4,14 +4,33 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from types import NoneType, UnionType
+from importlib import import_module
+from types import ModuleType, NoneType, UnionType
 from typing import Any
-
-from hydra._internal.utils import _locate as locate  # get_object logs what it also raises
 
 from skiplab.errors import SkiplabError
 
 _OBEYED = re.compile(r"_[a-z]+_")  # _target_, _args_, _partial_ and what else Hydra obeys
+
+
+def locate(path: str) -> Any:
+    """What an import path names, such as `torch.nn.ReLU`; modules are imported as needed.
+
+    Raises:
+        ImportError: there is no such thing.
+        Exception: whatever importing a module raises.
+    """
+    first, *others = path.split(".")
+    found, imported = import_module(first), first
+    for name in others:
+        imported = f"{imported}.{name}"
+        try:
+            found = getattr(found, name)
+        except AttributeError as error:
+            if not isinstance(found, ModuleType):
+                raise ImportError(str(error)) from error
+            found = import_module(imported)
+    return found
 
 
 def find_target(setting: str, path: Any, kind: type, *, unannotated: bool = False) -> Any:
@@ -29,9 +48,9 @@ def find_target(setting: str, path: Any, kind: type, *, unannotated: bool = Fals
     try:
         found = locate(path)
     except Exception as error:
-        reason = (str(error).splitlines()[1:2] or [str(error)])[0]
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise SkiplabError(
-            f"{setting}={path} can't be imported: {reason}; where it stands in a file of yours, name its folder, "
+            f"{setting}={path} can't be imported: {reason}; if it is in a file of yours, add the folder of that file, "
             "PYTHONPATH=FOLDER skiplab ..."
         ) from error
     if not _makes(found, kind, unannotated):

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from hostile import WORDS, Case, assert_told, drawn, outcome
-from skiplab import cli
 from skiplab.analysis.study.study import read_study
+from skiplab.cli.parser import make_parser
 
 GOOD = {
     "study": "s",
@@ -24,7 +24,7 @@ OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "s
 
 def command_cases(draw: random.Random) -> Iterator[Case]:
     """Each command with wrong words for its arguments and options, as its own parser lists them."""
-    (choices,) = (each for each in cli._parser()._actions if isinstance(each, argparse._SubParsersAction))
+    (choices,) = (each for each in make_parser()._actions if isinstance(each, argparse._SubParsersAction))
     commands = {name: parser for name, parser in choices.choices.items() if name != "train"}
     while True:
         for name, parser in commands.items():

@@ -5,14 +5,14 @@ import pytest
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_text import headline
 from skiplab.analysis.claims.verdicts import judge
+from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.page.report import write_report
 from skiplab.analysis.study.arms import cells
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.study.tuned_study import TUNED
 from skiplab.analysis.tables.parity import unequal_arms
+from skiplab.analysis.tables.tuning_table import tuning_command
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
-from skiplab.tuning.figure import tuning_figure
-from skiplab.tuning.table import tuning_command
 
 CHOSEN = {("plain", 4): 0.0002, ("identity", 4): 0.002, ("plain", 8): 0.0002, ("identity", 8): 0.0063}
 RATES = (0.0002, 0.00063, 0.002, 0.0063, 0.02)
@@ -30,7 +30,7 @@ def write(runs, study="s", **changed) -> None:
     combinations = [
         Combination(
             factors={"connection": arm, "depth": depth},
-            chosen={RATE: rate},
+            best={RATE: rate},
             value=0.5,
             edge="lowest" if arm == "plain" else "inside",
             window=Window(lowest=rate, highest=0.02, at_least=True),
@@ -131,7 +131,7 @@ def test_a_file_that_can_not_be_read_is_a_problem_and_tunes_nothing(runs, caveat
     (runs.folder / "studies" / "s" / "tuned.yaml").write_text("study: s")
     assert "at shared settings" in caveats()
     (problem,) = read_study("s", runs.folder).problems
-    assert "is no result of `skiplab tune`" in problem.reason
+    assert "is not a result of `skiplab tune`" in problem.reason
 
 
 def test_the_report_shows_what_was_chosen(runs) -> None:
@@ -163,7 +163,7 @@ def test_the_table_names_rate_window_and_edge(runs, capsys) -> None:
     path = runs.folder / "studies" / "s" / "tuned.yaml"
     tuning_command(path)
     printed = capsys.readouterr().out
-    assert "2 of 4 bests still at the edge" in printed
+    assert "2 of 4 best rates are still at an edge" in printed
     (row,) = [line.split() for line in printed.splitlines() if line.startswith("identity") and " 8 " in line]
     assert row == ["identity", "8", "0.0063", "0.500", "0.0063", "to", "0.02", "≥", "0.5", "no"]
     assert path.with_name("tuning.svg").exists()

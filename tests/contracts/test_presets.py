@@ -14,11 +14,11 @@ from omegaconf import OmegaConf
 from option_files import CONF, options, presets
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.text import level_text
+from skiplab.configuration.settings import Settings
 from skiplab.data.shapes import Shapes
 from skiplab.records.key import trial_key
 from skiplab.records.registrations import find_claims, registrations
 from skiplab.reproduce import experiments
-from skiplab.settings import Settings
 from tiny_trials import compose_config, network, run_composed
 
 SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32", "eval_batch.num_images=16", "eval_batch.num_levels=2")

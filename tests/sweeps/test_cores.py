@@ -98,10 +98,10 @@ def test_whatever_ends_a_trial_is_told_and_ends_no_other(environment, tmp_path) 
     }
     assert found["raise"] == ("failed", "RuntimeError: the join broke")
     assert found["exit"] == ("failed", "its process ended with exit status 3")
-    assert found["SIGSEGV"] == ("failed", "its process was ended by SIGSEGV")
+    assert found["SIGSEGV"] == ("failed", "its process was killed by SIGSEGV")
     assert found["SIGKILL"] == (
         "interrupted",
-        "its process was ended by SIGKILL, as the system does when memory runs out",
+        "its process was killed by SIGKILL, which the system sends when memory runs out",
     )
     for _, reason in found.values():
         assert reason.removeprefix("RuntimeError: ") in errors
@@ -109,7 +109,7 @@ def test_whatever_ends_a_trial_is_told_and_ends_no_other(environment, tmp_path) 
     more = start(environment, tmp_path, f"connection.how={','.join(hows)},never", *grid[1:])
     output, errors = more.communicate(timeout=120)
     assert more.returncode == 1, "what failed is listed again"
-    assert "5 trials, 0 already done, 3 failed before (run.retry_failed=true tries again), 2 to train" in output
+    assert "5 trials, 0 already done, 3 failed before (run.retry_failed=true retries them), 2 to train" in output
 
 
 def test_two_sweeps_share_trials_and_train_each_once(environment, tmp_path) -> None:
@@ -146,7 +146,7 @@ def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
     else:
         _, errors = sweep.communicate(timeout=60)
         assert sweep.returncode == 128 + signum, errors
-        assert f"stopped by {signum.name}" in errors
+        assert f"interrupted by {signum.name}" in errors
     wait_until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family), 20)
     found = records(tmp_path)
     stopped = [r for r in found if r["status"] == "interrupted"]
@@ -169,7 +169,7 @@ def test_a_sweep_that_is_stopped_before_its_first_trial_leaves_no_process(enviro
     sweep.terminate()
     _, errors = sweep.communicate(timeout=30)
     assert sweep.returncode == 128 + signal.SIGTERM, errors
-    assert "stopped by SIGTERM" in errors
+    assert "interrupted by SIGTERM" in errors
     wait_until(lambda: not any(process.is_running() and process.status() != "zombie" for process in family), 20)
     assert not (tmp_path / "runs").exists()
 

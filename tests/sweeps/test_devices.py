@@ -11,7 +11,7 @@ import pytest
 
 from hydra_plugins.skiplab_cores_launcher import SkiplabCoresLauncher
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.devices import at_once, on_devices, one_at_a_time, visible_devices
+from skiplab.sweeps.devices import on_devices, one_at_a_time, visible_devices, without_waiting
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +56,7 @@ def _shared() -> AbstractContextManager:
     ],
 )
 def test_a_second_trial_waits_for_the_first(first, second, monkeypatch) -> None:
-    monkeypatch.setattr("skiplab.sweeps.devices._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("skiplab.sweeps.devices._POLL_SECONDS", 0.01)
     begun = threading.Event()
 
     def wait() -> None:
@@ -89,7 +89,7 @@ def test_a_dead_owners_device_is_free() -> None:
 
 
 def test_without_devices_nothing_is_waited_for() -> None:
-    with at_once() as first, at_once() as second:
+    with without_waiting() as first, without_waiting() as second:
         assert first == second == {}
 
 
@@ -114,7 +114,7 @@ def test_a_number_of_workers_that_is_none_is_refused(value) -> None:
 
 
 @pytest.mark.parametrize(("shared_by", "workers"), [(1, 2), (3, 6)])
-def test_as_many_trials_run_as_the_gpus_have_room_for(shared_by: int, workers: int, monkeypatch, compose) -> None:
+def test_as_many_trials_run_as_the_gpus_have_within_limits(shared_by: int, workers: int, monkeypatch, compose) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     launcher = SkiplabCoresLauncher(workers=None, trials_per_gpu=shared_by)
     launcher.config = compose("trainer=gpu").config

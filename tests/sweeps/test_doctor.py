@@ -21,20 +21,20 @@ def test_finds_weights_that_are_there(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path))
     missing = doctor._inception(tmp_path)
     (tmp_path / "inception-2015-12-05.pt").touch()
-    assert (missing.fine, doctor._inception(tmp_path).fine) == (False, True)
+    assert (missing.is_fine, doctor._inception(tmp_path).is_fine) == (False, True)
     assert "feature_extractor=inception" in missing.advice
 
 
 def test_a_key_in_the_environment_is_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    assert not doctor._wandb(tmp_path).fine
+    assert not doctor._wandb(tmp_path).is_fine
     monkeypatch.setenv("WANDB_API_KEY", "x")
-    assert doctor._wandb(tmp_path).fine
+    assert doctor._wandb(tmp_path).is_fine
 
 
 def test_a_full_disk_or_a_closed_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.access", lambda *_: False)
     finding = doctor._disk(tmp_path / "runs")
-    assert not finding.fine
+    assert not finding.is_fine
     assert "run.runs_dir=" in finding.advice

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.job import Job, check, own_words
+from skiplab.sweeps.job import Job, check, distinct_overrides
 from tiny_trials import TINY, compose_config
 
 
@@ -27,7 +27,7 @@ def test_each_kind_of_trial_is_built_once() -> None:
     assert seen == [[jobs[0], jobs[2]]]
 
 
-def test_own_words_are_those_that_not_all_share() -> None:
+def test_distinct_overrides_are_those_that_not_all_share() -> None:
     jobs = [job("depth=4", "seed=0"), job("depth=4", "seed=1")]
-    assert list(own_words(jobs).values()) == ["seed=0", "seed=1"]
-    assert own_words([]) == {}
+    assert list(distinct_overrides(jobs).values()) == ["seed=0", "seed=1"]
+    assert distinct_overrides([]) == {}

@@ -19,7 +19,7 @@ def shown(arguments: list[str], runs_dir: Path, capsys: pytest.CaptureFixture) -
 
 def test_a_grid_that_was_never_run(tmp_path, capsys) -> None:
     found = shown([*GRID, "--dry-run"], tmp_path / "runs", capsys)
-    assert "4 trials: 4 left; time unknown until one of them is done" in found
+    assert "4 trials: 4 left; the time is unknown until one trial is done" in found
     for words in ("connection=plain seed=0", "connection=identity seed=1", "parameters", "FLOPs"):
         assert words in found
     assert "width=8" not in found, "all trials share it"
@@ -41,7 +41,7 @@ def test_a_grid_that_is_half_done(tmp_path, capsys) -> None:
     before = sorted(path for path in tmp_path.rglob("*"))
     found = shown([*GRID, "--dry-run"], tmp_path, capsys)
     assert "4 trials: 1 done, 3 left; about " in found
-    assert "of one worker's time left" in found
+    assert "left on one worker" in found
     assert sorted(path for path in tmp_path.rglob("*")) == before
 
 
@@ -51,7 +51,7 @@ def test_a_trial_that_lacks_an_evaluator_is_measured_again(tmp_path, capsys) -> 
     capsys.readouterr()
     assert "1 trial: 1 done; nothing left to train" in shown([*alone, "--dry-run"], tmp_path, capsys)
     more = [*alone, "evaluator=[denoising_loss,baselines]", "--dry-run"]
-    assert "1 trial: 1 measured again;" in shown(more, tmp_path, capsys)
+    assert "1 trial: 1 evaluated again;" in shown(more, tmp_path, capsys)
 
 
 def test_what_cant_be_built_is_refused(tmp_path, capsys) -> None:

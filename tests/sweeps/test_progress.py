@@ -35,29 +35,29 @@ def put(record: Record, status: str, steps: int = 0) -> None:
 def test_the_line_and_the_time_to_go(jobs) -> None:
     sweep = Sweep(jobs)
     assert sweep.line().startswith("0/4 trials, ")
-    assert sweep.line().endswith("time to go unknown yet")
+    assert sweep.line().endswith("time left unknown yet")
     put(jobs[0].record, "done")
     put(jobs[1].record, "diverged")
     sweep.started = time.monotonic() - 60
-    sweep.look()
-    assert sweep.line() == "2/4 trials, 1 diverged, 2.0 a minute, 60 s elapsed, about 60 s to go"
+    sweep.update()
+    assert sweep.line() == "2/4 trials, 1 diverged, 2.0 a minute, 60 s elapsed, about 60 s left"
     put(jobs[2].record, "failed")
-    sweep.look()
+    sweep.update()
     assert "3/4 trials, 1 diverged, 1 failed, 3.0 a minute" in sweep.line()
 
 
 def test_what_was_done_before_the_sweep_is_no_part_of_its_pace(jobs) -> None:
     put(jobs[0].record, "interrupted", steps=10)
     sweep = Sweep(jobs)
-    assert sweep.line().endswith("time to go unknown yet")
+    assert sweep.line().endswith("time left unknown yet")
 
 
-def test_each_trial_that_runs_has_a_line_of_its_own_words(jobs) -> None:
+def test_each_running_trial_has_a_line_with_its_overrides(jobs) -> None:
     put(jobs[1].record, "running", steps=5)
     put(jobs[2].record, "running", steps=5)
     sweep = Sweep(jobs)
     with jobs[1].record.locked():
-        sweep.look()
+        sweep.update()
     console = Console(width=100, file=io.StringIO())
     console.print(sweep)
     shown = console.file.getvalue()

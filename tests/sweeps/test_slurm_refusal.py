@@ -31,7 +31,7 @@ def test_a_slurm_that_takes_no_job(seeds, tmp_path, capsys, monkeypatch) -> None
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     out, err = refused(capsys, seeds, f"run.runs_dir={tmp_path / 'runs'}")
-    assert err.startswith("skiplab: SLURM takes no job: Unable to contact the controller; ")
+    assert err.startswith("skiplab: SLURM refuses the jobs: Unable to contact the controller; ")
     assert len(err.splitlines()) == 1
     assert "worker" not in out
     assert not list(tmp_path.glob("runs/*/record.json"))
@@ -40,5 +40,5 @@ def test_a_slurm_that_takes_no_job(seeds, tmp_path, capsys, monkeypatch) -> None
 def test_a_machine_without_slurm(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     out, err = refused(capsys, f"run.runs_dir={tmp_path / 'runs'}")
-    assert err.startswith("skiplab: hydra/launcher=skiplab_slurm needs SLURM, and sbatch and srun can't be found; ")
+    assert err.startswith("skiplab: hydra/launcher=skiplab_slurm needs SLURM, but sbatch and srun can't be found; ")
     assert "worker" not in out

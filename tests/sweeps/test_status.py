@@ -8,7 +8,7 @@ import pytest
 from example_records import write_example
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.status import read_standings, seconds_to_go
+from skiplab.sweeps.status import read_standings, seconds_left
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def study(tmp_path: Path):
 
 
 def states(folder: Path) -> dict[str, tuple[str, float]]:
-    return {each.state: (each.note, each.share) for each in read_standings("s", folder)}
+    return {each.state: (each.note, each.fraction) for each in read_standings("s", folder)}
 
 
 def test_every_state_is_told(study, tmp_path) -> None:
@@ -53,7 +53,7 @@ def test_every_state_is_told(study, tmp_path) -> None:
         "done": ("", 1.0),
         "diverged": ("at step 7", 1.0),
         "failed": ("ZeroDivisionError: no such luck", 0.3),
-        "interrupted": ("step 40 of 100, its process is gone", 0.4),
+        "interrupted": ("step 40 of 100, its process has died", 0.4),
         "pending": ("", 0.0),
         "running": ("step 60 of 100", 0.6),
     }
@@ -71,10 +71,10 @@ def test_time_to_go_is_the_work_left_at_the_pace_of_what_is_done(study, tmp_path
     study("done", seconds=30.0)
     study(None)
     study("running", steps=75)
-    assert seconds_to_go(read_standings("s", tmp_path)) is None, "nothing runs"
+    assert seconds_left(read_standings("s", tmp_path)) is None, "nothing runs"
     with (tmp_path / f"{3:016x}" / "lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert seconds_to_go(read_standings("s", tmp_path)) == pytest.approx(20 * (1 + 0.25))
+        assert seconds_left(read_standings("s", tmp_path)) == pytest.approx(20 * (1 + 0.25))
 
 
 def test_trials_are_named_by_what_varies(study, tmp_path, capsys) -> None:
@@ -103,4 +103,4 @@ def test_an_unknown_study_is_explained(study, tmp_path) -> None:
 def test_a_real_study(run, tmp_path) -> None:
     run(tmp_path, "run.study=mine")
     (standing,) = read_standings("mine", tmp_path)
-    assert (standing.state, standing.share) == ("done", 1.0)
+    assert (standing.state, standing.fraction) == ("done", 1.0)

@@ -90,9 +90,9 @@ def test_what_is_measured_alone_isnt_called_training(tmp_path, capsys) -> None:
     sweep(tmp_path, "run.study=one", "seed=0")
     assert "1 trial finished (0 diverged), 0 failed" in capsys.readouterr().out
     sweep(tmp_path, "run.study=one", "seed=0,1", "evaluator=[baselines]")
-    assert "study one: 2 trials, 0 already done, 1 to train, 1 to measure\n" in capsys.readouterr().out
+    assert "study one: 2 trials, 0 already done, 1 to train, 1 to evaluate\n" in capsys.readouterr().out
     sweep(tmp_path, "run.study=one", "seed=1")
-    assert "study one: 1 trial, 0 already done, 1 to measure\n" in capsys.readouterr().out
+    assert "study one: 1 trial, 0 already done, 1 to evaluate\n" in capsys.readouterr().out
 
 
 def test_two_spellings_of_one_trial_are_one(swept, capsys) -> None:

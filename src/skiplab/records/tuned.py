@@ -1,4 +1,4 @@
-"""What `skiplab tune` found, `tuned.yaml`: read by the sweep that takes it over and by the analysis that judges it."""
+"""The result of `skiplab tune`, `tuned.yaml`: read by sweeps that use it and by the analysis."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ import yaml
 from skiplab.errors import SkiplabError
 from skiplab.records.foreign_files import parse_yaml, read_bytes
 
-RATE = "optimizer.lr"  # the setting whose rates are tried
+RATE = "optimizer.lr"  # the setting that is tuned
 Edge = Literal["inside", "lowest", "highest", "both"]
 _ABSENT = object()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """The rates in a row around the best whose skill is at least 0.9 of the best's.
+    """The consecutive rates around the best one with at least 0.9 of its skill.
 
-    at_least: whether it touches an end of the grid, so that it may be wider.
+    at_least: whether it reaches an edge of the grid, so that it may be wider.
     """
 
     lowest: float
@@ -34,18 +34,18 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """An arm in a cell, and what was found for it.
+    """An arm in a cell, and its best settings.
 
-    factors: the levels that make it up, by name.
-    chosen: the best value of every setting that was tried, by name.
-    value: the metric at them, the mean over the seeds.
-    edge: where the best lies among the rates; 'both' where all are equal.
-    curve: for each rate, with the other settings as chosen, the metric of each seed.
+    factors: its levels by factor.
+    best: the best value of each tuned setting, by name.
+    value: the metric with these settings, the mean over the seeds.
+    edge: the edge of the grid at which the best rate is; 'both' if all rates are equal.
+    curve: the metric of each seed by rate, with the other settings at their best.
     diverged: the rates of the curve at which a trial diverged.
     """
 
     factors: Mapping[str, Any]
-    chosen: Mapping[str, Any]
+    best: Mapping[str, Any]
     value: float
     edge: Edge
     window: Window
@@ -57,14 +57,15 @@ class Combination:
 class Tuned:
     """The content of tuned.yaml.
 
-    study: where the trials are listed.
+    study: the study of the tuning trials.
     preset, overrides: what was tuned.
-    metric, label, direction: what decided, what an axis calls it, and which values are better.
-    seeds: of the tuning trials.
+    metric, label, direction: the metric that selects the best, its name in figures, and which values are better.
+    seeds: those of the tuning trials.
     rates: the learning rates that each combination was given, ascending.
-    settings: the further settings, crossed with the rates.
-    widenings: how often the rates were widened.
-    shared: every choice and setting that all tuning trials had in common.
+    settings: the values of the further settings, which were combined with the rates.
+    widenings: how often the grid of rates was widened.
+    shared: every option and setting that all tuning trials had in common.
+    combinations: the results.
     """
 
     study: str
@@ -87,27 +88,27 @@ class Tuned:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """What makes up a combination."""
+        """The names of the factors."""
         return tuple(self.combinations[0].factors)
 
     @property
     def budget(self) -> str:
-        """What each combination was given, '5 rates' or '5 rates × 2 settings'."""
+        """What each combination was given, such as '5 rates' or '5 rates × 2 settings'."""
         num_settings = math.prod(len(values) for values in self.settings.values())
         return f"{len(self.rates)} rates" + (f" × {num_settings} settings" if num_settings > 1 else "")
 
     def find(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> Combination | None:
-        """The combination that a trial belongs to, by its choices and settings; None where it wasn't tuned."""
+        """The combination of a trial with these options and settings; None if it wasn't tuned."""
         own = {**factors, **choices}
         return next((each for each in self.combinations if _holds(own, each.factors)), None)
 
     def followed_by(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> bool:
-        """Whether a trial carries exactly what was chosen for it, and isn't one of the tuning trials."""
+        """Whether a trial has the best settings of its combination and isn't a tuning trial."""
         found = self.find(choices, factors)
-        return found is not None and factors.get("seed") not in self.seeds and _holds(factors, found.chosen)
+        return found is not None and factors.get("seed") not in self.seeds and _holds(factors, found.best)
 
     def departures(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> dict[str, Any]:
-        """The shared settings that a trial doesn't have in common with the tuning trials, as they were there."""
+        """The shared settings in which a trial differs from the tuning trials, with the values of those."""
         own = {**factors, **choices}
         return {name: value for name, value in self.shared.items() if not same(own.get(name, _ABSENT), value)}
 
@@ -122,23 +123,23 @@ def _holds(own: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def read_tuned(path: Path) -> Tuned:
-    """Read a file that `skiplab tune` wrote.
+    """Read a file of `skiplab tune`.
 
     Raises:
-        SkiplabError: where there is none, or it isn't such a file.
+        SkiplabError: the file is missing or invalid.
     """
     try:
         content = parse_yaml(read_bytes(Path(path)))
     except OSError as error:
-        raise SkiplabError(f"can't read {path}: {error.strerror}; `skiplab tune PRESET` writes such a file") from None
+        raise SkiplabError(f"can't read {path}: {error.strerror}; create it by `skiplab tune PRESET`") from None
     except ValueError as error:
-        raise SkiplabError(f"{path} is no valid YAML: {error}; `skiplab tune PRESET` writes it anew") from None
+        raise SkiplabError(f"{path} is not valid YAML: {error}; create it again by `skiplab tune PRESET`") from None
     try:
         return _tuned(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise SkiplabError(
-            f"{path} is no result of `skiplab tune` ({reason}); `skiplab tune PRESET` writes one"
+            f"{path} is not a result of `skiplab tune` ({reason}); create one by `skiplab tune PRESET`"
         ) from None
 
 
@@ -148,7 +149,7 @@ def _tuned(content: Any) -> Tuned:
         for entry in content["combinations"]
     )
     if not combinations or any(set(each.factors) != set(combinations[0].factors) for each in combinations):
-        raise ValueError("its combinations are none, or not of the same factors")
+        raise ValueError("it has no combinations, or they have different factors")
     sequences = {name: tuple(content[name]) for name in ("overrides", "seeds", "rates")}
     return Tuned(**{**content, **sequences, "combinations": combinations})
 
@@ -157,7 +158,7 @@ def write_tuned(tuned: Tuned) -> str:
     """The text of tuned.yaml."""
     lists = {name: list(getattr(tuned, name)) for name in ("overrides", "seeds", "rates")}
     content = {**vars(tuned), **lists, "combinations": [_entry(each) for each in tuned.combinations]}
-    head = f"# What `skiplab tune {tuned.preset}` found: each combination was given {tuned.budget}"
+    head = f"# The result of `skiplab tune {tuned.preset}`: each combination was given {tuned.budget}"
     body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120)
     return f"{head} at seeds {', '.join(map(str, tuned.seeds))}.\n{body}"
 

@@ -1,4 +1,4 @@
-"""Turns: which trials of a machine run at once, and the GPUs that each of them has for itself."""
+"""Which trials run at once on a machine, and which GPUs each of them may use."""
 
 import itertools
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from skiplab.records.locks import acquire
 
-_LOOK_SECONDS = 0.5  # between two looks at whether a device is free
+_POLL_SECONDS = 0.5  # between two tries to take a device
 
 
 def visible_devices() -> list[str]:
@@ -25,25 +25,25 @@ def visible_devices() -> list[str]:
 
 @contextmanager
 def on_devices(devices: Sequence[str], count: int, shared_by: int = 1) -> Iterator[dict[str, str]]:
-    """Wait for `count` GPUs with room, the emptiest first, and hold a place on each; yields an environment of these.
+    """Wait for a free slot on each of `count` GPUs, the emptiest first; yields the environment that selects these GPUs.
 
-    A GPU has room for `shared_by` trials of sweeps that share it alike, or for one of a sweep that doesn't.
+    A GPU has `shared_by` slots for trials of sweeps that share it equally, or one for a trial of a sweep that doesn't.
     """
 
-    def places(stack: ExitStack) -> Iterator[str]:
+    def slots(stack: ExitStack) -> Iterator[str]:
         taken: set[str] = set()
-        for place, device in itertools.product(range(shared_by), devices):
-            if device not in taken and _take_place(device, place, shared_by, stack):
+        for slot, device in itertools.product(range(shared_by), devices):
+            if device not in taken and _take_slot(device, slot, shared_by, stack):
                 taken.add(device)
                 yield device
 
-    with _held(places, count) as taken:
+    with _held(slots, count) as taken:
         yield {"CUDA_VISIBLE_DEVICES": ",".join(taken)}
 
 
 @contextmanager
 def one_at_a_time(sweep: str) -> Iterator[dict[str, str]]:
-    """Wait until no other trial of the sweep runs."""
+    """Wait until no other trial of the sweep is running."""
 
     def turns(stack: ExitStack) -> Iterator[str]:
         if _lock(f"{sweep}.turn", stack):
@@ -54,30 +54,30 @@ def one_at_a_time(sweep: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def at_once() -> Iterator[dict[str, str]]:
-    """Wait for nothing."""
+def without_waiting() -> Iterator[dict[str, str]]:
+    """Start at once."""
     yield {}
 
 
 @contextmanager
 def _held(take: Callable[[ExitStack], Iterator[str]], count: int) -> Iterator[list[str]]:
-    """Take `count` of what is free, again and again until there are as many; the system frees those of a dead owner."""
+    """Try to take `count` free ones until there are enough; the system frees those of a process that died."""
     while True:
         with ExitStack() as stack:
             taken = list(itertools.islice(take(stack), count))
             if len(taken) == count:
                 yield taken
                 return
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
-def _take_place(device: str, place: int, shared_by: int, stack: ExitStack) -> bool:
-    """Whether a place on a device was free; one that isn't shared keeps those away that share it."""
+def _take_slot(device: str, slot: int, shared_by: int, stack: ExitStack) -> bool:
+    """Take a slot if it is free; a device that isn't shared is locked for all who would share it."""
     name = f"skiplab-{os.getuid()}-device-{device}"
     if shared_by == 1:
         return _lock(f"{name}.lock", stack)
     with ExitStack() as own:
-        if _lock(f"{name}.lock", own, shared=True) and _lock(f"{name}-{place}.lock", own):
+        if _lock(f"{name}.lock", own, shared=True) and _lock(f"{name}-{slot}.lock", own):
             stack.enter_context(own.pop_all())
             return True
     return False

@@ -1,4 +1,4 @@
-"""A trial in a process of its own: its memory goes with it, and what ends it ends nothing else."""
+"""A trial in a process of its own, which frees its memory and can die without harm to other trials."""
 
 import multiprocessing
 import os
@@ -16,19 +16,19 @@ from skiplab.errors import Interrupted, SkiplabError
 from skiplab.records.key import trial_key
 from skiplab.records.record import HeldError, Record
 
-_LOOK_SECONDS = 0.2  # between two looks at whether the sweep goes on
-_TOLD_TO_END = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
+_POLL_SECONDS = 0.2  # between two checks of whether the sweep continues
+_TERMINATION = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
 
 
 class Isolated:
-    """A task that a worker runs in a process forked from itself, with all modules imported.
+    """A task that a worker runs in a forked process, which has all modules imported already.
 
-    Where forking is unsafe (not Linux), it runs in the worker's own.
+    Where forking is unsafe (other systems than Linux), it runs in the process of the worker.
 
     Args:
-        task: what Hydra calls with a trial's configuration.
+        task: what Hydra calls with the configuration of a trial.
         going_on: a file that exists as long as the sweep wants trials to run.
-        turn: what a trial waits for and holds; yields its environment.
+        turn: what a trial waits for and holds while it runs; yields its environment.
     """
 
     def __init__(
@@ -41,26 +41,26 @@ class Isolated:
         self._sweep = os.getpid()
 
     def __call__(self, config: DictConfig) -> Any:
-        """What the task returns.
+        """The result of the task.
 
         Raises:
-            SkiplabError: what the task raised; or its process was ended, with the reason.
+            SkiplabError: the task raised an error or its process died; says why.
         """
         if sys.platform != "linux":
             return self.task(config)
         for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, signal.SIG_IGN)  # the sweep's process hears them, and ends the trials
+            signal.signal(signum, signal.SIG_IGN)  # the sweep's own process handles them and ends the trials
         from skiplab.training.trial import warm
 
         warm(config)
         try:
             with self.turn() as environment:
                 if self._stopped:
-                    raise SkiplabError("not started, the sweep was stopped")
+                    raise SkiplabError("not started, because the sweep was interrupted")
                 return self._wait_for(config, environment)
         finally:
             if self._orphaned:
-                os._exit(1)  # nobody waits for the result, nor will there be another trial
+                os._exit(1)  # nothing waits for the result, and no trial will follow
 
     @property
     def _orphaned(self) -> bool:
@@ -76,50 +76,50 @@ class Isolated:
         process = fork.Process(target=self._run, args=(config, environment, sender))
         process.start()
         sender.close()
-        told = False
-        while not receiver.poll(_LOOK_SECONDS):
-            if self._stopped and not told:
-                process.terminate()  # a checkpoint is written before it ends
-                told = True
+        is_terminated = False
+        while not receiver.poll(_POLL_SECONDS):
+            if self._stopped and not is_terminated:
+                process.terminate()  # it writes a checkpoint before it ends
+                is_terminated = True
         try:
             value, error = receiver.recv()
         except EOFError:
             value, error = None, None
         process.join()
-        if error is None and process.exitcode != 0:
-            error = SkiplabError(_note_death(config, process.exitcode))
+        if error is None and process.exitcode:
+            error = SkiplabError(_record_death(config, process.exitcode))
         if error is not None:
             raise error
         return value
 
     def _run(self, config: DictConfig, environment: dict[str, str], sender: Connection) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # to be heard by the trial
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the trial can handle it
         os.environ.update(environment)
         try:
             sender.send((self.task(config), None))
         except SkiplabError as error:
             sender.send((None, error))
-        except Interrupted as stop:
-            sender.send((None, SkiplabError(f"stopped by {stop}; the same command resumes it")))
+        except Interrupted as interrupted:
+            sender.send((None, SkiplabError(f"interrupted by {interrupted}; run the same command again to resume it")))
         except Exception as error:
             sender.send((None, SkiplabError(f"{type(error).__name__}: {error}")))
 
 
-def _note_death(config: DictConfig, exitcode: int) -> str:
-    """Say in the record of a trial why its process is no more: told to end, it resumes; crashed, it failed."""
+def _record_death(config: DictConfig, exitcode: int) -> str:
+    """Write to the record why the process ended: a trial that was asked to end is interrupted, a crashed one failed."""
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
-        reason = f"its process was ended by {name}"
+        reason = f"its process was killed by {name}"
         if name == "SIGKILL":
-            reason += ", as the system does when memory runs out"
+            reason += ", which the system sends when memory runs out"
     else:
         reason = f"its process ended with exit status {exitcode}"
-    status = "interrupted" if -exitcode in _TOLD_TO_END else "failed"
+    status = "interrupted" if -exitcode in _TERMINATION else "failed"
     record = Record(Path(config.run.runs_dir), trial_key(config))
     try:
         if record.status == "running":
             with record.locked():
                 record.update(status=status, error=reason)
     except HeldError:
-        pass  # another sweep went on with it
+        pass  # another sweep has resumed it
     return reason

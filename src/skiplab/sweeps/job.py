@@ -1,4 +1,4 @@
-"""The trials of a sweep: checked before any of them is launched."""
+"""The trials of a sweep, and their check before any of them is launched."""
 
 import os
 import pickle
@@ -7,8 +7,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from skiplab.configuration.containers import without_hydra
 from skiplab.errors import SkiplabError
 from skiplab.records.key import trial_key
 from skiplab.records.record import Record
@@ -20,9 +21,9 @@ class Job:
     """One trial of a sweep.
 
     Args:
-        overrides: what makes it of the sweep's own configuration.
+        overrides: those that make it from the configuration of the sweep.
         config: its configuration, without Hydra's node.
-        choices: the option chosen on each axis.
+        choices: the option of each axis.
     """
 
     def __init__(self, overrides: Sequence[str], config: DictConfig, choices: dict[str, str]) -> None:
@@ -30,14 +31,12 @@ class Job:
 
     @classmethod
     def composed(cls, config: DictConfig) -> "Job":
-        """What Hydra composed, with its own node."""
+        """The trial that Hydra composed, with Hydra's own node."""
         choices = {axis: option for axis, option in config.hydra.runtime.choices.items() if axis in config}
-        own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
-        OmegaConf.set_struct(own, True)  # an unknown key stays an error
-        return cls([], own, choices)
+        return cls([], without_hydra(config), choices)
 
     def copy(self, overrides: Sequence[str]) -> "Job":
-        """The same trial, to be changed by overrides."""
+        """A copy of the trial, to be changed by these overrides."""
         return Job(overrides, pickle.loads(pickle.dumps(self.config)), self.choices)  # six times as fast as deepcopy
 
     @cached_property
@@ -46,55 +45,55 @@ class Job:
 
     @property
     def cost(self) -> float:
-        """Blocks times channels times steps, for order and time to go."""
+        """Blocks times channels times steps, to order trials and estimate the remaining time."""
         return work(self.config.depth, self.config.width, self.config.trainer.max_steps)
 
     @cached_property
     def kind(self) -> str:
-        """The same for trials that differ in their seed alone: what one of them costs, and may be refused for."""
+        """The same for trials that differ only in their seed, which cost the same and are valid or invalid together."""
         unseeded = self.copy(self.overrides)
         unseeded.config.seed = 0
         return trial_key(unseeded.config)
 
     @property
     def left(self) -> bool:
-        """Whether there is anything to do for it."""
+        """Whether there is anything left to do."""
         content = self.record.read_if_any()
         return content is None or self.config.run.rerun or not nothing_left(self.config, content)
 
     @property
     def trained(self) -> bool:
-        """Whether its training is over, so that it can at most lack evaluators."""
+        """Whether its training is finished, so that only evaluators can be left."""
         return not self.config.run.rerun and self.record.status in FINISHED
 
     @property
     def failed(self) -> bool:
-        """Whether it ended in an error, and isn't asked to be tried again."""
-        again = self.config.run.rerun or self.config.run.retry_failed
-        return not again and self.record.status == "failed"
+        """Whether it ended in an error and won't be retried."""
+        is_retried = self.config.run.rerun or self.config.run.retry_failed
+        return not is_retried and self.record.status == "failed"
 
 
 def work(depth: float, width: float, max_steps: float) -> float:
-    """What a trial's time is about proportional to."""
+    """What the training time is roughly proportional to."""
     return float(depth * width * max_steps)
 
 
-def own_words(jobs: Sequence[Job]) -> dict[Job, str]:
-    """The overrides of each that not all of them share."""
+def distinct_overrides(jobs: Sequence[Job]) -> dict[Job, str]:
+    """The overrides of each trial that not all of them share."""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
     return {job: " ".join(word for word in job.overrides if word not in common) for job in jobs}
 
 
 def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]], Any], *, elsewhere: bool) -> None:
-    """Build each kind of trial once, so that what can't work is refused before anything is trained.
+    """Build one trial of each kind, so that an invalid one is refused before anything is trained.
 
     Args:
-        jobs: what is going to be trained.
-        run: calls a function with every item of a list, like `map`.
-        elsewhere: whether they will be trained on other machines, whose devices aren't known here.
+        jobs: the trials that will be trained.
+        run: calls a function with each item of a list, like `map`.
+        elsewhere: whether they will be trained on other machines, whose devices are unknown here.
 
     Raises:
-        SkiplabError: names a trial that can't be built, and why.
+        SkiplabError: names an invalid trial and the reason.
     """
     kinds: dict[str, Job] = {}
     for job in jobs:
@@ -103,7 +102,7 @@ def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]],
 
 
 def _build(job: Job, *, elsewhere: bool) -> None:
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # the other check would forbid GPUs to forked processes
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # the default check would keep forked processes from using GPUs
     from skiplab.training.build import build, check_machine
 
     try:

@@ -1,4 +1,4 @@
-"""What a sweep would do: its grid, what is done, what is left, how long that takes, what it costs."""
+"""What a sweep would do: its trials, which are done, which are left, and how long those take and what they cost."""
 
 import sys
 from collections import Counter
@@ -11,17 +11,17 @@ from rich.text import Text
 
 from skiplab.printable import counted
 from skiplab.records.record_schema import Costs
-from skiplab.sweeps.job import Job, own_words
+from skiplab.sweeps.job import Job, distinct_overrides
 from skiplab.sweeps.status import duration, standing
 
 _LEFT = {
     "interrupted": "resumes",
-    "failed": "tried again",  # asked for by run.retry_failed
+    "failed": "retried",  # because of run.retry_failed
     "running": "running",
-    "done": "measured again",  # with evaluators that its record lacks
+    "done": "evaluated again",  # by evaluators that its record lacks
 }
-_TRAINS = ("left", "resumes", "tried again")
-_MOST_ROWS = 40  # of a grid that is printed
+_TRAINS = ("left", "resumes", "retried")
+_MAX_ROWS = 40  # that are printed
 _COSTS = {
     "num_parameters": "parameters",
     "flops_per_sample": "FLOPs",
@@ -30,26 +30,26 @@ _COSTS = {
 
 
 def preview(jobs: Sequence[Job]) -> None:
-    """Print the grid; of each kind of trial one is built, unless it has a record, so that what can't work is refused.
+    """Print the grid. One trial of each kind without a record is built, so that an invalid one is refused.
 
     Raises:
-        SkiplabError: where a trial can't be built.
+        SkiplabError: a trial is invalid.
     """
     console = Console(width=None if sys.stdout.isatty() else 120)
-    states, costs, words = [_state(job) for job in jobs], _costs(jobs), own_words(jobs)
+    states, costs, words = [_state(job) for job in jobs], _costs(jobs), distinct_overrides(jobs)
     table = Table("trial", "overrides", "state", *_COSTS.values(), box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for job, state in list(zip(jobs, states, strict=True))[:_MOST_ROWS]:
+    for job, state in list(zip(jobs, states, strict=True))[:_MAX_ROWS]:
         numbers = [f"{costs[job.kind][name]:,}" for name in _COSTS]
         table.add_row(job.record.key, Text(words[job]), state, *numbers)
     console.print(table)
-    if len(jobs) > _MOST_ROWS:
-        console.print(f"and {len(jobs) - _MOST_ROWS} more")
+    if len(jobs) > _MAX_ROWS:
+        console.print(f"and {len(jobs) - _MAX_ROWS} more")
     counts = Counter(states)
-    told = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{counted(len(jobs))}: {told}; {_time(jobs)}", soft_wrap=True)
+    by_state = ", ".join(f"{count} {state}" for state, count in counts.items())
+    console.print(f"{counted(len(jobs))}: {by_state}; {_time(jobs)}", soft_wrap=True)
     training = sum(_training(job, costs[job.kind]) for job, state in zip(jobs, states, strict=True) if state in _TRAINS)
     if training:
-        console.print(f"{training:.2g} FLOPs to train what is left, instruments and evaluation not counted")
+        console.print(f"{training:.2g} FLOPs to train what is left, without instruments and evaluation")
 
 
 def _state(job: Job) -> str:
@@ -60,7 +60,7 @@ def _state(job: Job) -> str:
 
 
 def _costs(jobs: Sequence[Job]) -> dict[str, Costs]:
-    """What the parity report says of each kind of trial: from a record, or of a network built for the purpose."""
+    """The costs of each kind of trial, from a record if there is one, else from a network that is built here."""
     from skiplab.training.build import build
 
     found: dict[str, Costs] = {}
@@ -72,18 +72,18 @@ def _costs(jobs: Sequence[Job]) -> dict[str, Costs]:
 
 
 def _training(job: Job, costs: Costs) -> float:
-    """FLOPs of all steps: a pass there, one back at twice its cost, and one more where activations are recomputed."""
+    """FLOPs of all steps: a forward pass, a backward pass of twice its cost, and another forward for recomputation."""
     passes = 4 if job.config.run.activation_checkpointing else 3
     return passes * costs["flops_per_sample"] * job.config.batch_size * job.config.trainer.max_steps
 
 
 def _time(jobs: Sequence[Job]) -> str:
-    """The work that is left at the pace of the grid's own trials that are done."""
+    """The time for the trials that are left, at the speed of the trials of the grid that are done."""
     done = [job for job in jobs if not job.left]
     seconds = sum(job.record.read()["provenance"]["wall_seconds"] for job in done)
     left = sum(job.cost for job in jobs if job.left and not job.failed)
     if not left:
         return "nothing left to train"
     if not seconds:
-        return "time unknown until one of them is done"
-    return f"about {duration(left * seconds / sum(job.cost for job in done))} of one worker's time left"
+        return "the time is unknown until one trial is done"
+    return f"about {duration(left * seconds / sum(job.cost for job in done))} left on one worker"

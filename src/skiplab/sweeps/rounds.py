@@ -1,4 +1,4 @@
-"""Brings a sweep's trials to their end, whatever becomes of its workers and of other sweeps that share them."""
+"""Trains all trials of a sweep, also if workers are lost or another sweep trains some of them."""
 
 import time
 from collections import Counter
@@ -10,45 +10,45 @@ from hydra.plugins.launcher import Launcher
 from skiplab.records.record import HeldError
 from skiplab.sweeps.job import Job
 
-_MOST_LOSSES = 3  # of workers under one trial, before it counts as failed
-_WAIT_SECONDS = 1.0  # between two looks at trials that others train
+_MAX_LOSSES = 3  # of workers on one trial, before it counts as failed
+_POLL_SECONDS = 1.0  # between two checks of trials that another sweep trains
 
 
 class WorkersLostError(Exception):
-    """A launcher's workers are gone, and with them what they would have returned."""
+    """A launcher has lost workers, and with them the results of their trials."""
 
 
 def train(launcher: Launcher, jobs: Sequence[Job]) -> dict[Job, str]:
-    """Launch the jobs; those that another sweep trains are waited for, and launched if it leaves them unfinished.
+    """Launch the jobs. Wait for those that another sweep trains, and launch them if it leaves them unfinished.
 
     Returns:
-        The reasons of those that failed.
+        The failed jobs, with their reasons.
     """
     failures: dict[Job, str] = {}
     losses: Counter[Job] = Counter()
-    waiting = list(jobs)
-    while waiting:
-        free = [job for job in waiting if not job.record.held]
+    pending = list(jobs)
+    while pending:
+        free = [job for job in pending if not job.record.held]
         if not free:
-            time.sleep(_WAIT_SECONDS)
+            time.sleep(_POLL_SECONDS)
         else:
-            held = [job for job in waiting if job not in free]
-            waiting = held + _launch(launcher, free, failures, losses)
-        failures |= {job: reason(job) for job in waiting if job.failed}
-        waiting = [job for job in waiting if job.left and job not in failures]
+            held = [job for job in pending if job not in free]
+            pending = held + _launch(launcher, free, failures, losses)
+        failures |= {job: reason(job) for job in pending if job.failed}
+        pending = [job for job in pending if job.left and job not in failures]
     return failures
 
 
 def _launch(launcher: Launcher, jobs: list[Job], failures: dict[Job, str], losses: Counter[Job]) -> list[Job]:
-    """One round; returns the jobs that are to be looked at again."""
+    """One round; returns the jobs whose records must be checked again."""
     try:
         returns = launcher.launch([job.overrides for job in jobs], initial_job_idx=0)
     except WorkersLostError:
         begun = [job for job in jobs if job.record.status in ("running", "interrupted")]
-        losses.update(begun or jobs)  # where none had begun, workers end as they start
-        reason = f"lost its worker {_MOST_LOSSES} times, as happens where memory runs out"
-        failures |= {job: reason for job in jobs if losses[job] == _MOST_LOSSES}
-        print("a worker was killed; its trial and the others go on in new ones", flush=True)
+        losses.update(begun or jobs)  # if none had begun, the workers die as they start
+        reason = f"lost its worker {_MAX_LOSSES} times, which happens when memory runs out"
+        failures |= {job: reason for job in jobs if losses[job] == _MAX_LOSSES}
+        print("a worker was killed; new workers resume its trial and the others", flush=True)
         return jobs
     outcomes = {job: _error(result) for job, result in zip(jobs, returns, strict=True)}
     failures |= {job: str(error) for job, error in outcomes.items() if error and not isinstance(error, HeldError)}
@@ -56,9 +56,9 @@ def _launch(launcher: Launcher, jobs: list[Job], failures: dict[Job, str], losse
 
 
 def _error(result: JobReturn) -> BaseException | None:
-    return None if result.status == JobStatus.COMPLETED else result._return_value
+    return None if result.status == JobStatus.COMPLETED else result._return_value  # the public name prints it
 
 
 def reason(job: Job) -> str:
-    """The last line of what a record says of its failure."""
+    """The last line of the error in the record."""
     return (job.record.read()["error"] or "no reason recorded").strip().splitlines()[-1]

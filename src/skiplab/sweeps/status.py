@@ -1,4 +1,4 @@
-"""The state of a study: which trials are done, running, interrupted, failed, diverged or pending; the time to go."""
+"""How far a study is: the state of each trial, and the time left."""
 
 import sys
 import time
@@ -26,24 +26,24 @@ from skiplab.sweeps.job import work
 
 STATES = ("done", "diverged", "running", "interrupted", "failed", "unreadable", "pending")
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "unreadable": "red", "diverged": "magenta"}
-_LONGEST_REASON = 160  # characters of a failure that are shown
+_MAX_REASON = 160  # characters of the reason of a failure that are shown
 
 
 class Standing(NamedTuple):
-    """One trial of a study: its state, the share of its steps that is done, and what to know of it."""
+    """One trial of a study: its state, the fraction of its steps that is done, a note, and its record."""
 
     key: str
     state: str
-    share: float
+    fraction: float
     note: str
     content: RecordContent | None = None
 
 
 def status_command(study: str, runs_dir: Path, watch: bool, every_seconds: float = 2.0) -> None:
-    """Print where a study stands, or keep printing until nothing of it runs.
+    """Print how far a study is; with `watch`, update the display until no trial is running.
 
     Raises:
-        SkiplabError: where there is no such study.
+        SkiplabError: there is no such study.
     """
     console = Console(width=None if sys.stdout.isatty() else 100)
     standings = read_standings(study, runs_dir)
@@ -56,23 +56,23 @@ def status_command(study: str, runs_dir: Path, watch: bool, every_seconds: float
 
 
 def read_standings(study: str, runs_dir: Path) -> list[Standing]:
-    """All trials that a study lists.
+    """All trials in the list of a study.
 
     Raises:
-        SkiplabError: where there is no such study.
+        SkiplabError: there is no such study, or its list can't be read.
     """
     folder = study_folder(runs_dir, study)
     if not (folder / KEYS).exists():
         raise SkiplabError(f"no study {study!r} in {runs_dir}; valid: {', '.join(study_names(runs_dir)) or 'none yet'}")
     keys, invalid = read_keys(folder)
     no_keys = [
-        Standing(repr(line)[:40], "unreadable", 0.0, f"no key of a trial, in {folder / KEYS}") for line in invalid
+        Standing(repr(line)[:40], "unreadable", 0.0, f"not a key of a trial, in {folder / KEYS}") for line in invalid
     ]
     return [*(standing(Record(runs_dir, key)) for key in keys), *no_keys]
 
 
 def standing(record: Record) -> Standing:
-    """What became of a trial so far."""
+    """The state of a trial."""
     try:
         content = record.read_if_any()
         return Standing(record.key, "pending", 0.0, "") if content is None else _standing(record, content)
@@ -89,20 +89,20 @@ def _standing(record: Record, content: RecordContent) -> Standing:
         return Standing(record.key, status, 1.0, "; ".join([*at, *truncated]), content)
     history, max_steps = record.folder / HISTORY.file, int(_size(content, "trainer.max_steps"))
     steps = _last_step(history) if history.is_file() and not leads_out(history, record.folder) else 0
-    share = min(1.0, steps / max_steps)
+    fraction = min(1.0, steps / max_steps)
     if status == "failed":
         reason = (content["error"] or "no reason recorded").strip().splitlines()[-1]
-        return Standing(record.key, "failed", share, reason[:_LONGEST_REASON], content)
+        return Standing(record.key, "failed", fraction, reason[:_MAX_REASON], content)
     if record.held:
-        return Standing(record.key, "running", share, f"step {steps} of {max_steps}", content)
-    reason = content["error"] if status == "interrupted" else "its process is gone"
-    return Standing(record.key, "interrupted", share, f"step {steps} of {max_steps}, {reason}", content)
+        return Standing(record.key, "running", fraction, f"step {steps} of {max_steps}", content)
+    reason = content["error"] if status == "interrupted" else "its process has died"
+    return Standing(record.key, "interrupted", fraction, f"step {steps} of {max_steps}, {reason}", content)
 
 
-def seconds_to_go(standings: Sequence[Standing]) -> float | None:
-    """Work that is left over the pace of what is done, by as many workers as trials run; None where unknown.
+def seconds_left(standings: Sequence[Standing]) -> float | None:
+    """The work that is left at the speed of the finished trials, with a worker for each running one; None if unknown.
 
-    A trial's work is its blocks times channels times steps; of a trial that hasn't begun, the mean of the others'.
+    The work of a trial is blocks times channels times steps, and for a trial that hasn't begun the mean of the others.
     """
     works = {each.key: _work(each.content) for each in standings if each.content}
     done = [each.content for each in standings if each.content and each.state == "done"]
@@ -112,7 +112,7 @@ def seconds_to_go(standings: Sequence[Standing]) -> float | None:
         return None
     mean = sum(works.values()) / len(works)
     open_states = ("running", "interrupted", "pending")
-    left = sum(works.get(each.key, mean) * (1 - each.share) for each in standings if each.state in open_states)
+    left = sum(works.get(each.key, mean) * (1 - each.fraction) for each in standings if each.state in open_states)
     return left * sum(taken.values()) / sum(works[key] for key in taken) / running
 
 
@@ -133,29 +133,29 @@ def _size(content: RecordContent, name: str) -> float:
 
 
 def summary(study: str, standings: Sequence[Standing]) -> str:
-    """How many trials are in which state, and the time to go."""
+    """How many trials are in which state, and the time left."""
     counts = Counter(each.state for each in standings)
     words = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    left = seconds_to_go(standings)
-    ahead = "" if left is None else f"; about {duration(left)} to go"
-    return f"study {study}: {counted(len(standings))}, {words or 'none'}{ahead}"
+    left = seconds_left(standings)
+    remaining = "" if left is None else f"; about {duration(left)} left"
+    return f"study {study}: {counted(len(standings))}, {words or 'none'}{remaining}"
 
 
 def render(study: str, standings: Sequence[Standing]) -> Group:
-    """A line of counts, then a line for each trial that runs or needs a look."""
+    """A line of counts, then a line for each trial that is running or needs attention."""
     line = Text(summary(study, standings))
     shown = [each for each in standings if each.state not in ("done", "pending") or each.note]
     if not shown:
         return Group(line)
-    table = Table("trial", "what", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table("trial", "differs in", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for each in shown:
         state = Text(each.state, style=_STYLES.get(each.state, "yellow"))
-        table.add_row(Text(each.key), Text(one_line(_what(each, standings))), state, Text(one_line(each.note)))
+        table.add_row(Text(each.key), Text(one_line(_differences(each, standings))), state, Text(one_line(each.note)))
     return Group(line, table)
 
 
-def _what(standing: Standing, standings: Sequence[Standing]) -> str:
-    """The choices and settings in which the study's trials differ."""
+def _differences(standing: Standing, standings: Sequence[Standing]) -> str:
+    """The options and settings in which the trials of the study differ, as this one has them."""
     rows = [{**each.content["factors"], **each.content["choices"]} for each in standings if each.content]
     own = {**standing.content["factors"], **standing.content["choices"]} if standing.content else {}
     varying = [name for name, value in own.items() if any(row.get(name) != value for row in rows)]
@@ -163,13 +163,13 @@ def _what(standing: Standing, standings: Sequence[Standing]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words, in the unit that suits them."""
+    """Seconds as text, in a suitable unit."""
     minutes, hours = seconds / 60, seconds / 3600
     return f"{seconds:.0f} s" if minutes < 2 else f"{minutes:.0f} min" if hours < 2 else f"{hours:.1f} h"
 
 
 def _last_step(history: Path) -> int:
-    """The steps that the history's last complete row says are done."""
+    """The number of finished steps, from the last complete row of the history."""
     with history.open("rb") as file:
         file.seek(max(0, history.stat().st_size - 200))
         complete = file.read().split(b"\n")[1:-1]

@@ -9,9 +9,9 @@ from typing import Any, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
+from skiplab.configuration.suggestions import unknown_setting
 from skiplab.errors import SkiplabError
 from skiplab.kinds import as_given, is_of, refusal
-from skiplab.settings import unknown_setting
 from skiplab.targets import find_target, obeyed_keys
 from skiplab.training.kinds import KINDS
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
+from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.study.arms import cell_factors, with_arms
@@ -14,13 +15,12 @@ from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, 
 from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.rates_table import rate_headings, rate_rows, rates_table
 from skiplab.analysis.tables.table_text import better_means, caption, headings, text_rows
+from skiplab.analysis.tables.tuning_table import tuning_headings, tuning_rows, tuning_words
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 from skiplab.metrics import missing_text
 from skiplab.printable import printable
 from skiplab.records.tuned import Tuned
-from skiplab.tuning.figure import tuning_figure
-from skiplab.tuning.table import tuning_headings, tuning_rows, tuning_words
 
 
 class Row(NamedTuple):

@@ -1,4 +1,4 @@
-"""A grid of learning rates around one, widened where a best lies at an edge, and the best of a curve over them."""
+"""A grid of learning rates that is widened while a best rate is at its edge, and the best rate of a curve."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 from skiplab.records.tuned import Edge, Window
 
-_WORKABLE = 0.9  # share of the best's skill that a workable rate reaches
+_WORKABLE = 0.9  # fraction of the best skill that a workable rate reaches
 
 
-class Search:
-    """Rates centre * factor^k, to two digits; `num_rates` of them at first.
+class RateGrid:
+    """Rates center * factor^k, rounded to two digits except for the center; `num_rates` of them at the start.
 
     Args:
-        centre: the rate that all lie around, above 0; kept as it is.
-        num_rates: rates to begin with.
-        factor: between one rate and the next, above 1.
-        most_widenings: how often the grid may be widened.
+        center: the rate in the middle, above 0.
+        num_rates: number of rates at the start.
+        factor: the ratio of two neighboring rates, above 1.
+        max_widenings: how often the grid may be widened.
     """
 
-    def __init__(self, centre: float, num_rates: int, factor: float, most_widenings: int) -> None:
-        self.centre, self.factor, self.most_widenings = centre, factor, most_widenings
+    def __init__(self, center: float, num_rates: int, factor: float, max_widenings: int) -> None:
+        self.center, self.factor, self.max_widenings = center, factor, max_widenings
         self._lowest = -(num_rates // 2)
         self._highest = self._lowest + num_rates - 1
         self.num_widened = 0
@@ -30,17 +30,16 @@ class Search:
         return tuple(self._rate(power) for power in range(self._lowest, self._highest + 1))
 
     def _rate(self, power: int) -> float:
-        return float(self.centre) if power == 0 else float(f"{self.centre * self.factor**power:.1e}")
+        return float(self.center) if power == 0 else float(f"{self.center * self.factor**power:.1e}")
 
-    @property
-    def words(self) -> str:
+    def __str__(self) -> str:
         rates = self.rates
         return f"{len(rates)} rates, {rates[0]:g} to {rates[-1]:g}"
 
     def widen(self, edges: Sequence[Edge]) -> bool:
-        """Add a rate on each side where a best lies; False where there is no need, or no more leave."""
+        """Add a rate at each edge with a best rate; False if there is none, or the grid may not be widened again."""
         sides = set(edges) - {"inside"}
-        if not sides or self.num_widened == self.most_widenings:
+        if not sides or self.num_widened == self.max_widenings:
             return False
         self._lowest -= bool(sides & {"lowest", "both"})
         self._highest += bool(sides & {"highest", "both"})
@@ -49,7 +48,7 @@ class Search:
 
 
 class Best(NamedTuple):
-    """The best rate of a curve, its mean skill, where it lies, and the rates around it that work as well."""
+    """The best rate of a curve, its mean skill, where it is in the grid, and the window of workable rates around it."""
 
     rate: float
     value: float
@@ -58,12 +57,12 @@ class Best(NamedTuple):
 
 
 def best_of(curve: Mapping[float, Sequence[float]]) -> Best:
-    """The rate whose mean skill is highest; of equals the one nearest the middle, at every edge that they reach.
+    """The rate with the highest mean skill; of equal ones the one nearest to the middle.
 
-    So where all rates are equal (none learns anything), the grid is widened on both sides.
+    Equal ones count as at the edge where any of them is: if all rates are equal because nothing learns, both edges.
 
     Args:
-        curve: for each rate the skill of each seed, from 0 to 1.
+        curve: the skill of each seed, from 0 to 1, by rate.
     """
     rates = sorted(curve)
     means = [math.fsum(curve[rate]) / len(curve[rate]) for rate in rates]

@@ -14,7 +14,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
 from skiplab.sweeps.job import Job
-from skiplab.sweeps.room import room_for
+from skiplab.sweeps.limits import within_limits
 from skiplab.sweeps.rounds import WorkersLostError, train
 from tiny_trials import TINY, compose_config
 
@@ -51,11 +51,11 @@ def no_semaphores(patched: pytest.MonkeyPatch) -> None:
 
 
 LACKS = [
-    (limit("RLIMIT_NOFILE", 24), "ulimit -n is 24: a sweep of 2 workers needs 72 open files"),
-    (limit("RLIMIT_AS", 10**9), "ulimit -v is 976562: a trial needs an address space of 2097152 KiB"),
-    (no_temporary_folder, "no temporary file can be written (No usable temporary directory found"),
-    (full_temporary_folder, "no temporary file can be written (No space left on device); set TMPDIR"),
-    (no_semaphores, "no semaphore can be made (Read-only file system), which workers need: make /dev/shm writable"),
+    (limit("RLIMIT_NOFILE", 24), "ulimit -n is 24, and a sweep with 2 workers needs 72 open files"),
+    (limit("RLIMIT_AS", 10**9), "ulimit -v is 976562, and a trial needs an address space of 2097152 KiB"),
+    (no_temporary_folder, "temporary files can't be written (No usable temporary directory found"),
+    (full_temporary_folder, "temporary files can't be written (No space left on device); set TMPDIR"),
+    (no_semaphores, "semaphores, which workers need, can't be created (Read-only file system); make /dev/shm writable"),
 ]
 
 
@@ -77,10 +77,10 @@ def test_a_soft_limit_of_open_files_is_raised_as_far_as_needed() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (70, hard))
-        with room_for(4):
+        with within_limits(4):
             assert resource.getrlimit(resource.RLIMIT_NOFILE) == (64 + 4 * 4, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        with room_for(2):
+        with within_limits(2):
             assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -96,14 +96,14 @@ def test_a_soft_limit_of_open_files_is_raised_as_far_as_needed() -> None:
     ],
 )
 def test_what_runs_out_as_workers_start_is_told(error: Exception) -> None:
-    told = r"2 workers are more than the system lets start \(.*hydra\.launcher\.workers"
-    with pytest.raises(SkiplabError, match=told), room_for(2):
+    told = r"the system can't start 2 workers \(.*hydra\.launcher\.workers"
+    with pytest.raises(SkiplabError, match=told), within_limits(2):
         raise error
 
 
 @pytest.mark.parametrize("error", [ValueError("theirs"), OSError(errno.ENOENT, "theirs"), RuntimeError("theirs")])
 def test_other_errors_stay_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error), match="theirs"), room_for(2):
+    with pytest.raises(type(error), match="theirs"), within_limits(2):
         raise error
 
 
@@ -143,4 +143,4 @@ def test_workers_that_end_before_any_trial_begins_are_given_up(tmp_path) -> None
     launcher = Losing()
     failures = train(launcher, jobs)
     assert launcher.launched == 3
-    assert list(failures.values()) == ["lost its worker 3 times, as happens where memory runs out"] * 2
+    assert list(failures.values()) == ["lost its worker 3 times, which happens when memory runs out"] * 2

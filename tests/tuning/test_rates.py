@@ -4,16 +4,16 @@ import math
 
 import pytest
 
-from skiplab.sweeps.rates import Search, best_of
+from skiplab.tuning.rates import RateGrid, best_of
 
 
 def test_five_rates_lie_a_factor_apart_around_the_centre() -> None:
-    assert Search(2e-3, 5, math.sqrt(10), 3).rates == (0.0002, 0.00063, 0.002, 0.0063, 0.02)
-    assert Search(1.6, 6, 2.0, 3).rates == (0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+    assert RateGrid(2e-3, 5, math.sqrt(10), 3).rates == (0.0002, 0.00063, 0.002, 0.0063, 0.02)
+    assert RateGrid(1.6, 6, 2.0, 3).rates == (0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 
 
 def test_the_presets_own_rate_keeps_all_its_digits() -> None:
-    assert 0.00123456 in Search(0.00123456, 5, 2.0, 0).rates
+    assert 0.00123456 in RateGrid(0.00123456, 5, 2.0, 0).rates
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ def test_the_presets_own_rate_keeps_all_its_digits() -> None:
     ],
 )
 def test_the_grid_grows_on_the_side_of_a_best_at_the_edge(edges, rates) -> None:
-    search = Search(1.0, 5, 2.0, 1)
+    search = RateGrid(1.0, 5, 2.0, 1)
     assert search.widen(edges)
     assert search.rates == rates
 
 
 def test_the_grid_grows_no_further_than_it_may_nor_without_need() -> None:
-    search = Search(1.0, 5, 2.0, 1)
+    search = RateGrid(1.0, 5, 2.0, 1)
     assert not search.widen(["inside", "inside"])
     assert search.widen(["lowest"])
     assert not search.widen(["lowest"])

@@ -1,12 +1,12 @@
-"""Hydra for skiplab's own use, within an application that uses Hydra itself."""
+"""Hydra for skiplab's own use inside an application that uses Hydra itself."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def own_hydra() -> Iterator[None]:
-    """Set a Hydra that is active aside, since one process has one alone; afterwards it is as it was."""
+def isolated_hydra() -> Iterator[None]:
+    """Put an active Hydra aside during the block, because a process has only one, and restore it afterwards."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.singleton import Singleton
 

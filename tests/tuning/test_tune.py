@@ -125,7 +125,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_each_arm_gets_the_rate_at_the_top_of_its_curve(searched) -> None:
     tuned = read_tuned(searched / TUNING / "tuned.yaml")
     found = {each.factors["connection"]: each for each in tuned.combinations}
-    assert {arm: each.chosen for arm, each in found.items()} == {arm: {"optimizer.lr": lr} for arm, lr in BEST.items()}
+    assert {arm: each.best for arm, each in found.items()} == {arm: {"optimizer.lr": lr} for arm, lr in BEST.items()}
     assert found["identity"].value == pytest.approx(0.8 + 0.0005)
     assert [each.edge for each in found.values()] == ["inside", "inside"]
     assert tuned.budget == "5 rates"
@@ -161,7 +161,7 @@ def test_a_best_at_the_edge_of_one_arm_widens_the_grid_of_all(planted, tmp_path)
     tuned = read_tuned(folder / "tuned.yaml")
     assert tuned.rates == (0.0002, 0.00063, 0.002, 0.0063, 0.02, 0.063, 0.2)
     assert tuned.widenings == 2
-    assert {each.chosen["optimizer.lr"] for each in tuned.combinations} == set(BEST.values())
+    assert {each.best["optimizer.lr"] for each in tuned.combinations} == set(BEST.values())
     assert len(rows(folder)) == 2 * 7 * 2
 
 
@@ -169,7 +169,7 @@ def test_widening_ends_at_its_bound_and_the_result_says_so(planted, tmp_path, ca
     tuned = read_tuned(tune(tmp_path, "optimizer.lr=0.2", "--widenings", "1") / "tuned.yaml")
     assert len(tuned.rates) == 6
     assert [each.edge for each in tuned.combinations] == ["lowest", "lowest"]
-    assert "2 of 2 bests still at the edge" in capsys.readouterr().out
+    assert "2 of 2 best rates are still at an edge" in capsys.readouterr().out
 
 
 def test_a_diverged_trial_counts_with_no_skill(planted, tmp_path) -> None:
@@ -184,7 +184,7 @@ def test_a_further_setting_is_crossed_with_the_rates(planted, tmp_path) -> None:
     folder = tune(tmp_path, "--also", "trainer.gradient_clip_norm=null,1")
     tuned = read_tuned(folder / "tuned.yaml")
     assert len(rows(folder)) == 2 * 5 * 2 * 2
-    assert {each.factors["connection"]: each.chosen["trainer.gradient_clip_norm"] for each in tuned.combinations} == {
+    assert {each.factors["connection"]: each.best["trainer.gradient_clip_norm"] for each in tuned.combinations} == {
         "plain": 1,
         "identity": None,  # equal at both: the first of them
     }
@@ -203,19 +203,22 @@ def test_a_figure_and_a_table_say_what_was_found(searched, capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--rates", "4"], "--rates 4 is too few to find a best; valid: from 5"),
-        (["--factor", "1.1"], "--factor 1.1 is invalid; valid: from 1.2"),
+        (["--rates", "4"], "--rates 4 is too few to find a best; valid: at least 5"),
+        (["--factor", "1.1"], "--factor 1.1 is invalid; valid: at least 1.2"),
         (["--widenings", "-1"], "--widenings -1 is invalid"),
         (["--seeds", "9001,9001"], "--seeds 9001,9001 is invalid"),
-        (["--seeds", "9001,12"], "the tuning seeds 9001,12 and the study's 11,12,13 share 12"),
-        (["seed=9002"], "the tuning seeds 9001,9002 and the study's 9002 share 9002"),
-        (["--metric", "loss_train"], "--metric loss_train can't decide between rates; valid, as a diverged trial"),
-        (["--also", "optimizer.eps=1"], "valid: several values, optimizer.eps=V1,V2"),
-        (["--also", "optimizer.nothing=1,2"], "valid: a setting that a trial has"),
-        (["--also", "optimizer.lr=1,2"], "the rates are chosen by --rates and --factor"),
-        (["optimizer.lr=1,2"], "optimizer.lr is swept, and it is what is tuned"),
+        (
+            ["--seeds", "9001,12"],
+            "the tuning seeds 9001,12 include 12, which the study uses too",
+        ),
+        (["seed=9002"], "the tuning seeds 9001,9002 include 9002, which the study uses too"),
+        (["--metric", "loss_train"], "--metric loss_train can't compare rates; valid: skill_train"),
+        (["--also", "optimizer.eps=1"], "only one value; valid: several, optimizer.eps=V1,V2"),
+        (["--also", "optimizer.nothing=1,2"], "unknown setting; valid: a setting of the trials"),
+        (["--also", "optimizer.lr=1,2"], "learning rates are set by --rates and --factor"),
+        (["optimizer.lr=1,2"], "optimizer.lr can't be swept and tuned at once"),
         (["optimizer=adam,sgd"], "optimizer.lr is 0.001,0.1 in this sweep"),
-        (["num_samples=8,16"], "num_samples=8 and num_samples=16 are one trial"),
+        (["num_samples=8,16"], "num_samples=8 and num_samples=16 are the same trial"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_trained(planted, tmp_path, capsys, words, reason) -> None:
@@ -254,7 +257,7 @@ def test_values_that_no_number_writes_are_taken_over(planted, launched, tmp_path
                 seeds=(9001,), rates=(1e-05, 6.3e-05), settings={}, widenings=0, shared={},
                 combinations=tuple(
                     Combination(
-                        factors={"connection": arm}, chosen=values, value=0.5, edge="inside", window=window,
+                        factors={"connection": arm}, best=values, value=0.5, edge="inside", window=window,
                         curve={rate: [0.5] for rate in (1e-05, 6.3e-05)}, diverged=(),
                     )
                     for arm, values in chosen.items()

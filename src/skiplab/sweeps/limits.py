@@ -1,4 +1,4 @@
-"""What a sweep's workers need of the system: looked at before they start, so that a lack is told at once."""
+"""Limits of the system that the workers of a sweep may hit, checked before they start."""
 
 import errno
 import multiprocessing
@@ -9,18 +9,18 @@ from contextlib import contextmanager
 
 from skiplab.errors import SkiplabError
 
-_FILES, _FILES_A_WORKER = 64, 4  # open at once; a sweep of two workers was seen to need 20
+_FILES, _FILES_A_WORKER = 64, 4  # open at once; two workers were measured to need 20
 _MEMORY = 2 * 2**30  # bytes of address space that a trial's process may need: torch alone maps about half of it
 _USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC}
-_ADVICE = "give the sweep more, or take fewer workers (hydra.launcher.workers=2) or none (hydra/launcher=basic)"
+_ADVICE = "raise the limit, or use fewer workers (hydra.launcher.workers=2) or none (hydra/launcher=basic)"
 
 
 @contextmanager
-def room_for(num_workers: int) -> Iterator[None]:
-    """Run the block, which starts workers, where there is room for them.
+def within_limits(num_workers: int) -> Iterator[None]:
+    """Run the block, which starts workers, if the limits of the system allow that many.
 
     Raises:
-        SkiplabError: names what is missing, before the block or when it runs out.
+        SkiplabError: names the limit, before the block or when it is hit.
     """
     _check_open_files(num_workers)
     check_temporary_folder()
@@ -31,11 +31,11 @@ def room_for(num_workers: int) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         if getattr(error, "errno", None) not in _USED_UP and "can't start new thread" not in str(error):
             raise
-        raise SkiplabError(f"{num_workers} workers are more than the system lets start ({error}); {_ADVICE}") from error
+        raise SkiplabError(f"the system can't start {num_workers} workers ({error}); {_ADVICE}") from error
 
 
 def check_temporary_folder() -> None:
-    """Refuse to start where no temporary file can be written.
+    """Refuse to start if no temporary file can be written.
 
     Raises:
         SkiplabError: says what to set.
@@ -46,20 +46,20 @@ def check_temporary_folder() -> None:
             file.flush()
     except OSError as error:
         raise SkiplabError(
-            f"no temporary file can be written ({error.strerror or error}); set TMPDIR to a folder that can be written"
+            f"temporary files can't be written ({error.strerror or error}); set TMPDIR to a writable folder"
         ) from None
 
 
 def _check_open_files(num_workers: int) -> None:
-    """Raise the soft limit, as any process may, where the hard one allows it."""
+    """Raise the soft limit, as any process may, if the hard limit allows it."""
     needed = _FILES + _FILES_A_WORKER * num_workers
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise SkiplabError(
-            f"ulimit -n is {soft}: a sweep of {num_workers} workers needs {needed} open files; say `ulimit -n {needed}`"
-            ", or ask your administrator for it"
+            f"ulimit -n is {soft}, and a sweep with {num_workers} workers needs {needed} open files; run "
+            f"`ulimit -n {needed}`, or ask your administrator to raise it"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
@@ -68,17 +68,17 @@ def _check_memory() -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY and limit < _MEMORY:
         raise SkiplabError(
-            f"ulimit -v is {limit // 1024}: a trial needs an address space of {_MEMORY // 1024} KiB; say "
+            f"ulimit -v is {limit // 1024}, and a trial needs an address space of {_MEMORY // 1024} KiB; run "
             "`ulimit -v unlimited`"
         )
 
 
 def _check_semaphores() -> None:
-    """Without them joblib would run trials one by one in the sweep's own process."""
+    """Without semaphores, joblib would run the trials one by one in the process of the sweep."""
     try:
         multiprocessing.get_context("fork").Lock()
     except (OSError, ImportError) as error:
         raise SkiplabError(
-            f"no semaphore can be made ({getattr(error, 'strerror', None) or error}), which workers need: make "
-            "/dev/shm writable, or take hydra/launcher=basic"
+            f"semaphores, which workers need, can't be created ({getattr(error, 'strerror', None) or error}); make "
+            "/dev/shm writable, or use hydra/launcher=basic"
         ) from None

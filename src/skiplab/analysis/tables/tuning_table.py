@@ -1,4 +1,4 @@
-"""What was tuned: the table of `skiplab tune`."""
+"""The table of `skiplab tune`: the best settings of each combination."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from rich.text import Text
 
 from skiplab.analysis import terminal
 from skiplab.analysis.figures.palette import to_svg
+from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.text import level_text, number
 from skiplab.printable import printable
 from skiplab.records.tuned import Combination, Edge, Tuned, read_tuned
-from skiplab.tuning.figure import tuning_figure
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}
-_UNBROKEN = 28  # characters of a level that a narrow terminal must not break
+_UNBROKEN = 28  # characters of a level that stay on one line in a narrow terminal
 
 
 def tuning_command(path: Path, console: Console | None = None) -> None:
-    """Print what tuned.yaml says, and write the figure beside it.
+    """Print the content of tuned.yaml and write its figure beside it.
 
     Raises:
-        SkiplabError: where the file can't be read.
+        SkiplabError: the file can't be read.
     """
     console, tuned = console or terminal.console(), read_tuned(path)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
@@ -45,24 +45,24 @@ def tuning_command(path: Path, console: Console | None = None) -> None:
     terminal.say_written(console, [path, path.with_name("tuning.csv")])
     with writing(path.parent, console):
         terminal.say_written(console, [write(path.with_name("tuning.svg"), to_svg(tuning_figure(tuned)))])
-    kept = "".join(f"{word} " for word in _kept(tuned))
+    overrides = "".join(f"{word} " for word in _overrides(tuned))
     terminal.say(
         console,
-        f"to compare with it: skiplab train -m experiment={tuned.preset} {kept}hydra.sweeper.tuned={path}",
+        f"to use it: skiplab train -m experiment={tuned.preset} {overrides}hydra.sweeper.tuned={path}",
     )
 
 
-def _kept(tuned: Tuned) -> list[str]:
-    """The overrides that hold for the comparison too: what was tuned is set by the file."""
+def _overrides(tuned: Tuned) -> list[str]:
+    """The overrides of the comparison: those of tuning, except for what the file sets."""
     return [word for word in tuned.overrides if word.lstrip("+").split("=")[0] not in tuned.names]
 
 
 def tuning_words(tuned: Tuned) -> str:
-    """What was tried, in one line, and how far the search came."""
+    """One line on what was tried and how the search ended."""
     at_edge = sum(each.edge != "inside" for each in tuned.combinations)
     times = "once" if tuned.widenings == 1 else f"{tuned.widenings} times"
     widened = f"; the grid was widened {times} for all" if tuned.widenings else ""
-    still = f"; {at_edge} of {len(tuned.combinations)} bests still at the edge" if at_edge else ""
+    still = f"; {at_edge} of {len(tuned.combinations)} best rates are still at an edge" if at_edge else ""
     seeds = ", ".join(map(str, tuned.seeds))
     return (
         f"{tuned.budget} for each combination, {tuned.rates[0]:g} to {tuned.rates[-1]:g}, by {tuned.label} at seeds "
@@ -77,7 +77,7 @@ def tuning_headings(tuned: Tuned) -> list[str]:
 
 
 def tuning_rows(tuned: Tuned) -> list[list[str]]:
-    """A row a combination: its levels, what was chosen, the metric at it, the workable window, whether at the edge."""
+    """One row per combination: its levels, best settings, the metric, the workable rates, whether at an edge."""
     return [_row(each) for each in tuned.combinations]
 
 
@@ -86,7 +86,7 @@ def _row(combination: Combination) -> list[str]:
     learns = combination.value > 0
     return [
         *(level_text(level) for level in combination.factors.values()),
-        *(level_text(value) for value in combination.chosen.values()),
+        *(level_text(value) for value in combination.best.values()),
         number(combination.value),
         f"{window.lowest:g} to {window.highest:g}" if learns else "none",
         f"{'≥ ' if window.at_least else ''}{window.decades:.1f}" if learns else "–",

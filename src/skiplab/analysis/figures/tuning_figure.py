@@ -29,7 +29,7 @@ def tuning_figure(tuned: Tuned) -> Figure:
             seeds = [(rate, value) for rate, values in each.curve.items() for value in values]
             drawn += ax.plot(*zip(*seeds, strict=True), ".", color=color, alpha=0.55, markersize=6)
             drawn += ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=color, markersize=8)
-            best = each.chosen[RATE]
+            best = each.best[RATE]
             ring = {"color": color, "markersize": 10, "fillstyle": "none", "markeredgewidth": 1.6}
             drawn += ax.plot([best], [means[best]], "o", **ring)
             for line in drawn:

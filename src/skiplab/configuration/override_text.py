@@ -1,8 +1,8 @@
-"""Python values as text in the grammar of overrides."""
+"""Python values as text in the grammar of Hydra's overrides."""
 
 import math
 import re
-from collections.abc import Iterator, Mapping, MappingView, Sequence
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from itertools import islice
 from numbers import Integral, Real
 from pathlib import PurePath
@@ -12,14 +12,18 @@ from skiplab.errors import SkiplabError
 
 _PLAIN_TEXT = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 _RESERVED = {"true", "false", "null", "nan", "inf"}
-_MOST = 10_000  # values of a list; a generator may have no end
+_MAX_VALUES = 10_000  # of a list; a generator may be endless
 
 
 def plain(name: str, value: Any) -> Any:
-    """A value as a configuration holds it: numbers and arrays of NumPy as Python's, paths as text, the rest as lists.
+    """A value as a configuration holds it: NumPy's numbers as Python's, paths as text, sequences and arrays as lists.
+
+    Args:
+        name: what messages call it.
+        value: the value.
 
     Raises:
-        SkiplabError: where a configuration can't hold it; `name` is what the message calls it.
+        SkiplabError: a configuration can't hold it.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -35,19 +39,20 @@ def plain(name: str, value: Any) -> Any:
         return {_key(name, key): plain(f"{name}.{key}", each) for key, each in value.items()}
     if hasattr(value, "tolist"):
         return plain(name, value.tolist())
-    if isinstance(value, Sequence | Iterator | MappingView) and not isinstance(value, bytes | bytearray | memoryview):
-        values = list(islice(value, _MOST + 1))
-        if len(values) > _MOST:
-            raise SkiplabError(f"{name} has more than {_MOST:,} values; valid: a list of fewer")
+    is_iterable = isinstance(value, Sequence | Iterator | KeysView | ValuesView | ItemsView)
+    if is_iterable and not isinstance(value, bytes | bytearray | memoryview):
+        values = list(islice(value, _MAX_VALUES + 1))
+        if len(values) > _MAX_VALUES:
+            raise SkiplabError(f"{name} has more than {_MAX_VALUES:,} values; valid: a list of fewer")
         return [plain(name, each) for each in values]
     raise SkiplabError(
-        f"{name} holds a {type(value).__name__}, {value!r:.60}; valid: numbers, text, paths, true, false, null, and "
-        "lists and mappings of these"
+        f"{name} holds a {type(value).__name__}, {value!r:.60}; valid: numbers, text, paths, booleans, None, and lists "
+        "and mappings of these"
     )
 
 
 def override_text(value: Any) -> str:
-    """A plain value in the grammar of overrides, which reads it back as it is."""
+    """The text that Hydra's grammar of overrides reads as this plain value."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -62,13 +67,13 @@ def override_text(value: Any) -> str:
 
 
 def _quoted(value: str) -> str:
-    """Backslashes are doubled before a quote alone: elsewhere they stand for themselves."""
+    """In single quotes. Backslashes are doubled only before a quote; elsewhere the grammar reads them as they are."""
     return "'" + re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
 
 
 def _finite(name: str, value: float) -> float:
     if not math.isfinite(value):
-        raise SkiplabError(f"{name} holds {value}, which no record can keep; valid: finite numbers")
+        raise SkiplabError(f"{name} holds {value}, which a record can't store; valid: finite numbers")
     return value
 
 
@@ -76,11 +81,11 @@ def _encodable(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise SkiplabError(f"{name} holds {value!r}, which can't be written as UTF-8; valid: text that can") from None
+        raise SkiplabError(f"{name} holds {value!r}, which isn't valid Unicode; give text that is") from None
     return value
 
 
 def _key(name: str, key: Any) -> str:
     if not isinstance(key, str) or not _PLAIN_TEXT.fullmatch(key):
-        raise SkiplabError(f"{name} has the key {key!r}; valid: letters a to z, digits and _, a letter first")
+        raise SkiplabError(f"{name} has the key {key!r}; valid: letters a to z, digits and _, starting with a letter")
     return key

@@ -1,0 +1,34 @@
+"""The command line: `skiplab COMMAND`. What a command needs is imported when it runs."""
+
+import sys
+from collections.abc import Sequence
+
+from skiplab.cli.parser import make_parser
+from skiplab.cli.streams import allow_any_text
+from skiplab.cli.termination import run_command
+from skiplab.cli.train import train
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `skiplab`."""
+    allow_any_text()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["train"]:
+        train_main(words[1:])
+        return
+    parser = make_parser()
+    parsed, others = parser.parse_known_args(words)
+    if others and ("overrides" not in parsed or any(word.startswith("-") for word in others)):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    if others:  # argparse takes the overrides before an option and leaves those after it
+        parsed.overrides += others
+    options = vars(parsed)
+    command = options.pop("command")
+    run_command(lambda: command(**options), words)
+
+
+def train_main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `skiplab-train`, the plain Hydra application; `skiplab train` calls it too."""
+    allow_any_text()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    run_command(lambda: train(words), words)

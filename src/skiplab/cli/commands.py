@@ -1,0 +1,158 @@
+"""What each command does: one function a command, called with its options by name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from skiplab.cli.train import train
+
+
+def status(study: str, watch: bool, runs_dir: Path) -> None:
+    """Print how far a study is."""
+    from skiplab.sweeps.status import status_command
+
+    status_command(study, runs_dir, watch)
+
+
+def evaluate(folder: str, config_dir: Path | None, trust: bool, overrides: Sequence[str]) -> None:
+    """Run other evaluators on a saved trial.
+
+    Raises:
+        SkiplabError: the folder holds no finished trial, or an override doesn't fit it.
+    """
+    from skiplab.outcome_text import tell
+    from skiplab.training.evaluate_record import evaluate_record
+    from skiplab.training.quiet import quiet
+
+    quiet()
+    record = Path(folder).resolve()  # whose name is its key, also where it is given as `.`
+    outcome = evaluate_record(record, overrides, config_dir, trust=trust)
+    tell(outcome, record.parent)
+
+
+def table(study: str, factor: str | None, control: str | None, metrics: Sequence[str] | None, runs_dir: Path) -> None:
+    """Print and write the comparison table of a study."""
+    from skiplab.analysis.tables.table_command import table_command
+
+    table_command(study, runs_dir, factor, control, metrics)
+
+
+def effects(study: str, factor: str | None, control: str | None, metrics: Sequence[str] | None, runs_dir: Path) -> None:
+    """Print and write the main effects and interactions of a study."""
+    from skiplab.analysis.tables.effects_command import effects_command
+
+    effects_command(study, runs_dir, factor, control, metrics)
+
+
+def report(
+    study: str,
+    claims: Path | None,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str] | None,
+    runs_dir: Path,
+) -> None:
+    """Judge the claims of a study, if it has any, and write its page."""
+    from skiplab.analysis.page.report import report_command
+    from skiplab.analysis.tables.comparison import Selection
+
+    report_command(study, runs_dir, claims, selection=Selection(factor, control, metrics))
+
+
+def figures(
+    study: str,
+    claims: Path | None,
+    factor: str | None,
+    control: str | None,
+    formats: Sequence[str],
+    only: Sequence[str] | None,
+    runs_dir: Path,
+) -> None:
+    """Write the figures of a study as files."""
+    from skiplab.analysis.figures.figure_files import figures_command
+    from skiplab.analysis.tables.comparison import Selection
+
+    figures_command(study, runs_dir, claims, formats, only, selection=Selection(factor, control))
+
+
+def dashboard(
+    study: str,
+    claims: Path | None,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str] | None,
+    port: int,
+    open_browser: bool,
+    runs_dir: Path,
+) -> None:
+    """Serve the page of a study on this machine and rebuild it when its records change."""
+    from skiplab.analysis.page.dashboard import dashboard_command
+    from skiplab.analysis.tables.comparison import Selection
+    from skiplab.sweeps.status import read_standings, summary
+
+    def standing() -> str:
+        return summary(study, read_standings(study, runs_dir))
+
+    selection = Selection(factor, control, metrics)
+    dashboard_command(study, runs_dir, claims, port, standing, selection=selection, open_browser=open_browser)
+
+
+def sync(study: str, runs_dir: Path) -> None:
+    """Upload the offline W&B runs of a study."""
+    from skiplab.analysis.wandb.wandb_sync import sync_command
+
+    sync_command(study, runs_dir)
+
+
+def wandb_import(source: str, study: str | None, runs_dir: Path) -> None:
+    """Download trials from W&B."""
+    from skiplab.analysis.wandb.wandb_import import import_command
+
+    import_command(source, runs_dir, study)
+
+
+def wandb_workspace(study: str, entity: str, project: str, dry_run: bool, runs_dir: Path) -> None:
+    """Create a W&B workspace for a study."""
+    from skiplab.analysis.wandb.wandb_workspace import workspace_command
+
+    workspace_command(study, runs_dir, entity, project, dry_run)
+
+
+def reproduce(experiment: str | None, show_list: bool, profile: str, overrides: Sequence[str]) -> None:
+    """Run an experiment, judge its claims and write its report; without an experiment, list them all."""
+    from skiplab.reproduce import list_experiments, reproduce
+
+    if show_list or experiment is None:
+        list_experiments()
+    else:
+        reproduce(experiment, profile, overrides, train)
+
+
+def tune(
+    preset: str,
+    overrides: Sequence[str],
+    num_rates: int,
+    factor: float,
+    widenings: int,
+    seeds: tuple[int, ...],
+    also: Sequence[str],
+    metric: str,
+    config_dir: Path | None,
+    dry_run: bool,
+) -> None:
+    """Find the best learning rate of each arm in each cell of a preset, and print them."""
+    from skiplab.analysis.tables.tuning_table import tuning_command
+    from skiplab.tuning.budget import Budget
+    from skiplab.tuning.tune import tune
+
+    budget = Budget(num_rates, factor, widenings, seeds, tuple(also))
+    words = [*overrides, *(["run.dry_run=true"] if dry_run else [])]
+    path = tune(preset, words, budget, metric, train, config_dir)
+    if path:
+        tuning_command(path)
+
+
+def doctor(runs_dir: Path) -> None:
+    """Print what this machine has."""
+    from skiplab.sweeps.doctor import doctor_command
+
+    doctor_command(runs_dir)

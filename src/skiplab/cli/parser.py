@@ -1,0 +1,188 @@
+"""The commands, their arguments and their help."""
+
+import argparse
+from pathlib import Path
+
+import skiplab
+from skiplab.cli import commands
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of `skiplab`; what it returns holds the function of the command as `command`, and its options."""
+    parser = argparse.ArgumentParser(prog="skiplab", description="Ablation studies of residual against plain networks.")
+    parser.add_argument("--version", action="version", version=skiplab.__version__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    subparsers.add_parser(
+        "train",
+        help="train one trial, or a sweep with -m; takes Hydra overrides such as connection=plain,identity",
+        add_help=False,  # Hydra prints its own
+    )
+
+    command = subparsers.add_parser("status", help="show how many trials are done, running, failed or pending")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    command.add_argument("--watch", action="store_true", help="update the display until no trial is running")
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.status)
+
+    command = subparsers.add_parser("evaluate", help="run other evaluators on a saved trial")
+    command.add_argument("folder", metavar="RUN", help="the folder of the trial, runs/KEY")
+    _add_config_dir(command)
+    command.add_argument("--trust", action="store_true", help="also construct classes that aren't options of skiplab")
+    _add_overrides(command, "evaluator=[frechet_distance] num_samples=5000")
+    command.set_defaults(command=commands.evaluate)
+
+    command = subparsers.add_parser("table", help="compare the arms of a study in each cell, paired by seed")
+    _add_studies(command)
+    _add_comparison(command)
+    _add_metrics(command)
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.table)
+
+    command = subparsers.add_parser("effects", help="compute main effects and interactions of the factors of a study")
+    _add_studies(command)
+    _add_comparison(command)
+    _add_metrics(command)
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.effects)
+
+    command = subparsers.add_parser("report", help="write one HTML page with verdicts, tables and plots")
+    _add_studies(command)
+    _add_claims(command)
+    _add_comparison(command)
+    _add_metrics(command)
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.report)
+
+    command = subparsers.add_parser("figures", help="write the figures of a study for a paper, as PDF, SVG or PNG")
+    _add_studies(command)
+    _add_claims(command)
+    _add_comparison(command)
+    command.add_argument(
+        "--format", dest="formats", type=_names, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)"
+    )
+    command.add_argument("--only", type=_names, metavar="NAME,NAME", help="write only these figures")
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.figures)
+
+    command = subparsers.add_parser("sync", help="upload the offline W&B runs of a study")
+    _add_studies(command)
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.sync)
+
+    command = subparsers.add_parser("wandb-import", help="download trials from W&B so that they can be compared")
+    command.add_argument("source", help="ENTITY/PROJECT, or a folder with offline runs")
+    command.add_argument("--study", help="add all of them to this study (default: the study of each trial)")
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.wandb_import)
+
+    command = subparsers.add_parser("wandb-workspace", help="create a W&B workspace for a study")
+    _add_studies(command)
+    command.add_argument("--entity", required=True, help="the W&B user or team that owns it")
+    command.add_argument("--project", default="skiplab", help="the W&B project (default: skiplab)")
+    command.add_argument("--dry-run", action="store_true", help="print the workspace as JSON, save nothing")
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.wandb_workspace)
+
+    command = subparsers.add_parser("dashboard", help="serve the report of a study while it trains")
+    command.add_argument("study", help="the name given by run.study=NAME")
+    _add_claims(command)
+    _add_comparison(command)
+    _add_metrics(command)
+    command.add_argument("--port", type=int, default=8465, help="local port, 0 for any free one (default: 8465)")
+    command.add_argument("--open", dest="open_browser", action="store_true", help="open it in the browser")
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.dashboard)
+
+    command = subparsers.add_parser("reproduce", help="run a published experiment and compare its verdicts")
+    command.add_argument("experiment", nargs="?", help="a folder of experiments/")
+    command.add_argument(
+        "--list",
+        dest="show_list",
+        action="store_true",
+        help="list all experiments with their question, profiles, cost and last verdicts",
+    )
+    command.add_argument("--profile", default="quick", help="quick, standard or paper (default: quick)")
+    _add_overrides(command, "run.runs_dir=/data/runs")
+    command.set_defaults(command=commands.reproduce)
+
+    command = subparsers.add_parser("tune", help="tune the learning rate of each arm and cell with equal budgets")
+    command.add_argument("preset", help="a preset of conf/experiment, whose sweep defines the arms and cells")
+    _add_overrides(command, "depth=4 hydra/launcher=basic")
+    command.add_argument(
+        "--rates", dest="num_rates", type=int, default=5, help="learning rates per combination, at least 5 (default: 5)"
+    )
+    command.add_argument(
+        "--factor", type=float, default=10**0.5, help="ratio of two neighboring rates (default: sqrt(10))"
+    )
+    command.add_argument(
+        "--widenings",
+        type=int,
+        default=3,
+        help="how often the grid grows while a best rate is at its edge (default: 3)",
+    )
+    command.add_argument(
+        "--seeds", type=_seeds, default=(9001, 9002), help="seeds that the study doesn't use (default: 9001,9002)"
+    )
+    command.add_argument(
+        "--also", action="append", default=[], metavar="KEY=V1,V2", help="another setting to tune; may be repeated"
+    )
+    command.add_argument(
+        "--metric", default="skill_train", help="the metric that selects the best (default: skill_train)"
+    )
+    _add_config_dir(command)
+    command.add_argument("--dry-run", action="store_true", help="print what would be trained, train nothing")
+    command.set_defaults(command=commands.tune)
+
+    command = subparsers.add_parser("doctor", help="show the cores, GPUs, launchers, W&B account and data available")
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.doctor)
+    return parser
+
+
+def _add_studies(command: argparse.ArgumentParser) -> None:
+    command.add_argument("study", help="the name given by run.study=NAME; several as NAME,NAME")
+
+
+def _add_claims(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--claims", type=Path, help="a YAML file of claims to judge; the study uses it from now on (default: its last)"
+    )
+
+
+def _add_comparison(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--factor", help="the factor under test (default: the only one that varies, else connection)")
+    command.add_argument("--control", help="the arm that others are compared with (default: plain if there is one)")
+
+
+def _add_metrics(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--metric", dest="metrics", action="append", help="a metric to compare; may be repeated")
+
+
+def _add_overrides(command: argparse.ArgumentParser, example: str) -> None:
+    command.add_argument("overrides", nargs="*", help=f"Hydra overrides, such as {example}")
+
+
+def _add_runs_dir(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--runs-dir", type=Path, default=Path("runs"), help="the folder of records (default: runs)")
+
+
+def _add_config_dir(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config-dir", type=_folder, help="a folder with options of your own")
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
+
+
+def _folder(text: str) -> Path:
+    if not text or not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder; give the folder that holds your options")
+    return Path(text)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))

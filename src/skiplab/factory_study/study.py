@@ -1,0 +1,147 @@
+"""A small study of a network of one's own, from Python."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+
+from skiplab.analysis.study.study import Study, read_study
+from skiplab.cli.train import train
+from skiplab.configuration.override_text import override_text, plain
+from skiplab.errors import SkiplabError
+from skiplab.factory_study.factory import ModelFactory
+from skiplab.paths import project_dir
+
+_NAME = re.compile(r"[~+]*[A-Za-z_][\w./@:-]*", re.ASCII)
+_SIZES = ("depth", "width")  # settings of a trial that are passed to a factory with parameters of these names
+# Settings that are arguments of `study`, and which.
+_ARGUMENTS = {
+    "seed": "seeds",
+    "data": "data",
+    "backbone": "model_factory",
+    "backbone.target": "model_factory",
+    "run.study": "name",
+    "run.runs_dir": "runs_dir",
+}
+
+
+def study(
+    model_factory: Callable[..., nn.Module],
+    data: str,
+    *,
+    factors: Mapping[str, Iterable[Any]],
+    seeds: Iterable[int] = (0, 1, 2),
+    name: str | None = None,
+    runs_dir: str | Path = "runs",
+    settings: Mapping[str, Any] | None = None,
+) -> Study:
+    """Train a network of your own once for each combination of factors and each seed, as `skiplab train -m` would.
+
+    Each trial leaves a record, so another call skips the finished ones, and `skiplab table`, `report` and `evaluate`
+    work on them. The network runs as with backbone=external: its shortcuts are found, and those that are additions are
+    replaced by the trial's connection. If the file of the factory changes, its trials are new ones.
+
+    Args:
+        model_factory: builds the network: a function or class at the top level of a module that other processes can
+            import, or a functools.partial of one. Its arguments may be factors and settings.
+        data: an option of the axis `data`, such as 'digits'.
+        factors: the values of each factor, all different. A factor is an argument of the model factory, or any axis or
+            setting of a trial, such as connection, depth or 'optimizer.lr'.
+        seeds: the seeds of the trials, whole numbers from 0.
+        name: the name of the study; by default that of the factory.
+        runs_dir: the folder of the records.
+        settings: what all trials share, such as {'trainer.max_steps': 200, 'backbone.level_scale': 1000}.
+
+    Returns:
+        The records of the study; its `trials` is a data frame with one row per trial.
+
+    Raises:
+        SkiplabError: an argument is invalid, before anything is trained; or trials failed.
+    """
+    factory = ModelFactory.of(model_factory)
+    grid = {factor: _values(factor, values) for factor, values in _mapping("factors", factors).items()}
+    shared = {setting: plain(setting, value) for setting, value in _mapping("settings", settings or {}).items()}
+    for repeated in (grid.keys() & shared, grid.keys() & factory.bound, shared.keys() & factory.bound):
+        if repeated:
+            raise SkiplabError(
+                f"{min(repeated)} is given twice; give it only once, in factors, settings or functools.partial"
+            )
+    shared |= factory.bound
+    for each in (*grid, *shared):
+        _check_name(each, factory)
+    factory.check_required({*grid, *shared})
+    study_name = factory.name if name is None else name
+    words = {
+        "backbone": "external",
+        "backbone.target": factory.import_path,
+        "backbone.version": factory.version,
+        "data": override_text(plain("data", data)),
+    }
+    for setting, value in shared.items():
+        words |= _overrides(setting, override_text(value), factory)
+    for factor, values in {"seed": _values("seeds", seeds), **grid}.items():
+        words |= _overrides(factor, ",".join(map(override_text, values)), factory)
+    words["run.study"] = override_text(plain("name", study_name))
+    words["run.runs_dir"] = override_text(plain("runs_dir", runs_dir))
+    train(["-m", *(f"{setting}={text}" for setting, text in words.items())])
+    return read_study(study_name, Path(runs_dir))
+
+
+def _mapping(argument: str, given: Any) -> Mapping[str, Any]:
+    if not isinstance(given, Mapping):
+        raise SkiplabError(f"{argument} is a {type(given).__name__}; valid: a mapping, such as {{'depth': ...}}")
+    return given
+
+
+def _values(name: str, values: Any) -> list[Any]:
+    """The values of a factor as a configuration holds them."""
+    listed = [] if isinstance(values, str | Mapping) else plain(name, values)
+    if not isinstance(listed, list) or not listed:
+        raise SkiplabError(f"{name}={values!r:.60} is invalid; valid: a list of values")
+    # 1 and 1.0 are one value, 1 and true are two
+    keys = [
+        value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value) for value in listed
+    ]
+    repeated = [value for value, key in zip(listed, keys, strict=True) if keys.count(key) > 1]
+    if repeated:
+        raise SkiplabError(f"{name} has {repeated[0]!r} twice; valid: a list of different values")
+    return listed
+
+
+def _check_name(name: Any, factory: ModelFactory) -> None:
+    """Refuse what is no name of a factor or setting, and names with two meanings."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise SkiplabError(
+            f"{name!r} is not a factor or setting; valid: arguments of the model factory, axes and settings, with the "
+            "letters a to z, digits, _ and dots"
+        )
+    if name.lstrip("~+") in _ARGUMENTS:
+        raise SkiplabError(
+            f"{name} can't be a factor or setting here; use study({_ARGUMENTS[name.lstrip('~+')]}=...) instead"
+        )
+    if name in factory.parameters and name in _trial_settings() and name not in _SIZES:
+        raise SkiplabError(
+            f"{name} is both an argument of the model factory and an axis or setting of every trial; rename the "
+            f"argument, such as model_{name}"
+        )
+
+
+@cache
+def _trial_settings() -> frozenset[str]:
+    """The axes and settings of every trial."""
+    table = OmegaConf.load(project_dir("conf") / "train.yaml")
+    assert isinstance(table, DictConfig)
+    axes = [next(iter(each)) for each in table.pop("defaults") if isinstance(each, DictConfig)]
+    return frozenset(map(str, (*axes, *table)))
+
+
+def _overrides(name: str, text: str, factory: ModelFactory) -> dict[str, str]:
+    """The overrides that set a factor or a setting, by what they set."""
+    if name not in factory.parameters:
+        return {name: text}
+    argument = f"+backbone.arguments.{name}"
+    return {name: text, argument: f"${{{name}}}"} if name in _SIZES else {argument: text}

@@ -1,0 +1,143 @@
+"""The sweep of a preset, for which learning rates are tuned, and the sweep that tunes them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from hydra.utils import get_class
+from omegaconf import DictConfig
+
+from skiplab.configuration.overrides import written
+from skiplab.errors import SkiplabError
+from skiplab.records.key import factors
+from skiplab.records.tuned import RATE
+from skiplab.sweeps.grid import make_jobs
+from skiplab.sweeps.job import Job
+from skiplab.tuning.budget import Budget
+from skiplab.tuning.trials import levels_of
+
+_WITHOUT_OWN_SWEEP = ("hydra.sweeper.params=null", "hydra.sweeper.tuned=null")
+
+
+class PresetSweep(NamedTuple):
+    """The trials of a preset.
+
+    loader: Hydra's.
+    config: the configuration of the sweep itself.
+    preset: the override that selects the preset.
+    overrides: one for each setting of the trials, by the name of the setting.
+    hydra_overrides: those of Hydra itself.
+    factors: what is swept, without the seed.
+    jobs: the trials.
+    """
+
+    loader: ConfigLoader
+    config: DictConfig
+    preset: str
+    overrides: dict[str, str]
+    hydra_overrides: list[str]
+    factors: tuple[str, ...]
+    jobs: list[Job]
+
+    @classmethod
+    def read(cls, loader: ConfigLoader, name: str, overrides: Sequence[str]) -> "PresetSweep":
+        """The sweep of a preset; an override of the user replaces that of the preset.
+
+        Raises:
+            SkiplabError: there is no such preset, or a trial of it is invalid.
+        """
+        names = loader.get_group_options("experiment", config_name="train", overrides=list(overrides))
+        for folder in loader.list_groups("experiment"):
+            names += [f"{folder}/{profile}" for profile in loader.get_group_options(f"experiment/{folder}")]
+        if name not in names:
+            raise SkiplabError(f"unknown preset {name!r}; valid: {', '.join(names)}")
+        preset = f"experiment={name}"
+        config = loader.load_configuration("train", [preset, *overrides], run_mode=RunMode.MULTIRUN)
+        parser = OverridesParser.create(config_loader=loader)
+        given = parser.parse_overrides(list(config.hydra.overrides.task)[1:])  # without the preset itself
+        words = {swept: f"{swept}={value}" for swept, value in (config.hydra.sweeper.params or {}).items()}
+        words |= {each.key_or_group: written(each) for each in given}
+        swept = {each.key_or_group for each in parser.parse_overrides(list(words.values())) if each.is_sweep_override()}
+        jobs = make_jobs(loader, config, [preset, *words.values()])
+        own_factors = tuple(each for each in words if each in swept - {"seed"})
+        levels_of(jobs[0], own_factors)  # refuses factors that define no trial
+        of_hydra = [word for word in config.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
+        return cls(loader, config, preset, words, [*_WITHOUT_OWN_SWEEP, *of_hydra], own_factors, jobs)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the preset, the center of the grid.
+
+        Raises:
+            SkiplabError: there are several.
+        """
+        rates = sorted({job.config.optimizer.lr for job in self.jobs})
+        if len(rates) > 1:
+            raise SkiplabError(
+                f"{RATE} is {_joined(rates)} in this sweep, but all trials must share one grid; tune each optimizer "
+                "separately, each with its own run.study"
+            )
+        return rates[0]
+
+    @property
+    def objective(self) -> type:
+        """The class of the objective."""
+        return get_class(self.jobs[0].config.objective._target_)
+
+    def further_settings(self, budget: Budget) -> dict[str, str]:
+        """An override with several values for each further setting to tune, by its name.
+
+        Raises:
+            SkiplabError: a setting can't be tuned.
+        """
+        parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(budget.also))
+        own = factors(self.jobs[0].config)
+        for each in parsed:
+            name = each.key_or_group
+            if name not in own:
+                raise SkiplabError(
+                    f"--also {each.input_line}: unknown setting; valid: a setting of the trials, such as optimizer.eps"
+                )
+            if not each.is_sweep_override():
+                raise SkiplabError(f"--also {each.input_line}: only one value; valid: several, {name}=V1,V2")
+        settings = {each.key_or_group: written(each) for each in parsed}
+        for name in (RATE, *settings):
+            if name in self.factors:
+                raise SkiplabError(f"{name} can't be swept and tuned at once; remove it from the sweep")
+        if RATE in settings:
+            raise SkiplabError(f"--also {settings[RATE]}: learning rates are set by --rates and --factor instead")
+        return settings
+
+    def check_seeds(self, budget: Budget) -> None:
+        """Refuse to tune on seeds of the study.
+
+        Raises:
+            SkiplabError: names them.
+        """
+        used = {job.config.seed for job in self.jobs}
+        if both := sorted(used & set(budget.seeds)):
+            raise SkiplabError(
+                f"the tuning seeds {_joined(budget.seeds)} include {_joined(both)}, which the study uses too; give "
+                f"seeds other than {_joined(sorted(used))} by --seeds"
+            )
+
+    def tuning_overrides(
+        self, evaluator: str, rates: Sequence[float], settings: Mapping[str, str], seeds: Sequence[int]
+    ) -> list[str]:
+        """The sweep that tunes, as overrides of the trials."""
+        own = {
+            "seed": f"seed={_joined(seeds)}",
+            "evaluator": f"evaluator=[{evaluator}]",
+            "instrument": "instrument=[]",
+            "run.study": f"run.study={self.jobs[0].config.run.study}_tuning",
+            "run.claims": "run.claims=null",  # claims are about the study that follows
+            RATE: f"{RATE}={_joined(rates)}",
+            **settings,
+        }
+        return [self.preset, *{**self.overrides, **own}.values()]
+
+
+def _joined(values: Sequence[Any]) -> str:
+    return ",".join(map(str, values))

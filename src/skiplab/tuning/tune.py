@@ -1,0 +1,105 @@
+"""`skiplab tune`: every arm and cell gets the same learning rates, on seeds that the comparison never uses."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from skiplab.errors import SkiplabError
+from skiplab.metrics import Metric
+from skiplab.paths import project_dir
+from skiplab.records.atomic_file import write_atomically
+from skiplab.records.file_names import TUNED
+from skiplab.records.study_list import study_folder
+from skiplab.records.tuned import RATE, Tuned, write_tuned
+from skiplab.records.writable import explain_unwritable
+from skiplab.sweeps.grid import make_jobs
+from skiplab.tuning.budget import Budget
+from skiplab.tuning.preset_sweep import PresetSweep
+from skiplab.tuning.rates import RateGrid
+from skiplab.tuning.trials import TuningTrial, combinations, shared, tidy
+
+
+def tune(
+    preset: str,
+    overrides: Sequence[str],
+    budget: Budget,
+    metric_name: str,
+    train: Callable[[list[str]], None],
+    config_dir: Path | None,
+) -> Path | None:
+    """Try the rates on every combination of the swept factors; widen the grid for all while a best rate is at its edge.
+
+    Args:
+        preset: a preset of conf/experiment.
+        overrides: the user's, some with several values.
+        budget: what each combination is given.
+        metric_name: the metric whose greatest mean over the seeds selects the best.
+        train: runs the Hydra application with a command line.
+        config_dir: the folder of the user's own options; None for none.
+
+    Returns:
+        The path of tuned.yaml; None for a dry run.
+
+    Raises:
+        SkiplabError: an argument is invalid, before anything is trained; or trials failed.
+    """
+    budget.check()
+    search_path = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+    sweep = PresetSweep.read(loader, preset, [*search_path, *overrides])
+    settings = sweep.further_settings(budget)
+    sweep.check_seeds(budget)
+    evaluator, metric = _evaluator(sweep.objective, metric_name)
+    grid = RateGrid(sweep.rate, budget.num_rates, budget.factor, budget.widenings)
+    while True:
+        words = sweep.tuning_overrides(evaluator, grid.rates, settings, budget.seeds)
+        train(["-m", *sweep.hydra_overrides, *words])
+        jobs = make_jobs(loader, sweep.config, words)
+        if jobs[0].config.run.dry_run:
+            return None
+        trials = [TuningTrial.read(job, sweep.factors, [RATE, *settings], metric_name, metric) for job in jobs]
+        found = combinations(trials, grid.rates, budget.seeds)
+        if not grid.widen([each.edge for each in found]):
+            break
+        print(f"a best rate is at the edge of the grid, so all combinations now get {grid}", flush=True)
+    tuned = Tuned(
+        study=str(jobs[0].config.run.study),
+        preset=preset,
+        overrides=tuple(overrides),
+        metric=metric_name,
+        label=metric.label,
+        direction=str(metric.direction),
+        seeds=budget.seeds,
+        rates=grid.rates,
+        settings={name: list(dict.fromkeys(trial.settings[name] for trial in trials)) for name in settings},
+        widenings=grid.num_widened,
+        shared=shared(jobs, [*sweep.factors, RATE, *settings]),
+        combinations=tuple(found),
+    )
+    folder = study_folder(jobs[0].record.runs_dir, tuned.study)
+    with explain_unwritable(folder):
+        write_atomically(folder / "tuning.csv", tidy(trials, metric_name).encode())
+        write_atomically(folder / TUNED, write_tuned(tuned).encode())
+    return folder / TUNED
+
+
+def _evaluator(objective: type, metric: str) -> tuple[str, Metric]:
+    """The only evaluator that tuning trials need, and the declaration of the metric.
+
+    Raises:
+        SkiplabError: no evaluator of the task declares the metric, or a diverged trial would have no value of it.
+    """
+    from skiplab.evaluators.classification import Classification
+    from skiplab.evaluators.denoising_loss import DenoisingLoss
+
+    tasks = {"denoising_loss": DenoisingLoss, "classification": Classification}
+    option = next(option for option, evaluator in tasks.items() if issubclass(objective, evaluator.measures))
+    valid = {name: each for name, each in tasks[option].metrics.items() if each.if_diverged is not None}
+    if metric not in valid:
+        raise SkiplabError(
+            f"--metric {metric} can't compare rates; valid: {', '.join(valid)}, which are 0 for a diverged trial"
+        )
+    return option, valid[metric]

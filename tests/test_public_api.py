@@ -1,0 +1,44 @@
+"""What `import skiplab` offers: found by help and completion, imported when it is used."""
+
+import inspect
+import pydoc
+import subprocess
+import sys
+import typing
+
+import pytest
+
+import skiplab
+
+
+def test_help_shows_every_function_with_its_arguments() -> None:
+    text = pydoc.plain(pydoc.render_doc(skiplab))
+    for name in skiplab.__all__:
+        assert f"{name}(" in text
+    assert "factors: " in text
+
+
+@pytest.mark.parametrize("name", skiplab.__all__)
+def test_every_function_is_documented_and_typed(name: str) -> None:
+    function = getattr(skiplab, name)
+    parameters = inspect.signature(function).parameters.values()
+    assert inspect.getdoc(function)
+    assert typing.get_type_hints(function).keys() == {parameter.name for parameter in parameters} | {"return"}
+    assert all(parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters)
+
+
+def test_completion_knows_every_function() -> None:
+    assert set(skiplab.__all__) <= set(dir(skiplab))
+
+
+def test_importing_it_imports_no_torch() -> None:
+    program = (
+        "import sys, skiplab; dir(skiplab); print('torch' in sys.modules); skiplab.load; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'skiplab' has no attribute 'lod'"):
+        skiplab.lod  # noqa: B018
