@@ -10,7 +10,14 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 os.environ["SKIPLAB_CACHE_DIR"] = tempfile.mkdtemp(prefix="skiplab-tests-")  # never the user's own
-atexit.register(shutil.rmtree, os.environ["SKIPLAB_CACHE_DIR"], ignore_errors=True)
+_OWNER = os.getpid()
+
+
+@atexit.register
+def _remove_cache() -> None:
+    if os.getpid() == _OWNER:  # not in processes forked from this one
+        shutil.rmtree(os.environ["SKIPLAB_CACHE_DIR"], ignore_errors=True)
+
 
 from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny  # noqa: E402 - torch reads the environment
 
