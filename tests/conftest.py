@@ -19,10 +19,12 @@ def _remove_cache() -> None:
         shutil.rmtree(os.environ["SKIPLAB_CACHE_DIR"], ignore_errors=True)
 
 
+import composition_cache  # noqa: E402 - torch reads the environment
 from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny  # noqa: E402 - torch reads the environment
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    composition_cache.install()
     for line in (
         # Lightning's own use of torch's pytrees
         r"ignore:.*isinstance\(treespec, LeafSpec\).*:FutureWarning",

@@ -192,7 +192,7 @@ def long_trials(tmp_path_factory):
     """Three trials that take a while, and what they come to undisturbed, one after another in this process."""
 
     class LongTrials:
-        grid = (*WAITING, "depth=4", "seed=0,1,2", "trainer.max_steps=100", "run.checkpoint_every_steps=20")
+        grid = (*WAITING, "depth=4", "seed=0,1,2", "trainer.max_steps=60", "run.checkpoint_every_steps=20")
         folder = tmp_path_factory.mktemp("undisturbed")
 
         def assert_equal(self, runs_dir: Path) -> None:
