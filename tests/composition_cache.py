@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+enabled = True  # a process in which unpickling is watched does without
+
 
 def install() -> None:
     """Let Hydra remember, in this process and in those forked from it."""
@@ -44,6 +46,8 @@ class _Remembered:
         self._pickles: dict[Any, bytes] = {}
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
+        if not enabled:
+            return make()
         if key not in self._pickles:
             self._pickles[key] = pickle.dumps(make())
         return pickle.loads(self._pickles[key])

@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 os.environ["SKIPLAB_CACHE_DIR"] = tempfile.mkdtemp(prefix="skiplab-tests-")  # never the user's own
 _OWNER = os.getpid()
+os.fsync = lambda handle: None  # waits for the disk, which matters where the power may fail
 
 
 @atexit.register
