@@ -16,8 +16,8 @@ import torch
 from judged import judged
 from torch import Tensor
 
+from skiplab.evaluators.features.reference_moments import ReferenceMoments
 from skiplab.evaluators.frechet_distance import frechet_distance
-from skiplab.evaluators.references.reference_moments import ReferenceMoments
 
 NUM_FEATURES, NUM_IMAGES = 2048, 4096
 TARGET = 3.0  # times as fast

@@ -72,7 +72,7 @@ def measurements() -> str:
     for axis, when in (("instrument", "during training"), ("evaluator", "afterwards, or on any saved record")):
         rows = [f"| {axis} | measures {when} |", "| --- | --- |"]
         for path in sorted((ROOT / "conf" / axis).glob("*.yaml")):
-            target = yaml.safe_load(path.read_text(encoding="utf-8"))[path.stem]["_target_"]
+            target = yaml.safe_load(path.read_text(encoding="utf-8"))["_target_"]
             rows.append(f"| `{path.stem}` | {_first_sentence(get_object(target))} |")
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)

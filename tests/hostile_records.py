@@ -179,13 +179,13 @@ def extractor_as_code(place: Place, config: Config) -> None:
         "input_range": [-1, 1],
         "resize": None,
     }
-    target = "skiplab.evaluators.extractors.torchscript.Torchscript"
+    target = "skiplab.evaluators.feature_extractors.torchscript.Torchscript"
     config["feature_extractor"] = {"_target_": target, **settings}
 
 
 @hostile()
 def inception_of_ones_own(place: Place, config: Config) -> None:
-    target = "skiplab.evaluators.extractors.inception.Inception"
+    target = "skiplab.evaluators.feature_extractors.inception.Inception"
     config["feature_extractor"] = {"_target_": target, "path": str(place.folder / "samples.png"), "sha256": None}
 
 
@@ -193,7 +193,7 @@ def inception_of_ones_own(place: Place, config: Config) -> None:
 def network_of_an_extractor(place: Place, config: Config) -> None:
     settings = {"path": str(place.folder / "weights.safetensors"), "sha256": None, "num_features": 64}
     settings |= {"network": "acts_on_import.Thing", "input_range": [-1, 1], "resize": None}
-    target = "skiplab.evaluators.extractors.safetensors.Safetensors"
+    target = "skiplab.evaluators.feature_extractors.safetensors.Safetensors"
     config["feature_extractor"] = {"_target_": target, **settings}
 
 

@@ -41,7 +41,7 @@ def settings() -> list[Setting]:
     return top + [
         Setting(axis, option, name, value)
         for axis, option in every_option()
-        for name, value in _leaves(f"{axis}.", node_of(axis, option))
+        for name, value in _leaves(f"{axis}.{option}." if axis in TOP else f"{axis}.", node_of(axis, option))
         if not name.endswith("_target_")
     ]
 

@@ -85,7 +85,9 @@ def workplace(tmp_path_factory) -> Iterator[dict[str, tuple[str, ...]]]:
         (folder / "claims.yaml").write_text(CLAIMS, encoding="utf-8")
         own = folder / "own" / "evaluator"
         own.mkdir(parents=True)
-        (own / "mine.yaml").write_text("mine:\n  _target_: skiplab.evaluators.baselines.Baselines\n", encoding="utf-8")
+        (own / "mine.yaml").write_text(
+            "# @package evaluator.mine\n_target_: skiplab.evaluators.baselines.Baselines\n", encoding="utf-8"
+        )
         kept = [word for word in TINY if word != "logger=none"]
         sweep = ["connection=plain,identity", "seed=0,1", "run.study=mine", "hydra/launcher=basic"]
         trained = [run_command(["train", "-m", *kept, *sweep])]

@@ -1,4 +1,4 @@
-"""Where files lie that are fetched or computed once: SKIPLAB_CACHE_DIR, or else ~/.cache/skiplab."""
+"""The folder for downloaded and computed files: SKIPLAB_CACHE_DIR, or else ~/.cache/skiplab."""
 
 import os
 from pathlib import Path

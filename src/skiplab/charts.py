@@ -1,6 +1,7 @@
-"""What a measurement looks like: how its values are drawn, declared once by the file that measures it.
+"""Charts: how the values of a measurement are drawn.
 
-The record carries the declarations, so the report draws every measurement without importing what measured it.
+Each instrument and evaluator declares its charts once. The record stores the declarations, so the report doesn't import
+what measured them.
 """
 
 from dataclasses import dataclass
@@ -11,24 +12,23 @@ from typing import Literal, NamedTuple
 class Chart:
     """One figure of a measurement, comparing the arms of a study.
 
-    'lines': value against x, averaged over seeds; a colour an arm, a line style a `line`.
-    'bars': the same for places that have no order or too few points for a line; on a logarithmic axis, which suits
-        ratios, they stand on 1.
-    'heat', 'contour': value over x and y, a panel an arm; 'contour' draws level lines of a smooth surface.
-    'outcome': a metric of the summary, named like the chart, of each arm, against depth where it varies.
+    'lines': value against x, averaged over seeds; one color per arm, one line style per `line`.
+    'bars': the same for x without order or with few points; on a logarithmic axis, as for ratios, bars start at 1.
+    'heat', 'contour': value over x and y, one panel per arm; 'contour' draws level lines of a smooth surface.
+    'outcome': the metric with the chart's name for each arm, against depth if depth varies.
 
-    An evaluator's chart draws its measurements of that name. An instrument's chart draws its readings of that
-    quantity: as 'heat' over steps and places, as 'lines' over places, geometric means over steps. A reading
-    'quantity.line' belongs to the chart `quantity`.
+    An evaluator's chart draws its measurements of that name. An instrument's chart draws its readings of that quantity:
+    'heat' over steps and places, 'lines' over places with geometric means over steps. A reading 'quantity.line'
+    belongs to the chart `quantity`.
 
     title: heading, a noun phrase.
-    words: what is drawn and how to read it, in one or two sentences.
-    x, y, value: what the axes are called, units included.
+    caption: what is drawn and how to read it, in one or two sentences.
+    x, y, value: labels of the axes, with units.
     log: axes that are logarithmic; 'value' also takes means over seeds as geometric ones.
     """
 
     title: str
-    words: str
+    caption: str
     kind: Literal["lines", "bars", "heat", "contour", "outcome"]
     x: str = ""
     y: str = ""
@@ -37,9 +37,9 @@ class Chart:
 
 
 class Measurement(NamedTuple):
-    """One value of an evaluator's chart: at x (and y, where the chart has two axes), on a line of the arm.
+    """One value of an evaluator's chart, at x and, if the chart has two axes, y.
 
-    line: which of several lines of one arm, such as a frequency band; '' where there is one.
+    line: the name of one of an arm's lines, such as a frequency band; '' if there is only one.
     """
 
     chart: str

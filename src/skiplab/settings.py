@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import SkiplabError
 from skiplab.kinds import is_of, refusal
+from skiplab.listed_options import LISTS, check_flat, check_nodes
 from skiplab.paths import project_dir
 from skiplab.records.key import OBSERVERS
 from skiplab.records.local_paths import check_apart
@@ -93,7 +94,10 @@ class Settings:
                 _merge(known, each.package, repository.load_config(each.config_path).config)
         for axis in axes & set(primary.config):  # lists of options; a preset may hold settings of others
             for option in set(found.get(axis) or ()) & set(repository.get_group_options(axis)):
-                _merge(known, axis, repository.load_config(f"{axis}/{option}").config)
+                content = repository.load_config(f"{axis}/{option}").config
+                check_flat(axis, option, content)
+                _merge(known, f"{axis}.{option}", content)
+            check_nodes(axis, found.get(axis) or {})
         return {name: node for name, node in known.items() if name in axes or name in primary.config}
 
 
@@ -117,7 +121,7 @@ def unknown_setting(name: str, known: Sequence[str]) -> str:
 def _options_with(name: str) -> list[str]:
     """The options of conf/ that have a setting AXIS.NAME."""
     axis, _, own = name.partition(".")
-    files = sorted((project_dir("conf") / axis).glob("*.yaml")) if own else []
+    files = sorted((project_dir("conf") / axis).glob("*.yaml")) if own and axis not in LISTS else []
     return [f"{axis}={file.stem}" for file in files if own in (OmegaConf.load(file) or {})]
 
 

@@ -10,7 +10,9 @@ from skiplab.charts import Chart
 def declared(measured_by: str, kind: str, *log: str) -> dict[str, Any]:
     """A chart as a record declares it."""
     words = f"What {measured_by} shows."
-    chart = Chart(title=f"Chart of {measured_by}", words=words, kind=kind, x="place", y="height", value="size", log=log)
+    chart = Chart(
+        title=f"Chart of {measured_by}", caption=words, kind=kind, x="place", y="height", value="size", log=log
+    )
     return json.loads(json.dumps(asdict(chart))) | {"measured_by": measured_by}
 
 

@@ -139,7 +139,7 @@ def test_an_outcome_is_the_metric_of_its_name(fill):
     study = read_study("s", fill(effect=0.1, num_seeds=2, series=True).folder)
     drawn = draw_chart(study, "loss_val", "connection")
     assert drawn.figure.axes[0].get_ylabel() == "validation loss"
-    assert drawn.words == CHARTS["loss_val"]["words"]
+    assert drawn.words == CHARTS["loss_val"]["caption"]
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -161,7 +161,7 @@ def test_a_single_value_can_be_drawn(runs, kind, log):
 
 def test_hostile_declarations_are_drawn_as_text(runs):
     hostile = "$\\frac$ <script>\x1b[31m"
-    words = {"title": hostile, "words": hostile, "x": hostile, "y": hostile, "value": hostile}
+    words = {"title": hostile, "caption": hostile, "x": hostile, "y": hostile, "value": hostile}
     for kind in ("lines", "bars", "heat"):
         key = runs.trial(kind, charts={"c": declared("evaluator e", kind) | words})
         y = 1 if kind == "heat" else None

@@ -154,7 +154,7 @@ def test_charts_come_in_the_order_in_which_they_are_declared(runs):
         ({"kind": "pie"}, "kind 'pie'"),
         ({"log": ["z"]}, "log"),
         ({"log": 3}, "not iterable"),
-        ({"words": None}, "no texts"),
+        ({"caption": None}, "no texts"),
     ],
 )
 def test_a_chart_that_is_no_chart_is_a_problem(runs, changed, reason):
@@ -176,7 +176,7 @@ def test_a_chart_that_is_drawn_otherwise_later_is_a_problem(runs):
 
 def test_words_may_be_mended_between_two_trials(runs):
     for seed, words in enumerate(("Bad words.", "Good words.")):
-        runs.trial(seed=seed, charts={"one": declared("evaluator one", "lines") | {"words": words}})
+        runs.trial(seed=seed, charts={"one": declared("evaluator one", "lines") | {"caption": words}})
     assert read_study("s", runs.folder).problems == ()
 
 

@@ -4,10 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from skiplab.listed_options import LISTS
 from tiny_trials import Composed, compose_config
-
-# Axes of which a trial takes several options at once, each under its own name.
-MULTI_SELECT = ("instrument", "evaluator")
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +13,7 @@ def flipped() -> Callable[[str, str], Composed]:
     """flipped(axis, option): the default configuration with one axis flipped."""
 
     def compose_flipped(axis: str, option: str) -> Composed:
-        return compose_config(f"{axis}=[{option}]" if axis in MULTI_SELECT else f"{axis}={option}")
+        return compose_config(f"{axis}=[{option}]" if axis in LISTS else f"{axis}={option}")
 
     return compose_flipped
 

@@ -48,7 +48,7 @@ def test_axes_of_every_chart_are_named(everything) -> None:
             needed = {"lines": "x value", "bars": "x value", "heat": "x y value", "contour": "x y value", "outcome": ""}
             assert all(getattr(declared, axis) for axis in needed[declared.kind].split()), f"{name}: {chart}"
             assert declared.title, f"{name}: {chart}"
-            assert declared.words.endswith("."), f"{name}: {chart}"
+            assert declared.caption.endswith("."), f"{name}: {chart}"
 
 
 @pytest.mark.parametrize("option", options("instrument"))

@@ -5,6 +5,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from option_files import AXES, CONF, every_option, presets
+from skiplab.listed_options import LISTS
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,7 @@ def test_the_flipped_node_is_the_options_own_yaml(axis: str, option: str, flippe
     content = yaml.safe_load((CONF / axis / f"{option}.yaml").read_text())
     own = {name: value for name, value in content.items() if name != "defaults"}
     node = OmegaConf.to_container(flipped(axis, option).config[axis])
+    node = node[option] if axis in LISTS else node
     assert {name: node[name] for name in own} == own
 
 

@@ -23,8 +23,7 @@ def node_of(axis: str, option: str, config):
 def own_target(axis: str, option: str) -> str | None:
     """The _target_ that the YAML, or the one that it is built on, names within this package."""
     content = yaml.safe_load((CONF / axis / f"{option}.yaml").read_text())
-    node = content if "_target_" in content or "defaults" in content else content[option]
-    target = node.get("_target_") or (own_target(axis, node["defaults"][0]) if "defaults" in node else None)
+    target = content.get("_target_") or (own_target(axis, content["defaults"][0]) if "defaults" in content else None)
     return target if target and target.startswith("skiplab.") else None
 
 

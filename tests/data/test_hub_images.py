@@ -64,7 +64,7 @@ def test_cifar100_reads_the_label_that_it_is_asked_for(tmp_path: Path, label, nu
     assert (data.val.labels.tolist(), data.num_classes) == (expected, num_classes)
 
 
-def test_fashion_mnist_is_grey_and_read_from_folders_named_after_splits(tmp_path: Path) -> None:
+def test_fashion_mnist_is_gray_and_read_from_folders_named_after_splits(tmp_path: Path) -> None:
     images = pictures(3, (28, 28))
     publish(tmp_path / "fashion_mnist" / "train" / "0000.parquet", "image", images[:2], label=[9, 0])
     publish(tmp_path / "fashion_mnist" / "test" / "0000.parquet", "image", images[2:], label=[5])

@@ -93,7 +93,7 @@ def test_images_without_subfolders_are_one_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_grey_colour_palette_and_transparent_files_become_one_shape(tmp_path: Path, channels: int) -> None:
+def test_gray_color_palette_and_transparent_files_become_one_shape(tmp_path: Path, channels: int) -> None:
     (picture,) = pictures(1, (20, 14, 3))
     for name, mode in (
         ("a.png", "L"),
@@ -134,7 +134,7 @@ def test_hidden_names_are_neither_classes_nor_images(root: Path) -> None:
 
 def test_refuses_a_link_to_nothing(root: Path) -> None:
     (root / "images/bee/gone.png").symlink_to(root / "gone.png")
-    with pytest.raises(SkiplabError, match=r"bee/gone.png is a link to a file that isn't there; mend or remove it"):
+    with pytest.raises(SkiplabError, match=r"bee/gone.png is a link to a missing file; repair or remove it"):
         image_folder(root)
 
 
@@ -147,7 +147,10 @@ def test_refuses_an_absurdly_large_image(root: Path, limit: int, monkeypatch: py
 
 def test_refuses_a_scale_that_isnt_clear(root: Path) -> None:
     Image.fromarray(np.full((8, 8), 812, dtype=np.float32)).save(root / "images/bee/deep.tif")
-    with pytest.raises(SkiplabError, match=r"deep.tif can't be read as an image \(its values .* to 812, and 0 to 1"):
+    with pytest.raises(
+        SkiplabError,
+        match=r"deep.tif can't be read as an image \(its 32-bit .* to 812, but valid values are 0 to 1",
+    ):
         image_folder(root)
 
 
@@ -157,7 +160,7 @@ def test_whatever_pillow_stumbles_over_is_one_sentence(root: Path, error, monkey
         raise error("deep inside")
 
     monkeypatch.setattr("skiplab.data.image_folder.to_pixels", stumble)
-    with pytest.raises(SkiplabError, match=r"png can't be read as an image \(deep inside\); mend or remove it"):
+    with pytest.raises(SkiplabError, match=r"png can't be read as an image \(deep inside\); repair or remove it"):
         image_folder(root)
 
 
@@ -191,7 +194,7 @@ def test_without_a_number_a_fifth_validates(tmp_path: Path, count: int, expected
 
 def test_refuses_images_beside_subfolders(root: Path) -> None:
     write(root / "images/loose.png", pictures(1, (8, 8))[0])
-    with pytest.raises(SkiplabError, match=r"loose.png beside ant/"):
+    with pytest.raises(SkiplabError, match=r"folder itself \(loose.png\) and in subfolders \(ant/\)"):
         image_folder(root)
 
 
@@ -210,10 +213,10 @@ def test_refuses_settings_out_of_range(root: Path, changed: dict, message: str) 
 
 
 def test_refuses_a_folder_without_images(tmp_path: Path) -> None:
-    with pytest.raises(SkiplabError, match=r"images is no folder; give one that holds images"):
+    with pytest.raises(SkiplabError, match=r"images is not a folder; give one with images"):
         image_folder(tmp_path)
     (tmp_path / "images").mkdir()
-    with pytest.raises(SkiplabError, match="holds no images"):
+    with pytest.raises(SkiplabError, match="has no images"):
         image_folder(tmp_path)
 
 

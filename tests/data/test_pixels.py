@@ -14,7 +14,7 @@ def test_rgb_of_the_right_size_is_untouched() -> None:
     assert np.array_equal(to_pixels(Image.fromarray(COLOUR), (3, 6, 6)), COLOUR.transpose(2, 0, 1))
 
 
-def test_grey_is_one_channel_or_three_equal_ones() -> None:
+def test_gray_is_one_channel_or_three_equal_ones() -> None:
     picture = Image.fromarray(GREY)
     assert np.array_equal(to_pixels(picture, (1, 6, 6)), GREY[None])
     assert np.array_equal(to_pixels(picture, (3, 6, 6)), np.stack([GREY] * 3))
@@ -39,7 +39,7 @@ def test_what_is_transparent_lies_on_black(alpha: int) -> None:
     assert np.abs(to_pixels(picture, (3, 6, 6)) - expected).max() <= 1
 
 
-def test_deep_greys_keep_their_upper_byte() -> None:
+def test_deep_grays_keep_their_upper_byte() -> None:
     deep = GREY.astype(np.uint16) * 256 + 17
     assert np.array_equal(to_pixels(Image.fromarray(deep), (1, 6, 6))[0], GREY)
 
@@ -90,13 +90,13 @@ def test_a_gradient_of_any_depth_gives_the_bytes_of_its_twin(tmp_path, ending: s
 @pytest.mark.parametrize(
     ("values", "found"),
     [
-        (GRADIENT.astype(np.float32), "from 0 to 255, and 0 to 1 alone"),
-        (GRADIENT.astype(np.float32) / 255 - 0.5, "from -0.5 to 0.5, and 0 to 1 alone"),
-        (np.where(GRADIENT > 7, np.nan, 0).astype(np.float32), "from nan to nan, and 0 to 1 alone"),
-        (GRADIENT.astype(np.int32) * 257, "from 0 to 65535, and 0 to 255 alone"),
-        (GRADIENT.astype(np.int32) - 9, "from -9 to 246, and 0 to 255 alone"),
+        (GRADIENT.astype(np.float32), "from 0 to 255, but valid values are 0 to 1"),
+        (GRADIENT.astype(np.float32) / 255 - 0.5, "from -0.5 to 0.5, but valid values are 0 to 1"),
+        (np.where(GRADIENT > 7, np.nan, 0).astype(np.float32), "from nan to nan, but valid values are 0 to 1"),
+        (GRADIENT.astype(np.int32) * 257, "from 0 to 65535, but valid values are 0 to 255"),
+        (GRADIENT.astype(np.int32) - 9, "from -9 to 246, but valid values are 0 to 255"),
     ],
 )
 def test_values_without_a_clear_scale_are_refused(values: np.ndarray, found: str) -> None:
-    with pytest.raises(ValueError, match=f"reach {found} has a clear scale; save it with 8 or 16 bits"):
+    with pytest.raises(ValueError, match=f"range {found}; save it with 8 or 16 bits"):
         to_pixels(Image.fromarray(values), (1, 16, 16))

@@ -1,4 +1,4 @@
-"""Shapes are drawn where, as large and as coloured as their factors say."""
+"""Shapes are drawn where, as large and as colored as their factors say."""
 
 import colorsys
 import math
@@ -64,20 +64,20 @@ def test_area_is_the_shapes_wherever_it_lies(shape: int) -> None:
     assert (areas / AREAS[shape] - 1).abs().max() < 0.02
 
 
-def test_colours_are_the_factors() -> None:
+def test_colors_are_the_factors() -> None:
     count = 50
     drawn = draw_factors(count, torch.Generator().manual_seed(0))
-    centred = drawn._replace(
+    centered = drawn._replace(
         shape=torch.zeros(count, dtype=torch.long),
         x=torch.full((count,), 0.5),
         y=torch.full((count,), 0.5),
         radius=torch.full((count,), 0.4),
     )
-    images = render(centred, SIZE).double() / 255
+    images = render(centered, SIZE).double() / 255
     expected = torch.tensor([colorsys.hsv_to_rgb(hue, 1, 1) for hue in drawn.hue.tolist()], dtype=torch.float64)
     torch.testing.assert_close(images[:, :, SIZE // 2, SIZE // 2], expected, rtol=0, atol=0.5 / 255 + 1e-6)
-    grey = drawn.background.double()[:, None].expand(-1, 3)
-    torch.testing.assert_close(images[:, :, 0, 0], grey, rtol=0, atol=0.5 / 255 + 1e-6)
+    gray = drawn.background.double()[:, None].expand(-1, 3)
+    torch.testing.assert_close(images[:, :, 0, 0], gray, rtol=0, atol=0.5 / 255 + 1e-6)
 
 
 def test_factors_keep_their_ranges_and_the_shape_inside_the_image() -> None:
@@ -88,9 +88,9 @@ def test_factors_keep_their_ranges_and_the_shape_inside_the_image() -> None:
         width = high - low
         assert low <= values.min() < low + 0.01 * width
         assert high - 0.01 * width < values.max() <= high
-    for centre in (factors.x, factors.y):
-        assert (centre - factors.radius).min() >= -1e-6
-        assert (centre + factors.radius).max() <= 1 + 1e-6
+    for center in (factors.x, factors.y):
+        assert (center - factors.radius).min() >= -1e-6
+        assert (center + factors.radius).max() <= 1 + 1e-6
     assert torch.bincount(factors.shape, minlength=5).div(20_000).sub(0.2).abs().max() < 5 * 0.4 / 20_000**0.5
 
 
@@ -102,7 +102,7 @@ def test_images_are_drawn_from_the_factors_that_are_kept() -> None:
     assert (data.train.stored.dtype, data.train.shape, data.num_classes) == (torch.uint8, (3, 16, 16), 5)
 
 
-def test_an_image_doesnt_depend_on_its_neighbours() -> None:
+def test_an_image_doesnt_depend_on_its_neighbors() -> None:
     factors = draw_factors(2500, torch.Generator().manual_seed(0))
     one = Factors(*(factor[2400:2401] for factor in factors))
     assert torch.equal(render(factors, 16)[2400:2401], render(one, 16))

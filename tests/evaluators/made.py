@@ -6,7 +6,7 @@ import torch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.raw import Raw
 
 
 def gaussian(*shape: int, seed: int) -> torch.Tensor:

@@ -151,8 +151,8 @@ def test_best_output_keeps_the_images_shape(on_images) -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ((), "needs data whose exact denoiser is known, and Digits has none; take data=gaussian_mixture"),
-        (("data=gaussian_mixture_images", "conditioning=label"), "aren't told labels, and this one is told 10"),
+        ((), "needs data whose exact denoiser is known, and Digits has none; use data=gaussian_mixture"),
+        (("data=gaussian_mixture_images", "conditioning=label"), "this one is conditioned on 10 labels"),
         (("data=gaussian_mixture_images", "objective=cross_entropy", "backbone=resnet"), "measures Denoising networks"),
     ],
 )

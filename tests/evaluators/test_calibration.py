@@ -18,7 +18,7 @@ from skiplab.testing.small_trial import small_trained
 def slow(
     logits: list[list[float]], labels: list[int], num_bins: int
 ) -> tuple[float, dict[float, tuple[float, float, float]]]:
-    """The error, and accuracy, confidence and share of images by the middle of their bin."""
+    """The error, and accuracy, confidence and fraction of images by the middle of their bin."""
     error, found = 0.0, {}
     for number in range(num_bins):
         inside = []
@@ -34,7 +34,7 @@ def slow(
 
 
 def error_of(logits: torch.Tensor, labels: torch.Tensor, num_bins: int) -> float:
-    return sum(each.share * abs(each.accuracy - each.confidence) for each in reliability(logits, labels, num_bins))
+    return sum(each.fraction * abs(each.accuracy - each.confidence) for each in reliability(logits, labels, num_bins))
 
 
 def predicted(count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,7 +50,9 @@ def test_equals_a_slow_loop_and_torchmetrics(num_bins: int) -> None:
     expected, bins = slow(logits.tolist(), labels.tolist(), num_bins)
     found = reliability(logits, labels, num_bins)
     assert [each.middle for each in found] == pytest.approx(list(bins))
-    assert [(each.accuracy, each.confidence, each.share) for each in found] == list(map(pytest.approx, bins.values()))
+    assert [(each.accuracy, each.confidence, each.fraction) for each in found] == list(
+        map(pytest.approx, bins.values())
+    )
     error = error_of(logits, labels, num_bins)
     assert error == pytest.approx(expected, rel=1e-12)
     assert error == pytest.approx(float(MulticlassCalibrationError(4, n_bins=num_bins)(logits, labels)), rel=1e-5)
@@ -79,7 +81,7 @@ def test_draws_what_it_sums_up() -> None:
     error, bins = slow(logits.tolist(), labels.tolist(), 15)
     result = Calibration(num_bins=15, batch_size=7).evaluate(trained)
     assert result.summary["calibration_error"] == pytest.approx(error, rel=1e-5)
-    lines = (("reliability", "accuracy"), ("reliability", "confidence"), ("share_by_confidence", ""))
+    lines = (("reliability", "accuracy"), ("reliability", "confidence"), ("fraction_by_confidence", ""))
     for position, line in enumerate(lines):
         expected = {middle: values[position] for middle, values in bins.items()}
         assert drawn(result, *line) == pytest.approx(expected, rel=1e-5)

@@ -97,8 +97,8 @@ def test_blocks_are_compared_as_a_hook_on_each_sees_them(trained, backbone: str)
     found = {(m.x, m.y): m.value for m in result.measurements}
     assert len(found) == (depth + 1) ** 2
     assert all(found[x, y] == pytest.approx(expected[x, y], abs=1e-6) for x, y in found)
-    neighbours = np.mean([expected[place, place + 1] for place in range(depth)])
-    assert result.summary["similarity_neighbours"] == pytest.approx(neighbours, abs=1e-6)
+    neighbors = np.mean([expected[place, place + 1] for place in range(depth)])
+    assert result.summary["similarity_neighbours"] == pytest.approx(neighbors, abs=1e-6)
     assert result.summary["similarity_first_last"] == pytest.approx(expected[0, -1], abs=1e-6)
 
 

@@ -63,7 +63,7 @@ def test_batches_do_not_matter(trial) -> None:
     ("overrides", "message"),
     [
         ((*CLASSES[:3], "evaluator=[denoising_loss]"), r"evaluator=denoising_loss measures Denoising networks"),
-        ((CLASSES[3],), r"evaluator=classification measures CrossEntropy networks, and the objective is Denoising"),
+        ((CLASSES[3],), r"evaluator=classification measures CrossEntropy networks, but the objective is Denoising"),
     ],
 )
 def test_evaluators_of_another_objective_are_refused(overrides, message: str, tmp_path, capsys) -> None:

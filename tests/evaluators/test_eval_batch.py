@@ -45,7 +45,7 @@ def test_levels_are_the_middles_of_equal_bands(trained) -> None:
 def test_outputs_in_batches_equal_outputs_at_once(trained, monkeypatch) -> None:
     (*_, noised), *_ = trained.eval_batch.noised(trained.objective, trained.data.val, "val")
     whole = outputs(trained.objective, trained.model, noised)
-    monkeypatch.setattr(eval_batch, "at_once", lambda device: 5)
+    monkeypatch.setattr(eval_batch, "inputs_per_call", lambda device: 5)
     parts = outputs(trained.objective, trained.model, noised)
     assert len(parts) == trained.eval_batch.num_images > 5
     assert torch.allclose(parts, whole, atol=1e-6)

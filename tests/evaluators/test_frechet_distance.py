@@ -9,8 +9,8 @@ import torch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.extractor import Extractor
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
+from skiplab.evaluators.feature_extractors.raw import Raw
 from skiplab.evaluators.frechet_distance import FrechetDistance
 
 
@@ -53,7 +53,7 @@ def test_equals_the_formula_on_all_features(trained, features) -> None:
 def test_equals_the_textbook_formula_on_features_of_full_rank(trained, features) -> None:
     firing = torch.stack([group.std(dim=0) for group in features]).amin(dim=0).topk(16).indices
 
-    class Firing(Extractor):
+    class Firing(FeatureExtractor):
         shape, sha256 = (1, 8, 8), "none"
 
         def forward(self, images):
@@ -72,7 +72,7 @@ def training(images: torch.Tensor) -> Dataset:
     return data
 
 
-class TwoPixels(Extractor):
+class TwoPixels(FeatureExtractor):
     """The first two pixels as features, so that Gaussians can be made to order."""
 
     shape, sha256 = (1, 8, 8), "none"

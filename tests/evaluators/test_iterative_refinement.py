@@ -11,7 +11,7 @@ from sklearn.linear_model import Ridge
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
-from skiplab.evaluators.linear_head import fit_head, on_grid, read
+from skiplab.evaluators.streams.linear_head import fit_head, on_grid, read
 from small_networks import DATA, small
 from tiny_trials import network
 
@@ -208,7 +208,9 @@ def test_drops_the_extra_tokens_in_front(num_extras: int) -> None:
 
 @pytest.mark.parametrize("positions", [(9,), (3, 3), (8, 3), (2, 2, 2)])
 def test_refuses_streams_that_are_no_grid_of_patches(positions: tuple[int, ...]) -> None:
-    with pytest.raises(SkiplabError, match=r"a linear head reads images of \(8, 8\) from streams"):
+    with pytest.raises(
+        SkiplabError, match=r"a linear head needs streams whose positions .* divide the image's \(8, 8\)"
+    ):
         on_grid(draw(2, 3, *positions), draw(2, 1, 8, 8))
 
 

@@ -17,7 +17,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.jacobian import Jacobian, jacobian, spectrum
-from skiplab.evaluators.missing import measured
+from skiplab.evaluators.results.missing import measured
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, small
 from tiny_trials import network

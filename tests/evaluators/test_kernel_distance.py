@@ -85,6 +85,7 @@ def test_refuses_a_single_training_image(trained) -> None:
     data = Dataset()
     data.train = Split(*trained.data.train.first(1))
     with pytest.raises(
-        SkiplabError, match=r"evaluator=kernel_distance needs two training images, and there is one; leave"
+        SkiplabError,
+        match=r"evaluator=kernel_distance needs at least two training images, but there is only one; remove",
     ):
         KernelDistance(num_samples=40, num_subsets=1, subset_size=15).check(trained.objective, data, "kernel_distance")

@@ -14,7 +14,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.landscape import Landscape, filter_normalised
+from skiplab.evaluators.landscape import Landscape, filter_normalized
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, small
 from tiny_trials import network
@@ -129,7 +129,7 @@ def test_products_with_the_hessian_equal_differences_of_gradients(made, backbone
 @pytest.mark.parametrize("shape", [(5, 3), (4, 2, 3, 3), (1, 6, 7)])
 def test_each_filter_of_a_direction_has_the_norm_of_the_networks_filter(shape: tuple[int, ...]) -> None:
     weight, drawn = 3 * draw(*shape), draw(*shape, seed=1)
-    found = filter_normalised(drawn, weight)
+    found = filter_normalized(drawn, weight)
     for own, of_drawn, filter_ in zip(weight, drawn, found, strict=True):
         assert float(filter_.norm()) == pytest.approx(float(own.norm()), rel=1e-6)
         assert torch.allclose(filter_ / filter_.norm(), of_drawn / of_drawn.norm(), atol=1e-6)
@@ -137,11 +137,11 @@ def test_each_filter_of_a_direction_has_the_norm_of_the_networks_filter(shape: t
 
 def test_biases_and_scales_stay_where_they_are() -> None:
     for shape in ((4,), ()):
-        assert not filter_normalised(draw(*shape), draw(*shape, seed=1) + 5).any()
+        assert not filter_normalized(draw(*shape), draw(*shape, seed=1) + 5).any()
 
 
 def test_filters_of_zeros_stay_where_they_are() -> None:
-    assert not filter_normalised(draw(4, 3), torch.zeros(4, 3)).any()
+    assert not filter_normalized(draw(4, 3), torch.zeros(4, 3)).any()
 
 
 def test_directions_are_the_same_in_every_arm(made) -> None:
@@ -170,8 +170,8 @@ def test_classifiers_are_measured_by_their_own_loss(made) -> None:
     images, labels = data.train.first(NUM_IMAGES)
     with torch.no_grad():
         expected = F.cross_entropy(trained.model(images), labels, label_smoothing=0.1)
-    centre = [m.value for m in result.measurements if m.chart == "landscape_slice" and m.x == 0]
-    assert centre == pytest.approx([float(expected)], rel=1e-5)
+    center = [m.value for m in result.measurements if m.chart == "landscape_slice" and m.x == 0]
+    assert center == pytest.approx([float(expected)], rel=1e-5)
     assert result.details["eval_batch_size"] == NUM_IMAGES
     assert result.summary["hessian_top"] > 0
 

@@ -18,7 +18,7 @@ from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.lesion import Lesion, counts_joins, removable, removed, swappable, swapped
-from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, accepted, small
 from tiny_trials import network
@@ -192,7 +192,7 @@ def test_long_skips_leave_from_where_the_removed_block_stood(made) -> None:
         assert torch.equal(model(x, level), before)
 
 
-def test_a_network_without_neighbours_has_no_swap_ratio(made) -> None:
+def test_a_network_without_neighbors_has_no_swap_ratio(made) -> None:
     result = Lesion(**SETTINGS).evaluate(made(depth=1))
     assert set(result.summary) == {"lesion_ratio"}
     assert result.details["num_pairs_swapped"] == 0
@@ -244,7 +244,7 @@ def test_the_whole_networks_loss_that_overflows_leaves_no_ratio(made) -> None:
     with torch.no_grad():
         for parameter in trained.model.stage.joins[1].parameters():
             parameter *= 1e30
-    with pytest.raises(UnmeasurableError, match=r"the trained network's loss came out as (inf|nan)"):
+    with pytest.raises(UnmeasurableError, match=r"the trained network's loss is (inf|nan)"):
         Lesion(**SETTINGS).evaluate(trained)
 
 

@@ -55,10 +55,10 @@ def leave_one_out(features: np.ndarray, target: np.ndarray, others: np.ndarray) 
     """Ridge regression of one output, its penalty chosen by fitting without each sample in turn."""
 
     def fitted(x: np.ndarray, y: np.ndarray, penalty: float):
-        centre, middle = x.mean(axis=0), y.mean()
-        gram = (x - centre).T @ (x - centre) + penalty * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, (x - centre).T @ (y - middle))
-        return lambda new: middle + (new - centre) @ weights
+        center, middle = x.mean(axis=0), y.mean()
+        gram = (x - center).T @ (x - center) + penalty * np.eye(x.shape[1])
+        weights = np.linalg.solve(gram, (x - center).T @ (y - middle))
+        return lambda new: middle + (new - center) @ weights
 
     kept = [np.arange(len(target)) != index for index in range(len(target))]
     errors = [
@@ -99,7 +99,7 @@ def test_a_stream_that_says_nothing_is_read_as_the_mean() -> None:
 
 
 def test_shares_are_of_what_each_block_and_the_input_hold(trained) -> None:
-    blocks, from_input = information().shares(trained.model, trained)
+    blocks, from_input = information().fractions(trained.model, trained)
     assert blocks.shape == (4, 2, 3)
     seen, clean, noisy = [], {}, {}
     handle = trained.model.encoder[0].register_forward_hook(lambda module, arguments, output: seen.append(output))
@@ -108,17 +108,17 @@ def test_shares_are_of_what_each_block_and_the_input_hold(trained) -> None:
         clean[split], noisy[split] = slow_bands(x0.double().numpy()), noised.x_t
         outputs(trained.objective, trained.model, noised)
     handle.remove()
-    for (stream, unseen), shares in ((seen, blocks[0, 0]), ((noisy["train"], noisy["val"]), from_input[0])):
+    for (stream, unseen), fractions in ((seen, blocks[0, 0]), ((noisy["train"], noisy["val"]), from_input[0])):
         for band in range(3):
             target, val_target = clean["train"][band], clean["val"][band]
             error = read(stream, torch.from_numpy(target), unseen).numpy() - val_target
             expected = 1 - (error**2).sum() / ((val_target - target.mean(axis=0)) ** 2).sum()
-            assert float(shares[band]) == pytest.approx(max(0.0, expected), abs=1e-9)
+            assert float(fractions[band]) == pytest.approx(max(0.0, expected), abs=1e-9)
 
 
 def test_summary_is_of_the_high_band(trained) -> None:
     result = information().evaluate(trained)
-    blocks, from_input = (shares.numpy() for shares in information().shares(trained.model, trained))
+    blocks, from_input = (fractions.numpy() for fractions in information().fractions(trained.model, trained))
     assert result.summary["detail_worst_block"] == pytest.approx(blocks[:, :, 2].mean(axis=1).min())
     assert result.summary["detail_last_block"] == pytest.approx(blocks[-1, :, 2].mean())
     for band, name in enumerate(("low", "middle", "high")):
@@ -131,17 +131,17 @@ def test_summary_is_of_the_high_band(trained) -> None:
 
 
 def test_a_clean_input_is_read_whole(trained) -> None:
-    """At the lowest noise the input's own share is nearly one in every band, at the highest nearly none."""
-    _, shares = LinearProbe(num_images=300, num_levels=20).shares(trained.model, trained)
-    assert shares[0].min() > 0.95
-    assert shares[-1].max() < 0.1
-    assert (shares[:, 2] <= shares[:, 0] + 0.05).all(), "noise hides fine detail first"
+    """At the lowest noise the input's own fraction is nearly one in every band, at the highest nearly none."""
+    _, fractions = LinearProbe(num_images=300, num_levels=20).fractions(trained.model, trained)
+    assert fractions[0].min() > 0.95
+    assert fractions[-1].max() < 0.1
+    assert (fractions[:, 2] <= fractions[:, 0] + 0.05).all(), "noise hides fine detail first"
 
 
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)])
 def test_data_without_frequency_bands_are_refused(shape: tuple[int, ...], trained) -> None:
     data = DATA["points"] if shape == (2,) else type(DATA["points"])(*shape)
-    with pytest.raises(SkiplabError, match=r"evaluator=linear_probe reads frequency bands.*leave it out"):
+    with pytest.raises(SkiplabError, match=r"evaluator=linear_probe reads frequency bands.*remove it from"):
         information().check(trained.objective, data, "linear_probe")
     information().check(trained.objective, trained.data, "linear_probe")
 

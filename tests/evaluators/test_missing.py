@@ -13,15 +13,15 @@ from option_files import options
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.calibration import Calibration
 from skiplab.evaluators.classification import Classification
+from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result
 from skiplab.evaluators.frechet_distance import FrechetDistance
 from skiplab.evaluators.gradient_correlation import correlation
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
 from skiplab.evaluators.kernel_distance import KernelDistance
 from skiplab.evaluators.lesion import Lesion
-from skiplab.evaluators.missing import UnmeasurableError, measured
 from skiplab.evaluators.per_class import PerClass
-from skiplab.evaluators.skill import skill
+from skiplab.evaluators.results.missing import UnmeasurableError, measured
 from skiplab.evaluators.stream_gain import StreamGain
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
@@ -35,7 +35,7 @@ class Made(Evaluator):
     """Gives what it was made of, or fails with it."""
 
     metrics: ClassVar = {name: Metric(label=name, direction=None) for name in ("one", "two")}
-    charts: ClassVar = {"curve": Chart(title="Curve", words="A curve.", kind="lines", x="x", value="value")}
+    charts: ClassVar = {"curve": Chart(title="Curve", caption="A curve.", kind="lines", x="x", value="value")}
 
     def __init__(self, found) -> None:
         self.found = found
@@ -55,7 +55,7 @@ def test_numbers_that_are_not_finite_are_missing_and_the_others_stay() -> None:
     points = [Measurement("curve", x, value) for x, value in enumerate((1.0, math.nan, -math.inf))]
     found = measured(Made(Result({"one": 1.5, "two": -math.inf}, measurements=points, details={"n": 3})), None)
     assert found.summary == {"one": 1.5}
-    assert found.missing == {"two": "it came out as -inf", "curve": "2 of its values are no finite numbers"}
+    assert found.missing == {"two": "its value is -inf", "curve": "2 of its values aren't finite numbers"}
     assert found.measurements == points[:1]
     assert found.details == {"n": 3}
 
@@ -179,7 +179,7 @@ def test_a_ratio_to_a_loss_that_is_no_number_is_none() -> None:
         list(trained.model.parameters())[-1].fill_(torch.nan)
     found = measured(Lesion(num_images=4, num_levels=2), trained)
     assert found.summary == {}
-    assert found.missing["lesion_ratio"] == "the trained network's loss came out as nan"
+    assert found.missing["lesion_ratio"] == "the trained network's loss is nan"
 
 
 def test_gradients_that_are_no_numbers_are_not_uncorrelated() -> None:

@@ -37,7 +37,7 @@ def slow(real: np.ndarray, samples: np.ndarray, k: int) -> dict[str, float]:
 def test_equals_a_slow_double_loop(num_real: int, num_samples: int, k: int, trained, monkeypatch) -> None:
     monkeypatch.setattr(precision_recall, "_ROWS", 7)  # several parts, the last one smaller
     real, samples = gaussian(num_real, 3, seed=0), gaussian(num_samples, 3, seed=1) * 1.5 + 0.5
-    evaluator = PrecisionRecall(num_samples=num_samples, num_reference=100, num_neighbours=k)
+    evaluator = PrecisionRecall(num_samples=num_samples, num_reference=100, num_neighbors=k)
     found = evaluator.evaluate(with_features(trained, real, samples)).summary
     expected = slow(real.numpy(), samples.numpy(), k)
     assert found == pytest.approx(expected, abs=1e-12)
@@ -48,7 +48,7 @@ def test_equals_a_slow_double_loop(num_real: int, num_samples: int, k: int, trai
 def test_samples_that_are_the_training_images_score_1() -> None:
     points = gaussian(50, 4, seed=0).double()
     found = compared(points, points, 5)
-    # each ball holds its own centre besides the five neighbours
+    # each ball holds its own center besides the five neighbors
     assert found == pytest.approx({"precision": 1, "recall": 1, "coverage": 1, "density": 6 / 5})
 
 
@@ -92,19 +92,19 @@ def test_half_of_two_modes_is_half_the_recall() -> None:
 
 def test_takes_so_many_training_images_and_says_so(trained) -> None:
     made = with_features(trained, gaussian(90, 2, seed=0), gaussian(30, 2, seed=1))
-    result = PrecisionRecall(num_samples=30, num_reference=40, num_neighbours=2).evaluate(made)
+    result = PrecisionRecall(num_samples=30, num_reference=40, num_neighbors=2).evaluate(made)
     assert result.details["num_reference"] == 40
-    assert result.details["num_neighbours"] == 2
+    assert result.details["num_neighbors"] == 2
     assert result.summary["coverage"] * 40 == pytest.approx(round(result.summary["coverage"] * 40))
 
 
-@pytest.mark.parametrize("num_neighbours", [0, 20])
-def test_refuses_impossible_numbers_of_neighbours(num_neighbours: int) -> None:
-    with pytest.raises(SkiplabError, match=f"num_neighbours={num_neighbours} is invalid; valid: from 1, below"):
-        PrecisionRecall(num_samples=20, num_reference=30, num_neighbours=num_neighbours)
+@pytest.mark.parametrize("num_neighbors", [0, 20])
+def test_refuses_impossible_numbers_of_neighbors(num_neighbors: int) -> None:
+    with pytest.raises(SkiplabError, match=f"num_neighbors={num_neighbors} is invalid; valid: from 1, below"):
+        PrecisionRecall(num_samples=20, num_reference=30, num_neighbors=num_neighbors)
 
 
-def test_refuses_more_neighbours_than_training_images(trained) -> None:
-    evaluator = PrecisionRecall(num_samples=2000, num_reference=2000, num_neighbours=1437)
-    with pytest.raises(SkiplabError, match=r"num_neighbours=1437 is invalid; valid: below the 1437 training images"):
+def test_refuses_more_neighbors_than_training_images(trained) -> None:
+    evaluator = PrecisionRecall(num_samples=2000, num_reference=2000, num_neighbors=1437)
+    with pytest.raises(SkiplabError, match=r"num_neighbors=1437 is invalid; valid: below the 1437 training images"):
         evaluator.check(trained.objective, trained.data, "precision_recall")

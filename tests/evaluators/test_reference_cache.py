@@ -10,11 +10,11 @@ import torch
 from skiplab.data.dataset import Dataset, Split
 from skiplab.evaluators import baselines
 from skiplab.evaluators.baselines import Baselines
-from skiplab.evaluators.distance import some_reference_features
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.raw import Raw
+from skiplab.evaluators.features.features import reference_subset_features
+from skiplab.evaluators.features.reference_cache import content_hash, reference_key
+from skiplab.evaluators.features.reference_moments import reference_moments
 from skiplab.evaluators.frechet_distance import FrechetDistance
-from skiplab.evaluators.references.reference_cache import content_hash, reference_key
-from skiplab.evaluators.references.reference_moments import reference_moments
 
 
 def drawn(*shape: int) -> torch.Tensor:
@@ -52,12 +52,11 @@ def entries(cache_folder: Path) -> list[Path]:
 
 def test_mean_and_covariance_are_the_sets(made) -> None:
     stored = drawn(300, 3, 4, 4)
-    count, total, outer = reference_moments(made(stored))
+    found = reference_moments(made(stored))
     images = (stored.float() / 127.5 - 1).flatten(1).double()
-    assert count == 300
-    assert torch.allclose(total / 300, images.mean(dim=0), atol=1e-12)
-    covariance = (outer - total[:, None] * total / 300) / 299
-    assert torch.allclose(covariance, torch.cov(images.T), atol=1e-12)
+    assert found.count == 300
+    assert torch.allclose(found.mean, images.mean(dim=0), atol=1e-12)
+    assert torch.allclose(found.covariance, torch.cov(images.T), atol=1e-12)
 
 
 def test_second_time_runs_no_extractor_and_gives_the_same_bits(made, counted, cache_folder) -> None:
@@ -66,7 +65,7 @@ def test_second_time_runs_no_extractor_and_gives_the_same_bits(made, counted, ca
     assert seen == [128, 72]
     second = reference_moments(made(drawn(200, 1, 4, 4), extractor))
     assert seen == [128, 72]
-    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert all(torch.equal(part, vars(second)[name]) for name, part in vars(first).items())
     assert len(entries(cache_folder)) == 1
 
 
@@ -80,7 +79,7 @@ def test_the_best_affine_predictor_is_found_once(trained, cache_folder, monkeypa
 def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder) -> None:
     extractor, seen = counted
     first, fewer, again = (
-        some_reference_features(made(drawn(200, 1, 4, 4), extractor), count) for count in (1000, 50, 200)
+        reference_subset_features(made(drawn(200, 1, 4, 4), extractor), count) for count in (1000, 50, 200)
     )
     assert seen == [128, 72, 50]
     assert torch.equal(again, first)
@@ -130,7 +129,7 @@ def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) 
 def test_content_is_hashed_the_same_in_blocks(monkeypatch) -> None:
     split = Split(drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long))
     whole = content_hash(split)
-    monkeypatch.setattr("skiplab.evaluators.references.reference_cache._BLOCK", 7)
+    monkeypatch.setattr("skiplab.evaluators.features.reference_cache._BLOCK", 7)
     assert content_hash(split) == whole
 
 
@@ -144,7 +143,7 @@ def test_a_damaged_entry_is_computed_anew(made, counted, cache_folder, damage) -
     path.write_bytes({"cut": sound[:-9], "flipped": flipped, "emptied": b"", "another": b"{}" * 40}[damage])
     again = reference_moments(made(drawn(20, 1, 4, 4), extractor))
     assert seen == [20, 20]
-    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    assert all(torch.equal(part, vars(again)[name]) for name, part in vars(first).items())
     assert path.read_bytes() == sound
 
 

@@ -137,7 +137,7 @@ def test_goes_back_by_any_sampler_and_repeats(trained, option: str) -> None:
 @pytest.mark.parametrize("shape", [(2,), (1, 4, 4)])
 def test_data_without_frequency_bands_are_refused(shape: tuple[int, ...], trained) -> None:
     data = type(DATA["points"])(*shape)
-    with pytest.raises(SkiplabError, match=r"evaluator=round_trip measures frequency bands.*leave it out"):
+    with pytest.raises(SkiplabError, match=r"evaluator=round_trip measures frequency bands.*remove it from"):
         round_trip().check(trained.objective, data, "round_trip")
     round_trip().check(trained.objective, trained.data, "round_trip")
 

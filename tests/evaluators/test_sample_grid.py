@@ -8,8 +8,8 @@ import torch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.results.scatter_plot import draw_points
 from skiplab.evaluators.sample_grid import SampleGrid
-from skiplab.evaluators.scatter import draw_points
 
 
 def test_places_each_image_in_its_cell() -> None:
@@ -24,7 +24,7 @@ def test_places_each_image_in_its_cell() -> None:
         assert (cell[0] == 128).all()
 
 
-def test_clips_what_lies_outside_the_data_and_keeps_colour() -> None:
+def test_clips_what_lies_outside_the_data_and_keeps_color() -> None:
     images = torch.tensor([-3.0, 0.0, 3.0]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
     picture = np.asarray(SampleGrid(num_samples=1, rows=1, columns=1, pixel_size=1).draw(images))
     assert picture[2, 2].tolist() == [0, 128, 255]
@@ -46,12 +46,12 @@ def test_two_arms_start_from_the_same_noise(trained) -> None:
     assert not torch.equal(one, other_seed.samples(5))
 
 
-def has(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """Where a picture is close to a colour."""
-    return (np.abs(picture.astype(int) - colour) < 30).all(axis=2)
+def has(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """Where a picture is close to a color."""
+    return (np.abs(picture.astype(int) - color) < 30).all(axis=2)
 
 
-def test_points_are_drawn_in_colour_over_the_training_points_in_grey(trained) -> None:
+def test_points_are_drawn_in_color_over_the_training_points_in_gray(trained) -> None:
     """Training points in the four corners of the unit square, samples in the middle and far outside."""
     data = Dataset()
     data.train = Split(torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), torch.zeros(4))
@@ -61,11 +61,11 @@ def test_points_are_drawn_in_colour_over_the_training_points_in_grey(trained) ->
     grid.check(trained.objective, data, "sample_grid")
     picture = np.asarray(grid.evaluate(made).pictures["samples"])
     rows, columns = np.nonzero(has(picture, (0, 114, 178)))
-    grey = np.nonzero(has(picture, (192, 192, 192))[40:-40, 40:-40])
+    gray = np.nonzero(has(picture, (192, 192, 192))[40:-40, 40:-40])
     assert 3 < len(rows) < 200  # one spot
     assert abs(rows.mean() - picture.shape[0] / 2) < 40
     assert abs(columns.mean() - picture.shape[1] / 2) < 40
-    assert len(grey[0]) > 20
+    assert len(gray[0]) > 20
 
 
 def test_points_are_framed_alike_whatever_the_samples(trained) -> None:
@@ -79,7 +79,7 @@ def test_points_are_framed_alike_whatever_the_samples(trained) -> None:
 def test_refuses_data_that_it_cannot_show(trained, shape) -> None:
     data = Dataset()
     data.train = Split(torch.zeros(4, *shape), torch.zeros(4))
-    with pytest.raises(SkiplabError, match="leave sample_grid out"):
+    with pytest.raises(SkiplabError, match="remove sample_grid from evaluator"):
         SampleGrid(num_samples=4, rows=1, columns=1, pixel_size=1).check(trained.objective, data, "sample_grid")
 
 

@@ -9,12 +9,12 @@ from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.activation_statistics import ActivationStatistics
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 
 
 def read(model: nn.Module, *inputs: torch.Tensor) -> dict[str, dict[str, float]]:
     instrument = ActivationStatistics(every_n_steps=1, dead_below=1e-4)
-    instrument.begin(places(model, *inputs), 0)
+    instrument.begin(inspect_network(model, *inputs), 0)
     model(*inputs)
     instrument.before_update(loss_scale=1.0)
     assert not any(module._forward_hooks for module in model.modules())
@@ -88,9 +88,9 @@ def test_summary_is_of_the_blocks_layers(log) -> None:
         (0, 1, "a.branch.conv", "dead_fraction", 0.25),
         (50, 1, "a.branch.conv", "dead_fraction", 0.75),
     ]
-    found = ActivationStatistics(every_n_steps=50, dead_below=0.0).summarise(log(rows))
+    found = ActivationStatistics(every_n_steps=50, dead_below=0.0).summarize(log(rows))
     assert found == {"effective_rank_blocks": pytest.approx(4.0), "dead_fraction": 0.5}
-    assert ActivationStatistics(every_n_steps=50, dead_below=0.0).summarise(log()) == {}
+    assert ActivationStatistics(every_n_steps=50, dead_below=0.0).summarize(log()) == {}
 
 
 def test_refuses_a_threshold_above_one() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_flow import GradientFlow
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.seeding import keyed_generator
 from skiplab.training.batches import Batches
 from skiplab.training.build import build
@@ -55,7 +55,7 @@ def test_a_layer_that_is_called_twice_counts_all_its_outputs() -> None:
         layer.weight.fill_(3.0)
     x = torch.ones(1, 1, dtype=torch.float64)
     instrument = GradientFlow(every_n_steps=1, floor=1e-8)
-    instrument.begin(places(model, x), 0)
+    instrument.begin(inspect_network(model, x), 0)
     model(x).sum().backward()  # y = w (w x): dy/d(first output) = w = 3, dy/d(second output) = 1, dy/dw = 2 w = 6
     instrument.before_update(loss_scale=1.0)
     weights, activations, _ = instrument.after_update()
@@ -124,7 +124,7 @@ def blocks_read(*by_step: list[float]):
 
 def test_summary_of_blocks_whose_gradient_halves_from_each_to_the_one_before(log) -> None:
     rows = blocks_read([1.0, 2.0, 4.0, 8.0], [4.0, 8.0, 16.0, 32.0])
-    summary = GradientFlow(every_n_steps=1, floor=0.0).summarise(log(rows))
+    summary = GradientFlow(every_n_steps=1, floor=0.0).summarize(log(rows))
     assert summary == {
         "gradient_first_to_last": pytest.approx(1 / 8),
         "gradient_growth_per_block": pytest.approx(2.0),
@@ -133,7 +133,7 @@ def test_summary_of_blocks_whose_gradient_halves_from_each_to_the_one_before(log
 
 def test_decay_is_the_least_squares_slope(log) -> None:
     values = [1.0, 5.0, 2.0, 9.0]
-    summary = GradientFlow(every_n_steps=1, floor=0.0).summarise(log(blocks_read(values)))
+    summary = GradientFlow(every_n_steps=1, floor=0.0).summarize(log(blocks_read(values)))
     logs = [math.log(value) for value in values]
     slope = sum((index - 1.5) * value for index, value in enumerate(logs)) / sum(
         (index - 1.5) ** 2 for index in range(4)
@@ -143,12 +143,12 @@ def test_decay_is_the_least_squares_slope(log) -> None:
 
 def test_share_of_layers_without_gradient(log) -> None:
     rows = [(0, index, str(index), "weight_gradient_norm", value) for index, value in enumerate([0.0, 1e-9, 1e-8, 1.0])]
-    summary = GradientFlow(every_n_steps=1, floor=1e-8).summarise(log(rows))
+    summary = GradientFlow(every_n_steps=1, floor=1e-8).summarize(log(rows))
     assert summary == {"gradient_below_floor": 0.75}
 
 
 def test_a_block_without_gradient_has_no_ratio(log) -> None:
-    assert GradientFlow(every_n_steps=1, floor=0.0).summarise(log(blocks_read([0.0, 1.0]))) == {}
+    assert GradientFlow(every_n_steps=1, floor=0.0).summarize(log(blocks_read([0.0, 1.0]))) == {}
 
 
 def test_refuses_a_floor_below_zero() -> None:

@@ -8,12 +8,12 @@ from skiplab.errors import SkiplabError
 from skiplab.instruments.stability import Stability
 
 
-def summarise(log, losses, **known) -> dict[str, float]:
-    return Stability(window=3, spike_factor=2.0, threshold=0.5).summarise(log((), losses, **known))
+def summarize(log, losses, **known) -> dict[str, float]:
+    return Stability(window=3, spike_factor=2.0, threshold=0.5).summarize(log((), losses, **known))
 
 
 def test_a_smooth_curve(log) -> None:
-    assert summarise(log, [1.0, 0.9, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]) == {
+    assert summarize(log, [1.0, 0.9, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]) == {
         "spikes_per_1000_steps": 0.0,
         "steps_to_threshold": 5.0,  # mean of .6 .5 .4
         "threshold_reached": 1.0,
@@ -24,7 +24,7 @@ def test_a_smooth_curve(log) -> None:
 
 def test_losses_count_in_units_of_the_zero_predictors(log) -> None:
     losses = [1.0, 0.9, 0.6, 0.5, 0.4]
-    assert summarise(log, [7 * loss for loss in losses], zero_loss=7.0) == pytest.approx(summarise(log, losses))
+    assert summarize(log, [7 * loss for loss in losses], zero_loss=7.0) == pytest.approx(summarize(log, losses))
 
 
 @pytest.mark.parametrize(
@@ -32,33 +32,33 @@ def test_losses_count_in_units_of_the_zero_predictors(log) -> None:
     [
         ([1, 1, 1, 2.1, 1, 1, 1, 2.1, 1, 1], 200),
         ([1, 1, 1, 2.0, 1, 1, 1, 1, 1, 1], 0),  # not above twice the median
-        ([1, 1, 1, 9, 9, 1, 1, 1, 1, 1], 100),  # neighbours are one spike
+        ([1, 1, 1, 9, 9, 1, 1, 1, 1, 1], 100),  # neighbors are one spike
         ([9, 1, 9, 1, 1, 1, 1, 1, 1, 1], 0),  # no median yet
     ],
 )
 def test_spikes(losses: list[float], expected: float, log) -> None:
-    assert summarise(log, losses)["spikes_per_1000_steps"] == pytest.approx(expected)
+    assert summarize(log, losses)["spikes_per_1000_steps"] == pytest.approx(expected)
 
 
 def test_a_threshold_that_is_never_reached_counts_with_the_last_step(log) -> None:
-    found = summarise(log, [1.0] * 7)
+    found = summarize(log, [1.0] * 7)
     assert (found["steps_to_threshold"], found["threshold_reached"]) == (7.0, 0.0)
     assert Stability.metrics["steps_to_threshold"].reached == "threshold_reached"
 
 
 def test_a_trial_that_diverged(log) -> None:
-    found = summarise(log, [0.5, 0.5, 0.5, 0.5, math.inf], max_steps=10)
+    found = summarize(log, [0.5, 0.5, 0.5, 0.5, math.inf], max_steps=10)
     assert found["spikes_per_1000_steps"] == 200.0
     assert found["loss_area"] == pytest.approx((4 * 0.5 + 6) / 10)
     assert found["lost_step_fraction"] == pytest.approx(0.2)
 
 
 def test_updates_that_mixed_precision_left_out_are_lost_steps(log) -> None:
-    assert summarise(log, [0.5] * 10, num_skipped=3)["lost_step_fraction"] == pytest.approx(0.3)
+    assert summarize(log, [0.5] * 10, num_skipped=3)["lost_step_fraction"] == pytest.approx(0.3)
 
 
 def test_a_loss_above_the_zero_predictors_counts_as_one_in_the_area(log) -> None:
-    assert summarise(log, [50.0, 0.0])["loss_area"] == pytest.approx(0.5)
+    assert summarize(log, [50.0, 0.0])["loss_area"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_refuses_settings_that_mean_nothing(setting: dict, valid: str) -> None:
         Stability(**{"window": 3, "spike_factor": 2.0, "threshold": 0.5, **setting})
 
 
-def test_a_real_trials_losses_are_summarised_diverged_or_not(run, tmp_path) -> None:
+def test_a_real_trials_losses_are_summarized_diverged_or_not(run, tmp_path) -> None:
     done = run(tmp_path, "instrument=[stability]").record.read()
     assert done["summary"]["threshold_reached"] == 0.0
     assert done["summary"]["steps_to_threshold"] == 6.0

@@ -59,12 +59,12 @@ def test_summary_is_the_first_blocks_geometric_mean(log) -> None:
         (0, 1, "block.1", "block_update_ratio", 5.0),
         (0, 0, "stem", "update_ratio", 7.0),
     ]
-    assert UpdateRatio(every_n_steps=10).summarise(log(rows)) == {"update_ratio_first_block": pytest.approx(0.02)}
+    assert UpdateRatio(every_n_steps=10).summarize(log(rows)) == {"update_ratio_first_block": pytest.approx(0.02)}
 
 
 def test_a_first_block_that_never_moves_has_ratio_zero(log) -> None:
     rows = [(step, 0, "block.0", "block_update_ratio", 0.0) for step in range(2)]
-    assert UpdateRatio(every_n_steps=1).summarise(log(rows)) == {"update_ratio_first_block": 0.0}
+    assert UpdateRatio(every_n_steps=1).summarize(log(rows)) == {"update_ratio_first_block": 0.0}
 
 
 @pytest.mark.parametrize("every_n_steps", [0, -3])

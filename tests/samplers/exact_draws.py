@@ -54,8 +54,8 @@ class Mixture:
 
     @property
     def covariance(self) -> Tensor:
-        centred = self.means - self.mean
-        return (self.weights[:, None] * centred).T @ centred + self.spread**2 * torch.eye(2, dtype=torch.float64)
+        centered = self.means - self.mean
+        return (self.weights[:, None] * centered).T @ centered + self.spread**2 * torch.eye(2, dtype=torch.float64)
 
     def nearest(self, samples: Tensor) -> Tensor:
         """Which component each sample lies nearest to."""

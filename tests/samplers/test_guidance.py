@@ -51,7 +51,7 @@ def test_guidance_moves_the_mean_in_proportion(name: str, scale: float, predicti
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_refuses_to_guide_a_network_that_is_told_no_labels(name: str) -> None:
     for scale in (0.0, 2.0):
-        with pytest.raises(SkiplabError, match=f"guidance_scale={scale} needs a network that is told labels"):
+        with pytest.raises(SkiplabError, match=f"guidance_scale={scale} needs a network that is conditioned on labels"):
             make_sampler(name, guidance_scale=scale).check(denoising(num_classes=3))
         make_sampler(name, guidance_scale=scale).check(denoising(num_classes=3, conditioning="label"))
     make_sampler(name, guidance_scale=1.0).check(denoising(num_classes=3))

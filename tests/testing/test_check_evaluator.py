@@ -12,7 +12,7 @@ from skiplab.testing import check_evaluator
 
 class Sound(Evaluator):
     metrics = {"weight": Metric(label="weight", direction="lower")}  # noqa: RUF012 - as short as a user's
-    charts = {"weight": Chart(title="Weight", words="The weight.", kind="outcome")}  # noqa: RUF012
+    charts = {"weight": Chart(title="Weight", caption="The weight.", kind="outcome")}  # noqa: RUF012
 
     def evaluate(self, trained):
         first = next(trained.model.parameters())
@@ -78,7 +78,7 @@ class NoChart(Sound):
 
 
 class NothingDrawn(Sound):
-    charts = {"curve": Chart(title="Curve", words="A curve.", kind="lines", x="x", value="y")}  # noqa: RUF012
+    charts = {"curve": Chart(title="Curve", caption="A curve.", kind="lines", x="x", value="y")}  # noqa: RUF012
 
 
 class NotDrawable(NothingDrawn):

@@ -11,7 +11,7 @@ from skiplab.testing import check_instrument
 
 class Sound(Instrument):
     metrics = {"size_mean": Metric(label="mean size", direction=None)}  # noqa: RUF012 - as short as a user's
-    charts = {"size": Chart(title="Size", words="Size.", kind="lines", x="layer", value="size")}  # noqa: RUF012
+    charts = {"size": Chart(title="Size", caption="Size.", kind="lines", x="layer", value="size")}  # noqa: RUF012
 
     def begin(self, network, step):
         self.layers = network.layers
@@ -20,7 +20,7 @@ class Sound(Instrument):
         values = [next(layer.module.parameters()).detach().double().norm() for layer in self.layers]
         return [Reading("size", self.layers, values)]
 
-    def summarise(self, log):
+    def summarize(self, log):
         return {} if log.readings.empty else {"size_mean": float(log.readings["value"].mean())}
 
 
@@ -29,12 +29,12 @@ class Undeclared(Sound):
 
 
 class NotFinite(Sound):
-    def summarise(self, log):
-        return {name: float("inf") for name in super().summarise(log)}
+    def summarize(self, log):
+        return {name: float("inf") for name in super().summarize(log)}
 
 
 class FromNothing(Sound):
-    def summarise(self, log):
+    def summarize(self, log):
         return {"size_mean": 0.0}
 
 

@@ -75,7 +75,7 @@ def test_a_broken_sampler_fails_with_a_sentence_that_says_how(broken) -> None:
 
 
 def test_guidance_is_named_as_what_the_check_has_no_labels_for() -> None:
-    with pytest.raises(AssertionError, match=r"guidance_scale=2.0 needs a network that is told labels"):
+    with pytest.raises(AssertionError, match=r"guidance_scale=2.0 needs a network that is conditioned on labels"):
         check_sampler(lambda: DDIM(num_steps=30, clip=None, guidance_scale=2.0))
 
 

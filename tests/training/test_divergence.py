@@ -16,7 +16,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.evaluator import Result
 from skiplab.evaluators.frechet_distance import FrechetDistance
-from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.records.record import Record
 from skiplab.seeding import keyed_generator
 from skiplab.training import divergence

@@ -67,7 +67,7 @@ def test_another_eval_batch_measures_anew(folder) -> None:
 def test_an_evaluator_of_ones_own_is_found(folder, tmp_path, monkeypatch) -> None:
     own = tmp_path / "own" / "evaluator"
     own.mkdir(parents=True)
-    (own / "constant.yaml").write_text("constant:\n  _target_: my_constant.Constant\n")
+    (own / "constant.yaml").write_text("# @package evaluator.constant\n_target_: my_constant.Constant\n")
     (tmp_path / "my_constant.py").write_text(
         "from skiplab.evaluators.evaluator import Evaluator, Result\n"
         "from skiplab.metrics import Metric\n"

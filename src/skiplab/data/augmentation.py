@@ -1,4 +1,4 @@
-"""The interface of an augmentation: what happens to a training batch before the network sees it."""
+"""The interface of an augmentation: it changes training batches before the network sees them."""
 
 import torch
 from jaxtyping import Float
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Augmentation:
-    """Changes a training batch at random; all randomness comes from the generator, which lies on its device.
+    """Changes a training batch at random. All randomness comes from the generator, which is on the batch's device.
 
     Validation images and reference images are never augmented.
     """

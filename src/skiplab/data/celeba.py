@@ -8,7 +8,7 @@ class CelebA(HubImages):
     """The 202,599 aligned faces: the central 178x178 pixels, resized (bicubic); one attribute is the label.
 
     Training is the published training split (162,770), validation the published `valid` (19,867); the test split
-    is left alone.
+    is not used.
 
     Source: Liu et al. 2015, Deep Learning Face Attributes in the Wild, arXiv:1411.7766, the aligned and cropped
         images, as the hub's flwrlabs/celeba.
@@ -20,11 +20,11 @@ class CelebA(HubImages):
         size: side of an image in pixels, 8 to 178.
         label: name of the attribute, such as Smiling or Eyeglasses.
         path: name on the hub, or local folder with its parquet files.
-        cache_dir: where decoded images are kept.
-        max_resident_bytes: a split of more bytes than this is mapped from its file, not read into memory.
+        cache_dir: folder for decoded images.
+        max_resident_bytes: a split larger than this is mapped from its file instead of read into memory.
 
     Raises:
-        SkiplabError: where size is out of range, the files can't be had, or don't hold what they should.
+        SkiplabError: if size is out of range, the files can't be loaded, or have another layout.
     """
 
     option: ClassVar[str] = "celeba"

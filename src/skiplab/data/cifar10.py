@@ -4,7 +4,7 @@ from skiplab.data.hub_images import HubImages
 
 
 class CIFAR10(HubImages):
-    """The 60,000 colour images of 32x32 pixels in ten classes, x = byte / 127.5 - 1; validation is the test split.
+    """The 60,000 color images of 32x32 pixels in ten classes, x = byte / 127.5 - 1; validation is the test split.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images, as the hub's uoft-cs/cifar10.
     Differs from the source: none.
@@ -13,11 +13,11 @@ class CIFAR10(HubImages):
 
     Args:
         path: name on the hub, or local folder with its parquet files.
-        cache_dir: where decoded images are kept.
-        max_resident_bytes: a split of more bytes than this is mapped from its file, not read into memory.
+        cache_dir: folder for decoded images.
+        max_resident_bytes: a split larger than this is mapped from its file instead of read into memory.
 
     Raises:
-        SkiplabError: where the files can't be had, or don't hold what they should.
+        SkiplabError: if the files can't be loaded, or have another layout.
     """
 
     option: ClassVar[str] = "cifar10"

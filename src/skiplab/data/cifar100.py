@@ -7,7 +7,7 @@ _NUM_CLASSES = {"fine_label": 100, "coarse_label": 20}
 
 
 class CIFAR100(HubImages):
-    """The 60,000 colour images of 32x32 pixels in 100 classes or 20 groups of them, x = byte / 127.5 - 1.
+    """The 60,000 color images of 32x32 pixels in 100 classes or 20 groups of them, x = byte / 127.5 - 1.
 
     Validation is the test split.
 
@@ -19,11 +19,11 @@ class CIFAR100(HubImages):
     Args:
         label: fine_label, of 0 to 99, or coarse_label, of 0 to 19.
         path: name on the hub, or local folder with its parquet files.
-        cache_dir: where decoded images are kept.
-        max_resident_bytes: a split of more bytes than this is mapped from its file, not read into memory.
+        cache_dir: folder for decoded images.
+        max_resident_bytes: a split larger than this is mapped from its file instead of read into memory.
 
     Raises:
-        SkiplabError: where the label is another, the files can't be had, or don't hold what they should.
+        SkiplabError: if the label isn't one of these, the files can't be loaded, or have another layout.
     """
 
     option: ClassVar[str] = "cifar100"

@@ -1,4 +1,4 @@
-"""What a data option provides: arrays, split once and for all."""
+"""The interface of a data set: fixed training and validation images."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
@@ -19,13 +19,13 @@ class Batch(NamedTuple):
 class Split:
     """Labelled images as they are stored: floating point in [-1, 1], or bytes of 0 to 255, x = byte / 127.5 - 1.
 
-    Bytes may be mapped from a file that is larger than memory; `at` is what turns them into images.
+    Bytes may be mapped from a file larger than memory; `at` turns them into images.
 
     Args:
         stored: images (sample, channel, *positions), float32 or uint8.
         labels: their classes (sample,).
-        mapped: whether `stored` lies on disk, where it stays whatever the device.
-        device: where images and labels are given; None for where `stored` lies.
+        mapped: whether `stored` is mapped from a file; it then stays there, whatever the device.
+        device: where images and labels are returned; None for the device of `stored`.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Split:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image, (channel, *positions)."""
+        """The shape of one image, (channel, *positions)."""
         return tuple(self.stored.shape[1:])
 
     def at(self, which: Tensor | slice) -> Batch:
@@ -54,6 +54,7 @@ class Split:
         return Batch(stored.float() / 127.5 - 1 if stored.dtype == torch.uint8 else stored, labels)
 
     def first(self, count: int) -> Batch:
+        """The first `count` images and labels, or all if there are fewer."""
         return self.at(slice(count))
 
     def batches(self, size: int) -> Iterator[Batch]:
@@ -61,14 +62,14 @@ class Split:
         return (self.at(slice(start, start + size)) for start in range(0, len(self), size))
 
     def to(self, device: torch.device | str) -> "Split":
-        """The same split on a device; what is mapped from a file stays there, and its batches go to the device."""
+        """The same split on a device. Images that are mapped from a file stay there; their batches go to the device."""
         if self.mapped:
             return Split(self.stored, self.labels, mapped=True, device=device)
         return Split(self.stored.to(device), self.labels.to(device))
 
 
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The same on a device; from main memory to a GPU without waiting for what that has to do first."""
+    """The tensor on a device; a copy to a GPU doesn't wait for the GPU's earlier work."""
     if device.type == "cuda" and not tensor.is_cuda:
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
@@ -77,10 +78,10 @@ def _sent(tensor: Tensor, device: torch.device) -> Tensor:
 class Dataset:
     """A fixed training and validation split.
 
-    num_classes: how many labels there are.
-    derived: settings that were null and follow from the data, such as num_val; the record keeps them.
-    exact_denoiser: E[x0 | x_t] in closed form where it is known, (x_t, alpha, sigma) to x0, all
-        (batch, channel, *positions) or broadcast to it; None elsewhere.
+    num_classes: the number of labels.
+    derived: settings that were null and follow from the data, such as num_val; they are recorded.
+    exact_denoiser: E[x0 | x_t] in closed form if it is known, from (x_t, alpha, sigma) to x0, all
+        (batch, channel, *positions) or broadcast to it; else None.
     """
 
     num_classes: int

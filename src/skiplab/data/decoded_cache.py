@@ -1,4 +1,4 @@
-"""Images decoded once: a folder of arrays beside a note of what they are, mapped from it where they are many."""
+"""A cache of decoded images: arrays in a folder with their metadata, mapped from the file if they are large."""
 
 import hashlib
 import json
@@ -7,8 +7,9 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,25 +21,26 @@ from skiplab.records.foreign_files import parse_json, read_bytes
 _BLOCK = 1 << 24
 
 
-class Decoding(NamedTuple):
-    """Images still to be decoded: how many, and batches of their bytes (n, channel, height, width) and labels (n,)."""
+@dataclass(frozen=True)
+class Decoding:
+    """Images to decode: their number, and batches of bytes (n, channel, height, width) and labels (n,)."""
 
     count: int
     batches: Iterable[tuple[np.ndarray, np.ndarray]]
 
 
 class DecodedCache:
-    """Keeps decoded images below a folder, one entry for each set of facts that they depend on.
+    """Stores decoded images in a folder, with one entry for each set of facts that they depend on.
 
-    An entry is written beside its place and renamed into it, so a reader never sees half of one. What is found
-    damaged is decoded again: sizes are always checked, contents by checksum where they are read into memory.
+    An entry is written to a temporary folder and renamed, so a reader never sees half of one. A damaged entry is
+    decoded again: sizes are always checked, and contents by checksum if they are read into memory.
 
     Args:
-        folder: where entries lie; made when needed; `~` is the home folder.
+        folder: where entries are stored; created when needed; `~` is the home folder.
         max_resident_bytes: images of more bytes than this are mapped from the file instead of read, from 0.
 
     Raises:
-        SkiplabError: where max_resident_bytes is negative, or an entry can't be written.
+        SkiplabError: if max_resident_bytes is negative, or an entry can't be written.
     """
 
     def __init__(self, folder: str, *, max_resident_bytes: int) -> None:
@@ -48,7 +50,7 @@ class DecodedCache:
         self.max_resident_bytes = max_resident_bytes
 
     def split(self, facts: Mapping[str, Any], shape: tuple[int, ...], decode: Callable[[], Decoding]) -> Split:
-        """The images of an entry, of `shape` each; `decode` is called where there is no sound entry."""
+        """The images of an entry, each of this shape; `decode` is called if there is no valid entry."""
         facts = {**facts, "shape": list(shape)}
         digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
         entry = self.folder / f"{facts['option']}-{digest}"
@@ -59,16 +61,19 @@ class DecodedCache:
                 self._write(entry, facts, shape, decoding)
             except OSError as error:
                 raise SkiplabError(
-                    f"data.cache_dir={self.folder} can't be written to ({error}); give a folder with room for "
+                    f"data.cache_dir={self.folder} can't be written to ({error}); give a folder with space for "
                     f"{decoding.count * int(np.prod(shape)) / 1e6:.0f} MB"
                 ) from error
             found = self._read(entry, shape)
         if found is None:
-            raise SkiplabError(f"data.cache_dir: {entry} reads otherwise than it was written; give another folder")
+            raise SkiplabError(
+                f"data.cache_dir={self.folder} can't be used: {entry} differs from what was written; give another "
+                "folder"
+            )
         return found
 
     def _read(self, entry: Path, shape: tuple[int, ...]) -> Split | None:
-        """The entry's images, or None where it is missing or damaged."""
+        """The entry's images, or None if it is missing or damaged."""
         try:
             note = parse_json(read_bytes(entry / "entry.json"))
             images = np.load(entry / "images.npy", mmap_mode="c", allow_pickle=False)
@@ -111,16 +116,16 @@ class DecodedCache:
 
 
 def checksum(array: np.ndarray) -> int:
-    """CRC-32 of an array's bytes, a block at a time, so that one mapped from a file needn't fit into memory."""
+    """CRC-32 of an array's bytes, a block at a time, since a mapped file may not fit into memory."""
     flat = array.reshape(-1).view(np.uint8)
     crc = 0
     for start in range(0, len(flat), _BLOCK):
-        crc = zlib.crc32(flat[start : start + _BLOCK], crc)
+        crc = zlib.crc32(flat[start : start + _BLOCK].data, crc)
     return crc
 
 
 def _put_in_place(partial: Path, entry: Path) -> None:
-    """Rename a finished entry into its place; what lies there is damaged, or another process' equal work."""
+    """Rename a finished entry; an existing one is damaged, or equal and written by another process."""
     if entry.exists():
         damaged = Path(tempfile.mkdtemp(prefix="partial-", dir=entry.parent))
         os.replace(entry, damaged / entry.name)

@@ -1,12 +1,15 @@
+from typing import cast
+
 import torch
 from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
 
 
 class Digits(Dataset):
-    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn brings along; no download.
+    """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn; no download.
 
     Pixels of 0 to 16 become x = pixel / 8 - 1, in [-1, 1].
 
@@ -21,13 +24,13 @@ class Digits(Dataset):
         split_seed: seed of the split; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where num_val leaves a part empty.
+        SkiplabError: if num_val leaves a part empty.
     """
 
     num_classes = 10
 
     def __init__(self, *, num_val: int, split_seed: int) -> None:
-        digits = load_digits()
+        digits = cast("Bunch", load_digits())
         total = len(digits.images)
         if not 1 <= num_val < total:
             raise SkiplabError(f"data.num_val={num_val} is invalid; valid: 1 to {total - 1}")

@@ -15,7 +15,7 @@ class DigitsPoints(Digits):
         split_seed: seed of the split; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where num_val leaves a part empty.
+        SkiplabError: if num_val leaves a part empty.
     """
 
     def __init__(self, *, num_val: int, split_seed: int) -> None:

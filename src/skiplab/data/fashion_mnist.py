@@ -4,7 +4,7 @@ from skiplab.data.hub_images import HubImages
 
 
 class FashionMNIST(HubImages):
-    """The 70,000 grey images of 28x28 pixels in ten kinds of clothing, x = byte / 127.5 - 1.
+    """The 70,000 gray images of 28x28 pixels in ten kinds of clothing, x = byte / 127.5 - 1.
 
     Validation is the test split.
 
@@ -15,11 +15,11 @@ class FashionMNIST(HubImages):
 
     Args:
         path: name on the hub, or local folder with its parquet files.
-        cache_dir: where decoded images are kept.
-        max_resident_bytes: a split of more bytes than this is mapped from its file, not read into memory.
+        cache_dir: folder for decoded images.
+        max_resident_bytes: a split larger than this is mapped from its file instead of read into memory.
 
     Raises:
-        SkiplabError: where the files can't be had, or don't hold what they should.
+        SkiplabError: if the files can't be loaded, or have another layout.
     """
 
     option: ClassVar[str] = "fashion_mnist"

@@ -13,7 +13,7 @@ class GaussianMixture(Dataset):
     """Points of the plane from equally likely Gaussians, x0 = m_k + spread * noise, on a ring or on a grid.
 
     Ring: m_k = extent (cos 2 pi k / K, sin 2 pi k / K). Grid: sqrt(K) x sqrt(K) points of [-extent, extent]^2,
-    row by row. The best denoiser is known in closed form (see `Mixture`). The modes lie within [-1, 1]; points may
+    row by row. The optimal denoiser is known in closed form (see `Mixture`). The modes lie within [-1, 1]; points may
     lie beyond, and aren't clipped, since clipped points would have no closed form.
 
     Source: the ring and the grid of Metz et al. 2016, Unrolled GANs, arXiv:1611.02163, and later work on lost modes.
@@ -31,7 +31,7 @@ class GaussianMixture(Dataset):
         seed: of the points; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def __init__(

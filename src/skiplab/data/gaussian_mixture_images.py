@@ -1,6 +1,9 @@
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from sklearn.datasets import load_digits
+from sklearn.utils import Bunch
 from torch import Tensor
 
 from skiplab.data.dataset import Dataset
@@ -11,7 +14,7 @@ _MAX_RANK = 32  # leaves each digit a spread of 0.05 or more
 
 
 class GaussianMixtureImages(Dataset):
-    """Images like digits from ten equally likely Gaussians, one for each digit, whose best denoiser is known.
+    """Digit-like images from ten equally likely Gaussians, one for each digit, whose optimal denoiser is known.
 
         x0 = m_k + U_k diag(v_k)^(1/2) z + s_k noise,  s_k^2 = mean of the smallest 64 - rank eigenvalues,
 
@@ -26,14 +29,14 @@ class GaussianMixtureImages(Dataset):
     Shapes: images (sample, 1, 8, 8), labels (sample,) of 0 to 9.
 
     Args:
-        rank: principal axes of a mode, 0 to 32; with many more nothing is left beside them, since some pixels of a
-            digit are always black.
+        rank: principal axes of a mode, 0 to 32; with many more, no spread is left in the other directions, since some
+            pixels of a digit are always black.
         num_train: training images, from 1.
         num_val: validation images, from 1.
         seed: of the images; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     num_classes = 10
@@ -44,7 +47,7 @@ class GaussianMixtureImages(Dataset):
         for name, value in (("num_train", num_train), ("num_val", num_val)):
             if value < 1:
                 raise SkiplabError(f"data.{name}={value} is invalid; valid: from 1")
-        digits = load_digits()
+        digits = cast("Bunch", load_digits())
         pixels = torch.from_numpy(digits.data) / 8 - 1
         labels = torch.from_numpy(digits.target)
         fits = [fit(pixels[labels == label], rank) for label in range(self.num_classes)]

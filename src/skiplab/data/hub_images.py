@@ -1,4 +1,4 @@
-"""What image data of the Hugging Face hub share: finding the files, decoding them once, and saying what is missing."""
+"""The base class of image data on the Hugging Face hub: finds the files, and decodes them once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,24 +23,24 @@ class HubImages(Dataset):
     """Labelled images of the hub, or of a local folder that holds the same parquet files, at any depth.
 
     A split's files are named SPLIT-*.parquet or lie in a folder SPLIT. Images are decoded once, to bytes below
-    cache_dir, and loaded from there ever after: a name of the hub is then neither asked for nor compared with what
-    the hub holds by now, a local folder is decoded again where a file's name or content differs (see `file_hashes`).
+    cache_dir, and then loaded from there: the hub isn't asked again, and a local folder is decoded again only if a
+    file's name or content has changed (see `file_hashes`).
 
     option: the name on the axis.
     home: the name on the hub.
     splits: the published names of the training and the validation split.
     image_column: holds the images.
-    exact_size: whether an image of another size than asked for is refused, not cropped and resized.
+    exact_size: whether an image of another size is refused instead of cropped and resized.
 
     Args:
         path: name on the hub, or local folder.
-        cache_dir: where decoded images are kept.
-        max_resident_bytes: a split of more bytes than this is mapped from its file, not read into memory.
+        cache_dir: folder for decoded images.
+        max_resident_bytes: a split larger than this is mapped from its file instead of read into memory.
         label_column: holds the labels (runtime).
         shape: of an image, (channel, size, size) (runtime).
 
     Raises:
-        SkiplabError: where the files can't be had, or don't hold what the option says.
+        SkiplabError: if the files can't be loaded, or have another layout.
     """
 
     option: ClassVar[str]
@@ -78,7 +78,7 @@ class HubImages(Dataset):
 
     def _from_files(self, files: list[Path]) -> tuple[Any, int]:
         """The rows of parquet files, read as they are asked for, and how many there are."""
-        import datasets  # takes most of a second, which no other option should pay
+        import datasets  # takes most of a second to import, which no other option should pay
 
         try:
             count = sum(pq.ParquetFile(file).metadata.num_rows for file in files)
@@ -127,7 +127,7 @@ class HubImages(Dataset):
                 yield self._decoded(batch[self.image_column], name), self._checked(batch[self.label_column], name)
         except SkiplabError:
             raise
-        except Exception as error:  # a broken image makes Pillow raise whatever it stumbles over
+        except Exception as error:  # Pillow raises many kinds of errors for broken images
             raise self._wrong(f"has an image in {name} that can't be read ({error})") from error
 
     def _decoded(self, pictures: list[Image.Image], name: str) -> UInt8[np.ndarray, "image channel size size"]:
@@ -144,9 +144,9 @@ class HubImages(Dataset):
 
     def _missing(self, reason: str) -> SkiplabError:
         return SkiplabError(
-            f"data.path={self.path} can't be loaded: {reason}. Fetch the parquet files from "
-            f"https://huggingface.co/datasets/{self.home}/tree/main on a machine with a network and give their folder, "
-            f"data={self.option} data.path=FOLDER; HF_HUB_OFFLINE=1 uses what the hub's own cache holds"
+            f"data.path={self.path} can't be loaded: {reason}. Download the parquet files from "
+            f"https://huggingface.co/datasets/{self.home}/tree/main and give their folder, data={self.option} "
+            "data.path=FOLDER; HF_HUB_OFFLINE=1 uses the hub's local cache"
         )
 
     def _wrong(self, what: str) -> SkiplabError:

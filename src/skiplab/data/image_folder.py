@@ -14,15 +14,15 @@ from skiplab.records.fingerprint import file_hashes
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 _BATCH = 256  # images decoded at once
-_MOST_VAL = 256  # validation images where data.num_val is null
+_MOST_VAL = 256  # validation images if data.num_val is null
 
 
 class ImageFolder(Dataset):
     """Image files of a folder: the largest central square, resized (bicubic), x = byte / 127.5 - 1.
 
     Where the folder has subfolders, each is a class, in the order of their names, with all images at any depth
-    below it; otherwise all images are of one class. Split at random once. Of an animation, the first picture counts.
-    Files and folders whose names begin with a dot are left out.
+    below it; otherwise all images are of one class. Split at random once. Of an animation, the first picture is used.
+    Files and folders whose names begin with a dot are ignored.
 
     Source: none.
     Differs from the source: none.
@@ -32,14 +32,14 @@ class ImageFolder(Dataset):
     Args:
         path: the folder.
         size: side of an image in pixels, from 1.
-        channels: 1 (grey) or 3 (RGB).
+        channels: 1 (gray) or 3 (RGB).
         num_val: validation images, from 1 to one less than there are; null for a fifth, 256 at most.
         split_seed: seed of the split; the same for every trial of a study.
-        cache_dir: where decoded images are kept.
-        max_resident_bytes: where all images have more bytes than this, they are mapped from their file.
+        cache_dir: folder for decoded images.
+        max_resident_bytes: if all images together are larger than this, they are mapped from their file.
 
     Raises:
-        SkiplabError: where an argument is out of range, there are no images, or one can't be read.
+        SkiplabError: if an argument is out of range, there are no images, or one can't be read.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[str], list[int]]:
     """The classes, the names of the image files and the class of each."""
     if not folder.is_dir():
         raise SkiplabError(
-            f"data.path={folder} is no folder; give one that holds images, or a subfolder of images for each class"
+            f"data.path={folder} is not a folder; give one with images, or with a subfolder of images for each class"
         )
     images = {name: digest for name, digest in file_hashes(folder).items() if name.lower().endswith(_ENDINGS)}
     if broken := next((name for name, digest in images.items() if not digest), None):
-        raise SkiplabError(f"data.path: {folder / broken} is a link to a file that isn't there; mend or remove it")
+        raise SkiplabError(f"data.path: {folder / broken} is a link to a missing file; repair or remove it")
     loose = [name for name in images if "/" not in name]
     within: dict[str, list[str]] = {}
     for name in images:
@@ -97,13 +97,13 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[str], list[int]]:
             within.setdefault(name.partition("/")[0], []).append(name)
     if loose and within:
         raise SkiplabError(
-            f"data.path={folder} has images both beside and in subfolders ({loose[0]} beside "
-            f"{next(iter(within))}/), so their classes are unclear; move them"
+            f"data.path={folder} has images both in the folder itself ({loose[0]}) and in subfolders "
+            f"({next(iter(within))}/), so their classes are unclear; move them into subfolders"
         )
     classes = within or {folder.name: loose}
     names = [name for found in classes.values() for name in found]
     if not names:
-        raise SkiplabError(f"data.path={folder} holds no images; valid endings: {' '.join(_ENDINGS)}")
+        raise SkiplabError(f"data.path={folder} has no images; valid endings: {' '.join(_ENDINGS)}")
     labels = [label for label, found in enumerate(classes.values()) for _ in found]
     return tuple(classes), names, labels
 
@@ -122,6 +122,6 @@ def _read(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
             warnings.simplefilter("error", Image.DecompressionBombWarning)  # else refused at twice that size alone
             with Image.open(file) as picture:
                 return to_pixels(picture, shape)
-    except Exception as error:  # a broken image makes Pillow raise whatever it stumbles over
+    except Exception as error:  # Pillow raises many kinds of errors for broken images
         reason = str(error).rstrip(".")
-        raise SkiplabError(f"data.path: {file} can't be read as an image ({reason}); mend or remove it") from error
+        raise SkiplabError(f"data.path: {file} can't be read as an image ({reason}); repair or remove it") from error

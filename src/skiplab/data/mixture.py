@@ -1,4 +1,4 @@
-"""A mixture of Gaussians: draws from it, its density under noise, and the denoiser that no network can beat."""
+"""A mixture of Gaussians: samples, density under noise, and the optimal denoiser."""
 
 import math
 

@@ -12,7 +12,7 @@ _NUM_VAL_REGIONS = 12
 
 
 class Patches(Dataset):
-    """Patches of natural images, cut from the two photographs that scikit-learn brings along; no download.
+    """Patches of natural images, cut from the two photographs that come with scikit-learn; no download.
 
     Each photograph is laid out in 60 regions of 64x64 pixels; 12 of them, drawn at random, are for validation and
     48 for training. A patch lies within one region, so no pixel is in both splits. Patches overlap within a split,
@@ -30,7 +30,7 @@ class Patches(Dataset):
         seed: of the regions and of the patches; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     num_classes = len(_PHOTOGRAPHS)
@@ -63,7 +63,7 @@ def _cut(
     places = torch.Size((*regions.shape[:2], _REGION - size + 1, _REGION - size + 1))
     if not 1 <= count <= places.numel():
         raise SkiplabError(f"data.{key}={count} is invalid; valid: 1 to {places.numel()} with data.size={size}")
-    chosen = torch.randperm(places.numel(), generator=generator)[:count]
-    photograph, region, top, left = torch.unravel_index(chosen, places)
+    indices = torch.randperm(places.numel(), generator=generator)[:count]
+    photograph, region, top, left = torch.unravel_index(indices, places)
     windows = regions.unfold(3, size, 1).unfold(4, size, 1)  # a view: (photograph, region, 3, top, left, size, size)
     return Split(windows[photograph, region, :, top, left], photograph)

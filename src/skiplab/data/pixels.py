@@ -1,29 +1,29 @@
-"""From a decoded picture of any kind to bytes of a fixed shape."""
+"""Decoded pictures of any mode as bytes of a fixed shape."""
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps
 
-_GREYS_OF_16_BITS = ("PNG", "PPM")  # formats that know none of 32, which Pillow may give by the mode of those
+_GRAYS_OF_16_BITS = ("PNG", "PPM")  # formats that know none of 32, which Pillow may give by the mode of those
 _LARGEST = {"I": 255, "F": 1}  # what is white, by Pillow's mode
 
 
 def to_pixels(picture: Image.Image, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "channel size size"]:
-    """One channel (ITU-R 601-2 luma) or three (RGB); the largest central square, resized where its size differs.
+    """One channel (ITU-R 601-2 luma) or three (RGB); the largest central square, resized if its size differs.
 
-    A picture is first turned as its camera held it; palettes are looked up; what is transparent lies on black. Greys
-    of 16 bits keep their upper byte; whole numbers of 32 bits are taken as they are where they lie in 0 to 255, and
-    floating point is multiplied by 255 where it lies in 0 to 1, since then alone it is clear what black and white are.
+    A picture is first rotated by its EXIF orientation; palettes are resolved; transparency is put on black. Grays of 16
+    bits keep their upper byte. 32-bit integers must lie in 0 to 255, and floating-point values in 0 to 1, which are
+    multiplied by 255, since only then black and white are known.
     Resizing is Pillow's bicubic filter, which widens with the scale and so doesn't alias (Parmar et al. 2022,
     arXiv:2104.11222).
 
     Raises:
-        ValueError: where values lie elsewhere.
+        ValueError: if values are outside these ranges.
     """
     channels, size, _ = shape
-    grey_of_16_bits = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in _GREYS_OF_16_BITS)
+    gray_of_16_bits = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format in _GRAYS_OF_16_BITS)
     picture = ImageOps.exif_transpose(picture)
-    if grey_of_16_bits:
+    if gray_of_16_bits:
         picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     elif picture.mode in _LARGEST:
         picture = Image.fromarray(_levels(np.asarray(picture), _LARGEST[picture.mode]))
@@ -45,7 +45,7 @@ def _levels(values: np.ndarray, white: int) -> UInt8[np.ndarray, "height width"]
     low, high = float(values.min()), float(values.max())
     if not 0 <= low <= high <= white:
         raise ValueError(
-            f"its values of 32 bits reach from {low:g} to {high:g}, and 0 to {white} alone has a clear scale; "
+            f"its 32-bit values range from {low:g} to {high:g}, but valid values are 0 to {white}; "
             "save it with 8 or 16 bits"
         )
     return np.rint(values * (255 / white)).astype(np.uint8)

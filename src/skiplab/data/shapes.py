@@ -10,17 +10,17 @@ from skiplab.errors import SkiplabError
 
 _SHAPES = ("disc", "square", "triangle", "cross", "ring")
 _RADIUS = (0.2, 0.4)  # in sides of the image
-_BRIGHTEST_BACKGROUND = 0.5  # a shape's hue has a channel of 1 and one of 0, so it stands out from any such grey
+_BRIGHTEST_BACKGROUND = 0.5  # a shape's hue has a channel of 1 and one of 0, so it stands out from any such gray
 
 
 class Factors(NamedTuple):
     """What an image was drawn from.
 
     shape: index into disc, square, triangle, cross, ring.
-    hue: of the shape's colour, at full saturation and value, 0 to 1 around the circle from red.
-    x, y: centre, from the upper left corner, in sides of the image.
+    hue: of the shape's color, at full saturation and value, 0 to 1 around the circle from red.
+    x, y: center, from the upper left corner, in sides of the image.
     radius: of the circle around the shape, in sides of the image.
-    background: grey level, 0 black to 1 white.
+    background: gray level, 0 black to 1 white.
     """
 
     shape: Int[Tensor, " sample"]
@@ -32,11 +32,11 @@ class Factors(NamedTuple):
 
 
 class Shapes(Dataset):
-    """Images of one shape each, drawn from known factors, x = 2 (c colour + (1 - c) background) - 1 with coverage c.
+    """Images of one shape each, drawn from known factors, x = 2 (c color + (1 - c) background) - 1 with coverage c.
 
     All factors are independent and uniform: five shapes; hue on the circle; radius 0.2 to 0.4 sides of the image;
-    centre wherever the shape lies wholly inside; background 0 to 0.5. A pixel's coverage is 1/2 - d, cut to [0, 1],
-    where d is the signed distance from its centre to the shape's edge in pixels. Stored as bytes.
+    center wherever the shape lies wholly inside; background 0 to 0.5. A pixel's coverage is 1/2 - d, cut to [0, 1],
+    where d is the signed distance from its center to the shape's edge in pixels. Stored as bytes.
 
     Source: none; in the spirit of Matthey et al. 2017, dSprites.
     Differs from the source: none.
@@ -50,7 +50,7 @@ class Shapes(Dataset):
         seed: of the factors; the same for every trial of a study.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     num_classes = len(_SHAPES)
@@ -88,19 +88,19 @@ def render(factors: Factors, size: int) -> Int[Tensor, "sample 3 size size"]:
 
 
 def _render(factors: Factors, size: int) -> Int[Tensor, "sample 3 size size"]:
-    centres = (torch.arange(size) + 0.5) / size
+    centers = (torch.arange(size) + 0.5) / size
     x, y, radius = (factor.view(-1, 1, 1) for factor in (factors.x, factors.y, factors.radius))
-    distances = torch.stack(_distances((centres - x) / radius, (centres[:, None] - y) / radius))
+    distances = torch.stack(_distances((centers - x) / radius, (centers[:, None] - y) / radius))
     own = distances[factors.shape, torch.arange(len(factors.shape))] * radius * size
     coverage = (0.5 - own).clamp(0, 1)[:, None]
-    colour = _rgb(factors.hue)[:, :, None, None]
-    values = coverage * colour + (1 - coverage) * factors.background.view(-1, 1, 1, 1)
+    color = _rgb(factors.hue)[:, :, None, None]
+    values = coverage * color + (1 - coverage) * factors.background.view(-1, 1, 1, 1)
     return (values * 255).round().to(torch.uint8)
 
 
 def _distances(x: Tensor, y: Tensor) -> list[Tensor]:
     """Distance to the edge of each shape of radius 1 at the origin, negative inside; y points down."""
-    from_centre = (x.square() + y.square()).sqrt()
+    from_center = (x.square() + y.square()).sqrt()
 
     def polygon(*normals: float) -> Tensor:
         """With edges of these normals' angles; beyond a corner less than the distance, never of the wrong sign."""
@@ -112,11 +112,11 @@ def _distances(x: Tensor, y: Tensor) -> list[Tensor]:
         return torch.maximum(along.abs() - math.sqrt(1 - width**2), across.abs() - width)
 
     return [
-        from_centre - 1,
+        from_center - 1,
         polygon(*(math.pi / 2 * side for side in range(4))),
         polygon(*(math.pi / 2 + 2 * math.pi / 3 * side for side in range(3))),  # one corner up
         torch.minimum(bar(x, y), bar(y, x)),
-        (from_centre - 0.75).abs() - 0.25,
+        (from_center - 0.75).abs() - 0.25,
     ]
 
 

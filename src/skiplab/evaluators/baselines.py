@@ -7,19 +7,19 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.references.reference_cache import kept_of_images
+from skiplab.evaluators.features.reference_cache import cached_of_images
 from skiplab.metrics import Metric
 
 
 class Baselines(Evaluator):
-    """What predictors that learn nothing, or nothing but an affine map, reach at the same images and noise.
+    """The losses of two simple predictors, zero and the best affine map, at the same images and noise.
 
-    The zero predictor says 0. The best affine predictor at a noise level, with m and S the mean and covariance
+    The zero predictor outputs 0. The best affine predictor at a noise level, with m and S the mean and covariance
     of the training images and target = a x0 + b noise, is
 
         a m + (a alpha S + b sigma I) (alpha^2 S + sigma^2 I)^-1 (x_t - alpha m).
 
-    A network whose loss is not below these has learnt no more than they have.
+    A network whose loss is not below these has learned nothing beyond them.
 
     Source: linear minimum mean square error estimation; Kay 1993, Fundamentals of Statistical Signal
         Processing, eq. 12.27.
@@ -33,9 +33,9 @@ class Baselines(Evaluator):
 
     charts: ClassVar[dict[str, Chart]] = {
         "loss_by_predictor": Chart(
-            title="Predictors that learn nothing, by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1), of the zero predictor and of "
-            "the best affine predictor: what a network has to beat.",
+            title="Loss of simple predictors by noise level",
+            caption="Loss on validation images of the zero predictor and of the best affine predictor, at each time "
+            "from clean (0) to noise (1). A useful network is below both.",
             kind="lines",
             x="time",
             value="loss, validation images",
@@ -45,7 +45,7 @@ class Baselines(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, eval_batch = trained.objective, trained.eval_batch
-        spectrum = kept_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
+        spectrum = cached_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
         mean, values, vectors = (spectrum[name].cpu() for name in ("mean", "values", "vectors"))
         losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
         for _, _, noised in eval_batch.noised(objective, trained.data.val, "val"):
@@ -81,5 +81,7 @@ def moments(split: Split) -> tuple[Tensor, Tensor]:
     def rows() -> Iterator[Tensor]:
         return (batch.images.flatten(1).double().cpu() for batch in split.batches(4096))
 
-    mean = sum(part.sum(dim=0) for part in rows()) / len(split)
-    return mean, sum((part - mean).T @ (part - mean) for part in rows()) / (len(split) - 1)
+    nothing = torch.zeros(())
+    mean = sum((part.sum(dim=0) for part in rows()), start=nothing) / len(split)
+    squares = sum(((part - mean).T @ (part - mean) for part in rows()), start=nothing)
+    return mean, squares / (len(split) - 1)

@@ -13,7 +13,7 @@ from skiplab.objectives.objective import Objective
 
 
 class BayesFloor(Evaluator):
-    """The loss that no denoiser can beat, at the same images and noise, and how far the network is above it.
+    """The lowest loss that any denoiser can reach, at the same images and noise, and the network's loss above it.
 
     With D(x_t) = E[x0 | x_t] known for the data, the best output is the target that it stands for,
 
@@ -38,8 +38,8 @@ class BayesFloor(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "loss_and_floor": Chart(
             title="Loss and its floor by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1), of the network and of the "
-            "exact denoiser, which nothing can beat but by chance.",
+            caption="Loss on validation images of the network and of the exact denoiser, at each time from clean (0) "
+            "to noise (1). No network can be below the exact denoiser except by chance.",
             kind="lines",
             x="time",
             value="loss, validation images",
@@ -47,27 +47,28 @@ class BayesFloor(Evaluator):
         ),
         "excess_loss": Chart(
             title="Loss above the floor",
-            words="Loss above the exact denoiser's; every seed, its arm's mean and 95% interval. Lower is better.",
+            caption="Loss above the exact denoiser's; each seed, and each arm's mean with its 95% interval. Lower is "
+            "better.",
             kind="outcome",
         ),
     }
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
-        """Refuse, before training, data and networks for which the floor isn't known.
+        """Refuse, before training, data and networks whose lowest loss isn't known.
 
         Raises:
-            SkiplabError: where the data have no exact denoiser, or the network is told labels.
+            SkiplabError: if the data have no exact denoiser, or the network is conditioned on labels.
         """
         super().check(objective, data, name)
         if data.exact_denoiser is None:
             raise SkiplabError(
                 f"evaluator={name} needs data whose exact denoiser is known, and {type(data).__name__} has none; "
-                "take data=gaussian_mixture or data=gaussian_mixture_images"
+                "use data=gaussian_mixture or data=gaussian_mixture_images"
             )
         if objective.num_labels:
             raise SkiplabError(
-                f"evaluator={name} knows the floor of networks that aren't told labels, and this one is told "
-                f"{objective.num_labels}; take conditioning=none"
+                f"evaluator={name} needs a network without label conditioning, and this one is conditioned on "
+                f"{objective.num_labels} labels; use conditioning=none"
             )
 
     def evaluate(self, trained: Trained) -> Result:
@@ -104,5 +105,6 @@ def best_output(objective: Denoising, data: Dataset, noised: Noised) -> Tensor:
     """E[target | x_t] in float64: the target is linear in the clean image and the noise, so their means suffice."""
     x_t = noised.x_t.double()
     alpha, sigma = objective.alpha_sigma(noised.time.double(), x_t)
+    assert data.exact_denoiser is not None  # `check` refuses other data
     x0 = data.exact_denoiser(x_t, alpha, sigma)
     return objective.prediction.target(x0, (x_t - alpha * x0) / sigma, alpha, sigma)

@@ -13,10 +13,10 @@ from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
 
 
-class Calibration(Evaluator):
-    """Whether a classifier is right as often as it says: expected calibration error on validation images.
+class Calibration(Evaluator[CrossEntropy]):
+    """How well a classifier's confidence matches its accuracy: expected calibration error on validation images.
 
-    Images are put into bins of equal width by their confidence, the probability of the class that is chosen,
+    Images are sorted into bins of equal width by their confidence, the probability of the predicted class,
 
         ECE = sum over bins b of |b| / n |accuracy(b) - confidence(b)|.
 
@@ -25,10 +25,10 @@ class Calibration(Evaluator):
 
     Args:
         num_bins: bins, from 1.
-        batch_size: images a forward pass, from 1.
+        batch_size: images per forward pass, from 1.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: if either is below 1.
     """
 
     measures: ClassVar[type[Objective]] = CrossEntropy
@@ -40,25 +40,24 @@ class Calibration(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "reliability": Chart(
             title="Reliability",
-            words="Validation images are sorted into bins by the probability of the class that the network chooses, "
-            "its confidence: the share of each bin that is right, and the bin's mean confidence; mean and range over "
-            "seeds. Accuracy below confidence means too sure. Bins of few images, seen in the next figure, scatter.",
+            caption="Validation images are sorted into bins by confidence, the probability of the predicted class. "
+            "For each bin: the accuracy and the mean confidence; mean and range over seeds. Where accuracy is below "
+            "confidence, the network is overconfident. Bins of few images, seen in the next figure, are noisy.",
             kind="lines",
             x="confidence (middle of the bin)",
             value="accuracy, mean confidence",
         ),
-        "share_by_confidence": Chart(
+        "fraction_by_confidence": Chart(
             title="Images by confidence",
-            words="Share of the validation images for which the network gives the class that it chooses about this "
-            "probability.",
+            caption="Fraction of validation images whose predicted class has about this probability.",
             kind="bars",
             x="confidence (middle of the bin)",
-            value="share of images",
+            value="fraction of images",
         ),
         "calibration_error": Chart(
             title="Calibration error",
-            words="Mean distance between confidence and accuracy over bins of validation images; every seed, its arm's "
-            "mean and 95% interval. Lower is better; who guesses and says so is calibrated too.",
+            caption="Mean distance between confidence and accuracy over bins of validation images; each seed, and "
+            "each arm's mean with its 95% interval. Lower is better; who guesses and says so is calibrated too.",
             kind="outcome",
         ),
     }
@@ -69,18 +68,18 @@ class Calibration(Evaluator):
                 raise SkiplabError(f"evaluator.calibration.{name}={value} is invalid; valid: a whole number from 1")
         self.num_bins, self.batch_size = num_bins, batch_size
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         logits, labels = predictions(trained, "val", self.batch_size)
         bins = reliability(logits, labels, self.num_bins)
         return Result(
-            {"calibration_error": sum(each.share * abs(each.accuracy - each.confidence) for each in bins)},
+            {"calibration_error": sum(each.fraction * abs(each.accuracy - each.confidence) for each in bins)},
             measurements=[
                 measurement
                 for each in bins
                 for measurement in (
                     Measurement("reliability", each.middle, each.accuracy, "accuracy"),
                     Measurement("reliability", each.middle, each.confidence, "confidence"),
-                    Measurement("share_by_confidence", each.middle, each.share),
+                    Measurement("fraction_by_confidence", each.middle, each.fraction),
                 )
             ],
             details={"num_images": len(labels), "num_bins": self.num_bins},
@@ -88,18 +87,18 @@ class Calibration(Evaluator):
 
 
 class Bin(NamedTuple):
-    """Images of about the same confidence: the bin's middle, their share of all images, accuracy, mean confidence."""
+    """Images of similar confidence: the bin's middle, their fraction of all images, accuracy, and mean confidence."""
 
     middle: float
-    share: float
+    fraction: float
     accuracy: float
     confidence: float
 
 
 def reliability(logits: Float[Tensor, "image label"], labels: Int[Tensor, " image"], num_bins: int) -> list[Bin]:
     """The bins that hold an image, each without its lower edge and with its upper one."""
-    confidence, chosen = logits.double().softmax(dim=1).max(dim=1)
-    right = (chosen == labels).double()
+    confidence, predicted = logits.double().softmax(dim=1).max(dim=1)
+    right = (predicted == labels).double()
     # torchmetrics' MulticlassCalibrationError gives confidences that round to 1 a bin of their own
     inner_edges = torch.linspace(0, 1, num_bins + 1, dtype=torch.float64, device=confidence.device)[1:-1]
     numbers = torch.bucketize(confidence, inner_edges)

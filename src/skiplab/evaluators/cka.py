@@ -10,33 +10,33 @@ from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 
 
 class CKA(Evaluator):
-    """How alike what the blocks say of images is: linear CKA between the streams after every two blocks.
+    """How similar the blocks' representations of images are: linear CKA between the streams after any two blocks.
 
     With X and Y the streams of all images of a noise level, a row an image, K = X X^T and L = Y Y^T, and H the matrix
     that takes the mean off each column,
 
         CKA = tr(K H L H) / sqrt(tr(K H K H) tr(L H L H)),
 
-    1 where one stream is the other turned and scaled, 0 where they have nothing in common; the mean over levels is
-    given. Block 0 is what the first block reads. Probes are validation images.
+    1 if one stream is the other rotated and scaled, 0 if they have nothing in common; the mean over levels is
+    reported. Block 0 is the first block's input. The evaluation batch consists of validation images.
 
     Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, arXiv:1905.00414, eq. 3-4
         with a linear kernel.
-    Differs from the source: at each noise level by itself, as the level would else be what all streams share. A stream
-        that says the same of all images has similarity 0. As in the source, fewer images than features make all
-        similarities larger, alike in all arms.
+    Differs from the source: at each noise level separately, since all streams would share the level. A stream that is
+        equal for all images has similarity 0. As in the source, similarities are larger, alike in all arms, if there
+        are fewer images than features.
 
     Args:
         num_images: validation images, at every noise level, from 2.
         num_levels: noise levels.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -54,18 +54,18 @@ class CKA(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "similarity_by_blocks": Chart(
             title="How alike the blocks' streams are",
-            words="Linear CKA between the streams after every two blocks, mean over noise levels; block 0 is what the "
-            "first block reads. Bright squares are runs of blocks that change little; dark stripes are blocks that "
-            "say something of their own.",
+            caption="Linear CKA between the streams after any two blocks, averaged over noise levels; block 0 is the "
+            "first block's input. Bright squares are runs of blocks that change little; dark stripes are blocks that "
+            "differ from the others.",
             kind="heat",
             x="block, from input to output",
             y="block, from input to output",
             value="similarity (linear CKA, 0 to 1)",
         ),
         "similarity_neighbours": Chart(
-            title="Similarity of neighbouring blocks",
-            words="Linear CKA of the streams before and after a block, mean over blocks. Near 1, a block adds a small "
-            "step to what it reads. Every seed, its arm's mean and 95% interval.",
+            title="Similarity of neighboring blocks",
+            caption="Linear CKA of the streams before and after a block, averaged over blocks. Near 1, a block adds a "
+            "small step to its input. Each seed, and each arm's mean with its 95% interval.",
             kind="outcome",
         ),
     }
@@ -91,7 +91,9 @@ class CKA(Evaluator):
             for x, row in enumerate(found.tolist())
             for y, value in enumerate(row)
         ]
-        return Result(summary, measurements=measurements, details={"num_images": len(noised.x_t)})
+        return Result(
+            summary, measurements=measurements, details={"num_images": self.eval_batch.count(trained.data.val)}
+        )
 
 
 def linear_cka(streams: Sequence[Float[Tensor, "sample channel *positions"]]) -> Float[Tensor, "stream stream"]:
@@ -99,9 +101,9 @@ def linear_cka(streams: Sequence[Float[Tensor, "sample channel *positions"]]) ->
     grams = []
     for stream in streams:
         features = stream.flatten(1).double()
-        centred = features - features.mean(dim=0)
+        centered = features - features.mean(dim=0)
         # tr(K H L H) is the inner product of the two matrices H K H and H L H
-        gram = (centred @ centred.T).flatten()
+        gram = (centered @ centered.T).flatten()
         grams.append(F.normalize(gram, dim=0, eps=torch.finfo(gram.dtype).tiny))
     stacked = torch.stack(grams)
     return (stacked @ stacked.T).clamp(0, 1)

@@ -8,29 +8,29 @@ from torch.nn import functional as F
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.missing import noted, require_finite
-from skiplab.evaluators.skill import skill
+from skiplab.evaluators.eval_batches.skill import skill
+from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
+from skiplab.evaluators.results.missing import note_missing, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
 
 
-class Classification(Evaluator):
+class Classification(Evaluator[CrossEntropy]):
     """Cross-entropy (nats, without smoothing) and accuracy of a classifier on both splits, without augmentation.
 
         skill = max(0, 1 - loss / log(num_classes)), log(num_classes) being the loss of the zero predictor
 
-    Where the loss is no finite number, skill is 0.
+    Skill is 0 if the loss isn't finite.
 
     Source: skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: none.
 
     Args:
-        batch_size: images a forward pass.
+        batch_size: images per forward pass.
 
     Raises:
-        SkiplabError: where batch_size is below 1.
+        SkiplabError: if batch_size is below 1.
     """
 
     measures: ClassVar[type[Objective]] = CrossEntropy
@@ -45,8 +45,8 @@ class Classification(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "accuracy_val": Chart(
             title="Accuracy on validation images",
-            words="Share of validation images whose class is found; every seed, its arm's mean and 95% interval. "
-            "Higher is better.",
+            caption="Fraction of validation images that are classified correctly; each seed, and each arm's mean with "
+            "its 95% interval. Higher is better.",
             kind="outcome",
         ),
     }
@@ -56,13 +56,13 @@ class Classification(Evaluator):
             raise SkiplabError(f"evaluator.classification.batch_size={batch_size} is invalid; valid: from 1")
         self.batch_size = batch_size
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         summary: dict[str, float] = {}
         missing: dict[str, str] = {}
         zero = math.log(trained.objective.num_logits)
         for name in ("train", "val"):
             loss = math.inf
-            with noted(missing, [f"loss_{name}", f"accuracy_{name}"]):
+            with note_missing(missing, [f"loss_{name}", f"accuracy_{name}"]):
                 logits, labels = predictions(trained, name, self.batch_size)
                 loss = summary[f"loss_{name}"] = F.cross_entropy(logits, labels).item()
                 summary[f"accuracy_{name}"] = (logits.argmax(dim=1) == labels).double().mean().item()
@@ -72,12 +72,12 @@ class Classification(Evaluator):
 
 @torch.no_grad()
 def predictions(
-    trained: Trained, split: str, batch_size: int
+    trained: Trained[CrossEntropy], split: SplitName, batch_size: int
 ) -> tuple[Float[Tensor, "image label"], Int[Tensor, " image"]]:
     """A classifier's logits, in float64, and the labels of all images of a split.
 
     Raises:
-        UnmeasurableError: where logits aren't finite numbers, which would name a class all the same.
+        UnmeasurableError: if logits aren't finite numbers, since argmax would still return a class.
     """
     batches = [
         (trained.model(images.to(trained.device)).double(), labels.to(trained.device))

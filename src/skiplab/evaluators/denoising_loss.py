@@ -1,9 +1,9 @@
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import outputs
-from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.skill import skill
+from skiplab.evaluators.eval_batches.skill import skill
+from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.metrics import Metric
 
 
@@ -13,8 +13,8 @@ class DenoisingLoss(Evaluator):
         loss = mean over levels of w(t) |F(x_t, t) - target|^2 / dimensions
         skill = max(0, 1 - loss / zero-predictor loss)
 
-    x0_error is the mean squared error of the clean image that the output stands for, unweighted. Where the loss is no
-    finite number, skill is 0.
+    x0_error is the unweighted mean squared error of the clean image that the output implies. Skill is 0 if the loss
+    isn't finite.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: fixed levels instead of random times.
@@ -31,12 +31,13 @@ class DenoisingLoss(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "loss_val": Chart(
             title="Loss on validation images",
-            words="Loss at fixed images and noise; every seed, its arm's mean and 95% interval. Lower is better.",
+            caption="Loss at fixed images and noise; each seed, and each arm's mean with its 95% interval. Lower is "
+            "better.",
             kind="outcome",
         ),
         "loss_by_noise": Chart(
             title="Loss by noise level",
-            words="Loss on validation images at each time, from clean (0) to noise (1).",
+            caption="Loss on validation images at each time, from clean (0) to noise (1).",
             kind="lines",
             x="time",
             value="loss, validation images",
@@ -44,8 +45,8 @@ class DenoisingLoss(Evaluator):
         ),
         "x0_error_by_noise": Chart(
             title="Error of the clean image by noise level",
-            words="Squared error of the clean image that the output stands for, at each time, from clean (0) to noise "
-            "(1). Comparable across what networks predict.",
+            caption="Squared error of the clean image that the output implies, at each time from clean (0) to noise "
+            "(1). Comparable between prediction types.",
             kind="lines",
             x="time",
             value="squared error of the clean image",
@@ -55,27 +56,45 @@ class DenoisingLoss(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, eval_batch = trained.objective, trained.eval_batch
-        weights = eval_batch.weights(objective)
+        train, val = (_levels(trained, split) for split in ("train", "val"))
         summary: dict[str, float] = {}
-        for split in ("train", "val"):
-            losses, zeros, x0_errors = [], [], []
-            for x0, _, noised in eval_batch.noised(objective, trained.split(split), split):
-                output = outputs(objective, trained.model, noised)
-                losses.append(objective.errors(output, noised.target).double().mean().item())
-                zeros.append(noised.target.double().square().mean().item())
-                estimate = objective.estimate(output, noised.x_t, noised.time)
-                x0_errors.append(objective.errors(estimate.x0, x0).double().mean().item())
-            weighted = [weight * loss for weight, loss in zip(weights.tolist(), losses, strict=True)]
-            loss = sum(weighted) / len(weighted)
-            zero = sum(w * z for w, z in zip(weights.tolist(), zeros, strict=True)) / len(zeros)
-            summary[f"loss_{split}"] = loss
-            summary[f"skill_{split}"] = skill(loss, zero)
-        summary["x0_error_val"] = sum(x0_errors) / len(x0_errors)
+        for split, levels in (("train", train), ("val", val)):
+            summary[f"loss_{split}"] = _mean(levels.losses)
+            summary[f"skill_{split}"] = skill(_mean(levels.losses), _mean(levels.zero_losses))
+        summary["x0_error_val"] = _mean(val.x0_errors)
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
-        values = {"loss_by_noise": weighted, "x0_error_by_noise": x0_errors}
+        values = {"loss_by_noise": val.losses, "x0_error_by_noise": val.x0_errors}
         measurements = [
             Measurement(chart, time, value)
             for chart, by_level in values.items()
             for time, value in zip(times, by_level, strict=True)
         ]
         return Result(summary, measurements=measurements, details={"num_images": eval_batch.count(trained.data.val)})
+
+
+class _Levels(NamedTuple):
+    """For each noise level: the weighted loss, the zero predictor's, and the clean image's error."""
+
+    losses: list[float]
+    zero_losses: list[float]
+    x0_errors: list[float]
+
+
+def _levels(trained: Trained, split: SplitName) -> _Levels:
+    objective, eval_batch = trained.objective, trained.eval_batch
+    losses, zeros, x0_errors = [], [], []
+    for x0, _, noised in eval_batch.noised(objective, trained.split(split), split):
+        output = outputs(objective, trained.model, noised)
+        losses.append(objective.errors(output, noised.target).double().mean().item())
+        zeros.append(noised.target.double().square().mean().item())
+        estimate = objective.estimate(output, noised.x_t, noised.time)
+        x0_errors.append(objective.errors(estimate.x0, x0).double().mean().item())
+    weights = eval_batch.weights(objective).tolist()
+    weighted, weighted_zeros = (
+        [weight * loss for weight, loss in zip(weights, found, strict=True)] for found in (losses, zeros)
+    )
+    return _Levels(weighted, weighted_zeros, x0_errors)
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

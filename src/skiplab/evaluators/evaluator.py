@@ -3,27 +3,32 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, inputs_per_call
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.samplers.sampler import Sampler
 from skiplab.seeding import keyed_generator
 
+SplitName = Literal["train", "val"]
+# What the network was trained to do. An evaluator of other networks than denoisers names it: Evaluator[CrossEntropy].
+Task = TypeVar("Task", bound=Objective, default=Denoising)
+
 
 @dataclass
-class Trained:
-    """A trained model and all that it may be measured against; what is dear is computed once.
+class Trained(Generic[Task]):
+    """A trained model, and everything that it is measured against. Expensive parts are computed once, when needed.
 
     make_untrained: builds the same network at its initial weights.
     make_extractor: builds the feature extractor.
@@ -32,39 +37,39 @@ class Trained:
 
     model: nn.Module
     make_untrained: Callable[[], nn.Module]
-    objective: Objective
+    objective: Task
     data: Dataset
     sampler: Sampler
-    make_extractor: Callable[[], Extractor]
+    make_extractor: Callable[[], FeatureExtractor]
     eval_batch: EvalBatch
     seed: int
     device: torch.device
-    _samples: dict[int, Tensor] = field(default_factory=dict)
+    _samples: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def extractor(self) -> Extractor:
+    def extractor(self) -> FeatureExtractor:
         return self.make_extractor().for_shape(self.data.train.shape).to(self.device)
 
     @cached_property
     def untrained(self) -> nn.Module:
         return self.make_untrained().to(self.device).eval()
 
-    def split(self, name: str) -> Split:
-        return {"train": self.data.train, "val": self.data.val}[name]
+    def split(self, name: SplitName) -> Split:
+        return self.data.train if name == "train" else self.data.val
 
-    def samples(self, count: int) -> Tensor:
-        """Images drawn by the trial's sampler; noise and labels that they start from are the same in every arm.
+    def samples(self: "Trained[Denoising]", count: int) -> Tensor:
+        """Images drawn by the trial's sampler. Every arm starts from the same noise and labels.
 
-        Labels are drawn from the training split, and used where the network is told them.
+        Labels are drawn from the training split; networks without label conditioning ignore them.
         """
         if count not in self._samples:
             draw = keyed_generator(self.seed, "sample labels")
-            chosen = torch.randint(len(self.data.train), (count,), generator=draw)
-            labels = self.data.train.labels.cpu()[chosen].to(self.device)
+            indices = torch.randint(len(self.data.train), (count,), generator=draw)
+            labels = self.data.train.labels.cpu()[indices].to(self.device)
             generator = keyed_generator(self.seed, "samples", device=self.device)
             drawn = [
                 self.sampler.draw(self.model, self.objective, (len(part), *self.data.train.shape), part, generator)
-                for part in labels.split(at_once(self.device))
+                for part in labels.split(inputs_per_call(self.device))
             ]
             self._samples[count] = torch.cat(drawn)
         return self._samples[count]
@@ -72,9 +77,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluator found: summary values, values of its charts, facts to state beside them, pictures by stem.
+    """What an evaluator found.
 
-    missing: why a metric has no value in the summary, by its name; of one that is no finite number there is a reason.
+    summary: the metrics' values, by name.
+    measurements: the values that its charts draw.
+    details: how it was measured, stated beside the values.
+    pictures: images to save, by file name without ending.
+    missing: for each metric without a value, the reason. Values that aren't finite get theirs automatically.
     """
 
     summary: dict[str, float]
@@ -85,15 +94,15 @@ class Result:
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-class Evaluator:
-    """Measures a trained model, in evaluation mode, without gradients unless it asks for them.
+class Evaluator(Generic[Task]):
+    """Measures a trained model in evaluation mode.
 
-    It draws from generators of its own.
+    It draws random numbers from its own generators only.
 
-    metrics: declares the summary values.
-    charts: declares the figures, by the names that measurements and, for an 'outcome', metrics bear.
-    measures: the kind of objective whose networks it measures.
-    needs_extractor: whether it measures in the feature extractor's features.
+    metrics: the summary values, by name.
+    charts: the figures. A chart has the name of its measurements; an 'outcome' chart has the name of its metric.
+    measures: the objective of the networks that it measures; the same class as in `Evaluator[...]`.
+    needs_extractor: whether it measures distances between features.
     """
 
     metrics: ClassVar[dict[str, Metric]]
@@ -102,23 +111,23 @@ class Evaluator:
     needs_extractor: ClassVar[bool] = False
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
-        """Refuse, before training, what this evaluator (its option is `name`) can't measure.
+        """Refuse, before training, what this evaluator cannot measure. `name` is its option.
 
         Raises:
-            SkiplabError: where the objective is of another kind.
+            SkiplabError: if the objective is of another kind.
         """
         if not isinstance(objective, self.measures):
-            asked = type(objective).__name__
+            found = type(objective).__name__
             others = {"CrossEntropy": "evaluator=[classification]", "Denoising": "evaluator=[denoising_loss]"}
             raise SkiplabError(
-                f"evaluator={name} measures {self.measures.__name__} networks, and the objective is {asked}; "
-                f"take {others.get(asked, 'evaluators of your own')}"
+                f"evaluator={name} measures {self.measures.__name__} networks, but the objective is {found}; "
+                f"use {others.get(found, 'your own evaluators')} instead"
             )
 
-    def evaluate(self, trained: Trained) -> Result:
-        """Measure it.
+    def evaluate(self, trained: Trained[Task]) -> Result:
+        """Measure the trained model.
 
         Raises:
-            UnmeasurableError: where what the network gives allows no number (see `missing`).
+            UnmeasurableError: if no number can be computed from the network's outputs.
         """
         raise NotImplementedError(f"{type(self).__name__} must define evaluate(trained)")

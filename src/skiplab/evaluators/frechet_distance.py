@@ -7,9 +7,9 @@ from torch import Tensor
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.references.reference_moments import ReferenceMoments, reference_moments
+from skiplab.evaluators.features.features import describe, sample_features
+from skiplab.evaluators.features.reference_moments import ReferenceMoments, reference_moments
 from skiplab.metrics import Metric
 
 
@@ -29,7 +29,7 @@ class FrechetDistance(Evaluator):
         num_samples: samples drawn, from 2; too few make the distance larger.
 
     Raises:
-        SkiplabError: where num_samples is below 2.
+        SkiplabError: if num_samples is below 2.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -39,8 +39,8 @@ class FrechetDistance(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "frechet_distance": Chart(
             title="Frechet distance of samples",
-            words="Distance between Gaussians fitted to features of training images and of samples; every seed, its "
-            "arm's mean and 95% interval. Lower is better.",
+            caption="Distance between Gaussians fitted to features of training images and of samples; each seed, and "
+            "each arm's mean with its 95% interval. Lower is better.",
             kind="outcome",
         ),
     }

@@ -5,19 +5,19 @@ import torch
 
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import describe, sample_features
+from skiplab.evaluators.features.reference_moments import reference_moments
 from skiplab.evaluators.frechet_distance import frechet_distance
-from skiplab.evaluators.references.reference_moments import reference_moments
 from skiplab.metrics import Metric
 from skiplab.seeding import keyed_generator
 
 
 class FrechetInfinity(Evaluator):
-    """Frechet distance for infinitely many samples, extrapolated from its values for few of them.
+    """Frechet distance for infinitely many samples, extrapolated from its values for fewer samples.
 
-    The distance of n samples is too large by about a constant over n. A line through the distances of random subsets,
-    of sizes evenly spaced up to all samples, is fitted by least squares,
+    With n samples the distance is too large, by about a constant divided by n. A line is fitted by least squares to
+    the distances of random subsets, with sizes evenly spaced up to all samples,
 
         frechet(n) = frechet_infinity + slope / n.
 
@@ -26,12 +26,12 @@ class FrechetInfinity(Evaluator):
         option. As there, the reference's own finite size stays as it is.
 
     Args:
-        num_samples: samples drawn; the line is straight where they are several times as many as the features.
-        num_points: sizes, from 2; fewer where that many whole numbers don't fit.
+        num_samples: samples drawn; the fit is good if they are several times as many as the features.
+        num_points: number of subset sizes, from 2; fewer if that many whole numbers don't fit.
         smallest_fraction: the smallest subset over all samples; at least two samples, and not all.
 
     Raises:
-        SkiplabError: where num_points or smallest_fraction is out of range.
+        SkiplabError: if num_points or smallest_fraction is out of range.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class FrechetInfinity(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "frechet_by_size": Chart(
             title="Frechet distance by number of samples",
-            words="Distance of random subsets of the samples against one over their number; at 0 the value that a "
+            caption="Distance of random subsets of the samples against one over their number; at 0 the value that a "
             "straight line through them gives for infinitely many.",
             kind="lines",
             x="1 / number of samples",
@@ -49,8 +49,8 @@ class FrechetInfinity(Evaluator):
         ),
         "frechet_infinity": Chart(
             title="Frechet distance at infinite sample size",
-            words="Extrapolated from subsets of the samples; every seed, its arm's mean and 95% interval. Lower is "
-            "better.",
+            caption="Extrapolated from subsets of the samples; each seed, and each arm's mean with its 95% interval. "
+            "Lower is better.",
             kind="outcome",
         ),
     }
@@ -80,6 +80,6 @@ class FrechetInfinity(Evaluator):
         points = [(0.0, at_infinity), *zip(inverse, distances, strict=True)]
         return Result(
             {"frechet_infinity": at_infinity},
-            measurements=[Measurement("frechet_by_size", where, value) for where, value in points],
+            measurements=[Measurement("frechet_by_size", inverse_size, value) for inverse_size, value in points],
             details=describe(trained, samples) | {"slope": slope},
         )

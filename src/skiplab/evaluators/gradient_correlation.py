@@ -15,31 +15,31 @@ from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_generator
 
-_NOISE_OF_THE_MEAN = 1e-3  # below which pairs of a few hundred inputs don't tell a correlation from none
+_NOISE_OF_THE_MEAN = 1e-3  # below it, pairs of a few hundred inputs can't distinguish a correlation from none
 
 
-class GradientCorrelation(Evaluator):
-    """How alike the gradients with respect to different inputs are before training: their correlation over all pairs.
+class GradientCorrelation(Evaluator[Objective]):
+    """How similar the gradients at different inputs are before training: their correlation over all pairs of inputs.
 
         R = mean over r and i != j of <g_i, g_j> / mean over r and i of |g_i|^2,   g_i = d r^T F(x_i) / dx_i,
 
-    of random sums r of the network's outputs, at its initial weights; 1 for a linear network, 0 for gradients that are
-    like white noise. Once for validation inputs (of a denoiser, noised) and once for inputs that are normal noise,
-    which are at right angles to one another but for chance. Values below 0.001 can't be told from 0 and are censored.
+    where r is a random sum of the network's outputs, at its initial weights. R is 1 for a linear network and 0 for
+    gradients that are like white noise. It is measured for validation inputs (noised, for a denoiser) and for normal
+    noise, whose samples are nearly orthogonal. Values below 0.001 can't be distinguished from 0 and are censored.
 
     Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3: with batch norm, which
         makes two inputs activate a rectifier together a quarter of the time, R falls as 1/2^L over the L layers of a
         plain network, as (3/4)^L over the blocks of a residual one, and there with batch norm as 1/sqrt(L).
-    Differs from the source: a correlation over the inputs of one network, whose weights seeds draw anew, where theirs
-        is over weights. Batch norm takes the mean and variance over the same inputs, held fixed while differentiating.
+    Differs from the source: a correlation over the inputs of one network with random weights, while theirs is over
+        weights. Batch norm takes the mean and variance over the same inputs, held fixed while differentiating.
 
     Args:
         num_inputs: x_i, from 2, at most as many as there are validation images.
         num_read_outs: random sums r, from 1.
-        time: noise level of a denoiser's inputs, as a share of the schedule's times from clean to noisy, from 0 to 1.
+        time: noise level of a denoiser's inputs, as a fraction of the schedule's range, from clean (0) to noisy (1).
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -60,15 +60,15 @@ class GradientCorrelation(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_correlation": Chart(
             title="Gradients at different inputs before training",
-            words="Correlation, over pairs of validation inputs, of the initial network's gradient with respect to its "
-            "input; every seed, its arm's mean and 95% interval. Near 0, gradients are shattered.",
+            caption="Correlation, over pairs of validation inputs, of the initial network's gradient with respect to "
+            "its input; each seed, and each arm's mean with its 95% interval. Near 0, gradients are shattered.",
             kind="outcome",
             log=("value",),
         ),
         "gradient_correlation_noise": Chart(
             title="Gradients at inputs of noise before training",
-            words="The same correlation, over pairs of inputs that are normal noise; every seed, its arm's mean and "
-            "95% interval.",
+            caption="The same correlation, over pairs of inputs that are normal noise; each seed, and each arm's mean "
+            "with its 95% interval.",
             kind="outcome",
             log=("value",),
         ),
@@ -84,7 +84,7 @@ class GradientCorrelation(Evaluator):
                 raise SkiplabError(f"evaluator.gradient_correlation.{name}={value} is invalid; valid: {valid}")
         self.num_inputs, self.num_read_outs, self.time = num_inputs, num_read_outs, time
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         inputs, labels = trained.data.val.first(self.num_inputs)
         noise = self._drawn("noise", inputs.shape, inputs.device)
         objective, further = trained.objective, ()
@@ -101,7 +101,7 @@ class GradientCorrelation(Evaluator):
             details={"num_inputs": len(inputs)},
         )
 
-    def _correlation(self, trained: Trained, inputs: Tensor, further: tuple[Tensor, ...]) -> float:
+    def _correlation(self, trained: Trained[Objective], inputs: Tensor, further: tuple[Tensor, ...]) -> float:
         objective, model = trained.objective, copy.deepcopy(trained.untrained)
         network = partial(objective.predict, model) if isinstance(objective, Denoising) else model
         settle_batch_norm(model, lambda: network(inputs, *further))
@@ -118,7 +118,7 @@ class GradientCorrelation(Evaluator):
 
 
 def correlation(gradients: Float[Tensor, "read_out input dimension"]) -> float:
-    """R; 0 where there is no gradient."""
+    """R; 0 without gradients."""
     count = gradients.shape[1]
     squares = gradients.square().sum(dim=(1, 2))
     products = gradients.sum(dim=1).square().sum(dim=1) - squares  # over ordered pairs of different inputs

@@ -7,24 +7,25 @@ from torch import Tensor, nn
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
-from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.linear_head import as_image, fit_head, on_grid, read
-from skiplab.evaluators.missing import require_finite
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
+from skiplab.evaluators.results.missing import require_finite
+from skiplab.evaluators.streams.linear_head import as_image, fit_head, on_grid, read
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 
 
 class IterativeRefinement(Evaluator):
-    """Share of blocks whose output knows the target better than their input does.
+    """Fraction of blocks after which a linear head predicts the target better than before them.
 
-    A linear head is fitted (ridge, on probes of training images) to read the target from the stream before and
-    after each block, one head for all positions, each position for the patch of pixels that it covers. With
-    e the head's squared error on probes of validation images over the zero predictor's,
+    A linear head is fitted by ridge regression, on an evaluation batch of training images, to predict the target from
+    the stream before and after each block. One head serves all positions; each position predicts the patch of pixels
+    that it covers. With e the head's squared error on an evaluation batch of validation images, divided by the zero
+    predictor's,
 
-        block l refines where  e_before(l) - e_after(l) > max(0, the same of the untrained network).
+        block l refines if  e_before(l) - e_after(l) > max(0, the same difference in the untrained network).
 
-    Without a shortcut a block must write all that the next one needs; with one it can add to it. So 'every block
-    refines' is asked of both arms alike, against the same network before training.
+    Without a shortcut, a block must write everything that the next block needs; with one, it can add to the stream.
+    Comparing with the same network before training treats both arms alike.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes,
         arXiv:1610.01644; iterative refinement: Jastrzebski et al. 2018, arXiv:1710.04773.
@@ -36,28 +37,29 @@ class IterativeRefinement(Evaluator):
         ridge: weight of the squared norm of the head over the number of positions, above 0.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
         "refining_fraction": Metric(
-            label="share of blocks that refine", direction="higher", scale="bounded", if_diverged=0.0
+            label="fraction of blocks that refine", direction="higher", scale="bounded", if_diverged=0.0
         )
     }
 
     charts: ClassVar[dict[str, Chart]] = {
         "error_by_block": Chart(
-            title="How much of the answer each block knows",
-            words="Error of a linear head that reads the target after each block, over the zero predictor's, before "
-            "training too. Where every block refines, the line falls all the way.",
+            title="Error of the linear head after each block",
+            caption="Error of a linear head that predicts the target from the stream after each block, relative to "
+            "the zero predictor, for the trained and the untrained network. If every block refines, the line falls "
+            "throughout.",
             kind="lines",
             x="block, from input to output",
             value="error of the head",
         ),
         "gain_by_block": Chart(
-            title="What each block adds to the answer",
-            words="Error of a linear head before the block less after it. Above 0 the block refines, "
-            "below 0 it takes away what was known.",
+            title="How much each block reduces the linear head's error",
+            caption="Error of the linear head before the block minus its error after it. Above 0 the block refines; "
+            "below 0 it removes information about the target.",
             kind="bars",
             x="block, from input to output",
             value="fall of the head's error",
@@ -91,7 +93,7 @@ class IterativeRefinement(Evaluator):
         """The head's error before and after each block.
 
         Raises:
-            UnmeasurableError: where errors aren't finite numbers, which would all the same be neither above nor below.
+            UnmeasurableError: if errors aren't finite numbers, since comparisons with them would be silently false.
         """
         splits = [self._stages(model, trained, split) for split in ("train", "val")]
         (train_stages, train_target), (val_stages, val_target) = splits
@@ -102,13 +104,13 @@ class IterativeRefinement(Evaluator):
             for train_stream, val_stream in zip(stage, val_stage, strict=True):
                 head = fit_head(train_stream, train_target, self.ridge)
                 by_stream.append(float((read(head, val_stream, val_target) - val_target).square().mean() / zero))
-            errors += itertools.pairwise(by_stream)  # what a block writes the next one reads
+            errors += itertools.pairwise(by_stream)  # the next block reads what a block writes
         require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors
 
-    def _stages(self, model: nn.Module, trained: Trained, split: str) -> tuple[list[list[Tensor]], Tensor]:
-        """Each stage's input and the stream after each of its blocks, and the target, all on a grid, on the probes."""
-        probes = self.eval_batch.noised(trained.objective, trained.split(split), split)
-        target = as_image(torch.cat([noised.target for *_, noised in probes]))
-        stages = stage_streams(trained.objective, model, [noised for *_, noised in probes])
+    def _stages(self, model: nn.Module, trained: Trained, split: SplitName) -> tuple[list[list[Tensor]], Tensor]:
+        """On the evaluation batch: each stage's input, the stream after each block, and the target, all on a grid."""
+        levels = self.eval_batch.noised(trained.objective, trained.split(split), split)
+        target = as_image(torch.cat([noised.target for *_, noised in levels]))
+        stages = stage_streams(trained.objective, model, [noised for *_, noised in levels])
         return [[on_grid(stream, target) for stream in stage] for stage in stages], target

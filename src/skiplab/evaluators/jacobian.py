@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.missing import UnmeasurableError, noted
+from skiplab.evaluators.results.missing import UnmeasurableError, note_missing
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -25,15 +25,15 @@ _MOST_POINTS = 64  # of a spectrum that are drawn
 _Network = Callable[[Tensor], Tensor]
 
 
-class Jacobian(Evaluator):
-    """How evenly a small change of the input, in whatever direction, reaches the output: J = dF(x_t, t) / dx_t.
+class Jacobian(Evaluator[Objective]):
+    """How evenly the network scales small changes of its input in all directions: J = dF(x_t, t) / dx_t.
 
     With s_1 >= ... >= s_n the singular values of J at a validation image and a noise level, each at least
     max(1e-6 s_1, 1e-30),
 
         spread = sqrt(1/n sum_i (log s_i - 1/n sum_j log s_j)^2),
 
-    in nats, 0 where all directions are scaled alike. jacobian_spread is its mean over images and levels,
+    in nats, 0 if all directions are scaled alike. jacobian_spread is its mean over images and levels,
     jacobian_median the exponential of the mean over them of the median of log s_i; both are also taken of the network
     before training. A trained network may well scale directions differently, as what is noise and what is image asks
     of it; before training an even spectrum (dynamical isometry) is what lets gradients through deep networks. An
@@ -43,14 +43,14 @@ class Jacobian(Evaluator):
         arXiv:1711.04735, section 2 (input-output Jacobian and its singular values).
     Differs from the source: of given networks at given inputs, not in the limit of wide ones; of the whole network,
         stem and head included, so that no network's values need be 1. Batch norm takes its running statistics, which
-        before training normalise nothing. A classifier's outputs are its scores, at images without noise.
+        before training normalize nothing. A classifier's outputs are its scores, at images without noise.
 
     Args:
         num_images: validation images, at every noise level.
-        num_levels: noise levels, where the network denoises.
+        num_levels: noise levels, if the network denoises.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: if either is below 1.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -69,28 +69,28 @@ class Jacobian(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "jacobian_spectrum": Chart(
             title="How the trained network scales changes of its input",
-            words="Singular values of the Jacobian of the network's output with respect to its noisy input, from the "
-            "largest to the smallest, by noise level; geometric mean over validation images. A flat line scales all "
-            "directions alike; a steep one lets few directions through. Values below a millionth of the largest count "
-            "as that.",
+            caption="Singular values of the Jacobian of the network's output with respect to its noisy input, from "
+            "the largest to the smallest, by noise level; geometric mean over validation images. A flat line scales "
+            "all directions alike; a steep one lets few directions through. Values below a millionth of the largest "
+            "count as that.",
             kind="lines",
-            x="share of singular values that are larger",
+            x="fraction of singular values that are larger",
             value="singular value",
             log=("value",),
         ),
         "jacobian_spectrum_untrained": Chart(
             title="How the network scales changes of its input before training",
-            words="The same singular values at the initial weights. Here a flat line (dynamical isometry) lets "
+            caption="The same singular values at the initial weights. Here a flat line (dynamical isometry) lets "
             "gradients through, however deep the network is; its height also depends on the stem and the head.",
             kind="lines",
-            x="share of singular values that are larger",
+            x="fraction of singular values that are larger",
             value="singular value",
             log=("value",),
         ),
         "jacobian_spread_untrained": Chart(
             title="Unevenness of the Jacobian before training",
-            words="Standard deviation of the logarithms of the Jacobian's singular values at the initial weights; 0 "
-            "means that all directions are scaled alike. Every seed, its arm's mean and 95% interval.",
+            caption="Standard deviation of the logarithms of the Jacobian's singular values at the initial weights; 0 "
+            "means that all directions are scaled alike. Each seed, and each arm's mean with its 95% interval.",
             kind="outcome",
         ),
     }
@@ -98,25 +98,25 @@ class Jacobian(Evaluator):
     def __init__(self, *, num_images: int, num_levels: int) -> None:
         self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         summary, measurements, missing = {}, [], {}
         details = {"num_images": self.eval_batch.count(trained.data.val)}
         for suffix, model in (("", trained.model), ("_untrained", trained.untrained)):
             spread, median, chart = (f"jacobian_{name}{suffix}" for name in ("spread", "median", "spectrum"))
-            with noted(missing, [spread, median, chart]):
+            with note_missing(missing, [spread, median, chart]):
                 spectra = self.spectra(trained, model)
                 every = torch.cat(list(spectra.values())).log()
                 summary[spread] = float(every.std(dim=1, correction=0).mean())
                 summary[median] = float(every.quantile(0.5, dim=1).mean().exp())
                 measurements += [
-                    Measurement(chart, share, value, line)
+                    Measurement(chart, fraction, value, line)
                     for line, values in spectra.items()
-                    for share, value in _points(values.log().mean(dim=0).exp().tolist())
+                    for fraction, value in _points(values.log().mean(dim=0).exp().tolist())
                 ]
                 details["num_singular_values"] = every.shape[1]
         return Result(summary, measurements=measurements, details=details, missing=missing)
 
-    def spectra(self, trained: Trained, model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:
+    def spectra(self, trained: Trained[Objective], model: nn.Module) -> dict[str, Float[Tensor, "image value"]]:
         """For each noise level, the singular values at each image, descending, floored, in float64."""
         objective, split = trained.objective, trained.data.val
         if not isinstance(objective, Denoising):
@@ -150,7 +150,7 @@ def spectrum(network: _Network, x: Float[Tensor, " channel *positions"]) -> Floa
     """The Jacobian's singular values, descending, floored.
 
     Raises:
-        UnmeasurableError: where the network's derivatives aren't finite numbers.
+        UnmeasurableError: if the network's derivatives aren't finite numbers.
     """
     matrix = jacobian(network, x).double()
     if not matrix.isfinite().all():
@@ -160,6 +160,6 @@ def spectrum(network: _Network, x: Float[Tensor, " channel *positions"]) -> Floa
 
 
 def _points(values: Sequence[float]) -> list[tuple[float, float]]:
-    """The share of values that are larger and the value, at evenly spaced ranks."""
+    """The fraction of values that are larger, and the value, at evenly spaced ranks."""
     ranks = np.unique(np.linspace(0, len(values) - 1, _MOST_POINTS).round().astype(int)).tolist()
     return [(rank / len(values), values[rank]) for rank in ranks]

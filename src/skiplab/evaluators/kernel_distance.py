@@ -6,8 +6,13 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import Given, describe, sample_features, some_reference_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import (
+    PrecomputedFeatures,
+    describe,
+    reference_subset_features,
+    sample_features,
+)
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_seed, seed_globally
@@ -24,11 +29,11 @@ class KernelDistance(Evaluator):
 
     Args:
         num_samples: samples drawn.
-        num_subsets: subsets that the mean is taken over, from 1.
-        subset_size: images a subset, from 2; as many as there are where samples or training images are fewer.
+        num_subsets: number of subsets, from 1.
+        subset_size: images per subset, from 2; all of them if samples or training images are fewer.
 
     Raises:
-        SkiplabError: where an argument is out of range, or there is one training image alone.
+        SkiplabError: if an argument is out of range, or there is only one training image.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -36,7 +41,7 @@ class KernelDistance(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "kernel_distance": Chart(
             title="Kernel distance of samples",
-            words="Squared maximum mean discrepancy between features of training images and of samples; every seed, "
+            caption="Squared maximum mean discrepancy between features of training images and of samples; every seed, "
             "its arm's mean and 95% interval. Lower is better, and 0 is the least in expectation.",
             kind="outcome",
         ),
@@ -53,15 +58,21 @@ class KernelDistance(Evaluator):
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
         super().check(objective, data, name)
         if len(data.train) < 2:
-            raise SkiplabError(f"evaluator={name} needs two training images, and there is one; leave {name} out")
+            raise SkiplabError(
+                f"evaluator={name} needs at least two training images, but there is only one; "
+                "remove it from evaluator=[...]"
+            )
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
         subset_size = min(self.subset_size, len(samples), len(trained.data.train))
         metric = KernelInceptionDistance(
-            feature=Given(samples.shape[1]), subsets=self.num_subsets, subset_size=subset_size, normalize=True
+            feature=PrecomputedFeatures(samples.shape[1]),
+            subsets=self.num_subsets,
+            subset_size=subset_size,
+            normalize=True,
         ).to(trained.device)
-        metric.update(some_reference_features(trained, len(trained.data.train)).double(), real=True)
+        metric.update(reference_subset_features(trained, len(trained.data.train)).double(), real=True)
         metric.update(samples.double(), real=False)
         with torch.random.fork_rng(devices=[]):
             seed_globally(keyed_seed(0, "kernel/subsets"))

@@ -13,7 +13,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.missing import UnmeasurableError, noted, require_finite
+from skiplab.evaluators.results.missing import UnmeasurableError, note_missing, require_finite
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_generator, keyed_seed
@@ -21,8 +21,8 @@ from skiplab.seeding import keyed_generator, keyed_seed
 _TOLERANCE = 1e-3  # of an eigenvalue, relative
 
 
-class Landscape(Evaluator):
-    """How steeply the training loss rises around the trained weights theta, and how sharply it curves there.
+class Landscape(Evaluator[Objective]):
+    """How steeply the training loss rises around the trained weights theta, and its largest curvature there.
 
     With d a random direction whose every filter has the norm of the network's own filter, d_i |theta_i| / |d_i|,
 
@@ -49,7 +49,7 @@ class Landscape(Evaluator):
         num_eigenvalues: of the largest, from 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -62,9 +62,9 @@ class Landscape(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "landscape_slice": Chart(
             title="Loss along random directions",
-            words="The training loss as all filters of the trained network (at 0) are moved along a random direction, "
-            "in units of their own norms; geometric mean over directions. A wide valley forgives changes of the "
-            "weights; a slice that is flat and high belongs to a network that has learnt little.",
+            caption="The training loss as all filters of the trained network (at 0) are moved along a random "
+            "direction, in units of their own norms; geometric mean over directions. A wide valley forgives changes "
+            "of the weights; a slice that is flat and high belongs to a network that has learned little.",
             kind="lines",
             x="step (filter norms)",
             value="training loss",
@@ -72,8 +72,8 @@ class Landscape(Evaluator):
         ),
         "landscape_surface": Chart(
             title="Loss over two random directions",
-            words="The training loss around the trained weights (in the middle), over two random directions in units "
-            "of the filters' own norms. Round, evenly spaced level lines mean a smooth, nearly convex valley.",
+            caption="The training loss around the trained weights (in the middle), over two random directions in "
+            "units of the filters' own norms. Round, evenly spaced level lines mean a smooth, nearly convex valley.",
             kind="contour",
             x="step along direction 1 (filter norms)",
             y="step along direction 2 (filter norms)",
@@ -82,7 +82,7 @@ class Landscape(Evaluator):
         ),
         "hessian_spectrum": Chart(
             title="Sharpest curvatures of the loss",
-            words="The largest eigenvalues of the training loss's second derivatives at the trained weights. Plain "
+            caption="The largest eigenvalues of the training loss's second derivatives at the trained weights. Plain "
             "gradient descent is stable at learning rates below 2 over the largest.",
             kind="bars",
             x="rank",
@@ -90,16 +90,17 @@ class Landscape(Evaluator):
         ),
         "hessian_top": Chart(
             title="Sharpest curvature",
-            words="The largest eigenvalue of the training loss's second derivatives at the trained weights; every "
-            "seed, its arm's mean and 95% interval. Lower is flatter; who has learnt little may be flat too.",
+            caption="The largest eigenvalue of the training loss's second derivatives at the trained weights; each "
+            "seed, and each arm's mean with its 95% interval. Lower is flatter; who has learned little may be flat "
+            "too.",
             kind="outcome",
             log=("value",),
         ),
         "landscape_rise": Chart(
             title="Steepness of the valley",
-            words="The factor by which the training loss rises when the filters are moved by one radius in a random "
-            "direction, geometric mean over directions; every seed, its arm's mean and 95% interval. A network "
-            "that has learnt little has little to lose: read it beside the loss.",
+            caption="The factor by which the training loss rises when the filters are moved by one radius in a random "
+            "direction, geometric mean over directions; each seed, and each arm's mean with its 95% interval. A "
+            "network that has learned little has little to lose: read it beside the loss.",
             kind="outcome",
             log=("value",),
         ),
@@ -127,14 +128,14 @@ class Landscape(Evaluator):
         self.radius, self.num_points = radius, num_points
         self.num_directions, self.num_eigenvalues = num_directions, num_eigenvalues
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         loss = EvalBatchLoss(trained, self.eval_batch, "train")
-        loss.trained()  # a rise above a loss that is no number is none
+        loss.trained()  # refuses a loss that isn't finite, above which nothing can rise
         summary, measurements, missing = {}, [], {}
-        with noted(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
+        with note_missing(missing, ["landscape_rise", "landscape_slice", "landscape_surface"]):
             directions = [self.direction(trained, number) for number in range(self.num_directions)]
             summary["landscape_rise"], measurements = self.slices(loss, directions)
-        with noted(missing, ["hessian_top", "hessian_spectrum"]):
+        with note_missing(missing, ["hessian_top", "hessian_spectrum"]):
             spectrum = self.top_eigenvalues(loss, trained.seed)
             summary["hessian_top"] = spectrum[0]
             measurements += [Measurement("hessian_spectrum", rank, value) for rank, value in enumerate(spectrum, 1)]
@@ -168,49 +169,56 @@ class Landscape(Evaluator):
         rise = (along[:, [0, -1]] - along[:, [self.num_points // 2]]).mean().exp()
         return float(rise), measurements
 
-    def direction(self, trained: Trained, number: int) -> Float[Tensor, " weight"]:
+    def direction(self, trained: Trained[Objective], number: int) -> Float[Tensor, " weight"]:
         """One of the random directions, flattened as the weights of EvalBatchLoss are.
 
         Raises:
-            UnmeasurableError: where the norms of filters overflow.
+            UnmeasurableError: if the norms of filters overflow.
         """
         parts = []
         for path, weight in trained.model.named_parameters():
             generator = keyed_generator(trained.seed, f"landscape/{path}", number)
             drawn = torch.randn(weight.shape, generator=generator).to(weight.device)
-            parts.append(filter_normalised(drawn, weight.detach()).flatten())
+            parts.append(filter_normalized(drawn, weight.detach()).flatten())
         return require_finite(torch.cat(parts), "steps of a random direction")
 
     def top_eigenvalues(self, loss: EvalBatchLoss, seed: int) -> list[float]:
         """The algebraically largest ones, descending.
 
         Raises:
-            UnmeasurableError: where products with the Hessian aren't finite numbers, or Lanczos' method finds none.
+            UnmeasurableError: if products with the Hessian aren't finite numbers, or Lanczos' method finds none.
         """
-        count = len(loss.weights)
         generator = np.random.default_rng(keyed_seed(seed, "landscape/start"))
-
-        def product(vector: np.ndarray) -> np.ndarray:
-            found = loss.times_hessian(torch.from_numpy(vector.ravel()).to(loss.weights))
-            return require_finite(found, "second derivatives of the loss").double().cpu().numpy()
 
         try:
             values = eigsh(
-                LinearOperator((count, count), matvec=product, dtype=np.float64),
+                _Hessian(loss),
                 k=self.num_eigenvalues,
                 which="LA",
-                v0=generator.standard_normal(count),
-                rng=generator,  # of restarts, where the Hessian's rank is below the number of products
-                tol=_TOLERANCE,
+                v0=generator.standard_normal(len(loss.weights)),
+                rng=generator,  # for restarts, if the Hessian's rank is below the number of products
+                tol=_TOLERANCE,  # pyright: ignore[reportArgumentType] - the stub takes its default's type, int
                 return_eigenvectors=False,
             )
         except ArpackError as error:
             raise UnmeasurableError(f"Lanczos' method found no largest eigenvalue: {error}") from error
-        return sorted(values.tolist(), reverse=True)
+        return sorted(np.asarray(values).tolist(), reverse=True)
 
 
-def filter_normalised(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """A direction whose every filter has the norm of the parameter's own; 0 where there are no filters."""
+class _Hessian(LinearOperator):
+    """Products with the second derivatives of a loss, in the form that scipy's eigenvalue solver takes."""
+
+    def __init__(self, loss: EvalBatchLoss) -> None:
+        super().__init__(np.float64, (len(loss.weights), len(loss.weights)))
+        self.loss = loss
+
+    def _matvec(self, x: np.ndarray) -> np.ndarray:
+        found = self.loss.times_hessian(torch.from_numpy(x.ravel()).to(self.loss.weights))
+        return require_finite(found, "second derivatives of the loss").double().cpu().numpy()
+
+
+def filter_normalized(drawn: Float[Tensor, "*shape"], weight: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """A direction whose every filter has the norm of the parameter's own; 0 if there are no filters."""
     if weight.ndim < 2:
         return torch.zeros_like(weight)
     inside = tuple(range(1, weight.ndim))

@@ -19,33 +19,33 @@ from skiplab.surgery.foreign_join import ForeignJoin
 _Block = Sequence[Join]
 
 
-class Lesion(Evaluator):
-    """By what factor the loss of the trained network rises when a block is removed or changes places with the next.
+class Lesion(Evaluator[Objective]):
+    """The factor by which the trained network's loss rises when a block is removed, or swapped with the next one.
 
         lesion_ratio = (product over blocks l of loss without l / loss)^(1 / number of blocks)
         swap_ratio = (product over pairs of loss with l and l + 1 in the other order / loss)^(1 / number of pairs)
 
-    A removed block leaves the stream as it was: its joins are passed by, their connection with them, in all arms
-    alike. So a shortcut without its branch is left of a residual block, and nothing of a plain one. A swapped block
-    takes its connection along. Losses are taken on validation images, at fixed noise where the network denoises.
+    Removing a block leaves the stream unchanged: its joins are skipped together with their connections, in all arms
+    alike. A residual block then keeps its shortcut without the branch; of a plain block nothing is left. A swapped
+    block keeps its own connection. Losses are measured on validation images, at fixed noise if the network denoises.
 
-    Blocks that change width or resolution stay, as nothing else would fit there; only neighbours of one stage change
-    places, and none in a network of others (backbone=external), where each joined branch is removed in turn. Where no
-    block or no pair is left, there is no ratio. Where connections count on an update of every join before theirs
-    (dense), a removed block's update is zero instead, and no blocks change places.
+    Blocks that change width or resolution can't be removed. Only neighbors within one stage are swapped. In an external
+    network (backbone=external), each joined branch is removed in turn and nothing is swapped. If no block or no pair
+    qualifies, there is no ratio. If a connection needs the updates of all earlier joins (dense), a removed block's
+    update is set to zero instead, and nothing is swapped.
 
     Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks,
         arXiv:1605.06431, section 4 (removing one layer; of VGG too, and re-ordering).
-    Differs from the source: ratios of losses, not errors; re-ordering is of neighbours, one pair at a time. A loss that
+    Differs from the source: ratios of losses, not errors; re-ordering is of neighbors, one pair at a time. A loss that
         overflows counts as the largest number of float32, one that underflows as the smallest; of a whole network
         whose loss is no finite number there is no ratio.
 
     Args:
         num_images: validation images, at every noise level.
-        num_levels: noise levels, where the network denoises.
+        num_levels: noise levels, if the network denoises.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: if either is below 1.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -56,19 +56,19 @@ class Lesion(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "lesion_by_block": Chart(
             title="Loss without one block",
-            words="The loss on validation images when one block is removed from the trained network, over the loss of "
-            "the whole network; 1 means that it isn't missed. Blocks are counted from the input; those that change "
-            "width or resolution can't be removed. A network that has learnt little has little to lose: read it beside "
-            "the loss.",
+            caption="Loss on validation images when one block is removed from the trained network, divided by the "
+            "loss of the whole network; at 1, the block isn't needed. Blocks are counted from the input; those that "
+            "change width or resolution can't be removed. A network that has learned little has little to lose, so "
+            "read it together with the loss.",
             kind="bars",
             x="removed block",
             value="loss without the block / loss",
             log=("value",),
         ),
         "swap_by_pair": Chart(
-            title="Loss with two neighbouring blocks swapped",
-            words="The loss on validation images when a block of the trained network changes places with the next one, "
-            "over the loss of the whole network; 1 means that their order doesn't matter.",
+            title="Loss with two neighboring blocks swapped",
+            caption="Loss on validation images when a block of the trained network is swapped with the next one, "
+            "divided by the loss of the unchanged network; at 1, their order doesn't matter.",
             kind="bars",
             x="first of the two blocks",
             value="loss with blocks swapped / loss",
@@ -76,9 +76,9 @@ class Lesion(Evaluator):
         ),
         "lesion_ratio": Chart(
             title="What removing one block costs",
-            words="The factor by which the loss rises when one block is removed from the trained network, geometric "
-            "mean over blocks; every seed, its arm's mean and 95% interval. Lower is more robust; who has learnt "
-            "little has little to lose.",
+            caption="The factor by which the loss rises when one block is removed from the trained network, geometric "
+            "mean over blocks; each seed, and each arm's mean with its 95% interval. Lower is more robust; a network "
+            "that has learned little has little to lose.",
             kind="outcome",
             log=("value",),
         ),
@@ -87,7 +87,7 @@ class Lesion(Evaluator):
     def __init__(self, *, num_images: int, num_levels: int) -> None:
         self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         loss = EvalBatchLoss(trained, self.eval_batch, "val")
         intact = loss.trained()
 
@@ -119,37 +119,39 @@ class Lesion(Evaluator):
 
 
 def removable(model: nn.Module) -> list[tuple[Stage | None, _Block]]:
-    """The blocks that keep width and resolution, with their stages; the joins of a network of others have none."""
-    own = [(stage, block) for stage in _stages(model) for block in _inner_blocks(stage)]
-    return own + [(None, [join]) for join in model.modules() if isinstance(join, ForeignJoin)]
+    """The blocks that keep width and resolution, with their stages; joins of an external network have none."""
+    return [
+        *((stage, block) for stage in _stages(model) for block in _inner_blocks(stage)),
+        *((None, [join]) for join in model.modules() if isinstance(join, ForeignJoin)),
+    ]
 
 
 def swappable(model: nn.Module) -> list[tuple[_Block, _Block]]:
-    """The neighbouring blocks of one stage that can change places."""
+    """The pairs of successive blocks of one stage that can be swapped."""
     return [
         pair for stage in _stages(model) if not counts_joins(stage) for pair in itertools.pairwise(_inner_blocks(stage))
     ]
 
 
 def removed(stage: Stage | None, block: _Block) -> AbstractContextManager[None]:
-    """The block's joins pass their memory on; or write an update of zero, where later ones count on one."""
+    """The block's joins pass their memory on, or write an update of zero if later joins need one."""
     counted = stage is not None and counts_joins(stage)
     return _rerouted(block, [_without_update(join) if counted else _pass_on for join in block])
 
 
 def swapped(first: _Block, second: _Block) -> AbstractContextManager[None]:
-    """Two blocks that follow on each other, in the other order, each with its own connection."""
+    """Two successive blocks in the opposite order, each with its own connection."""
     return _rerouted([*first, *second], [join.forward for join in (*second, *first)])
 
 
 @torch.no_grad()
 def counts_joins(stage: Stage) -> bool:
-    """Whether a connection counts on an update of every join before its own: it can't write without them."""
-    for join in stage.joins:
-        connection, place = join.connection, join.connection.place
+    """Whether a connection needs the updates of all earlier joins, and can't write without them."""
+    for join in itertools.chain.from_iterable(stage.blocks):
+        connection, spec = join.connection, join.connection.spec
         device = next(join.parameters()).device
-        stream = torch.linspace(1, 2, place.width, device=device)[None]
-        cond = torch.zeros(1, place.cond_width, device=device) if place.cond_width else None
+        stream = torch.linspace(1, 2, spec.width, device=device)[None]
+        cond = torch.zeros(1, spec.cond_width, device=device) if spec.cond_width else None
         try:
             with torch.random.fork_rng(devices=[]):
                 connection.write(connection.open(stream), stream, cond, nn.Identity())
@@ -180,7 +182,7 @@ def _without_update(join: Join) -> Callable[[Any, Tensor | None], Any]:
 
 @contextmanager
 def _rerouted(joins: Sequence[Join], forwards: Sequence[Callable[..., Any]]) -> Iterator[None]:
-    """At the joins' places, other functions from memory to memory."""
+    """Other functions from memory to memory in place of the joins."""
     try:
         for join, forward in zip(joins, forwards, strict=True):
             join.forward = forward

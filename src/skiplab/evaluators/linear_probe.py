@@ -9,7 +9,7 @@ from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Noised
 from skiplab.objectives.objective import Objective
@@ -19,18 +19,19 @@ _PENALTIES = [10.0**power for power in range(-4, 5)]  # over the number of image
 
 
 class LinearProbe(Evaluator):
-    """How well the clean image can be read back linearly from the stream after each block, by frequency band.
+    """How well the clean image can be predicted linearly from the stream after each block, by frequency band.
 
     The clean image is split into bands d, thirds of the frequencies up to Nyquist's (of the larger of the two axes).
-    For each block and noise level a ridge regression reads the bands from the whole stream, fitted on probes of
-    training images, its penalty chosen for each output by leaving one image out. With e its error on probes of
-    validation images and m the band's mean over training images, the share of the band that is read is
+    For each block and noise level, a ridge regression predicts the bands from the whole stream. It is fitted on an
+    evaluation batch of training images; the penalty of each output is selected by leave-one-out validation. With e its
+    error on an evaluation batch of validation images and m the band's mean over training images, the fraction of the
+    band that is recovered is
 
         1 - |e|^2 / |d - m|^2, at least 0.
 
-    Beside the blocks stand the noisy input, read in the same way, and the same network before training: an identity
-    stream keeps its input, noise included, for nothing. The worst block says what the whole path lets through where
-    nothing passes it by; with long skips something does.
+    For comparison, the noisy input and the untrained network are measured in the same way, since an identity stream
+    preserves its input, noise included, without learning. The worst block bounds what the path through all blocks
+    preserves, unless long skips bypass it.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
         the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out).
@@ -41,24 +42,24 @@ class LinearProbe(Evaluator):
         num_levels: noise levels.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
         "detail_worst_block": Metric(
-            label="share of fine detail (high band) read back after the worst block",
+            label="fraction of fine detail (high band) recovered after the worst block",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
         ),
         "detail_last_block": Metric(
-            label="share of fine detail (high band) read back after the last block",
+            label="fraction of fine detail (high band) recovered after the last block",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
         ),
         "detail_input": Metric(
-            label="share of fine detail (high band) read back from the noisy input",
+            label="fraction of fine detail (high band) recovered from the noisy input",
             direction=None,
             scale="bounded",
         ),
@@ -67,19 +68,19 @@ class LinearProbe(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "detail_by_block": Chart(
             title="How much of the clean image each block lets through",
-            words="Share of a frequency band of the clean image that is read back linearly after each block, of the "
-            "high band before training too; block 0 is the noisy input. Means over noise levels.",
+            caption="Fraction of each frequency band of the clean image that a linear regression recovers after each "
+            "block; for the high band, also before training. Block 0 is the noisy input. Means over noise levels.",
             kind="lines",
             x="block, from input to output",
-            value="share read back",
+            value="fraction recovered",
         ),
         "detail_by_noise": Chart(
             title="Fine detail by noise level",
-            words="Share of the high band of the clean image that is read back linearly after the worst block and from "
-            "the noisy input, at each time, from clean (0) to noise (1).",
+            caption="Fraction of the high frequency band of the clean image that a linear regression recovers after "
+            "the worst block and from the noisy input, at each time from clean (0) to noise (1).",
             kind="lines",
             x="time",
-            value="share of the high band read back",
+            value="fraction of the high band recovered",
         ),
     }
 
@@ -95,8 +96,8 @@ class LinearProbe(Evaluator):
         require_bands(data, f"evaluator={name} reads")
 
     def evaluate(self, trained: Trained) -> Result:
-        blocks, from_input = self.shares(trained.model, trained)
-        untrained, _ = self.shares(trained.untrained, trained)
+        blocks, from_input = self.fractions(trained.model, trained)
+        untrained, _ = self.fractions(trained.untrained, trained)
         high = blocks[:, :, -1].mean(dim=1)
         summary = {
             "detail_worst_block": float(high.min()),
@@ -104,30 +105,30 @@ class LinearProbe(Evaluator):
             "detail_input": float(from_input[:, -1].mean()),
         }
         measurements = [
-            Measurement("detail_by_block", block, float(share), f"{who}, {band}")
-            for who, shares, shown in (("trained", blocks, BANDS), ("untrained", untrained, BANDS[-1:]))
-            for block, by_band in enumerate(shares.mean(dim=1), start=1)
-            for band, share in zip(shown, by_band[-len(shown) :], strict=True)
+            Measurement("detail_by_block", block, float(fraction), f"{who}, {band}")
+            for who, fractions, shown in (("trained", blocks, BANDS), ("untrained", untrained, BANDS[-1:]))
+            for block, by_band in enumerate(fractions.mean(dim=1), start=1)
+            for band, fraction in zip(shown, by_band[-len(shown) :], strict=True)
         ]
         measurements += [
-            Measurement("detail_by_block", 0, float(share), f"trained, {band}")
-            for band, share in zip(BANDS, from_input.mean(dim=0), strict=True)
+            Measurement("detail_by_block", 0, float(fraction), f"trained, {band}")
+            for band, fraction in zip(BANDS, from_input.mean(dim=0), strict=True)
         ]
         times = trained.objective.noise_schedule.levels(self.eval_batch.num_levels).tolist()
         by_noise = {"worst block": blocks[:, :, -1].min(dim=0).values, "noisy input": from_input[:, -1]}
         measurements += [
-            Measurement("detail_by_noise", time, float(share), line)
-            for line, shares in by_noise.items()
-            for time, share in zip(times, shares, strict=True)
+            Measurement("detail_by_noise", time, float(fraction), line)
+            for line, fractions in by_noise.items()
+            for time, fraction in zip(times, fractions, strict=True)
         ]
         return Result(
             summary, measurements=measurements, details={"num_images": self.eval_batch.count(trained.data.val)}
         )
 
-    def shares(
+    def fractions(
         self, model: nn.Module, trained: Trained
     ) -> tuple[Float[Tensor, "block level band"], Float[Tensor, "level band"]]:
-        """The shares read after each block, and from the noisy input."""
+        """The fractions recovered after each block, and from the noisy input."""
         train, val = (
             self.eval_batch.noised(trained.objective, trained.split(split), split) for split in ("train", "val")
         )
@@ -151,7 +152,7 @@ def read(
     target: Float[Tensor, " sample *shape"],
     unseen: Float[Tensor, "others channel *positions"],
 ) -> Float[Tensor, " others *shape"]:
-    """What ridge regression from streams to targets says of other streams; channels are scaled as they come.
+    """The targets that ridge regression from streams to targets predicts for other streams.
 
     There are more features than samples, so all is done with the samples' inner products K, in their eigenvectors:
     with c = (K + a)^-1 y, the error at a sample that is left out is a c_i / (a [(K + a)^-1]_ii - 1 / n).
@@ -159,19 +160,19 @@ def read(
     features, others = (part.flatten(1).double().cpu() for part in (stream, unseen))
     scale = features.std(correction=0)
     scale = scale if scale > 0 else torch.ones(())
-    centre, mean = features.mean(dim=0), target.flatten(1).mean(dim=0)
-    features, others, wanted = (features - centre) / scale, (others - centre) / scale, target.flatten(1) - mean
+    center, mean = features.mean(dim=0), target.flatten(1).mean(dim=0)
+    features, others, wanted = (features - center) / scale, (others - center) / scale, target.flatten(1) - mean
     values, vectors = torch.linalg.eigh(features @ features.T)
     rotated = vectors.T @ wanted
-    least, chosen = torch.full_like(mean, torch.inf), torch.zeros_like(wanted)
-    for penalty in (share * len(features) for share in _PENALTIES):
+    least, best = torch.full_like(mean, torch.inf), torch.zeros_like(wanted)
+    for penalty in (fraction * len(features) for fraction in _PENALTIES):
         shrunk = 1 / (values.clamp(min=0) + penalty)
         coefficients = vectors @ (shrunk[:, None] * rotated)
         left_out = penalty * vectors.square() @ shrunk - 1 / len(features)
         error = (penalty * coefficients / left_out[:, None]).square().mean(dim=0)
         better = error < least
-        least, chosen = torch.where(better, error, least), torch.where(better, coefficients, chosen)
-    return (others @ features.T @ chosen + mean).view(len(others), *target.shape[1:])
+        least, best = torch.where(better, error, least), torch.where(better, coefficients, best)
+    return (others @ features.T @ best + mean).view(len(others), *target.shape[1:])
 
 
 def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[Tensor]:
@@ -180,20 +181,20 @@ def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[Te
 
 
 def require_bands(data: Dataset, asker: str) -> None:
-    """Refuse, in a sentence that begins with `asker`, data whose images hold no frequency bands.
+    """Refuse data without frequency bands; the error begins with `asker`.
 
     Raises:
-        SkiplabError: where the data are no images of at least 6 pixels a side.
+        SkiplabError: unless the data are images of at least 6x6 pixels.
     """
     if len(data.train.shape) != 3 or min(data.train.shape[1:]) < 6:
         raise SkiplabError(
-            f"{asker} frequency bands of images of at least 6 pixels a side, the data has shape {data.train.shape}; "
-            "leave it out of evaluator=[...]"
+            f"{asker} frequency bands of images of at least 6x6 pixels, but the data's shape is {data.train.shape}; "
+            "remove it from evaluator=[...]"
         )
 
 
 def bands(images: Float[Tensor, "sample channel height width"]) -> Float[Tensor, "sample band_channel height width"]:
-    """The parts of images whose frequencies lie in each band, one behind the other; their sum is the image."""
+    """The parts of images in each frequency band, concatenated along the channels; their sum is the image."""
     spectrum = torch.fft.fft2(images.double())
     rows, columns = (torch.fft.fftfreq(side, device=images.device).abs() for side in images.shape[2:])
     radius = 2 * torch.maximum(rows[:, None], columns[None, :])  # 1 at Nyquist's

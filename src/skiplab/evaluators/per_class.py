@@ -11,17 +11,17 @@ from skiplab.objectives.cross_entropy import CrossEntropy
 from skiplab.objectives.objective import Objective
 
 
-class PerClass(Evaluator):
-    """Share of validation images of each class that are taken for another, and the worst class's.
+class PerClass(Evaluator[CrossEntropy]):
+    """Fraction of each class's validation images that are misclassified, and its maximum over classes.
 
     Source: one minus the recall of a class, as torchmetrics computes it.
-    Differs from the source: classes of which no image is there are left out.
+    Differs from the source: classes without images are left out.
 
     Args:
-        batch_size: images a forward pass, from 1.
+        batch_size: images per forward pass, from 1.
 
     Raises:
-        SkiplabError: where batch_size is below 1.
+        SkiplabError: if batch_size is below 1.
     """
 
     measures: ClassVar[type[Objective]] = CrossEntropy
@@ -33,7 +33,7 @@ class PerClass(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "class_error": Chart(
             title="Error by class",
-            words="Share of the validation images of a class that are taken for another. Lower is better.",
+            caption="Fraction of a class's validation images that are misclassified. Lower is better.",
             kind="bars",
             x="class",
             value="error",
@@ -45,7 +45,7 @@ class PerClass(Evaluator):
             raise SkiplabError(f"evaluator.per_class.batch_size={batch_size} is invalid; valid: a whole number from 1")
         self.batch_size = batch_size
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         logits, labels = predictions(trained, "val", self.batch_size)
         accuracy = MulticlassAccuracy(trained.objective.num_logits, average=None).to(trained.device)
         errors = (1 - accuracy(logits, labels)).tolist()

@@ -7,23 +7,23 @@ from torch import Tensor
 from skiplab.charts import Chart
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features, some_reference_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import describe, reference_subset_features, sample_features
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 
 _ROWS = 1000  # samples whose distances are held at once
-_SAY = "every seed, its arm's mean and 95% interval. Higher is better."
+_SAY = "each seed, and each arm's mean with its 95% interval. Higher is better."
 
 
 class PrecisionRecall(Evaluator):
-    """How many samples look real, and how much of what is real they cover: precision, recall, density, coverage.
+    """How many samples look real, and how many real images they cover: precision, recall, density, coverage.
 
-    Around each feature r of training images lies a ball to its k-th nearest neighbour among them, likewise around each
+    Around each feature r of training images lies a ball to its k-th nearest neighbor among them, likewise around each
     feature s of samples. With n training images and m samples,
 
-        precision = share of s in any ball of r,           recall = share of r in any ball of s,
-        density = (number of pairs, s in the ball of r) / (k m),   coverage = share of r whose ball holds any s.
+        precision = fraction of s in any ball of r,        recall = fraction of r in any ball of s,
+        density = (number of pairs, s in the ball of r) / (k m),   coverage = fraction of r whose ball holds any s.
 
     Source: Kynkaanniemi et al. 2019, Improved Precision and Recall, arXiv:1904.06991, eq. 1 and 2; Naeem et al. 2020,
         Reliable Fidelity and Diversity Metrics, arXiv:2002.09797, section 3.
@@ -31,28 +31,31 @@ class PrecisionRecall(Evaluator):
         balls of samples, and with them recall, are larger than for equal numbers.
 
     Args:
-        num_samples: samples drawn, above num_neighbours.
-        num_reference: training images at most, a random subset, above num_neighbours.
-        num_neighbours: k, from 1.
+        num_samples: samples drawn, above num_neighbors.
+        num_reference: training images at most, a random subset, above num_neighbors.
+        num_neighbors: k, from 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     needs_extractor: ClassVar[bool] = True
     metrics: ClassVar[dict[str, Metric]] = {
         "precision": Metric(
-            label="precision: share of samples that look real", direction="higher", scale="bounded", if_diverged=0.0
+            label="precision: fraction of samples that look real",
+            direction="higher",
+            scale="bounded",
+            if_diverged=0.0,
         ),
         "recall": Metric(
-            label="recall: share of training images within reach of samples",
+            label="recall: fraction of training images within reach of samples",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
         ),
         "density": Metric(label="density of samples around training images", direction="higher"),
         "coverage": Metric(
-            label="coverage: share of training images with a sample nearby",
+            label="coverage: fraction of training images with a sample nearby",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
@@ -60,53 +63,55 @@ class PrecisionRecall(Evaluator):
     }
     charts: ClassVar[dict[str, Chart]] = {
         "precision": Chart(
-            title="Precision of samples", words=f"Share of samples that look real; {_SAY}", kind="outcome"
+            title="Precision of samples", caption=f"Fraction of samples that look real; {_SAY}", kind="outcome"
         ),
         "recall": Chart(
             title="Recall of samples",
-            words=f"Share of training images within reach of samples; {_SAY} Samples that are far from everything "
-            "reach far too, so read it beside the precision.",
+            caption=f"Fraction of training images within reach of samples; {_SAY} Samples far from all images have a "
+            "wide reach too, so read it together with the precision.",
             kind="outcome",
         ),
         "density": Chart(
             title="Density of samples",
-            words=f"How densely samples lie where training images do, 1 where as densely as they themselves; {_SAY}",
+            caption=f"Density of samples around training images; 1 means as dense as the training images. {_SAY}",
             kind="outcome",
         ),
         "coverage": Chart(
-            title="Coverage of samples", words=f"Share of training images with a sample nearby; {_SAY}", kind="outcome"
+            title="Coverage of samples",
+            caption=f"Fraction of training images with a sample nearby; {_SAY}",
+            kind="outcome",
         ),
     }
 
-    def __init__(self, *, num_samples: int, num_reference: int, num_neighbours: int) -> None:
-        if not 1 <= num_neighbours < min(num_samples, num_reference):
+    def __init__(self, *, num_samples: int, num_reference: int, num_neighbors: int) -> None:
+        if not 1 <= num_neighbors < min(num_samples, num_reference):
             raise SkiplabError(
-                f"evaluator.precision_recall.num_neighbours={num_neighbours} is invalid; valid: from 1, below "
+                f"evaluator.precision_recall.num_neighbors={num_neighbors} is invalid; valid: from 1, below "
                 f"num_samples={num_samples} and num_reference={num_reference}"
             )
-        self.num_samples, self.num_reference, self.num_neighbours = num_samples, num_reference, num_neighbours
+        self.num_samples, self.num_reference, self.num_neighbors = num_samples, num_reference, num_neighbors
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
         super().check(objective, data, name)
-        if self.num_neighbours >= len(data.train):
+        if self.num_neighbors >= len(data.train):
             raise SkiplabError(
-                f"evaluator.precision_recall.num_neighbours={self.num_neighbours} is invalid; valid: below the "
+                f"evaluator.precision_recall.num_neighbors={self.num_neighbors} is invalid; valid: below the "
                 f"{len(data.train)} training images"
             )
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
-        real = some_reference_features(trained, self.num_reference)
-        summary = compared(real.double(), samples.double(), self.num_neighbours)
-        details = describe(trained, samples) | {"num_reference": len(real), "num_neighbours": self.num_neighbours}
+        real = reference_subset_features(trained, self.num_reference)
+        summary = compared(real.double(), samples.double(), self.num_neighbors)
+        details = describe(trained, samples) | {"num_reference": len(real), "num_neighbors": self.num_neighbors}
         return Result(summary, details=details)
 
 
 def compared(
-    real: Float[Tensor, "image feature"], samples: Float[Tensor, "sample feature"], num_neighbours: int
+    real: Float[Tensor, "image feature"], samples: Float[Tensor, "sample feature"], num_neighbors: int
 ) -> dict[str, float]:
     """Precision, recall, density and coverage."""
-    around_real, around_samples = (_radii(points, num_neighbours) for points in (real, samples))
+    around_real, around_samples = (_radii(points, num_neighbors) for points in (real, samples))
     looks_real, pairs = 0, 0
     reached, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
     for part, radii in zip(samples.split(_ROWS), around_samples.split(_ROWS), strict=True):
@@ -119,15 +124,15 @@ def compared(
     return {
         "precision": looks_real / len(samples),
         "recall": float(reached.double().mean()),
-        "density": pairs / (num_neighbours * len(samples)),
+        "density": pairs / (num_neighbors * len(samples)),
         "coverage": float(covered.double().mean()),
     }
 
 
-def _radii(points: Float[Tensor, "point feature"], num_neighbours: int) -> Float[Tensor, " point"]:
-    """The distance of each point to its k-th nearest neighbour among the others; itself is the nearest, at 0."""
+def _radii(points: Float[Tensor, "point feature"], num_neighbors: int) -> Float[Tensor, " point"]:
+    """The distance of each point to its k-th nearest neighbor among the others; itself is the nearest, at 0."""
     parts = [_distances(part, points) for part in points.split(_ROWS)]
-    return torch.cat([part.kthvalue(num_neighbours + 1, dim=1).values for part in parts])
+    return torch.cat([part.kthvalue(num_neighbors + 1, dim=1).values for part in parts])
 
 
 def _distances(rows: Tensor, columns: Tensor) -> Float[Tensor, "row column"]:

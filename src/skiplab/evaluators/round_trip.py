@@ -20,15 +20,15 @@ _FINE = 10_001  # times between which those of a path are interpolated
 
 
 class RoundTrip(Evaluator):
-    """What is lost of an image that is noised to a middle time and denoised again, by frequency band.
+    """The error of images that are noised to a middle time and denoised again, by frequency band.
 
-    Validation images x0 become x_t = alpha x0 + sigma noise, from where the trial's sampler goes back to x in some
-    number of steps, spaced as its schedule spaces them. With d the part of an image in a band and m the mean of
+    Validation images x0 become x_t = alpha x0 + sigma noise, from which the trial's sampler goes back to x in some
+    number of steps, spaced as by its schedule. With d the part of an image in a band and m the mean of
     training images, the error of the band is
 
         |d(x) - d(x0)|^2 / |d(x0) - d(m)|^2.
 
-    It is 1 for an image with nothing but the mean in that band, and about 2 for another image of the same kind. One
+    It is 1 for an image with only the mean in that band, and about 2 for another image of the same kind. One
     step is the network's own estimate, a mean over all that the noise could hide; a sample of many steps decides for
     one of these, and where the noise hides nearly all, its error is up to twice as large. So arms are to be compared
     at equal steps.
@@ -38,11 +38,11 @@ class RoundTrip(Evaluator):
 
     Args:
         num_images: validation images, from 1.
-        time: where they are noised to, as a share of the schedule's times from clean to noisy, above 0, up to 1.
-        num_steps: times at which the network is asked on the way back, one round trip each; ascending, from 1.
+        time: the noise level, as a fraction of the schedule's range, from clean (0, excluded) to noisy (1).
+        num_steps: sampling steps of the way back, a list with one entry per round trip; ascending, from 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -60,10 +60,10 @@ class RoundTrip(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "round_trip_by_steps": Chart(
             title="What a round trip through noise loses",
-            words="Validation images are noised to a middle time and denoised again in so many steps; the error "
-            "against the clean image by frequency band, relative to the band's own variation (1: nothing but the mean "
-            "image is left of the band). One step gives the network's best guess, many steps a sample, whose error is "
-            "larger where noise hid the band: compare arms at equal steps.",
+            caption="Validation images are noised to a middle time and denoised again in this many steps. The error "
+            "against the clean image, by frequency band, is relative to the band's own variation: at 1, only the mean "
+            "image is left of the band. One step gives the network's best guess; many steps give a sample, whose "
+            "error is larger where noise hid the band. Compare arms at equal steps.",
             kind="lines",
             x="sampling steps",
             value="squared error, relative to the band",
@@ -71,9 +71,9 @@ class RoundTrip(Evaluator):
         ),
         "round_trip_detail_error": Chart(
             title="Fine detail lost in a round trip",
-            words="The error of the high frequency band after noising validation images to a middle time and denoising "
-            "them in the most steps; 1 means that nothing but the mean image's detail is left. Every seed, its arm's "
-            "mean and 95% interval; lower is better.",
+            caption="Error of the high frequency band after noising validation images to a middle time and denoising "
+            "them in the largest number of steps; at 1, only the mean image's detail is left. Each seed, and each "
+            "arm's mean with its 95% interval. Lower is better.",
             kind="outcome",
             log=("value",),
         ),
@@ -93,10 +93,10 @@ class RoundTrip(Evaluator):
         self.num_images, self.time, self.num_steps = num_images, time, list(num_steps)
 
     def check(self, objective: Objective, data: Dataset, name: str) -> None:
-        """Refuse, before training, networks that denoise nothing and data without frequency bands.
+        """Refuse, before training, networks that aren't denoisers and data without frequency bands.
 
         Raises:
-            SkiplabError: where the objective is another, or the data are no images of at least 6 pixels a side.
+            SkiplabError: if the objective isn't denoising, or the data aren't images of at least 6x6 pixels.
         """
         super().check(objective, data, name)
         require_bands(data, f"evaluator={name} measures")
@@ -105,11 +105,15 @@ class RoundTrip(Evaluator):
         clean = trained.data.val.first(self.num_images).images
         target = bands(clean)
         energies = band_energies(target - bands(_mean_image(trained)))
-        measurements = []
-        for num_steps in self.num_steps:
-            errors = band_energies(bands(self.returned(trained, num_steps)) - target)
-            shares = zip(BANDS, (errors / energies).tolist(), strict=True)
-            measurements += [Measurement("round_trip_by_steps", num_steps, share, line=band) for band, share in shares]
+        by_steps = {
+            num_steps: band_energies(bands(self.returned(trained, num_steps)) - target) for num_steps in self.num_steps
+        }
+        measurements = [
+            Measurement("round_trip_by_steps", num_steps, relative, line=band)
+            for num_steps, errors in by_steps.items()
+            for band, relative in zip(BANDS, (errors / energies).tolist(), strict=True)
+        ]
+        errors = by_steps[self.num_steps[-1]]
         summary = {
             "round_trip_error": float(errors.sum() / energies.sum()),
             "round_trip_detail_error": float(errors[-1] / energies[-1]),
@@ -135,15 +139,16 @@ class RoundTrip(Evaluator):
         return trained.sampler.denoise_along(path, noised.x_t, trained.model, objective, labels, generator)
 
 
-def path_from(schedule: NoiseSchedule, share: float, num_steps: int) -> Float[Tensor, " steps"]:
-    """num_steps times down to the schedule's least, from a share of the way up, spaced as the schedule's own path."""
+def path_from(schedule: NoiseSchedule, fraction: float, num_steps: int) -> Float[Tensor, " steps"]:
+    """num_steps times, from a fraction of the schedule's range down to its lowest, spaced like the schedule's path."""
     times = schedule.path(_FINE).flip(0).numpy()
     places = np.linspace(0, 1, _FINE)
-    start = np.interp(schedule.time_min + share * (schedule.time_max - schedule.time_min), times, places)
+    start = np.interp(schedule.time_min + fraction * (schedule.time_max - schedule.time_min), times, places)
     return torch.from_numpy(np.interp(np.linspace(start, 0, num_steps), places, times))
 
 
 def _mean_image(trained: Trained) -> Float[Tensor, "1 channel height width"]:
     split = trained.data.train
-    total = sum(batch.images.double().sum(dim=0, keepdim=True) for batch in split.batches(4096))
+    parts = (batch.images.double().sum(dim=0, keepdim=True) for batch in split.batches(4096))
+    total = sum(parts, start=torch.zeros(()))
     return total / len(split)

@@ -11,9 +11,9 @@ from skiplab.objectives.objective import Objective
 
 
 class SampleGrid(Evaluator):
-    """A picture of samples, `samples.png`: images in a grid, points of the plane over the training points.
+    """A picture of samples, `samples.png`: images in a grid, or points of the plane drawn over the training points.
 
-    Two arms of one seed start from the same noise.
+    Two arms with the same seed start from the same noise.
 
     Source: none.
     Differs from the source: none.
@@ -26,7 +26,7 @@ class SampleGrid(Evaluator):
         pixel_size: side of an image's pixel in the picture, in pixels.
 
     Raises:
-        SkiplabError: where there are no samples or the grid is empty, or the data can't be shown.
+        SkiplabError: if there are no samples or the grid is empty, or the data can't be shown.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {}
@@ -44,14 +44,15 @@ class SampleGrid(Evaluator):
         shape = data.train.shape
         if shape != (2,) and (len(shape) != 3 or shape[0] not in (1, 3)):
             raise SkiplabError(
-                f"evaluator={name} shows images of 1 or 3 channels and points of the plane, and the data have shape "
-                f"{shape}; leave {name} out of evaluator=[...]"
+                f"evaluator={name} shows images of 1 or 3 channels and points of the plane, but the data's shape is "
+                f"{shape}; remove {name} from evaluator=[...]"
             )
 
     def evaluate(self, trained: Trained) -> Result:
         samples = trained.samples(self.num_samples)
         if samples.ndim == 2:
-            from skiplab.evaluators.scatter import draw_points  # matplotlib takes a second, which images needn't pay
+            # matplotlib takes a second to import, which images needn't pay
+            from skiplab.evaluators.results.scatter_plot import draw_points
 
             picture = draw_points(trained.data.train.at(slice(None)).images, samples)
         else:
@@ -59,7 +60,7 @@ class SampleGrid(Evaluator):
         return Result({}, pictures={"samples": picture})
 
     def draw(self, images: torch.Tensor) -> Image.Image:
-        """Images of [-1, 1], one or three channels, side by side with a one-pixel border; what is left over is grey."""
+        """Images of [-1, 1], one or three channels, in a grid with one-pixel borders; empty places are gray."""
         columns = min(self.columns, len(images))
         rows = -(-len(images) // columns)
         levels = ((images.clamp(-1, 1) + 1) * 127.5).round().byte().cpu()

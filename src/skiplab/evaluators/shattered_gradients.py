@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.eval_batches.eval_batch import at_once
+from skiplab.evaluators.eval_batches.eval_batch import inputs_per_call
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
@@ -18,8 +18,8 @@ from skiplab.objectives.objective import Objective
 from skiplab.seeding import keyed_generator
 
 
-class ShatteredGradients(Evaluator):
-    """How alike the gradients with respect to neighbouring inputs are: their autocorrelation along a segment.
+class ShatteredGradients(Evaluator[Objective]):
+    """How similar the gradients at neighboring inputs are: their autocorrelation along a segment between two images.
 
     The segment leads from one validation image to another, a to b, at one noise level and under one noise z. At n
     inputs along it a random sum of the network's outputs is differentiated, and R is the gradients' correlation,
@@ -34,18 +34,18 @@ class ShatteredGradients(Evaluator):
     Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 2 (autocorrelation of
         gradients with respect to the input).
     Differs from the source: of inputs of many dimensions, whose products are summed, along segments between images,
-        where the source takes a grid of numbers; no mean is taken off, as over random read-outs r it is zero. Where
-        the network is told labels, it is told that of a. Batch norm takes its running statistics, which before
-        training normalise nothing. A classifier's outputs are its scores, at images without noise.
+        where the source takes a grid of numbers; no mean is subtracted, as over random read-outs r it is zero. If
+        the network is conditioned on labels, it gets that of a. Batch norm takes its running statistics, which before
+        training normalize nothing. A classifier's outputs are its scores, at images without noise.
 
     Args:
         num_segments: pairs of validation images, from 1, each image in one pair.
         num_points: inputs of a segment, n, from 3.
         lag: of the summary values, in segments, above 0, up to 0.5; the nearest multiple of 1 / (n-1) is taken.
-        time: noise level, as a share of the schedule's times from clean to noisy, from 0 to 1.
+        time: noise level, as a fraction of the schedule's range, from clean (0) to noisy (1).
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     measures: ClassVar[type[Objective]] = Objective
@@ -58,24 +58,25 @@ class ShatteredGradients(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_autocorrelation_by_lag": Chart(
             title="How far gradients stay alike between two images",
-            words="Autocorrelation of the gradient of the network's output with respect to its input, along segments "
-            "between two validation images, before training too. Where it falls at once, gradients are shattered: "
-            "they say nothing about inputs nearby.",
+            caption="Autocorrelation of the gradient of the network's output with respect to its input, along "
+            "segments between two validation images, before training too. Where it falls at once, gradients are "
+            "shattered: they say nothing about inputs nearby.",
             kind="lines",
-            x="lag (share of the segment)",
+            x="lag (fraction of the segment)",
             value="autocorrelation of gradients",
         ),
         "gradient_autocorrelation": Chart(
-            title="Gradients at neighbouring inputs after training",
-            words="Autocorrelation, at a fixed lag, of the trained network's gradient with respect to its input along "
-            "segments between two validation images; every seed, its arm's mean and 95% interval. Near 0, gradients "
-            "are shattered; a network that has learnt little may have smooth ones too: read it beside the loss.",
+            title="Gradients at neighboring inputs after training",
+            caption="Autocorrelation, at a fixed lag, of the trained network's gradient with respect to its input "
+            "along segments between two validation images; each seed, and each arm's mean with its 95% interval. Near "
+            "0, gradients are shattered; a network that has learned little may have smooth ones too: read it beside "
+            "the loss.",
             kind="outcome",
         ),
         "gradient_autocorrelation_untrained": Chart(
-            title="Gradients at neighbouring inputs before training",
-            words="The same autocorrelation at the initial weights; every seed, its arm's mean and 95% interval. Near "
-            "0, the first steps of training learn from gradients that are like noise.",
+            title="Gradients at neighboring inputs before training",
+            caption="The same autocorrelation at the initial weights; each seed, and each arm's mean with its 95% "
+            "interval. Near 0, the first steps of training learn from gradients that are like noise.",
             kind="outcome",
         ),
     }
@@ -101,7 +102,7 @@ class ShatteredGradients(Evaluator):
         """Refuse, before training, data with too few validation images.
 
         Raises:
-            SkiplabError: where there aren't two for each segment.
+            SkiplabError: if there aren't two for each segment.
         """
         super().check(objective, data, name)
         most = len(data.val) // 2
@@ -111,7 +112,7 @@ class ShatteredGradients(Evaluator):
                 f"have {len(data.val)}; valid: up to {most}"
             )
 
-    def evaluate(self, trained: Trained) -> Result:
+    def evaluate(self, trained: Trained[Objective]) -> Result:
         curves = {
             line: autocorrelation(self.gradients(trained, model)).mean(dim=0).tolist()
             for line, model in (("trained", trained.model), ("untrained", trained.untrained))
@@ -129,25 +130,27 @@ class ShatteredGradients(Evaluator):
         details = {"lag": self.lag_points / steps, "num_segments": self.num_segments}
         return Result(summary, measurements=measurements, details=details)
 
-    def gradients(self, trained: Trained, model: nn.Module) -> Float[Tensor, "segment point dimension"]:
+    def gradients(self, trained: Trained[Objective], model: nn.Module) -> Float[Tensor, "segment point dimension"]:
         """Of a random sum of outputs, the same in every arm, with respect to the inputs along each segment."""
         objective = trained.objective
         images, labels = trained.data.val.first(2 * self.num_segments)
-        shares = torch.linspace(0, 1, self.num_points, device=images.device).view(-1, *[1] * (images.ndim - 1))
-        x = torch.lerp(images[0::2, None], images[1::2, None], shares).flatten(0, 1)
+        fractions = torch.linspace(0, 1, self.num_points, device=images.device).view(-1, *[1] * (images.ndim - 1))
+        x = torch.lerp(images[0::2, None], images[1::2, None], fractions).flatten(0, 1)
         network: Callable[..., Tensor] = model
         arguments = [x]
         if isinstance(objective, Denoising):
-            schedule, told = objective.noise_schedule, labels[0::2].repeat_interleave(self.num_points)
+            schedule, own = objective.noise_schedule, labels[0::2].repeat_interleave(self.num_points)
             time = schedule.time_min + self.time * (schedule.time_max - schedule.time_min)
             times = torch.full((len(x),), time, device=x.device)
             noise = self._drawn("noise", images.shape[1:], x.device)
             network = partial(objective.predict, model)
-            arguments = [objective.noised(x, noise, times, told).x_t, times, told]
+            arguments = [objective.noised(x, noise, times, own).x_t, times, own]
         outputs = (objective.num_logits,) if objective.num_logits else images.shape[1:]
         arguments.append(self._drawn("read_out", outputs, x.device))
         found = []
-        for inputs, *others, read_out in zip(*(part.split(at_once(x.device)) for part in arguments), strict=True):
+        for inputs, *others, read_out in zip(
+            *(part.split(inputs_per_call(x.device)) for part in arguments), strict=True
+        ):
             inputs = inputs.clone().requires_grad_()
             (gradient,) = torch.autograd.grad((read_out * network(inputs, *others)).sum(), inputs)
             found.append(gradient.flatten(1).double())

@@ -7,20 +7,20 @@ from torch import Tensor
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams import stage_streams
+from skiplab.evaluators.streams.stage_streams import stage_streams
 from skiplab.metrics import Metric
 
 _LEAST = 1e-30  # of a root mean square, so that a stream of zeros has a gain
 
 
 class StreamGain(Evaluator):
-    """By what factor the stream grows through all blocks: its composite gain.
+    """The factor by which the stream's size grows through all blocks: its composite gain.
 
         stream_gain = product over blocks l of rms(x_{l+1}) / rms(x_l),   rms^2 = mean of x^2 over images and channels,
 
-    geometric mean over noise levels, of the trained network; x_l is the closed stream before block l, so of several
-    streams their mean. Between stages, where resolution changes, nothing is counted. Far from 1, signals explode or
-    vanish on their way; sums of independent updates grow as sqrt(1 + number of blocks).
+    geometric mean over noise levels, for the trained network. x_l is the closed stream before block l; several
+    streams are averaged. Changes of resolution between stages are not counted. Far from 1, signals explode or vanish;
+    sums of independent updates grow as sqrt(1 + number of blocks).
 
     Source: Xie et al. 2025, mHC, arXiv:2512.24880, section 3 (composite mapping through all layers, its maximal gain).
     Differs from the source: the whole block's gain, update included, not that of the mapping between streams alone;
@@ -31,7 +31,7 @@ class StreamGain(Evaluator):
         num_levels: noise levels.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: if either is below 1.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -40,8 +40,9 @@ class StreamGain(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "stream_gain_by_block": Chart(
             title="Growth of the stream",
-            words="Root mean square of the stream after each block over that before the first one, of the trained "
-            "network on validation images; resolution changes are left out. A flat line keeps its signals' size.",
+            caption="Root mean square of the stream after each block, relative to that before the first block, in the "
+            "trained network on validation images; changes of resolution are left out. On a flat line, signals keep "
+            "their size.",
             kind="lines",
             x="block, from input to output",
             value="growth of the stream (factor)",
@@ -49,8 +50,8 @@ class StreamGain(Evaluator):
         ),
         "stream_gain": Chart(
             title="Growth of the stream through all blocks",
-            words="The factor by which the trained network's stream grows from the first block to the last; every "
-            "seed, its arm's mean and 95% interval.",
+            caption="The factor by which the trained network's stream grows from the first block to the last; each "
+            "seed, and each arm's mean with its 95% interval.",
             kind="outcome",
             log=("value",),
         ),

@@ -7,30 +7,30 @@ from torch.nn import functional as F
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.distance import describe, sample_features, some_reference_features
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.features.features import describe, reference_subset_features, sample_features
 from skiplab.metrics import Metric
 
 
 class VendiScore(Evaluator):
-    """How many different things the samples show, over the same number for as many training images (Vendi scores).
+    """The Vendi score (effective number of distinct images) of the samples, divided by that of as many training images.
 
     With K the cosines between the features of n images and p the eigenvalues of K / n, which add up to 1,
 
         Vendi score = exp(-sum p ln p),
 
-    n where all are orthogonal, 1 where all are alike. Samples as diverse as the data have 1, which makes none of them
-    real: samples of nothing but noise are alike to one extractor and all different to another.
+    which is n if all are orthogonal and 1 if all are equal. The ratio is 1 for samples as diverse as the data. It does
+    not measure realism: samples of pure noise are similar to one extractor and distinct to another.
 
     Source: Friedman and Dieng 2023, The Vendi Score, arXiv:2210.02410, section 3.
     Differs from the source: over the training images' own score; the extractor is an option.
 
     Args:
-        num_samples: samples drawn, from 2, and training images, a random subset; where there are fewer training images,
-            as many samples are taken.
+        num_samples: samples drawn, from 2, and training images, a random subset; if there are fewer training images,
+            as many samples are used.
 
     Raises:
-        SkiplabError: where num_samples is below 2.
+        SkiplabError: if num_samples is below 2.
     """
 
     needs_extractor: ClassVar[bool] = True
@@ -41,9 +41,9 @@ class VendiScore(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "vendi_score": Chart(
             title="Diversity of samples",
-            words="How many different things the samples show, over the same for training images; every seed, its "
-            "arm's mean and 95% interval. 1 is as diverse as the data, below 1 samples repeat themselves. It doesn't "
-            "ask whether they look real: read it beside a distance.",
+            caption="Effective number of distinct images among the samples, divided by that of the training images; "
+            "each seed, and each arm's mean with its 95% interval. 1 is as diverse as the data; below 1, samples "
+            "repeat themselves. It doesn't measure realism, so read it together with a distance.",
             kind="outcome",
         ),
     }
@@ -55,7 +55,7 @@ class VendiScore(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         samples = sample_features(trained, self.num_samples)
-        real = some_reference_features(trained, self.num_samples)
+        real = reference_subset_features(trained, self.num_samples)
         of_samples, of_reference = vendi_score(samples[: len(real)]), vendi_score(real)
         details = describe(trained, samples) | {
             "num_reference": len(real),

@@ -11,27 +11,27 @@ from skiplab.metrics import Metric
 
 
 class ActivationStatistics(Instrument):
-    """What goes forward through each layer: mean, RMS and effective rank of its output, dead channels of its input.
+    """Statistics of activations: mean, RMS and effective rank of each layer's output, dead channels of its input.
 
     Over samples and positions of the measured batch, with C the covariance of the output's channels and p its
     eigenvalues over their sum,
 
         RMS = sqrt(mean of y^2),   effective rank = exp(-sum p ln p), from 1 to the number of channels.
 
-    A channel of the input is dead where its standard deviation is at most `dead_below` times the RMS of the whole
-    input: a ReLU that passes nothing, or a unit that says the same whatever it sees. Everything accumulates in float64.
+    An input channel is dead if its standard deviation is at most `dead_below` times the RMS of the whole input, as
+    behind a ReLU that is never active or a unit with constant output. Everything accumulates in float64.
 
     Source: activations by layer: Glorot and Bengio 2010, section 3; effective rank: Roy and Vetterli 2007, The
         effective rank, definition 1; dead units: Lu et al. 2019, Dying ReLU, arXiv:1903.06733.
     Differs from the source: the effective rank of the covariance, whose eigenvalues are the squares of the singular
-        values of the centred activations; dead for a batch, not for all data.
+        values of the centered activations; dead for a batch, not for all data.
 
     Args:
         every_n_steps: steps between two measurements, from 1.
         dead_below: standard deviation over RMS at or below which a channel is dead, from 0 to 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -39,14 +39,14 @@ class ActivationStatistics(Instrument):
             label="effective rank of outputs, geometric mean over the blocks' layers", direction="higher", scale="log"
         ),
         "dead_fraction": Metric(
-            label="share of dead channels, mean over the blocks' layers", direction="lower", scale="bounded"
+            label="fraction of dead channels, mean over the blocks' layers", direction="lower", scale="bounded"
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "activation_rms": Chart(
             title="Size of each layer's output",
-            words="Root mean square of a layer's output, from input (0) to output (1); geometric means over measured "
-            "steps and seeds.",
+            caption="Root mean square of a layer's output, from input (0) to output (1); geometric means over "
+            "measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="RMS of the output",
@@ -54,15 +54,16 @@ class ActivationStatistics(Instrument):
         ),
         "activation_mean": Chart(
             title="Mean of each layer's output",
-            words="Mean of a layer's output over samples, positions and channels; means over measured steps and seeds.",
+            caption="Mean of a layer's output over samples, positions and channels; means over measured steps and "
+            "seeds.",
             kind="lines",
             x="relative position of the layer",
             value="mean of the output",
         ),
         "effective_rank": Chart(
             title="Effective rank of each layer's output over training",
-            words="Number of directions of the channels that a layer's output fills, at each measured step; input "
-            "below, output above.",
+            caption="Number of directions that a layer's output varies in, among its channels, at each measured step; "
+            "input at the bottom, output at the top.",
             kind="heat",
             x="step",
             y="relative position of the layer",
@@ -70,11 +71,11 @@ class ActivationStatistics(Instrument):
         ),
         "dead_fraction": Chart(
             title="Dead channels by layer",
-            words="Share of the channels that a layer reads that don't vary, from input (0) to output (1); means over "
+            caption="Fraction of a layer's input channels that don't vary, from input (0) to output (1); means over "
             "measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
-            value="share of dead channels",
+            value="fraction of dead channels",
         ),
     }
 
@@ -93,7 +94,7 @@ class ActivationStatistics(Instrument):
 
     def _watch(self, path: str):
         def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
-            if not arguments[0].is_floating_point():  # an embedding reads numbers of labels
+            if not arguments[0].is_floating_point():  # an embedding reads label indices
                 return
             read, written = _channels(arguments[0].detach(), module), _channels(output.detach(), module)
             covariance = torch.cov(written, correction=0).reshape(len(written), -1)
@@ -114,7 +115,7 @@ class ActivationStatistics(Instrument):
         names = ("activation_mean", "activation_rms", "effective_rank", "dead_fraction")
         return [Reading(name, layers, found) for name, found in zip(names, values, strict=True)]
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         ranks, dead = log.inside_blocks("effective_rank"), log.inside_blocks("dead_fraction")
         if ranks.empty:
             return {}
@@ -122,15 +123,15 @@ class ActivationStatistics(Instrument):
 
 
 def _channels(tensor: Tensor, module: nn.Module) -> Tensor:
-    """A row a channel, in float64; plain linear maps have their channels last, all others second."""
+    """One row per channel, in float64. Linear layers have their channels last, all others second."""
     channels = tensor.ndim - 1 if type(module) is nn.Linear else 1
     return tensor.movedim(channels, 0).flatten(1).double()
 
 
 def _effective_rank(covariance: Tensor) -> Tensor:
-    """exp of the entropy of the eigenvalues' shares; 0 where nothing varies, nan where the network has exploded."""
-    finite = covariance.isfinite().all()  # other matrices are refused, and the trial would fail where it diverges
+    """exp of the entropy of the normalized eigenvalues; 0 if nothing varies, nan if the network has exploded."""
+    finite = covariance.isfinite().all()  # torch refuses other matrices, and a diverging trial would crash
     values = torch.linalg.eigvalsh(torch.where(finite, covariance, 0.0)).clamp(min=0)
-    shares = values / values.sum().clamp(min=1e-300)
-    rank = torch.exp(torch.special.entr(shares).sum()) * (values.sum() > 0)
+    weights = values / values.sum().clamp(min=1e-300)
+    rank = torch.exp(torch.special.entr(weights).sum()) * (values.sum() > 0)
     return torch.where(finite, rank, torch.nan)

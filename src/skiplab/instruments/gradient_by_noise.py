@@ -13,14 +13,14 @@ _BANDS = ("low noise", "middle noise", "high noise")
 class GradientByNoise(Instrument):
     """Gradient norms of each layer's weights and output, from the samples of one noise band at a time.
 
-    Bands are thirds of the noise level t in [0, 1] that the network is told. With L = sum_i l_i / batch_size,
+    Bands are thirds of the noise level t in [0, 1] that the network gets as input. With L = sum_i l_i / batch_size,
 
         |sum over samples i of the band of dl_i/dW| / batch_size,   likewise for the layer's output,
 
-    so that over the bands the gradients themselves add up to dL/dW. Each layer's share is computed anew from what it
-    read and from the gradient for what it put out; norms accumulate in float64. A batch norm mixes samples, and what
-    then comes back to a sample counts for its band. Left out are embeddings, layers that are called more than once or
-    whose batch isn't the network's, and networks that aren't told a level.
+    so that the bands' gradients add up to dL/dW. Each layer's part is recomputed from its input and from the gradient
+    at its output; norms accumulate in float64. A batch norm mixes samples; the gradient that reaches a sample counts
+    for its band. Not measured are embeddings, layers that are called more than once or with another batch size, and
+    networks without a noise level as input.
 
     Source: the gradient of each noise level as a task of its own: Hang et al. 2023, Min-SNR, arXiv:2303.09556,
         section 3.
@@ -33,7 +33,7 @@ class GradientByNoise(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "weight_gradient_norm_by_noise": Chart(
             title="Gradient norm by layer and noise band",
-            words="Norm of the weight gradient from the samples of one third of the noise levels, from input (0) to "
+            caption="Norm of the weight gradient from the samples of one third of the noise levels, from input (0) to "
             "output (1); geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
@@ -42,8 +42,8 @@ class GradientByNoise(Instrument):
         ),
         "activation_gradient_norm_by_noise": Chart(
             title="Gradient norm at each layer's output, by noise band",
-            words="Norm of the gradient for what a layer puts out, from the samples of one third of the noise levels; "
-            "geometric means over measured steps and seeds.",
+            caption="Norm of the gradient for what a layer puts out, from the samples of one third of the noise "
+            "levels; geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="activation gradient norm",
@@ -79,9 +79,9 @@ class GradientByNoise(Instrument):
         self._inputs, self._gradients = [], []
         layers = [layer for layer, *_ in places]
         for index, name in enumerate(_BANDS):
-            chosen = band == index
-            weights = [_weight_norm(layer.module, inputs, out, chosen) for layer, inputs, out in places]
-            outputs = [torch.linalg.vector_norm(out[chosen], dtype=torch.float64) for *_, out in places]
+            in_band = band == index
+            weights = [_weight_norm(layer.module, inputs, out, in_band) for layer, inputs, out in places]
+            outputs = [torch.linalg.vector_norm(out[in_band], dtype=torch.float64) for *_, out in places]
             self._readings.append(Reading(f"weight_gradient_norm_by_noise.{name}", layers, weights))
             self._readings.append(Reading(f"activation_gradient_norm_by_noise.{name}", layers, outputs))
 
@@ -91,7 +91,7 @@ class GradientByNoise(Instrument):
 
 def _watch(inputs: list[tuple[Tensor, ...]], gradients: list[Tensor]):
     def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
-        # an embedding reads numbers of labels
+        # an embedding reads label indices
         if output.requires_grad and all(argument.is_floating_point() for argument in arguments):
             inputs.append(tuple(argument.detach() for argument in arguments))
             output.register_hook(lambda gradient: gradients.append(gradient.detach()))
@@ -99,13 +99,13 @@ def _watch(inputs: list[tuple[Tensor, ...]], gradients: list[Tensor]):
     return after_forward
 
 
-def _weight_norm(module: nn.Module, inputs: tuple[Tensor, ...], gradient: Tensor, chosen: Tensor) -> Tensor:
-    """The norm of the gradient for a layer's own parameters from the chosen samples; no hook of it is called."""
+def _weight_norm(module: nn.Module, inputs: tuple[Tensor, ...], gradient: Tensor, samples: Tensor) -> Tensor:
+    """The gradient norm of a layer's own parameters from some samples; the layer's hooks are not called."""
     own = [parameter for parameter in module.parameters(recurse=False) if parameter.requires_grad]
-    if not own or not chosen.any():
+    if not own or not samples.any():
         return torch.zeros((), dtype=torch.float64, device=gradient.device)
     with torch.enable_grad(), torch.autocast(gradient.device.type, enabled=False):
-        output = module.forward(*(part[chosen].to(own[0].dtype) for part in inputs))
-    found = torch.autograd.grad(output, own, gradient[chosen].to(output.dtype), allow_unused=True)
+        output = module.forward(*(part[samples].to(own[0].dtype) for part in inputs))
+    found = torch.autograd.grad(output, own, gradient[samples].to(output.dtype), allow_unused=True)
     norms = torch._foreach_norm([part for part in found if part is not None], 2, dtype=torch.float64)
     return torch.linalg.vector_norm(torch.stack(norms))

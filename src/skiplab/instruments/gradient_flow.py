@@ -1,7 +1,8 @@
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,9 +17,9 @@ from skiplab.metrics import Metric
 class GradientFlow(Instrument):
     """Gradient norms, |dL/dW_l| of each layer's and each block's weights and |dL/dy_l| of each layer's output.
 
-    L is the batch's mean loss; weights are all the place's own parameters together; norms are Euclidean and
-    accumulate in float64. Gradients are read unscaled and before clipping. A layer that is called several times
-    in a step counts all its outputs. Of the blocks' norms g_b, geometric means over the measured steps,
+    L is the batch's mean loss. The weights of a layer or block are all its own parameters together. Norms are Euclidean
+    and accumulate in float64; gradients are unscaled and not yet clipped. If a layer is called several times in a step,
+    all its outputs count. With g_b the blocks' norms, as geometric means over the measured steps,
 
         first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
@@ -28,10 +29,10 @@ class GradientFlow(Instrument):
 
     Args:
         every_n_steps: steps between two measurements, from 1.
-        floor: the weight gradient norm at or below which a layer counts as without gradient, from 0.
+        floor: weight gradient norm, from 0, at or below which a layer counts as having no gradient.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -42,13 +43,13 @@ class GradientFlow(Instrument):
             label="factor by which the weight gradient norm grows from block to block", direction=None, scale="log"
         ),
         "gradient_below_floor": Metric(
-            label="share of layers whose gradient is below the floor", direction="lower", scale="bounded"
+            label="fraction of layers whose gradient is below the floor", direction="lower", scale="bounded"
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "weight_gradient_norm": Chart(
             title="Gradient norm by layer",
-            words="Norm of the loss's gradient for the weights, from input (0) to output (1); geometric means over "
+            caption="Norm of the loss's gradient for the weights, from input (0) to output (1); geometric means over "
             "measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
@@ -57,7 +58,7 @@ class GradientFlow(Instrument):
         ),
         "activation_gradient_norm": Chart(
             title="Gradient norm at each layer's output",
-            words="Norm of the loss's gradient for what a layer puts out, from input (0) to output (1); geometric "
+            caption="Norm of the loss's gradient for what a layer puts out, from input (0) to output (1); geometric "
             "means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
@@ -66,8 +67,8 @@ class GradientFlow(Instrument):
         ),
         "block_gradient_norm": Chart(
             title="Gradient norm of the blocks over training",
-            words="Norm of the loss's gradient for all weights of a block, at each measured step; input below, output "
-            "above.",
+            caption="Norm of the loss's gradient for all weights of a block, at each measured step; input below, "
+            "output above.",
             kind="heat",
             x="step",
             y="relative position of the block",
@@ -121,23 +122,24 @@ class GradientFlow(Instrument):
             Reading("block_gradient_norm", self._network.blocks, self._block_norms.unbind()),
         ]
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         readings, layers = log.readings, log.of("weight_gradient_norm")
         summary = {} if layers.empty else {"gradient_below_floor": float((layers <= self.floor).mean())}
         blocks = readings[readings["quantity"] == "block_gradient_norm"]
         with np.errstate(divide="ignore"):
-            logs = blocks.assign(value=np.log(blocks["value"])).groupby("index")["value"].mean()
+            means = cast("pd.Series", blocks.assign(value=np.log(blocks["value"])).groupby("index")["value"].mean())
+        logs = means.to_numpy()
         if len(logs) < 2 or not np.isfinite(logs).all():
             return summary
-        slope = np.polyfit(logs.index, logs, deg=1)[0]
+        slope = np.polyfit(means.index.to_numpy(), logs, deg=1)[0]
         return summary | {
-            "gradient_first_to_last": float(np.exp(logs.iloc[0] - logs.iloc[-1])),
+            "gradient_first_to_last": float(np.exp(logs[0] - logs[-1])),
             "gradient_growth_per_block": float(np.exp(slope)),
         }
 
 
 def _norms(places: Sequence[Sequence[Tensor]], device: torch.device) -> Float[Tensor, " place"]:
-    """The Euclidean norm of all tensors of each place together, in float64; 0 where there are none."""
+    """The Euclidean norm of all tensors of each place together, in float64; 0 for a place without tensors."""
     tensors = list(dict.fromkeys(tensor for place in places for tensor in place))
     if not tensors:
         return torch.zeros(len(places), dtype=torch.float64, device=device)

@@ -11,7 +11,7 @@ from skiplab.metrics import Metric
 
 
 class GradientNoise(Instrument):
-    """Whether successive steps agree: the cosine of their gradients in each layer, and the gradient noise scale.
+    """Agreement of successive steps: the cosine of their gradients in each layer, and the gradient noise scale.
 
     With g and g' the gradients of a layer's weights at two successive steps, accumulated in float64,
 
@@ -32,7 +32,7 @@ class GradientNoise(Instrument):
         every_n_steps: steps between two pairs, from 2; the first pair is steps 0 and 1.
 
     Raises:
-        SkiplabError: where every_n_steps is below 2.
+        SkiplabError: if every_n_steps is below 2.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -44,16 +44,16 @@ class GradientNoise(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_cosine": Chart(
             title="Agreement of successive gradients by layer",
-            words="Cosine between the weight gradients of two successive steps, from input (0) to output (1); means "
-            "over measured pairs and seeds. 0 means that batches ask for unrelated changes.",
+            caption="Cosine between the weight gradients of two successive steps, from input (0) to output (1); means "
+            "over measured pairs and seeds. At 0, the gradients of successive batches are unrelated.",
             kind="lines",
             x="relative position of the layer",
             value="cosine of successive gradients",
         ),
         "gradient_noise_scale": Chart(
             title="Gradient noise scale",
-            words="Batch size beyond which averaging more samples hardly helps; every seed, its arm's mean and 95% "
-            "interval.",
+            caption="Batch size beyond which averaging more samples hardly helps; each seed, and each arm's mean with "
+            "its 95% interval.",
             kind="outcome",
         ),
     }
@@ -63,7 +63,7 @@ class GradientNoise(Instrument):
         if every_n_steps < 2:
             raise SkiplabError(
                 f"instrument.gradient_noise.every_n_steps={every_n_steps} is invalid; valid: a whole number from 2, "
-                "for it measures pairs of successive steps"
+                "since it measures pairs of successive steps"
             )
         self._earlier: dict[str, Tensor] = {}
 
@@ -96,7 +96,7 @@ class GradientNoise(Instrument):
     def after_update(self) -> list[Reading]:
         return self._readings
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         cosines = log.inside_blocks("gradient_cosine")
         if cosines.empty:
             return {}
@@ -109,7 +109,7 @@ class GradientNoise(Instrument):
 
 
 def _flat(module: torch.nn.Module) -> Tensor:
-    """The gradient of a layer's own parameters as one vector, in float64; zeros where there is none."""
+    """The gradient of a layer's own parameters as one vector, in float64; zeros if it has none."""
     parameters = module.parameters(recurse=False)
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     return torch.cat([part.detach().flatten() for part in parts]).double()

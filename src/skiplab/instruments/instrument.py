@@ -1,8 +1,8 @@
-"""The interface of an instrument: what it measures in a training step, without changing it."""
+"""The interface of an instrument: it measures training steps without changing them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -10,33 +10,33 @@ from torch import Tensor
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.layers import Block, JoinPlace, Layer, Network
+from skiplab.layers import Block, IndexedJoin, Layer, Network
 from skiplab.metrics import Metric
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One quantity of several places of the network at one step.
+    """One quantity at several places of the network in one step.
 
     quantity: its name; `quantity.line` for one of several lines of the chart `quantity`.
-    values: float64 scalars, a place each, still on the training device.
+    values: float64 scalars, one per place, still on the training device.
     """
 
     quantity: str
-    places: Sequence[Layer | Block | JoinPlace]
+    places: Sequence[Layer | Block | IndexedJoin]
     values: Sequence[Tensor]
 
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """All that was written down while a trial trained.
+    """Everything recorded while a trial trained.
 
-    readings: what the instruments read, columns step, index, path, quantity, value.
-    losses: the loss of each step, by step.
-    num_skipped: steps whose update was left out, since a scaled gradient overflowed in mixed precision.
-    zero_loss: the loss of the network that answers zero.
-    max_steps: steps that the training was to have.
-    batch_size: samples a step.
+    readings: the instruments' readings, with columns step, index, path, quantity, value.
+    losses: the loss of each step, indexed by step.
+    num_skipped: steps whose update was skipped because a scaled gradient overflowed in mixed precision.
+    zero_loss: the zero predictor's loss.
+    max_steps: the planned number of steps.
+    batch_size: samples per step.
     """
 
     readings: pd.DataFrame
@@ -48,16 +48,16 @@ class TrainingLog:
 
     def of(self, quantity: str) -> pd.Series:
         """All values of a quantity."""
-        return self.readings.loc[self.readings["quantity"] == quantity, "value"]
+        return cast("pd.Series", self.readings.loc[self.readings["quantity"] == quantity, "value"])
 
     def inside_blocks(self, quantity: str) -> pd.Series:
-        """The values of a quantity of the layers of branches; of all layers where the network isn't made of blocks."""
+        """A quantity's values in the layers of branches, or in all layers if the network isn't made of blocks."""
         found, inside = self.of(quantity), self.readings["path"].str.contains(".branch.", regex=False)
-        return found[inside] if inside.any() else found
+        return cast("pd.Series", found[inside]) if inside.any() else found
 
 
 def geometric_mean(values: pd.Series) -> float:
-    """0 where a value is."""
+    """The geometric mean; 0 if a value is 0."""
     with np.errstate(divide="ignore"):
         return float(np.exp(np.log(values).mean()))
 
@@ -65,19 +65,19 @@ def geometric_mean(values: pd.Series) -> float:
 class Instrument:
     """Measures every `every_n_steps` steps.
 
-    In a measured step `begin` is called before the forward pass, `before_update` when the gradients are there
-    (unscaled, not clipped), `after_update` when the optimizer has moved the weights. It draws nothing from the
-    global generators and leaves parameters, buffers and gradients as they were. `skiplab.layers.watch` hooks a forward
-    pass, and isn't called where activations are recomputed.
+    In a measured step, `begin` is called before the forward pass, `before_update` when the gradients are available
+    (unscaled, not clipped), and `after_update` after the optimizer's step. An instrument draws nothing from the global
+    generators and leaves parameters, buffers and gradients unchanged. To hook a forward pass, use
+    `skiplab.layers.watch`, which ignores recomputed activations.
 
-    metrics: the summary values that `summarise` may give.
-    charts: declares the figures, by the names that quantities and, for an 'outcome', metrics bear.
+    metrics: the summary values that `summarize` may return, by name.
+    charts: the figures. A chart has the name of its quantity; an 'outcome' chart has the name of its metric.
 
     Args:
         every_n_steps: steps between two measurements, from 1; the first step is measured.
 
     Raises:
-        SkiplabError: where every_n_steps is below 1.
+        SkiplabError: if every_n_steps is below 1.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {}
@@ -90,17 +90,22 @@ class Instrument:
         self.every_n_steps = every_n_steps
 
     def is_due(self, step: int) -> bool:
-        """Whether a step is measured."""
+        """Whether to measure a step."""
         return step % self.every_n_steps == 0
 
-    def begin(self, network: Network, step: int) -> None: ...
+    def begin(self, network: Network, step: int) -> None:
+        """Called before the forward pass of a measured step."""
 
     def before_update(self, loss_scale: float) -> None:
-        """`loss_scale`: the factor by which mixed precision has multiplied the gradients of activations."""
+        """Called when the gradients are available.
+
+        loss_scale: the factor by which mixed precision multiplied the gradients of activations.
+        """
 
     def after_update(self) -> list[Reading]:
+        """Called after the optimizer's step; the step's readings."""
         raise NotImplementedError(f"{type(self).__name__} must define after_update()")
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
-        """Summary values from all that was written down in a trial."""
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
+        """The summary values of a trial."""
         return {}

@@ -1,9 +1,11 @@
-"""Runs the instruments on their schedules; fetches and writes what they read together."""
+"""Runs the instruments on their schedules, and writes their readings to the record."""
 
 from collections.abc import Sequence
+from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
 import torch
+from torch.optim import Optimizer
 
 from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
@@ -12,27 +14,38 @@ from skiplab.layers import Network
 from skiplab.records.appended_table import AppendedTable
 
 
+class _Watched(Protocol):
+    """The training module. A step that instruments measure isn't replayed as a CUDA graph."""
+
+    watched: bool
+
+
 class Observer(pl.Callback):
-    """Calls the instruments that are due at a step, and fetches all their readings in one transfer.
+    """Calls the instruments that are due in a step, and fetches all their readings in one transfer.
 
     Args:
-        instruments: what measures.
-        network: what is measured.
-        table: the record's table of (step, index, path, quantity, value).
+        instruments: the instruments.
+        network: the network that they measure.
+        table: the record's table with columns (step, index, path, quantity, value).
     """
 
     def __init__(self, instruments: Sequence[Instrument], *, network: Network, table: AppendedTable) -> None:
         self.instruments, self.network, self.table = instruments, network, table
-        self._step, self._due = 0, []
+        self._step = 0
+        self._due: list[Instrument] = []
 
-    def on_train_batch_start(self, trainer, module, batch, batch_index) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         self._step = trainer.global_step
         self._due = [each for each in self.instruments if each.is_due(self._step)]
-        module.watched = bool(self._due)
+        cast("_Watched", pl_module).watched = bool(self._due)
         for instrument in self._due:
             instrument.begin(self.network, self._step)
 
-    def on_before_optimizer_step(self, trainer, module, optimizer) -> None:
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
         if not self._due:
             return
         scaler = gradient_scaler(trainer)
@@ -40,7 +53,9 @@ class Observer(pl.Callback):
         for instrument in self._due:
             instrument.before_update(loss_scale)
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         readings = [reading for instrument in self._due for reading in instrument.after_update()]
         if not readings:
             return

@@ -10,14 +10,14 @@ from skiplab.metrics import Metric
 
 
 class Stability(Instrument):
-    """How smoothly and how fast the loss falls, from the loss of every step, in units of the zero predictor's.
+    """How smoothly and how fast the training loss falls, relative to the zero predictor's loss.
 
     With l_t the loss of step t over the zero predictor's:
     - a spike is a step whose loss isn't finite or exceeds `spike_factor` times the median of the `window` losses before
-      it; steps that follow one another are one spike;
-    - the threshold is reached at the first step at which the mean of the last `window` losses is at most `threshold`;
-    - the loss area is the mean over all steps of min(l_t, 1), where steps that a diverged trial never made count 1;
-    - a lost step has a loss that isn't finite, or an update that mixed precision left out.
+      it; successive steps count as one spike;
+    - the threshold is reached at the first step where the mean of the last `window` losses is at most `threshold`;
+    - the loss area is the mean over all steps of min(l_t, 1); steps that a diverged trial never made count as 1;
+    - a lost step has a loss that isn't finite, or an update that mixed precision skipped.
 
     Source: spikes against a running median: Chowdhery et al. 2022, PaLM, arXiv:2204.02311, section 5.1 (loss spikes);
         steps to a fixed threshold: Dahl et al. 2023, Benchmarking Neural Network Training Algorithms, arXiv:2306.07179.
@@ -26,10 +26,10 @@ class Stability(Instrument):
     Args:
         window: steps of the running median and mean, from 1.
         spike_factor: loss over the running median above which a step is a spike, above 1.
-        threshold: the share of the zero predictor's loss to be reached, above 0 and below 1.
+        threshold: the fraction of the zero predictor's loss to reach, above 0 and below 1.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
@@ -42,7 +42,7 @@ class Stability(Instrument):
             reached="threshold_reached",
         ),
         "threshold_reached": Metric(
-            label="share of trials whose loss fell below the threshold",
+            label="fraction of trials whose loss fell below the threshold",
             direction="higher",
             scale="bounded",
             if_diverged="measured",
@@ -54,7 +54,7 @@ class Stability(Instrument):
             if_diverged="measured",
         ),
         "lost_step_fraction": Metric(
-            label="share of steps without a finite loss or without an update",
+            label="fraction of steps without a finite loss or without an update",
             direction="lower",
             scale="bounded",
             if_diverged="measured",
@@ -63,20 +63,20 @@ class Stability(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "steps_to_threshold": Chart(
             title="Steps until the loss is below the threshold",
-            words="Every seed, its arm's mean and 95% interval; a trial that never gets there counts with its last "
-            "step. Lower is better.",
+            caption="Each seed, and each arm's mean with its 95% interval; a trial that never reaches the threshold "
+            "counts with its last step. Lower is better.",
             kind="outcome",
         ),
         "spikes_per_1000_steps": Chart(
             title="Loss spikes",
-            words="Steps whose loss jumps above a multiple of the running median, in 1,000 steps; every seed, its "
-            "arm's mean and 95% interval. Lower is better.",
+            caption="Steps whose loss jumps above a multiple of the running median, per 1,000 steps; each seed, and "
+            "each arm's mean with its 95% interval. Lower is better.",
             kind="outcome",
         ),
         "loss_area": Chart(
             title="Area under the loss curve",
-            words="Loss over the zero predictor's, mean over all steps; every seed, its arm's mean and 95% interval. "
-            "Lower is faster.",
+            caption="Loss over the zero predictor's, mean over all steps; each seed, and each arm's mean with its 95% "
+            "interval. Lower is faster.",
             kind="outcome",
         ),
     }
@@ -91,9 +91,9 @@ class Stability(Instrument):
         self.window, self.spike_factor, self.threshold = window, spike_factor, threshold
 
     def is_due(self, step: int) -> bool:
-        return False  # every step's loss is written down anyway
+        return False  # every step's loss is recorded anyway
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         losses = log.losses.sort_index() / log.zero_loss
         if losses.empty:
             return {}
@@ -110,10 +110,10 @@ class Stability(Instrument):
 
     def num_spikes(self, losses: pd.Series) -> int:
         median = losses.where(np.isfinite(losses)).shift(1).rolling(self.window, min_periods=self.window).median()
-        high = (~np.isfinite(losses)) | (losses > self.spike_factor * median)
+        high = pd.Series(~np.isfinite(losses), index=losses.index) | (losses > self.spike_factor * median)
         return int((high & ~high.shift(1, fill_value=False)).sum())
 
     def reached(self, losses: pd.Series) -> int | None:
-        """The number of steps after which the mean of the last ones is at the threshold; None where it never is."""
-        below = losses.rolling(self.window).mean() <= self.threshold
-        return int(below.to_numpy().argmax()) + 1 if below.any() else None
+        """The number of steps after which the running mean is at or below the threshold; None if it never is."""
+        below = np.asarray(losses.rolling(self.window).mean()) <= self.threshold
+        return int(below.argmax()) + 1 if below.any() else None

@@ -1,25 +1,25 @@
 from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.blocks.block import Join
 from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
-from skiplab.layers import JoinPlace, Network, watch
+from skiplab.layers import IndexedJoin, Network, watch
 from skiplab.metrics import Metric
 
 
 class UpdateAlignment(Instrument):
-    """Size of each update against its stream, and its cosine to the direction in which the loss falls.
+    """Size of each block's update relative to its stream, and its cosine to the negative gradient of the loss.
 
-    With x the stream before a join, d = x' - x what the join changes in it, and L the loss, means over samples of
+    With x the stream before a join, d = x' - x the change at the join, and L the loss, the means over samples of
 
         size = |d| / |x|,   alignment = d . (-dL/dx) / (|d| |dL/dx|).
 
-    A block that refines takes a step, small and downhill. In a plain network d is all that the block writes anew less
-    what it read: a step too, which the loss's gradient can be compared with. Joins at which the stream changes its
-    shape, and connections that remember more than the stream, have no stream to compare with and are left out.
+    A block that refines takes a small step downhill. In a plain network d is the block's output minus its input, which
+    is a step too. Not measured are joins that change the stream's shape, and connections whose memory is more than the
+    stream.
 
     Source: Jastrzebski et al. 2018, Residual Connections Encourage Iterative Inference, arXiv:1710.04773, section 4.2
         (cosine loss and l2 ratio).
@@ -39,16 +39,16 @@ class UpdateAlignment(Instrument):
     }
     charts: ClassVar[dict[str, Chart]] = {
         "alignment": Chart(
-            title="Do updates go downhill?",
-            words="Cosine between what a join changes in its stream and the negative gradient of the loss, from input "
-            "(0) to output (1); means over measured steps and seeds. Above 0 the change lowers the loss.",
+            title="Alignment of updates with the negative gradient",
+            caption="Cosine between a join's change of its stream and the negative gradient of the loss, from input "
+            "(0) to output (1); means over measured steps and seeds. Above 0, the change lowers the loss.",
             kind="lines",
             x="relative position of the join",
             value="cosine to the negative loss gradient",
         ),
         "relative_update": Chart(
             title="Size of each update",
-            words="Size of what a join changes in its stream, over the stream's own, from input (0) to output (1); "
+            caption="Size of a join's change of its stream, relative to the stream, from input (0) to output (1); "
             "geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the join",
@@ -57,8 +57,8 @@ class UpdateAlignment(Instrument):
         ),
         "stream_rms": Chart(
             title="Size of the stream",
-            words="Root mean square of the stream before each join, from input (0) to output (1); geometric means over "
-            "measured steps and seeds.",
+            caption="Root mean square of the stream before each join, from input (0) to output (1); geometric means "
+            "over measured steps and seeds.",
             kind="lines",
             x="relative position of the join",
             value="RMS of the stream",
@@ -68,15 +68,17 @@ class UpdateAlignment(Instrument):
 
     def begin(self, network: Network, step: int) -> None:
         self._joins = network.joins
-        self._changes: dict[JoinPlace, tuple[Tensor, Tensor]] = {}
-        self._gradients: dict[JoinPlace, Tensor] = {}
+        self._changes: dict[IndexedJoin, tuple[Tensor, Tensor]] = {}
+        self._gradients: dict[IndexedJoin, Tensor] = {}
         self._handles = [watch(place.module, self._watch(place)) for place in network.joins]
 
-    def _watch(self, place: JoinPlace):
+    def _watch(self, place: IndexedJoin):
         def keep(gradient: Tensor) -> None:
             self._gradients[place] = gradient.detach()
 
-        def after_forward(join: Join, arguments: tuple[Any, ...], after: Any) -> None:
+        join = place.module
+
+        def after_forward(_: nn.Module, arguments: tuple[Any, ...], after: Any) -> None:
             before = arguments[0]
             if _is_stream(join, before) and _is_stream(join, after) and before.requires_grad:
                 self._changes[place] = (before.detach(), (after - before).detach())
@@ -101,7 +103,7 @@ class UpdateAlignment(Instrument):
     def after_update(self) -> list[Reading]:
         return self._readings
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         alignments, sizes = log.of("alignment"), log.of("relative_update")
         if alignments.empty:
             return {}

@@ -1,6 +1,7 @@
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, cast
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -11,9 +12,9 @@ from skiplab.metrics import Metric
 
 
 class UpdateRatio(Instrument):
-    """Size of a step over size of the weights, |W_{t+1} - W_t| / |W_t|, of each layer and of each block.
+    """Size of the optimizer's step relative to the weights, |W_{t+1} - W_t| / |W_t|, for each layer and each block.
 
-    Norms are Euclidean over all parameters of the place and accumulate in float64. The summary is the first
+    Norms are Euclidean over all parameters of the layer or block, and accumulate in float64. The summary is the first
     block's ratio, as the geometric mean over the measured steps.
 
     Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the
@@ -32,8 +33,8 @@ class UpdateRatio(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "block_update_ratio": Chart(
             title="Update ratio of the blocks over training",
-            words="Size of a step over size of the weights, of all weights of a block, at each measured step; input "
-            "below, output above.",
+            caption="Size of the optimizer's step relative to the weights, over all weights of a block, at each "
+            "measured step; input at the bottom, output at the top.",
             kind="heat",
             x="step",
             y="relative position of the block",
@@ -42,15 +43,17 @@ class UpdateRatio(Instrument):
         ),
         "update_ratio_first_block": Chart(
             title="Update ratio of the first block",
-            words="Size of a step over size of the weights, geometric mean over measured steps; every seed, its arm's "
-            "mean and 95% interval. Higher means that the first block moves more.",
+            caption="Size of a step over size of the weights, geometric mean over measured steps; each seed, and each "
+            "arm's mean with its 95% interval. Higher means that the first block moves more.",
             kind="outcome",
         ),
     }
 
     def begin(self, network: Network, step: int) -> None:
         self._layers = network.layers
-        self._blocks = [block for block in network.blocks if block.parameters]  # others' networks may have empty ones
+        self._blocks = [
+            block for block in network.blocks if block.parameters
+        ]  # external networks may have blocks without parameters
 
     def before_update(self, loss_scale: float) -> None:
         places = [list(layer.module.parameters(recurse=False)) for layer in self._layers]
@@ -63,7 +66,7 @@ class UpdateRatio(Instrument):
     def after_update(self) -> list[Reading]:
         sizes = self._squares(self._before)
         steps = self._squares(torch._foreach_sub([p.detach() for p in self._parameters], self._before))
-        ratios = [(sum(steps[p] for p in place) / sum(sizes[p] for p in place)).sqrt() for place in self._places]
+        ratios = [(_total(steps[p] for p in place) / _total(sizes[p] for p in place)).sqrt() for place in self._places]
         self._before = []
         num_layers = len(self._layers)
         return [
@@ -75,9 +78,14 @@ class UpdateRatio(Instrument):
         norms = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
         return dict(zip(self._parameters, torch._foreach_pow(list(norms), 2), strict=True))
 
-    def summarise(self, log: TrainingLog) -> dict[str, float]:
+    def summarize(self, log: TrainingLog) -> dict[str, float]:
         readings = log.readings
-        first = readings[(readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)]["value"]
+        is_first = (readings["quantity"] == "block_update_ratio") & (readings["index"] == 0)
+        first = cast("pd.Series", readings.loc[is_first, "value"])
         if first.empty:
             return {}
         return {"update_ratio_first_block": geometric_mean(first)}
+
+
+def _total(squares: Iterable[Tensor]) -> Tensor:
+    return sum(squares, start=torch.zeros(()))

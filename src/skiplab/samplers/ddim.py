@@ -8,7 +8,7 @@ from skiplab.samplers.sampler import Denoise, Sampler
 
 
 class DDIM(Sampler):
-    """Deterministic walk from noise to image, x_s = alpha_s x0(x_t) + sigma_s noise(x_t).
+    """Deterministic steps from noise to image, x_s = alpha_s x0(x_t) + sigma_s noise(x_t).
 
     With y = x / alpha and s = sigma / alpha it is Euler's method for dy / ds = noise, EDM's without the second order.
 
@@ -21,7 +21,7 @@ class DDIM(Sampler):
         guidance_scale: 1 for none.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def walk(

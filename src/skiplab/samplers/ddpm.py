@@ -11,12 +11,12 @@ _VARIANCES = ("fixed_small", "fixed_large")
 
 
 class DDPM(Sampler):
-    """Ancestral sampling: x_s is drawn from a Gaussian of the mean of q(x_s | x_t, x0), and of a fixed variance.
+    """Ancestral sampling: x_s is drawn from a Gaussian with the mean of q(x_s | x_t, x0) and a fixed variance.
 
         mean = r sigma_s^2 / sigma_t^2 x_t + alpha_s added / sigma_t^2 x0,
         variance = added sigma_s^2 / sigma_t^2, or added
 
-    with r = alpha_t / alpha_s, and added = sigma_t^2 - r^2 sigma_s^2 the variance of q(x_t | x_s).
+    with r = alpha_t / alpha_s, and added = sigma_t^2 - r^2 sigma_s^2, the variance of q(x_t | x_s).
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 7 and section 3.2 (both variances); for any alpha and sigma:
         Kingma et al. 2021, Variational Diffusion Models, arXiv:2107.00630, appendix A.
@@ -30,7 +30,7 @@ class DDPM(Sampler):
             q(x_t | x_s), exact for data from N(0, I).
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def __init__(self, *, num_steps: int, clip: float | None, guidance_scale: float, variance: str) -> None:
@@ -45,9 +45,9 @@ class DDPM(Sampler):
         for now, later in itertools.pairwise(path):
             alpha, sigma = schedule.alpha_sigma(now)
             alpha_later, sigma_later = schedule.alpha_sigma(later)
-            ratio, kept = alpha / alpha_later, (sigma_later / sigma).square()
+            ratio, shrinkage = alpha / alpha_later, (sigma_later / sigma).square()
             added = sigma.square() - (ratio * sigma_later).square()
-            mean = ratio * kept * x + alpha_later * added / sigma.square() * denoise(x, now).x0
-            variance = added * kept if self.variance == "fixed_small" else added
+            mean = ratio * shrinkage * x + alpha_later * added / sigma.square() * denoise(x, now).x0
+            variance = added * shrinkage if self.variance == "fixed_small" else added
             x = mean + variance.sqrt() * torch.randn(x.shape, generator=generator, device=x.device)
         return x

@@ -8,7 +8,7 @@ from skiplab.samplers.sampler import Denoise, Sampler
 
 
 class DPMSolver2M(Sampler):
-    """DPM-Solver++(2M), second order from the estimate of the step before; with h the step of ln(alpha / sigma),
+    """DPM-Solver++(2M), second order by the previous step's estimate. With h the step of ln(alpha / sigma),
 
         x_s = sigma_s / sigma_t x_t + alpha_s (1 - e^-h) (x0 + h / (2 h_before) (x0 - x0_before)).
 
@@ -20,10 +20,10 @@ class DPMSolver2M(Sampler):
         num_steps: network evaluations, from 1.
         clip: bound of |x0|; None for no clipping.
         guidance_scale: 1 for none.
-        lower_order_final: whether the walk's last step, much the longest in ln(alpha / sigma), is of first order.
+        lower_order_final: whether the last step, by far the longest in ln(alpha / sigma), is of first order.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def __init__(self, *, num_steps: int, clip: float | None, guidance_scale: float, lower_order_final: bool) -> None:
@@ -33,14 +33,16 @@ class DPMSolver2M(Sampler):
     def walk(
         self, x: Tensor, path: Tensor, schedule: NoiseSchedule, denoise: Denoise, generator: torch.Generator
     ) -> Tensor:
-        x0_before, h_before = None, None
+        before: tuple[Tensor, Tensor] | None = None  # x0 and h of the previous step
         for left, (now, later) in zip(range(len(path) - 2, -1, -1), itertools.pairwise(path), strict=True):
             alpha, sigma = schedule.alpha_sigma(now)
             alpha_later, sigma_later = schedule.alpha_sigma(later)
             h = torch.log(alpha_later / sigma_later) - torch.log(alpha / sigma)
             x0 = denoise(x, now).x0
-            first_order = x0_before is None or (self.lower_order_final and left == 0)
-            ahead = x0 if first_order else x0 + h / (2 * h_before) * (x0 - x0_before)
+            ahead = x0
+            if before is not None and not (self.lower_order_final and left == 0):
+                x0_before, h_before = before
+                ahead = x0 + h / (2 * h_before) * (x0 - x0_before)
             x = sigma_later / sigma * x - alpha_later * torch.expm1(-h) * ahead
-            x0_before, h_before = x0, h
+            before = x0, h
         return x

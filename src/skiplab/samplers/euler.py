@@ -15,7 +15,7 @@ class Euler(Sampler):
 
     Source: Liu et al. 2022, Rectified Flow, arXiv:2209.03003, section 2.1; the flow of any schedule: Lipman et al.
         2022, Flow Matching, arXiv:2210.02747, section 4.
-    Differs from the source: time runs from data to noise, so that a sampler walks down.
+    Differs from the source: time runs from data to noise, so that sampling goes down.
 
     Args:
         num_steps: network evaluations, from 1.
@@ -23,7 +23,7 @@ class Euler(Sampler):
         guidance_scale: 1 for none.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def walk(

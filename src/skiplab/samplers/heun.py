@@ -21,7 +21,7 @@ class Heun(Sampler):
         guidance_scale: 1 for none.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def walk(

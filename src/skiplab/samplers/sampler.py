@@ -11,29 +11,29 @@ from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.noise_schedule import NoiseSchedule
 from skiplab.objectives.prediction import Estimate
 
-# At a noisy input and a time, a scalar, what the network says of the clean input and of the noise.
+# From a noisy input and a time (a scalar) to the network's estimate of the clean input and of the noise.
 Denoise = Callable[[Tensor, Tensor], Estimate]
 
 
 class Sampler:
-    """Walks from time_max to time_min along the schedule's path; what the network says of x0 there is the sample.
+    """Steps from time_max to time_min along the schedule's path; the network's estimate of x0 there is the sample.
 
-    All randomness comes from the generator. What the network says at each time is guided, then clipped:
+    All randomness comes from the generator. The network's output at each time is guided, and its estimate is clipped:
 
-        output = unknown + guidance_scale (known - unknown), of its outputs with the label known and unknown,
-        x0 = clip(x0, -clip, clip), and noise = (x_t - alpha x0) / sigma anew where it was clipped.
+        output = uncond + guidance_scale (cond - uncond), with its outputs given the label and given none,
+        x0 = clip(x0, -clip, clip), noise = (x_t - alpha x0) / sigma.
 
     Source: guidance: Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598, eq. 6; clipping:
         Ho et al. 2020, DDPM, arXiv:2006.11239 (its code).
     Differs from the source: guidance_scale is 1 + w of the source, so that 1 is no guidance.
 
     Args:
-        num_steps: times at which the network is asked, from 1.
+        num_steps: times at which the network is evaluated, from 1.
         clip: bound of |x0|; None for no clipping.
-        guidance_scale: 1 for none, 0 for samples of no label; all but 1 needs conditioning=label.
+        guidance_scale: 1 for no guidance, 0 for unconditional samples; other values than 1 need conditioning=label.
 
     Raises:
-        SkiplabError: where num_steps is below 1, clip isn't above 0, or guidance_scale is negative.
+        SkiplabError: if num_steps is below 1, clip isn't above 0, or guidance_scale is negative.
     """
 
     def __init__(self, *, num_steps: int, clip: float | None, guidance_scale: float) -> None:
@@ -49,12 +49,12 @@ class Sampler:
         """Refuse an objective that this sampler can't draw from.
 
         Raises:
-            SkiplabError: where it is to be guided by labels that the network isn't told.
+            SkiplabError: if guidance needs labels, but the network is not conditioned on them.
         """
         if self.guidance_scale != 1 and not objective.num_labels:
             raise SkiplabError(
-                f"sampler.guidance_scale={self.guidance_scale} needs a network that is told labels; "
-                "add conditioning=label, or take sampler.guidance_scale=1"
+                f"sampler.guidance_scale={self.guidance_scale} needs a network that is conditioned on labels; "
+                "add conditioning=label, or use sampler.guidance_scale=1"
             )
 
     @torch.no_grad()
@@ -66,7 +66,7 @@ class Sampler:
         labels: Int[Tensor, " batch"] | None,
         generator: torch.Generator,
     ) -> Tensor:
-        """Samples of a shape, (batch, channel, *positions), of these labels where the network is told any."""
+        """Samples of a shape, (batch, channel, *positions), with these labels if the network is conditioned on them."""
         path = objective.noise_schedule.path(self.num_steps).to(generator.device)
         alpha, sigma = objective.noise_schedule.alpha_sigma(path[0])
         noise = torch.randn(shape, generator=generator, device=generator.device)
@@ -83,7 +83,7 @@ class Sampler:
         labels: Int[Tensor, " batch"] | None,
         generator: torch.Generator,
     ) -> Float[Tensor, "batch channel *positions"]:
-        """The samples that x at path[0] leads to, along times of one's own, from noisy to clean."""
+        """The samples reached from x at path[0] along these times, from noisy to clean."""
 
         def denoise(x: Tensor, time: Tensor) -> Estimate:
             return self._denoise(model, objective, labels, x, time.expand(len(x)))
@@ -93,7 +93,7 @@ class Sampler:
     def walk(
         self, x: Tensor, path: Tensor, schedule: NoiseSchedule, denoise: Denoise, generator: torch.Generator
     ) -> Tensor:
-        """From x at path[0] along num_steps times to x at path[-1]."""
+        """Step from x at path[0] through num_steps times to x at path[-1]."""
         raise NotImplementedError(f"{type(self).__name__} must define walk(x, path, schedule, denoise, generator)")
 
     def _denoise(
@@ -101,8 +101,8 @@ class Sampler:
     ) -> Estimate:
         output = objective.predict(model, x, time, labels)
         if self.guidance_scale != 1:
-            unknown = objective.predict(model, x, time, None)
-            output = unknown + self.guidance_scale * (output - unknown)
+            unconditional = objective.predict(model, x, time, None)
+            output = unconditional + self.guidance_scale * (output - unconditional)
         estimate = objective.estimate(output, x, time)
         if self.clip is None:
             return estimate

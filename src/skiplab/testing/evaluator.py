@@ -3,19 +3,20 @@
 import json
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import nn
 
 from skiplab.evaluators.evaluator import Evaluator, Result
-from skiplab.evaluators.missing import measured
+from skiplab.evaluators.results.missing import measured
 from skiplab.testing.extreme_trials import extreme_trials
 from skiplab.testing.rules import global_generator_untouched, named, require
 from skiplab.testing.small_trial import small_trained
 
 
-def check_evaluator(make: Callable[[], Evaluator]) -> None:
+def check_evaluator(make: Callable[[], Evaluator[Any]]) -> None:
     """Hold an evaluator to its contract, on a small network of the kind that it measures, and 8x8 images.
 
     It gives a finite number for each metric that it declares and for no other, finite values for each chart, details
@@ -59,7 +60,7 @@ def check_evaluator(make: Callable[[], Evaluator]) -> None:
             require(not lost, f"it gives neither a number for {', '.join(lost)} nor a reason")
 
 
-def _check_charts(evaluator: Evaluator, result: Result) -> None:
+def _check_charts(evaluator: Evaluator[Any], result: Result) -> None:
     require(bool(evaluator.charts or result.pictures), "it declares no chart and gives no picture")
     drawn = {name for name, chart in evaluator.charts.items() if chart.kind != "outcome"}
     given = {measurement.chart for measurement in result.measurements}

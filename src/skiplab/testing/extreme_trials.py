@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from skiplab.testing.small_trial import small_trained
 _SIZES = {"outputs of 1e30": 1e30, "outputs whose samples overflow": 1e37, "outputs that never change": 0.0}
 
 
-def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained]]:
+def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained[Any]]]:
     """Each with its name, of every kind that an evaluator measures; before training they were no better."""
     for kind in (each for each in (CrossEntropy, Denoising) if issubclass(each, measures)):
         for name, size in _SIZES.items():
@@ -35,7 +36,7 @@ def extreme_trials(measures: type[Objective]) -> Iterator[tuple[str, Trained]]:
         yield f"{kind.__name__}, streams that overflow", _extreme(trained)
 
 
-def _extreme(trained: Trained) -> Trained:
+def _extreme(trained: Trained[Any]) -> Trained[Any]:
     model: nn.Module = trained.model
     sampler = DDIM(num_steps=1, clip=None, guidance_scale=1.0)
     return replace(trained, make_untrained=lambda: model, sampler=sampler)
@@ -48,7 +49,7 @@ def _scale(parameters: Iterable[Tensor], factor: float) -> None:
 
 
 @torch.no_grad()
-def _outputs(trained: Trained) -> Tensor:
+def _outputs(trained: Trained[Any]) -> Tensor:
     split = trained.data.train
     if not isinstance(trained.objective, Denoising):
         return trained.model(split.first(trained.eval_batch.num_images).images)

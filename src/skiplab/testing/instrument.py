@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import recompute_stages
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.objectives.denoising import Denoising
 from skiplab.seeding import keyed_generator
 from skiplab.testing.rules import global_generator_untouched, require
@@ -47,9 +47,9 @@ def check_instrument(make: Callable[[], Instrument]) -> None:
     _, others, _ = _train(make(), recomputes=True)
     again = [row for step, found in enumerate(others) for reading in found for row in _rows(step, reading)]
     require(again == rows, "it reads something else where activations are recomputed: hook passes by layers.watch")
-    nothing = instrument.summarise(_log([], []))
+    nothing = instrument.summarize(_log([], []))
     require(nothing == {}, f"the summary holds {sorted(nothing)} where nothing was written down")
-    summary = instrument.summarise(_log(rows, losses))
+    summary = instrument.summarize(_log(rows, losses))
     undeclared = sorted(set(summary) - set(instrument.metrics))
     require(not undeclared, f"the summary holds {', '.join(undeclared)}, which metrics doesn't declare")
     for name, value in summary.items():
@@ -70,7 +70,7 @@ def _train(
     model = trained.model.train()
     if recomputes:
         recompute_stages(model)
-    network = places(model, *trained.objective.example(trained.data.train.shape))
+    network = inspect_network(model, *trained.objective.example(trained.data.train.shape))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     images, labels = trained.data.train.first(16)
     readings, losses = [], []

@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from skiplab.errors import SkiplabError
+from skiplab.listed_options import check_nodes
 from skiplab.paths import project_dir
 from skiplab.records.fingerprint import is_fingerprint
 from skiplab.records.key import trial_key
@@ -57,6 +58,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
     searched = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
         asked = compose("train", overrides=[*own, *searched, *overrides])
+    check_nodes("evaluator", asked.evaluator)
     for name in _MEASURES:
         if name in replaced or name in ("eval_batch", "num_samples"):
             config[name] = asked[name]

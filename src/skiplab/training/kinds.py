@@ -15,7 +15,7 @@ from skiplab.blocks.shortcut import Shortcut
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Dataset
 from skiplab.evaluators.evaluator import Evaluator
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.instruments.instrument import Instrument
 from skiplab.objectives.conditioning import Conditioning
 from skiplab.objectives.loss_weighting import LossWeighting
@@ -46,6 +46,6 @@ KINDS: dict[str, type] = {
     "trainer": Trainer,
     "instrument": Instrument,
     "evaluator": Evaluator,
-    "feature_extractor": Extractor,
+    "feature_extractor": FeatureExtractor,
     "logger": Logger,
 }

@@ -11,7 +11,7 @@ from PIL import Image
 from skiplab.charts import Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Trained
-from skiplab.evaluators.missing import measured, split_finite
+from skiplab.evaluators.results.missing import measured, split_finite
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.record import Record
@@ -142,7 +142,7 @@ def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
     """
     found = _found_so_far(record)
     for name, instrument in instruments.items():
-        summary, missing = split_finite(instrument.summarise(log))
+        summary, missing = split_finite(instrument.summarize(log))
         if diverged:
             counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
             summary, missing = ({name: part[name] for name in part if name in counted} for part in (summary, missing))

@@ -18,12 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from skiplab.errors import SkiplabError
+from skiplab.listed_options import LISTS, check_flat
 from skiplab.paths import project_dir
 from skiplab.records.foreign_files import check_yaml, read_own
 from skiplab.targets import obeyed_keys
 
 _MOST_SHOWN = 8
-_LISTS = ("instrument", "evaluator")  # axes of which a trial has several options, by name
 Options = Mapping[str, Any]  # by target, what the YAML of an option says
 
 
@@ -92,18 +92,19 @@ def _options(axis: str, config_dir: Path | None) -> Options:
         target: settings
         for root in (project_dir("conf"), config_dir)
         if root is not None
-        for target, settings in _options_in(root / axis, axis in _LISTS).items()
+        for target, settings in _options_in(root / axis).items()
     }
 
 
 @cache
-def _options_in(folder: Path, listed: bool) -> Options:
+def _options_in(folder: Path) -> Options:
     found = {}
     for path in sorted(folder.glob("*.yaml"), reverse=True):  # of several with one target, the first says its defaults
-        content = _with_defaults(path)
-        for settings in content.values() if listed else (content,):
-            if isinstance(settings, dict) and "_target_" in settings:
-                found[settings["_target_"]] = settings
+        settings = _with_defaults(path)
+        if folder.name in LISTS:
+            check_flat(folder.name, path.stem, settings)
+        if "_target_" in settings:
+            found[settings["_target_"]] = settings
     return found
 
 
@@ -123,7 +124,7 @@ def _foreign(name: str, node: Any, options: Options | None) -> Iterator[str]:
     yield from _interpolations(node, name)
     if options is None:
         yield from obeyed_keys(node, name)
-    elif name in _LISTS:
+    elif name in LISTS:
         for each, settings in node.items():
             if isinstance(settings, dict) and "_target_" in settings:  # others weren't chosen, and aren't made
                 yield from _beyond(f"{name}.{each}", settings, options)

@@ -48,7 +48,7 @@ def test_refuses_a_probability_out_of_range(probability: float) -> None:
 
 @pytest.mark.parametrize("shape", [(2,), (3, 5)])
 def test_refuses_what_has_no_left_and_right(shape: tuple[int, ...]) -> None:
-    with pytest.raises(SkiplabError, match="take augmentation=none"):
+    with pytest.raises(SkiplabError, match="use augmentation=none"):
         Flip(flip_probability=0.5).check(shape)
-    with pytest.raises(SkiplabError, match="take augmentation=none"):
+    with pytest.raises(SkiplabError, match="use augmentation=none"):
         flipped(images=torch.zeros(4, *shape))

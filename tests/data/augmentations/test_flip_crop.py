@@ -60,5 +60,5 @@ def test_refuses_settings_out_of_range(changed: dict, message: str) -> None:
 
 
 def test_refuses_points() -> None:
-    with pytest.raises(SkiplabError, match="take augmentation=none"):
+    with pytest.raises(SkiplabError, match="use augmentation=none"):
         FlipCrop(flip_probability=0.5, padding=4, fill=0.0).check((2,))

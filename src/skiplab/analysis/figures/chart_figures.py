@@ -55,7 +55,7 @@ def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
     if not shown:
         return None
     draw = {"lines": lines_figure, "bars": bars_figure, "heat": maps_figure, "contour": maps_figure}[chart.kind]
-    remarks = [chart.words]
+    remarks = [chart.caption]
     if has_two_axes(chart) and depth_factor(study, factor) and "depth" in shown[0].cell:
         remarks.append(f"Of all depths the deepest, {level_text(shown[0].cell['depth'])}, is shown.")
     if chart.kind == "lines" and has_layers(shown):
@@ -75,7 +75,7 @@ def _draw_outcome(study: Study, metric: str, factor: str) -> DrawnChart | None:
     states = set(found.loc[found["value"].notna(), "state"])
     if not states:
         return None
-    remarks = [study.charts[metric].words]
+    remarks = [study.charts[metric].caption]
     if "diverged" in states:
         remarks.append("A cross is a trial that diverged.")
     if "not reached" in states:

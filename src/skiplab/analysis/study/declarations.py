@@ -70,7 +70,7 @@ def read_charts(records: Records) -> tuple[Charts, list[tuple[str, str]]]:
                 problems.append((where, f"not declared: {error}"))
                 continue
             first = charts.declared.setdefault(name, chart)
-            if (first.kind, first.log) != (chart.kind, chart.log):  # words may be mended between two trials
+            if (first.kind, first.log) != (chart.kind, chart.log):  # captions may be mended between two trials
                 problems.append((where, "an earlier trial declared it differently"))
             charts.measured_by.setdefault(name, str(declared.get("measured_by", "")))
     return charts, problems
@@ -93,7 +93,7 @@ def _chart(declared: Mapping[str, Any]) -> Chart:
     chart = Chart(**_known(Chart, {**declared, "log": tuple(declared.get("log", ()))}))
     if chart.kind not in _KINDS:
         raise ValueError(f"kind {chart.kind!r}")
-    if not all(isinstance(text, str) for text in (chart.title, chart.words, chart.x, chart.y, chart.value)):
+    if not all(isinstance(text, str) for text in (chart.title, chart.caption, chart.x, chart.y, chart.value)):
         raise ValueError("its texts are no texts")
     if not set(chart.log) <= {"x", "value"}:
         raise ValueError(f"log {chart.log!r}")

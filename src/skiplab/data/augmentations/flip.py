@@ -18,27 +18,27 @@ class Flip(Augmentation):
         flip_probability: above 0, to 1.
 
     Raises:
-        SkiplabError: where the probability is out of range, or the data aren't images.
+        SkiplabError: if the probability is out of range, or the data aren't images.
     """
 
     def __init__(self, *, flip_probability: float) -> None:
         if not 0 < flip_probability <= 1:
             raise SkiplabError(
                 f"augmentation.flip_probability={flip_probability} is invalid; valid: above 0, to 1; "
-                "take augmentation=none to flip nothing"
+                "use augmentation=none to flip nothing"
             )
         self.flip_probability = flip_probability
 
     def check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 3:
             raise SkiplabError(
-                f"this augmentation flips images of shape (channel, height, width), and the data are {shape}; "
-                "take augmentation=none"
+                f"this augmentation flips images of shape (channel, height, width), but the data's shape is {shape}; "
+                "use augmentation=none"
             )
 
     def __call__(
         self, images: Float[Tensor, "batch channel *positions"], generator: torch.Generator
     ) -> Float[Tensor, "batch channel *positions"]:
         self.check(tuple(images.shape[1:]))
-        chosen = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < self.flip_probability
-        return torch.where(chosen, images.flip(-1), images)
+        mirrored = torch.rand(len(images), 1, 1, 1, generator=generator, device=images.device) < self.flip_probability
+        return torch.where(mirrored, images.flip(-1), images)

@@ -8,11 +8,11 @@ from skiplab.errors import SkiplabError
 
 
 class FlipCrop(Flip):
-    """Mirrors at random, then pads by p and cuts the old size out, y[i, j] = padded[i + u, j + v], u, v in 0 to 2p.
+    """Mirrors at random, then pads by p and crops to the old size, y[i, j] = padded[i + u, j + v], u, v in 0 to 2p.
 
     Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, section 4.2 (p = 4 on 32x32).
     Differs from the source: it pads with 0 after subtracting the mean image, so with the mean; the default here is
-        the nearest constant, fill = 0, the grey in the middle of [-1, 1]; black is -1.
+        the nearest constant, fill = 0, the gray in the middle of [-1, 1]; black is -1.
 
     Shapes: images (batch, channel, height, width).
 
@@ -22,14 +22,14 @@ class FlipCrop(Flip):
         fill: value of the added pixels, from -1 to 1.
 
     Raises:
-        SkiplabError: where an argument is out of range, or the data aren't images.
+        SkiplabError: if an argument is out of range, or the data aren't images.
     """
 
     def __init__(self, *, flip_probability: float, padding: int, fill: float) -> None:
         super().__init__(flip_probability=flip_probability)
         if padding < 1:
             raise SkiplabError(
-                f"augmentation.padding={padding} is invalid; valid: from 1; take augmentation=flip to crop nothing"
+                f"augmentation.padding={padding} is invalid; valid: from 1; use augmentation=flip to crop nothing"
             )
         if not -1 <= fill <= 1:
             raise SkiplabError(f"augmentation.fill={fill} is invalid; valid: -1 to 1")

@@ -1,4 +1,4 @@
-"""Fixed images, times and noise: the same for every trial, so that losses can be compared."""
+"""The evaluation batch: fixed images, times and noise, the same for every trial, so that losses are comparable."""
 
 import torch
 from jaxtyping import Float
@@ -13,15 +13,15 @@ from skiplab.seeding import keyed_generator
 class EvalBatch:
     """The first `num_images` images of a split, each at every one of `num_levels` noise levels.
 
-    The levels are the middles of equal bands of the training times; the noise depends on the split and the
-    level alone, so all trials on the same data are measured at the same noise.
+    The levels are the middles of equal bands of the training times. The noise depends only on the split and the
+    level, so all trials on the same data are measured at the same noise.
 
     Args:
-        num_images: images of a split; all where it has fewer.
+        num_images: images of a split; all of them if it has fewer.
         num_levels: noise levels.
 
     Raises:
-        SkiplabError: where either is below 1.
+        SkiplabError: if either is below 1.
     """
 
     def __init__(self, *, num_images: int, num_levels: int) -> None:
@@ -33,18 +33,18 @@ class EvalBatch:
         self.num_images, self.num_levels = num_images, num_levels
 
     def count(self, split: Split) -> int:
-        """How many images it takes of a split."""
+        """The number of images that it takes from a split."""
         return min(self.num_images, len(split))
 
     def noised(self, objective: Denoising, split: Split, name: str) -> list[tuple[Tensor, Tensor, Noised]]:
-        """For each level, from clean to noisy: the clean images, the noise and what the network reads."""
+        """For each level, from clean to noisy: the clean images, the noise, and the network's inputs and target."""
         x0, labels = split.first(self.num_images)
-        probes = []
+        levels = []
         for index, time in enumerate(objective.noise_schedule.levels(self.num_levels)):
             generator = keyed_generator(0, f"probe/{name}", index)
             noise = torch.randn(x0.shape, generator=generator).to(x0.device)
-            probes.append((x0, noise, objective.noised(x0, noise, time.to(x0.device).expand(len(x0)), labels)))
-        return probes
+            levels.append((x0, noise, objective.noised(x0, noise, time.to(x0.device).expand(len(x0)), labels)))
+        return levels
 
     def weights(self, objective: Denoising) -> Float[Tensor, " level"]:
         """The training loss's weight of each level."""
@@ -52,14 +52,14 @@ class EvalBatch:
         return objective.weight(times).double()
 
 
-def at_once(device: torch.device) -> int:
-    """Inputs that pass a network in one call: on a CPU so many that a small stream stays in a core's cache."""
+def inputs_per_call(device: torch.device) -> int:
+    """Inputs per call of the network: on a CPU, few enough for a small stream to stay in a core's cache."""
     return 128 if device.type == "cpu" else 1024
 
 
 @torch.no_grad()
 def outputs(objective: Denoising, model: nn.Module, noised: Noised) -> Tensor:
-    """The network's output on an eval_batch, in batches."""
-    size = at_once(noised.x_t.device)
+    """The network's output for all inputs, computed in batches."""
+    size = inputs_per_call(noised.x_t.device)
     parts = zip(*(part.split(size) for part in (noised.x_t, noised.time, noised.labels)), strict=True)
     return torch.cat([objective.predict(model, *part) for part in parts])

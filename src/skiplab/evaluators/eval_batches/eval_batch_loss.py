@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -6,9 +7,9 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, at_once
-from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.missing import UnmeasurableError
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch, inputs_per_call
+from skiplab.evaluators.evaluator import SplitName, Trained
+from skiplab.evaluators.results.missing import UnmeasurableError
 from skiplab.objectives.denoising import Denoising
 from skiplab.seeding import keyed_generator
 
@@ -18,43 +19,43 @@ class EvalBatchLoss:
 
         L(theta) = mean over images and levels of w(t) |F_theta(x_t, t) - target|^2 / dimensions,
 
-    or the mean of the objective's own loss where that isn't denoising. The network is called, never written to; it
-    computes in its own precision, and the mean is taken in float64; a loss that overflows counts as the largest number
-    of float32, one that underflows as the smallest, so that all have a logarithm.
+    or the mean of the objective's own loss for other networks than denoisers. The network itself is never modified. It
+    computes in its own precision; the mean is taken in float64. A loss that overflows counts as the largest float32
+    number, one that underflows as the smallest, so that every loss has a logarithm.
 
     Args:
         trained: the network and what it was trained on.
-        eval_batch: how many images, and noise levels where there are any.
+        eval_batch: the number of images and, for denoisers, of noise levels.
         split: 'train' or 'val'.
     """
 
-    def __init__(self, trained: Trained, eval_batch: EvalBatch, split: str) -> None:
+    def __init__(self, trained: Trained[Any], eval_batch: EvalBatch, split: SplitName) -> None:
         self.model, self.objective = trained.model, trained.objective
         self.parameters = dict(trained.model.named_parameters())
         self.weights = torch.cat([parameter.detach().flatten() for parameter in self.parameters.values()])
         images = trained.split(split)
         if isinstance(self.objective, Denoising):
-            probes = [noised for *_, noised in eval_batch.noised(self.objective, images, split)]
+            levels = [noised for *_, noised in eval_batch.noised(self.objective, images, split)]
             level_weights = eval_batch.weights(self.objective).to(trained.device)
-            samples = [torch.cat(parts) for parts in zip(*probes, strict=True)]
-            samples.append(level_weights.repeat_interleave(len(probes[0].x_t)))
+            samples = [torch.cat(parts) for parts in zip(*levels, strict=True)]
+            samples.append(level_weights.repeat_interleave(len(levels[0].x_t)))
         else:
             samples = list(images.first(eval_batch.num_images))
         self.eval_batch_size = len(samples[0])
-        self._batches = list(zip(*(part.split(at_once(trained.device)) for part in samples), strict=True))
+        self._batches = list(zip(*(part.split(inputs_per_call(trained.device)) for part in samples), strict=True))
 
     def __call__(self, weights: Float[Tensor, " weight"]) -> float:
         return _bounded(self._mean(weights))
 
     def trained(self) -> float:
-        """The loss at the trained weights, against which others are held.
+        """The loss at the trained weights, the reference for other losses.
 
         Raises:
-            UnmeasurableError: where it is no finite number.
+            UnmeasurableError: if it isn't finite.
         """
         mean = self._mean(self.weights)
         if not math.isfinite(mean):
-            raise UnmeasurableError(f"the trained network's loss came out as {mean}")
+            raise UnmeasurableError(f"the trained network's loss is {mean}")
         return _bounded(mean)
 
     def times_hessian(self, vector: Float[Tensor, " weight"]) -> Float[Tensor, " weight"]:
@@ -65,6 +66,7 @@ class EvalBatchLoss:
                 _, product = torch.autograd.functional.vhp(
                     lambda weights, batch=batch: self._sum(batch, weights), self.weights, vector
                 )
+                assert isinstance(product, Tensor)  # of one tensor of weights
                 total += product
         return total / self.eval_batch_size
 
@@ -73,7 +75,7 @@ class EvalBatchLoss:
         return sum(self._sum(batch, weights).item() for batch in self._batches) / self.eval_batch_size
 
     def _sum(self, batch: tuple[Tensor, ...], weights: Float[Tensor, " weight"]) -> Float[Tensor, ""]:
-        """The sum of the losses of some probes."""
+        """The sum of the losses of a batch."""
         sizes = [parameter.numel() for parameter in self.parameters.values()]
         parts = zip(self.parameters.items(), weights.split(sizes), strict=True)
         state = {path: part.view(parameter.shape) for (path, parameter), part in parts}
@@ -86,7 +88,8 @@ class EvalBatchLoss:
             output = self.objective.predict(network, x_t, time, labels)
             return (level_weights * self.objective.errors(output, target)).sum()
         generator = keyed_generator(0, "probe/loss", device=weights.device)
-        return self.objective.loss(network, *batch, generator).double().sum()
+        images, labels = batch
+        return self.objective.loss(network, images, labels, generator).double().sum()
 
 
 def _bounded(loss: float) -> float:

@@ -1,4 +1,4 @@
-"""What is computed of the training images, once for each data, and extractor where it has one, and kept on disk."""
+"""Tensors computed from the training images, cached on disk for each data set and feature extractor."""
 
 import contextlib
 import hashlib
@@ -17,34 +17,35 @@ from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Trained
 from skiplab.records.atomic_file import write_atomically
 
-_BLOCK = 4096  # images that are hashed at once
+_BLOCK = 4096  # images hashed at a time
 
 
-def kept(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What `compute` gives of the extractor's features, from the cache where it has a sound entry, else kept there.
+def cached(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors that `compute` derives from the extractor's features, read from the cache if it has them.
 
-    kind: the entry's folder; it names all that `compute` depends on beside the training images and the extractor.
+    kind: the entry's folder. It names everything that `compute` depends on, besides the training images and the
+        extractor.
     """
-    return _kept(trained, cache_dir() / kind / f"{reference_key(trained)}.safetensors", compute)
+    return _cached(trained, cache_dir() / kind / f"{reference_key(trained)}.safetensors", compute)
 
 
-def kept_of_images(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The same of what `compute` gives of the images themselves."""
-    return _kept(trained, cache_dir() / kind / f"{_key(trained)}.safetensors", compute)
+def cached_of_images(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The same for tensors that `compute` derives from the images themselves."""
+    return _cached(trained, cache_dir() / kind / f"{_key(trained)}.safetensors", compute)
 
 
-def _kept(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def _cached(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
     found = _read(path)
     if found is None:
         found = {name: part.cpu().contiguous() for name, part in compute().items()}
-        with contextlib.suppress(OSError):  # a cache that can't be written costs time alone
+        with contextlib.suppress(OSError):  # a cache that can't be written only costs time
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, save(found, metadata={"sha256": _digest(found)}))
     return {name: part.to(trained.device) for name, part in found.items()}
 
 
 def reference_key(trained: Trained) -> str:
-    """Hash of the images, the extractor, and what it runs on."""
+    """Hash of the images, the extractor, and the device and torch version."""
     return _key(trained, **trained.extractor.facts())
 
 
@@ -58,12 +59,12 @@ def content_hash(split: Split) -> str:
     """Hash of a split's images as they are stored, with their shape and type."""
     digest = hashlib.sha256(f"{tuple(split.stored.shape)} {split.stored.dtype}".encode())
     for part in split.stored.split(_BLOCK):
-        digest.update(part.cpu().contiguous().numpy())
+        digest.update(part.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:
-    """An entry of the cache, or None where it is missing or damaged."""
+    """An entry of the cache, or None if it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
@@ -76,5 +77,5 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy())
+        digest.update(tensors[name].contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The interface of extractors whose network lies in a file: found, its hash compared, tried on one image."""
+"""The base class of extractors whose network is read from a file."""
 
 import hashlib
 from collections.abc import Sequence
@@ -11,26 +11,26 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 
 
-class FileExtractor(Extractor):
+class FileExtractor(FeatureExtractor):
     """A network from a file, features = network(low + (high - low) (x + 1) / 2), with images resized before it.
 
-    Images are resized bilinearly with antialiasing. It takes whatever shape its network takes.
+    Images are resized bilinearly with antialiasing. The network decides which shapes it takes.
 
     Source: none.
     Differs from the source: none.
 
     Args:
         path: the file.
-        sha256: the file's hash, in hexadecimal digits; null for whatever it is, which is then recorded.
-        num_features: features that the network gives of an image, from 1.
-        input_range: what the network expects in the place of -1 and 1, such as [0, 255].
-        resize: side in pixels to which images are brought, from 1; null for none.
+        sha256: the file's expected hash, in hexadecimal digits; null to record it without comparing it.
+        num_features: features per image, from 1.
+        input_range: the network's input values for -1 and 1, such as [0, 255].
+        resize: side in pixels to which images are resized, from 1; null to keep their size.
 
     Raises:
-        SkiplabError: where an argument is out of range, the file is missing or another one, or holds no such network.
+        SkiplabError: if an argument is out of range, the file is missing, its hash differs, or it can't be loaded.
     """
 
     def __init__(
@@ -62,15 +62,15 @@ class FileExtractor(Extractor):
         self.eval().requires_grad_(False)
 
     def find(self, path: str | None) -> Path:
-        """Where the file lies.
+        """The file's path.
 
         Raises:
-            SkiplabError: where there is none.
+            SkiplabError: if it doesn't exist.
         """
         found = None if path is None else Path(path).expanduser()
         if found is None or not found.is_file():
             given = "null" if path is None else path
-            raise SkiplabError(f"feature_extractor.path={given} is no file; valid: the network's file")
+            raise SkiplabError(f"feature_extractor.path={given} is not a file; give the path of the network's file")
         return found
 
     def load(self, path: Path) -> nn.Module:
@@ -78,10 +78,10 @@ class FileExtractor(Extractor):
 
     @torch.no_grad()
     def check(self, shape: tuple[int, ...]) -> None:
-        """Refuse, before training, data that the network can't take; it is tried on one black image.
+        """Try the network on one black image, before training.
 
         Raises:
-            SkiplabError: where the network fails, or gives something else than (1, num_features).
+            SkiplabError: if the network fails, or its output's shape isn't (1, num_features).
         """
         device = next(iter([*self.parameters(), *self.buffers()]), torch.empty(0)).device
         try:
@@ -90,13 +90,14 @@ class FileExtractor(Extractor):
             reason = str(error).strip().splitlines()[-1]
             raise SkiplabError(
                 f"feature_extractor {type(self).__name__} of {self.path} can't take images of shape {shape}: {reason}; "
-                "choose another feature_extractor, such as raw, or another resize"
+                "use another feature_extractor, such as raw, or another resize"
             ) from error
         found = tuple(features.shape)
         if found != (1, self.num_features):
             raise SkiplabError(
-                f"feature_extractor.num_features={self.num_features}, and the network of {self.path} gives {found} "
-                "for one image; set it to the number of features, of a network that gives (images, features)"
+                f"feature_extractor.num_features={self.num_features}, but the network of {self.path} returns shape "
+                f"{found} for one image; set num_features to the number of features, and use a network that returns "
+                "(images, features)"
             )
 
     def facts(self) -> dict[str, Any]:
@@ -113,13 +114,13 @@ def checked_hash(path: Path, expected: str | None) -> str:
     """A file's sha256.
 
     Raises:
-        SkiplabError: where another one is expected.
+        SkiplabError: if it isn't the expected one.
     """
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if expected is not None and found != expected.lower():
         raise SkiplabError(
-            f"{path} has sha256 {found}, and {expected} is wanted; fetch the file anew, or set "
-            "feature_extractor.sha256 to the one that you trust"
+            f"{path} has sha256 {found}, but feature_extractor.sha256 expects {expected}; download the file again, or "
+            "set feature_extractor.sha256 to the hash that you trust"
         )
     return found

@@ -1,6 +1,6 @@
-"""A small classifier of the bundled digits, whose features distances between digits are measured in.
+"""A small classifier of the bundled digits; distances between digits are measured between its features.
 
-`python -m skiplab.evaluators.extractors.digits_classifier` trains it anew on the training split of
+`python -m skiplab.evaluators.feature_extractors.digits_classifier` trains it anew on the training split of
 `data=digits` and writes digits_classifier.safetensors and, with its held-out accuracy,
 digits_classifier.json beside this file.
 """
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.data.dataset import Dataset
-from skiplab.evaluators.extractors.extractor import Extractor
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.seeding import keyed_generator, seed_globally
 
 _WEIGHTS = Path(__file__).with_suffix(".safetensors")
 
 
-class DigitsClassifier(Extractor):
+class DigitsClassifier(FeatureExtractor):
     """Two convolutions with pooling and a hidden layer, whose 64 activations are the features.
 
     Source: none.
@@ -53,17 +53,17 @@ def train(data: Dataset, *, num_steps: int, batch_size: int, lr: float, seed: in
     with torch.random.fork_rng(devices=[]):
         seed_globally(seed)
         model = DigitsClassifier().requires_grad_(True)
-        for layer in model.children():
+        for layer in (model.conv1, model.conv2, model.hidden, model.classify):
             layer.reset_parameters()
         optimizer = torch.optim.Adam(model.parameters(), lr=lr)
         for step in range(num_steps):
             generator = keyed_generator(seed, "digits classifier", step)
-            chosen = torch.randint(len(data.train), (batch_size,), generator=generator)
+            indices = torch.randint(len(data.train), (batch_size,), generator=generator)
             shift = torch.randint(-1, 2, (2,), generator=generator).tolist()
-            padded = F.pad(data.train.at(chosen).images, (1, 1, 1, 1), value=-1.0)
+            padded = F.pad(data.train.at(indices).images, (1, 1, 1, 1), value=-1.0)
             images = padded[:, :, 1 + shift[0] : 9 + shift[0], 1 + shift[1] : 9 + shift[1]]
             features = F.dropout(model(images), 0.25)
-            loss = F.cross_entropy(model.classify(features), data.train.labels[chosen])
+            loss = F.cross_entropy(model.classify(features), data.train.labels[indices])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -71,13 +71,13 @@ def train(data: Dataset, *, num_steps: int, batch_size: int, lr: float, seed: in
 
 
 def accuracy(model: DigitsClassifier, data: Dataset) -> float:
-    """Share of validation images that the classifier names rightly."""
+    """Fraction of validation images that are classified correctly."""
     images, labels = data.val.at(slice(None))
     return float((model.classify(model(images)).argmax(dim=1) == labels).float().mean())
 
 
 def main() -> None:
-    """Train, save, and write down how it was done and how well it reads unseen digits."""
+    """Train and save the classifier, with its settings and its held-out accuracy."""
     from skiplab.data.digits import Digits
 
     torch.set_num_threads(1)

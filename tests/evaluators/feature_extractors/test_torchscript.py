@@ -8,7 +8,7 @@ from scripted import Means, save_scripted
 from torch.nn import functional as F
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.torchscript import Torchscript
+from skiplab.evaluators.feature_extractors.torchscript import Torchscript
 
 SETTINGS = {"sha256": None, "num_features": 2, "input_range": (0.0, 255.0), "resize": None}
 
@@ -48,7 +48,7 @@ def test_hash_is_recorded_and_compared_where_one_is_given(tmp_path) -> None:
     path = str(tmp_path / "means.pt")
     assert Torchscript(path=path, **SETTINGS).sha256 == digest
     assert Torchscript(path=path, **{**SETTINGS, "sha256": digest.upper()}).sha256 == digest
-    with pytest.raises(SkiplabError, match=f"has sha256 {digest}, and {'0' * 64} is wanted"):
+    with pytest.raises(SkiplabError, match=f"has sha256 {digest}, but feature_extractor.sha256 expects {'0' * 64}"):
         Torchscript(path=path, **{**SETTINGS, "sha256": "0" * 64})
 
 
@@ -60,7 +60,7 @@ def test_facts_tell_two_input_ranges_apart(path) -> None:
 
 def test_refuses_another_number_of_features_than_it_is_told(path) -> None:
     made = Torchscript(path=str(path), **{**SETTINGS, "num_features": 3})
-    with pytest.raises(SkiplabError, match=r"num_features=3, and the network .* gives \(1, 2\) for one image"):
+    with pytest.raises(SkiplabError, match=r"num_features=3, but the network .* returns shape \(1, 2\) for one image"):
         made.check((1, 8, 8))
 
 
@@ -72,7 +72,7 @@ def test_refuses_data_that_the_network_fails_on(path) -> None:
 
 @pytest.mark.parametrize("given", ["null", "nowhere.pt", "."])
 def test_refuses_a_path_that_is_no_file(given) -> None:
-    with pytest.raises(SkiplabError, match=rf"feature_extractor.path={given} is no file"):
+    with pytest.raises(SkiplabError, match=rf"feature_extractor.path={given} is not a file"):
         Torchscript(path=None if given == "null" else given, **SETTINGS)
 
 

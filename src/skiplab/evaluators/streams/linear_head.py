@@ -20,7 +20,7 @@ def on_grid(
     """A stream of images, of tokens (a square of patches behind extra tokens) or of points (one position).
 
     Raises:
-        SkiplabError: where the positions are no grid of patches of the target.
+        SkiplabError: if the positions don't form a grid of patches of the target.
     """
     if stream.ndim == 2:
         return stream[:, :, None, None]
@@ -31,8 +31,8 @@ def on_grid(
     sides = tuple(target.shape[2:])
     if stream.ndim != 4 or any(whole % part for whole, part in zip(sides, stream.shape[2:], strict=True)):
         raise SkiplabError(
-            f"a linear head reads images of {sides} from streams whose positions are a grid of their patches, and here "
-            f"they are {found}; leave refinement out of evaluator=[...], or take another backbone"
+            f"a linear head needs streams whose positions {found} divide the image's {sides} into a grid of patches; "
+            "remove iterative_refinement from evaluator=[...], or use another backbone"
         )
     return stream
 
@@ -46,7 +46,7 @@ def fit_head(
     features, patches = _positions(stream), _patches(target, *stream.shape[2:])
     gram = features.T @ features / len(features)
     penalty = ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    penalty[-1, -1] = 0  # the constant isn't shrunk
+    penalty[-1, -1] = 0  # the constant isn't penalized
     return torch.linalg.solve(gram + penalty, features.T @ patches / len(features))
 
 

@@ -1,9 +1,10 @@
-"""Numbers that can't be given: they are missing, and the reason stands in their place."""
+"""Numbers that cannot be measured: they are missing from the result, with the reason."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,37 +13,38 @@ from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 
 
 class UnmeasurableError(Exception):
-    """What a network gives can't be measured, such as samples that overflow; the text says why.
+    """The network's outputs cannot be measured, for example because samples overflow; the text says why.
 
-    It makes numbers missing, and no more: the trial stays 'done'. Any other exception of an evaluator ends it.
+    The evaluator's numbers are then missing, and the trial is still 'done'. Any other exception makes the trial fail.
     """
 
 
-def measured(evaluator: Evaluator, trained: Trained) -> Result:
-    """What an evaluator finds: finite numbers alone, and why each other metric, or value of a chart, is missing."""
-    found, missing = Result({}), {}
-    with noted(missing, [*evaluator.metrics, *evaluator.charts]):
+def measured(evaluator: Evaluator[Any], trained: Trained[Any]) -> Result:
+    """The evaluator's result, without numbers that are not finite; `missing` gives the reason for each of them."""
+    found = Result({})
+    missing: dict[str, str] = {}
+    with note_missing(missing, [*evaluator.metrics, *evaluator.charts]):
         found = evaluator.evaluate(trained)
     summary, not_finite = split_finite(found.summary)
     shown = [each for each in found.measurements if math.isfinite(each.value)]
     left_out = [each.chart for each in found.measurements if not math.isfinite(each.value)]
-    in_charts = {chart: f"{left_out.count(chart)} of its values are no finite numbers" for chart in left_out}
+    in_charts = {chart: f"{left_out.count(chart)} of its values aren't finite numbers" for chart in left_out}
     return replace(
         found, summary=summary, measurements=shown, missing=missing | in_charts | not_finite | dict(found.missing)
     )
 
 
 def split_finite(summary: Mapping[str, float]) -> tuple[dict[str, float], dict[str, str]]:
-    """The values that are finite numbers, and why each other one is missing."""
+    """The finite values, and the reason why each of the others is missing."""
     finite = {name: value for name, value in summary.items() if math.isfinite(value)}
-    return finite, {name: f"it came out as {value}" for name, value in summary.items() if name not in finite}
+    return finite, {name: f"its value is {value}" for name, value in summary.items() if name not in finite}
 
 
 @contextmanager
-def noted(missing: dict[str, str], names: Iterable[str]) -> Iterator[None]:
-    """Go on behind the block where it couldn't measure these, with the reason in `missing`.
+def note_missing(missing: dict[str, str], names: Iterable[str]) -> Iterator[None]:
+    """If the block cannot measure these metrics and charts, write the reason to `missing` and continue.
 
-    torch's linear algebra refuses numbers that aren't finite, and matrices that are degenerate.
+    torch's linear algebra raises its own error for matrices that are not finite or are degenerate.
     """
     try:
         yield
@@ -51,10 +53,10 @@ def noted(missing: dict[str, str], names: Iterable[str]) -> Iterator[None]:
 
 
 def require_finite(values: Tensor, what: str) -> Tensor:
-    """The values, a row each, where all are finite numbers.
+    """The same values, one row per item, if all are finite.
 
     Raises:
-        UnmeasurableError: says of how many of `what` they aren't.
+        UnmeasurableError: says how many of `what` are not finite.
     """
     bad = (~values.isfinite()).flatten(1).any(dim=1) if values.ndim > 1 else ~values.isfinite()
     if bad.any():

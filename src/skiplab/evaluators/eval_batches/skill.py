@@ -1,4 +1,4 @@
-"""How much a network has learnt, against one that answers zero."""
+"""How much better a network is than the zero predictor."""
 
 import math
 
@@ -6,8 +6,8 @@ import math
 def skill(loss: float, zero_loss: float) -> float:
     """max(0, 1 - loss / zero_loss).
 
-    It is 0 too where the loss is no finite number: a network that explodes is no better than one that answers zero. It
-    is nan where that one makes no error.
+    It is also 0 if the loss isn't finite, since a network that explodes is no better than the zero predictor. It is nan
+    if the zero predictor makes no error.
 
     Source: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: at least 0.

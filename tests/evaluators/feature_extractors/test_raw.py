@@ -4,7 +4,7 @@ import hashlib
 
 import torch
 
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.raw import Raw
 
 
 def test_features_are_the_values_in_order() -> None:

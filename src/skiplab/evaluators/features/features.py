@@ -1,4 +1,4 @@
-"""What distances between real and generated images share: features of both, and the facts stated beside a score."""
+"""Features of real and generated images, and the facts that are stated with a distance between them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,16 +8,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.missing import require_finite
-from skiplab.evaluators.references.reference_cache import kept
+from skiplab.evaluators.features.reference_cache import cached
+from skiplab.evaluators.results.missing import require_finite
 from skiplab.seeding import keyed_generator
 
-# Images an extractor's pass: of 299 pixels, as Inception sees them, more would need gigabytes.
+# Images per forward pass of the extractor; at Inception's 299 pixels, more would need gigabytes.
 _BATCH = 128
 
 
-class Given(nn.Identity):
-    """Stands where torchmetrics expects an extractor, so that it is handed features instead of images."""
+class PrecomputedFeatures(nn.Identity):
+    """Stands in for torchmetrics' feature extractor, so that torchmetrics takes features instead of images."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()
@@ -25,14 +25,14 @@ class Given(nn.Identity):
 
 
 def reference_features(trained: Trained) -> Iterator[Float[Tensor, "batch feature"]]:
-    """Of all training images, a batch at a time: the images of a large split don't fit into memory at once."""
+    """Features of all training images, a batch at a time, since a large split doesn't fit into memory."""
     return _features(trained, (batch.images for batch in trained.data.train.batches(_BATCH)))
 
 
-def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "image feature"]:
-    """Of a random subset of the training images, the same for every arm and seed; of all where there are no more.
+def reference_subset_features(trained: Trained, count: int) -> Float[Tensor, "image feature"]:
+    """Features of a random subset of the training images, or of all if there are no more than `count`.
 
-    Computed once.
+    The subset is the same for every arm and seed, and is computed once.
     """
     train = trained.data.train
     order = torch.randperm(len(train), generator=keyed_generator(0, "distance/reference"))
@@ -42,14 +42,14 @@ def some_reference_features(trained: Trained, count: int) -> Float[Tensor, "imag
     def compute() -> dict[str, Tensor]:
         return {"features": torch.cat(list(_features(trained, (train.at(part).images for part in parts))))}
 
-    return kept(trained, f"features_{min(count, len(train))}", compute)["features"]
+    return cached(trained, f"features_{min(count, len(train))}", compute)["features"]
 
 
 def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:
-    """Of samples of the model.
+    """Features of samples of the model.
 
     Raises:
-        UnmeasurableError: where samples, or their features, aren't finite numbers.
+        UnmeasurableError: if samples, or their features, aren't finite numbers.
     """
     samples = require_finite(trained.samples(num_samples), "samples")
     return require_finite(torch.cat(list(_features(trained, samples.split(_BATCH)))), "samples' features")
@@ -62,7 +62,7 @@ def _features(trained: Trained, batches: Iterable[Tensor]) -> Iterator[Tensor]:
 
 
 def describe(trained: Trained, samples: Float[Tensor, "sample feature"]) -> dict[str, Any]:
-    """How a distance was measured; a score without these can't be compared with another."""
+    """How a distance was measured; only scores with equal facts can be compared."""
     num_samples, num_features = samples.shape
     return {
         "num_reference": len(trained.data.train),

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from scripted import Means
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.safetensors import Safetensors
+from skiplab.evaluators.feature_extractors.safetensors import Safetensors
 
 SETTINGS = {"sha256": None, "num_features": 2, "input_range": (-1.0, 1.0), "resize": None}
 

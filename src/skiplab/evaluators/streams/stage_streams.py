@@ -1,4 +1,4 @@
-"""What flows through a network's blocks, seen from outside."""
+"""The streams through a network's blocks, recorded from outside."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,31 +9,32 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
 from skiplab.evaluators.eval_batches.eval_batch import outputs
-from skiplab.evaluators.missing import require_finite
+from skiplab.evaluators.results.missing import require_finite
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
 
 
 @torch.no_grad()
 def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> list[list[Tensor]]:
-    """For each stage, from the network's input on: its input and the closed stream after each block, of all probes.
+    """For each stage, in order from the network's input: its input and the closed stream after each block.
 
-    In a network of others, each join is a stage of one block.
+    Streams of all noise levels are concatenated. In an external network, each join counts as a stage of one block.
 
     Raises:
-        UnmeasurableError: where streams aren't finite numbers.
+        UnmeasurableError: if streams aren't finite numbers.
     """
     with ExitStack() as watching:
-        stages = {module: module.joins[0] for module in model.modules() if isinstance(module, Stage)}
-        calls = {stage: watching.enter_context(_closed_streams(stage)) for stage in stages}
-        foreign = {module: module for module in model.modules() if isinstance(module, ForeignJoin)}
-        calls |= {join: watching.enter_context(_joined_streams(join)) for join in foreign}
-        for eval_batch in noised:
-            outputs(objective, model, eval_batch)
-    first = stages | foreign
+        calls: dict[int, list[list[Tensor]]] = {}  # by the index of the stage's first block
+        for module in model.modules():
+            if isinstance(module, Stage):
+                calls[module.blocks[0][0].block_index] = watching.enter_context(_closed_streams(module))
+            elif isinstance(module, ForeignJoin):
+                calls[module.block_index] = watching.enter_context(_joined_streams(module))
+        for level in noised:
+            outputs(objective, model, level)
     return [
-        [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[stage], strict=True)]
-        for stage in sorted(first, key=lambda stage: first[stage].block_index)
+        [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[index], strict=True)]
+        for index in sorted(calls)
     ]
 
 
@@ -56,14 +57,15 @@ def _joined_streams(join: ForeignJoin) -> Iterator[list[list[Tensor]]]:
 def _closed_streams(stage: Stage) -> Iterator[list[list[Tensor]]]:
     """For each pass through a stage, its input and the closed stream after each block.
 
-    A stage is passed by its forward or by its streams, which no hook sees both; both walk its memories.
+    A stage runs by its `forward` or by its `streams`, and no hook sees both; but both iterate over its `memories`.
     """
     walk, calls = stage.memories, []
+    joins = [join for block in stage.blocks for join in block]
     ends = {block[-1] for block in stage.blocks}
 
     def watched(x: Tensor, cond: Tensor | None) -> Iterator[Any]:
         calls.append([x])
-        for join, memory in zip(stage.joins, walk(x, cond), strict=True):
+        for join, memory in zip(joins, walk(x, cond), strict=True):
             if join in ends:
                 calls[-1].append(join.connection.close(memory))
             yield memory

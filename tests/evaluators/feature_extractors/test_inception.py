@@ -7,7 +7,7 @@ import torch
 from scripted import LikeInception, Means, save_scripted
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.inception import Inception
+from skiplab.evaluators.feature_extractors.inception import Inception
 from skiplab.training.factory import factory
 from tiny_trials import compose_config
 
@@ -25,7 +25,7 @@ def test_reads_whole_levels_from_0_to_255(inception) -> None:
     assert features[:, 0].tolist() == features[:, -1].tolist() == [0, 128, 255, 166, 0, 255]
 
 
-def test_repeats_grey_images_to_three_channels(inception) -> None:
+def test_repeats_gray_images_to_three_channels(inception) -> None:
     inception.check((1, 8, 8))
     inception.check((3, 32, 32))
     images = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -54,7 +54,7 @@ def test_says_how_to_fetch_the_file_where_it_is_missing(cache_folder) -> None:
         factory(compose_config("feature_extractor=inception").config.feature_extractor)()
     place = cache_folder / "inception-2015-12-05.pt"
     address = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
-    assert f"no file {place}" in str(raised.value)
+    assert f"{place} does not exist" in str(raised.value)
     assert f"curl --fail --create-dirs -o {place} {address}" in str(raised.value)
     assert not cache_folder.exists()
 
@@ -63,5 +63,5 @@ def test_refuses_another_file_naming_both_hashes(cache_folder) -> None:
     cache_folder.mkdir()
     digest = save_scripted(Means(), cache_folder / "inception-2015-12-05.pt")
     wanted = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
-    with pytest.raises(SkiplabError, match=f"has sha256 {digest}, and {wanted} is wanted"):
+    with pytest.raises(SkiplabError, match=f"has sha256 {digest}, but feature_extractor.sha256 expects {wanted}"):
         factory(compose_config("feature_extractor=inception").config.feature_extractor)()

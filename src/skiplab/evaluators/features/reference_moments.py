@@ -1,18 +1,19 @@
 """Mean and covariance of the training images' features."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from skiplab.evaluators.distance import reference_features
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.references.reference_cache import kept
+from skiplab.evaluators.features.features import reference_features
+from skiplab.evaluators.features.reference_cache import cached
 
 
-class ReferenceMoments(NamedTuple):
-    """Sums over images, in float64.
+@dataclass(frozen=True)
+class ReferenceMoments:
+    """Sums of features over images, in float64.
 
     mean = total / count,  covariance = (outer - total total^T / count) / (count - 1)
     """
@@ -31,12 +32,13 @@ class ReferenceMoments(NamedTuple):
 
 
 def reference_moments(trained: Trained) -> ReferenceMoments:
-    """Of all training images, computed once."""
-    return ReferenceMoments(**kept(trained, "moments", lambda: _compute(trained)._asdict()))
+    """The moments of all training images, computed once."""
+    return ReferenceMoments(**cached(trained, "moments", lambda: vars(_compute(trained))))
 
 
 def _compute(trained: Trained) -> ReferenceMoments:
-    count, total, outer = 0, 0.0, 0.0
+    count = 0
+    total = outer = torch.zeros(())  # takes the features' shape when the first are added
     for features in reference_features(trained):
         features = features.double()
         count += len(features)

@@ -6,17 +6,17 @@ from torch import Tensor, nn
 
 from skiplab.cache_dir import cache_dir
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.file_extractor import FileExtractor
-from skiplab.evaluators.extractors.torchscript_file import load_torchscript
+from skiplab.evaluators.feature_extractors.file_extractor import FileExtractor
+from skiplab.evaluators.feature_extractors.torchscript_file import load_torchscript
 
 _FILE = "inception-2015-12-05.pt"
 _ADDRESS = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{_FILE}"
 
 
 class Inception(FileExtractor):
-    """The 2,048 features of Inception v3 that FID and KID are defined by; nothing is downloaded by itself.
+    """The 2,048 features of Inception v3 that define FID and KID. Its file has to be downloaded by hand.
 
-    Images are rounded to whole levels of 0 to 255, as if they had been saved; grey ones are repeated to three
+    Images are rounded to whole levels of 0 to 255, as if they had been saved; gray ones are repeated to three
     channels. The network itself brings them to 299 pixels.
 
     Source: Heusel et al. 2017, arXiv:1706.08500, section 4 (the network of 2015-12-05); as TorchScript: Karras et al.
@@ -27,10 +27,10 @@ class Inception(FileExtractor):
 
     Args:
         path: the TorchScript file; null for inception-2015-12-05.pt in SKIPLAB_CACHE_DIR, or else in ~/.cache/skiplab.
-        sha256: the file's hash; another file's scores can't be compared with those published.
+        sha256: the file's expected hash; scores of another file aren't comparable with published ones.
 
     Raises:
-        SkiplabError: where the file is missing (with the command that fetches it) or another one.
+        SkiplabError: if the file is missing (the message has the command that downloads it), or its hash differs.
     """
 
     code: ClassVar[tuple[str, ...]] = ("path", "sha256")
@@ -43,8 +43,8 @@ class Inception(FileExtractor):
         place = cache_dir() / _FILE if path is None else Path(path).expanduser()
         if not place.is_file():
             raise SkiplabError(
-                f"feature_extractor=inception: there is no file {place}. Fetch it: "
-                f"curl --fail --create-dirs -o {place} {_ADDRESS} (or give feature_extractor.path=FILE)"
+                f"feature_extractor=inception: {place} does not exist; download it with "
+                f"`curl --fail --create-dirs -o {place} {_ADDRESS}`, or give feature_extractor.path=FILE"
             )
         return place
 
@@ -54,8 +54,8 @@ class Inception(FileExtractor):
     def check(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 3 or shape[0] not in (1, 3):
             raise SkiplabError(
-                f"feature_extractor=inception takes images of 1 or 3 channels, the data has shape {shape}; "
-                "choose another feature_extractor, such as raw"
+                f"feature_extractor=inception takes images of 1 or 3 channels, but the data's shape is {shape}; "
+                "use another feature_extractor, such as raw"
             )
         super().check(shape)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from skiplab.data.digits import Digits
-from skiplab.evaluators.extractors import digits_classifier
-from skiplab.evaluators.extractors.digits_classifier import DigitsClassifier, accuracy, train
+from skiplab.evaluators.feature_extractors import digits_classifier
+from skiplab.evaluators.feature_extractors.digits_classifier import DigitsClassifier, accuracy, train
 
 FOLDER = Path(digits_classifier.__file__).parent
 FACTS = json.loads((FOLDER / "digits_classifier.json").read_text())

@@ -6,27 +6,27 @@ from safetensors.torch import load_file
 from torch import nn
 
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.extractors.file_extractor import FileExtractor
+from skiplab.evaluators.feature_extractors.file_extractor import FileExtractor
 from skiplab.targets import find_target
 
 
 class Safetensors(FileExtractor):
-    """A network of one's own: a class by its dotted name, its weights from a safetensors file.
+    """Your own network: a class given by its dotted name, with weights from a safetensors file.
 
     Source: none.
     Differs from the source: none.
 
     Args:
-        network: dotted name of an nn.Module class, or of a function that gives a module, called without arguments.
+        network: dotted name of an nn.Module class, or of a function that returns a module, called without arguments.
         path: the file.
-        sha256: the file's hash; null for whatever it is, which is then recorded.
-        num_features: features that the network gives of an image, from 1.
-        input_range: what the network expects in the place of -1 and 1, such as [0, 255].
-        resize: side in pixels to which images are brought, from 1; null for none.
+        sha256: the file's expected hash; null to record it without comparing it.
+        num_features: features per image, from 1.
+        input_range: the network's input values for -1 and 1, such as [0, 255].
+        resize: side in pixels to which images are resized, from 1; null to keep their size.
 
     Raises:
-        SkiplabError: where an argument is out of range, the network can't be imported, the file is missing or another
-            one, or its weights aren't the network's.
+        SkiplabError: if an argument is out of range, the network can't be imported, the file is missing, its hash
+            differs, or its weights don't fit the network.
     """
 
     code: ClassVar[tuple[str, ...]] = ("network",)

@@ -1,4 +1,4 @@
-"""Networks saved as TorchScript, which run without the code that they were made with."""
+"""Networks saved as TorchScript, which run without their source code."""
 
 import warnings
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import nn
 
 
 def load_torchscript(path: Path) -> nn.Module:
-    """The network of a file, on the CPU."""
+    """The network in a file, on the CPU."""
     with warnings.catch_warnings():
         # torch advises its users to save in another format; these files are others'
         warnings.filterwarnings("ignore", message="`torch.jit.load` is", category=DeprecationWarning)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from skiplab.evaluators.extractors.by_shape import ByShape
-from skiplab.evaluators.extractors.digits_classifier import DigitsClassifier
-from skiplab.evaluators.extractors.raw import Raw
+from skiplab.evaluators.feature_extractors.by_shape import ByShape
+from skiplab.evaluators.feature_extractors.digits_classifier import DigitsClassifier
+from skiplab.evaluators.feature_extractors.raw import Raw
 from skiplab.training.build import build, build_data
 from skiplab.training.factory import factory
 from tiny_trials import compose_config, run_tiny
