@@ -38,6 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
+    items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
+
+
 @pytest.fixture(scope="session")
 def compose() -> Callable[..., Composed]:
     """compose(*overrides): the trial's configuration at full size."""
