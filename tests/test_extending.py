@@ -27,7 +27,7 @@ SHOWN = {
 def newcomer(request, tmp_path: Path, monkeypatch) -> Iterator[Path]:
     """A folder of one's own with the files of a page."""
     for text in fenced(request.param):
-        path = tmp_path / re.match(r"# (\S+)\n", text)[1]
+        path = tmp_path / re.search(r"^# (\S+\.(?:py|yaml))$", text, re.MULTILINE)[1]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     as_newcomer(monkeypatch, tmp_path)
