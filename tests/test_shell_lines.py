@@ -42,7 +42,7 @@ BUDGETS = {
         "eval_batch.num_images": "16",
         "evaluator.landscape.num_images": "4",
         "evaluator.landscape.num_points": "3",
-        "evaluator.landscape.num_directions": "1",
+        "evaluator.landscape.num_directions": "2",
         "evaluator.landscape.num_eigenvalues": "1",
         "evaluator.jacobian.num_images": "1",
     },
