@@ -146,7 +146,7 @@ def test_only_the_shortcuts_asked_for_are_replaced() -> None:
         ((*HERE, "+backbone.inputs.level=level"), "backbone.inputs has no x"),
         ((*words("Straight"),), "Straight has no shortcuts"),
         ((*HERE, "connection=hyper_connections"), "needs a memory of its own"),
-        ((*HERE, "init=he"), "brings its own initial weights"),
+        ((*HERE, "init=he"), "has initial weights of its own"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, overrides, message) -> None:
