@@ -24,7 +24,7 @@ from pytorch_lightning.loggers import WandbLogger
 
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.paths import project_dir
 from skiplab.training.build import Parts, build
 from skiplab.training.factory import factory
@@ -94,7 +94,7 @@ def observer(parts: Parts) -> list[pl.Callback]:
     with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
         config = compose("train", ["instrument=[gradient_flow]", "instrument.gradient_flow.every_n_steps=1"])
     instrument: Instrument = factory(config.instrument.gradient_flow)()
-    network = places(parts.model, *parts.objective.example(parts.data.train.shape))
+    network = inspect_network(parts.model, *parts.objective.example(parts.data.train.shape))
     return [Observer([instrument], network=network, table=Nowhere())]
 
 

@@ -18,7 +18,7 @@ def options(axis: str) -> list[str]:
 
 
 def backbones() -> list[str]:
-    """The backbones that are made of a recipe; another takes a network that the user has to name."""
+    """The backbones that are made of a specification; another takes a network that the user has to name."""
     return [option for option in options("backbone") if "???" not in (CONF / "backbone" / f"{option}.yaml").read_text()]
 
 

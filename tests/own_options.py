@@ -13,8 +13,8 @@ from skiplab.blocks.connection import Connection
 class Leaky(Connection):
     """x_{l+1} = leak x_l + gain_l f(x_l)."""
 
-    def __init__(self, place, *, leak):
-        super().__init__(place)
+    def __init__(self, spec, *, leak):
+        super().__init__(spec)
         self.leak = leak
         self.gain = nn.Parameter(torch.empty(()))
         self.reset_parameters()
@@ -31,13 +31,13 @@ class Pointwise(Branch):
 
     position_dims = (0, 1, 2)
 
-    def __init__(self, ports, *, expansion):
-        super().__init__(ports)
+    def __init__(self, spec, *, expansion):
+        super().__init__(spec)
         width = self.require_constant_width()
         self.inner = ChannelLinear(width, expansion * width)
-        self.norm = ports.norm(expansion * width)
-        self.told = nn.Linear(ports.cond_width, expansion * width) if ports.cond_width else None
-        self.activation = ports.activation()
+        self.norm = spec.norm(expansion * width)
+        self.told = nn.Linear(spec.cond_width, expansion * width) if spec.cond_width else None
+        self.activation = spec.activation()
         self.outer = ChannelLinear(expansion * width, width)
 
     @property

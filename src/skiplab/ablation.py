@@ -5,13 +5,13 @@ from collections.abc import Callable
 from torch import nn
 
 from skiplab.blocks.connection import Connection
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.ablate import join_by
 from skiplab.surgery.shortcut import Shortcuts
 
 
-def ablate(model: nn.Module, connection: str | Callable[[Place], Connection], where: Shortcuts) -> nn.Module:
+def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection], where: Shortcuts) -> nn.Module:
     """The same model with a connection of its own in the place of each of these shortcuts, x + f(x) -> join(x, f(x)).
 
     Its source isn't edited: while a module runs, the additions in its code that are among them are intercepted. Its
@@ -35,7 +35,7 @@ def ablate(model: nn.Module, connection: str | Callable[[Place], Connection], wh
     return join_by(model, _maker(connection) if isinstance(connection, str) else connection, where)
 
 
-def _maker(option: str) -> Callable[[Place], Connection]:
+def _maker(option: str) -> Callable[[JoinSpec], Connection]:
     """What makes the connections of an option of the axis.
 
     Raises:

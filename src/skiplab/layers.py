@@ -32,8 +32,8 @@ class Block:
 
 
 @dataclass(frozen=True)
-class JoinPlace:
-    """A join, counted in the order in which the network passes them."""
+class IndexedJoin:
+    """A join, numbered in the order in which the network passes them."""
 
     index: int
     path: str
@@ -42,16 +42,16 @@ class JoinPlace:
 
 @dataclass(frozen=True)
 class Network:
-    """A network and its places, each kind from input to output."""
+    """A network with its layers, blocks and joins, each from input to output."""
 
     model: nn.Module
     layers: Sequence[Layer]
     blocks: Sequence[Block]
-    joins: Sequence[JoinPlace]
+    joins: Sequence[IndexedJoin]
 
 
-def places(model: nn.Module, *inputs: Tensor) -> Network:
-    """A network's places; `inputs` are the arguments of one forward pass."""
+def inspect_network(model: nn.Module, *inputs: Tensor) -> Network:
+    """A network's layers, blocks and joins; `inputs` are the arguments of one forward pass."""
     return Network(model, weight_layers(model, *inputs), blocks(model), joins(model))
 
 
@@ -102,8 +102,8 @@ def blocks(model: nn.Module) -> list[Block]:
     return [Block(index, f"block.{index}", tuple(found)) for index, found in sorted(parameters.items())]
 
 
-def joins(model: nn.Module) -> list[JoinPlace]:
+def joins(model: nn.Module) -> list[IndexedJoin]:
     """The network's joins; those of a stage are registered in their order, and blocks are numbered from the input."""
     found = [(path, module) for path, module in model.named_modules() if isinstance(module, Join)]
     found.sort(key=lambda named: named[1].block_index)
-    return [JoinPlace(index, path, module) for index, (path, module) in enumerate(found)]
+    return [IndexedJoin(index, path, module) for index, (path, module) in enumerate(found)]

@@ -24,9 +24,9 @@ def called_joins(model) -> list[int]:
         if isinstance(module, Join):
             # a transition calls the branch, not the join
             module.branch.register_forward_pre_hook(lambda branch, _, index=module.block_index: order.append(index))
-    level = () if model.recipe.num_logits else (torch.full((1,), 0.5),)
+    level = () if model.spec.num_logits else (torch.full((1,), 0.5),)
     with evaluating(model):
-        model(torch.zeros(1, *model.recipe.shape), *level)
+        model(torch.zeros(1, *model.spec.shape), *level)
     return order
 
 

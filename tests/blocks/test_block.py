@@ -10,26 +10,26 @@ from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
 from skiplab.blocks.long_skips.concat import Concat
-from skiplab.blocks.recipe import Recipe
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
+from skiplab.blocks.specification import NetworkSpec
 
 
 class Tripling(Branch):
     """f(x) = 3 x, or of another shape 1 everywhere; relu after the join."""
 
-    def __init__(self, ports):
-        super().__init__(ports)
+    def __init__(self, spec):
+        super().__init__(spec)
         self.activation_after_join = nn.ReLU()
 
     def forward(self, x, cond):
-        if self.ports.width_in != self.ports.width_out or self.ports.stride != 1:
-            rows, columns = (side // self.ports.stride for side in x.shape[2:])
-            return torch.ones(len(x), self.ports.width_out, rows, columns)
+        if self.spec.width_in != self.spec.width_out or self.spec.stride != 1:
+            rows, columns = (side // self.spec.stride for side in x.shape[2:])
+            return torch.ones(len(x), self.spec.width_out, rows, columns)
         return 3 * x
 
 
-def stage_of(connection, branch=Tripling, num_blocks=3, **ports) -> Stage:
-    recipe = Recipe(
+def stage_of(connection, branch=Tripling, num_blocks=3, **settings) -> Stage:
+    spec = NetworkSpec(
         depth=num_blocks,
         width=2,
         shape=(1, 4, 4),
@@ -42,9 +42,9 @@ def stage_of(connection, branch=Tripling, num_blocks=3, **ports) -> Stage:
         activation=nn.ReLU,
         long_skip=Concat,
     )
-    ports = {"width_in": 2, "width_out": 2, **ports}
-    stage = Stage(recipe, num_blocks=num_blocks, cond_width=0, position_dims=2, **ports)
-    connect([stage], recipe)
+    settings = {"width_in": 2, "width_out": 2, **settings}
+    stage = Stage(spec, num_blocks=num_blocks, cond_width=0, position_dims=2, **settings)
+    connect([stage], spec)
     return stage
 
 
@@ -83,24 +83,24 @@ def test_shortcut_keeps_the_first_of_too_many_channels() -> None:
 
 
 def test_every_join_knows_its_place() -> None:
-    places = [join.connection.place for join in stage_of(Identity).joins]
-    assert [place.index for place in places] == [0, 1, 2]
-    assert {(place.width, place.num_joins, place.cond_width) for place in places} == {(2, 3, 0)}
+    specs = [join.connection.spec for join in stage_of(Identity).joins]
+    assert [spec.index for spec in specs] == [0, 1, 2]
+    assert {(spec.width, spec.num_joins, spec.cond_width) for spec in specs} == {(2, 3, 0)}
 
 
 class Doubled(Preact):
     """One block of two joins, like a transformer's attention and MLP."""
 
     def parts(self):
-        other = Preact(self.ports, kernel_size=1, bias=True)
+        other = Preact(self.spec, kernel_size=1, bias=True)
         return [self, other]
 
 
 @pytest.mark.parametrize("connection", [Identity, Plain])
 def test_a_block_of_two_joins_is_one_block(connection) -> None:
-    stage = stage_of(connection, branch=lambda ports: Doubled(ports, kernel_size=3, bias=True), num_blocks=2)
+    stage = stage_of(connection, branch=lambda spec: Doubled(spec, kernel_size=3, bias=True), num_blocks=2)
     assert [join.block_index for join in stage.joins] == [0, 0, 1, 1]
-    assert [join.connection.place.index for join in stage.joins] == [0, 1, 2, 3]
+    assert [join.connection.spec.index for join in stage.joins] == [0, 1, 2, 3]
     streams = stage.streams(X, None)
     assert len(streams) == 2
     assert torch.equal(streams[-1], stage(X, None))

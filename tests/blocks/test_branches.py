@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from option_files import options
 from skiplab.blocks.branch import Branch
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 from skiplab.testing import check_branch
 from tiny_trials import compose_config
@@ -24,7 +24,7 @@ def test_holds_the_contract(option: str) -> None:
 def make_branch(option: str, **settings) -> Branch:
     """From 8 channels to 4 at stride 2, conditioned, every parameter random."""
     node = {**compose_config(f"branch={option}").config.branch, **settings}
-    ports = Ports(
+    spec = BranchSpec(
         width_in=8,
         width_out=4,
         stride=2,
@@ -33,7 +33,7 @@ def make_branch(option: str, **settings) -> Branch:
         norm=lambda width: nn.GroupNorm(1, width),
         activation=nn.SiLU,
     )
-    branch = instantiate(node, ports).double()
+    branch = instantiate(node, spec).double()
     with torch.no_grad():
         for number, parameter in enumerate(branch.parameters()):
             parameter.copy_(draw(number, *parameter.shape))
@@ -164,8 +164,8 @@ def test_convnext_convolves_each_channel_by_itself() -> None:
     ],
 )
 def test_a_setting_out_of_range_is_refused(option: str, setting: str, value: float, valid: str) -> None:
-    ports = make_branch(option).ports
+    spec = make_branch(option).spec
     node = {**compose_config(f"branch={option}").config.branch, setting: value, "_convert_": "all"}
     make = instantiate(node, _partial_=True)
     with pytest.raises(SkiplabError, match=rf"branch\.{setting}={value} is invalid; valid: an? {valid}"):
-        make(ports)
+        make(spec)

@@ -8,11 +8,11 @@ from option_files import options
 from skiplab.blocks.connections.layerscale import LayerScale
 from skiplab.blocks.connections.rezero import ReZero
 from skiplab.blocks.connections.scaled import Scaled
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.testing import check_connection
 from tiny_trials import compose_config
 
-PLACE = Place(width=2, index=0, num_joins=1, position=0, cond_width=0)
+SPEC = JoinSpec(width=2, index=0, num_joins=1, position=0, cond_width=0)
 STREAM, UPDATE = torch.tensor([[1.0, 2.0]]), torch.tensor([[10.0, -4.0]])
 
 
@@ -22,7 +22,7 @@ def test_holds_the_contract(option: str) -> None:
 
 
 def test_scaled_weighs_stream_and_update() -> None:
-    joined = Scaled(PLACE, stream_factor=0.5, update_factor=0.25).join(STREAM, UPDATE, None)
+    joined = Scaled(SPEC, stream_factor=0.5, update_factor=0.25).join(STREAM, UPDATE, None)
     assert joined.tolist() == [[3.0, 0.0]]
 
 
@@ -33,7 +33,7 @@ def test_rsqrt2_keeps_the_variance_of_independent_terms(option: str) -> None:
 
 
 def test_layerscale_has_one_factor_a_channel() -> None:
-    connection = LayerScale(PLACE, initial_scale=0.1)
+    connection = LayerScale(SPEC, initial_scale=0.1)
     with torch.no_grad():
         connection.gamma.copy_(torch.tensor([0.5, 2.0]))
     assert connection.join(STREAM, UPDATE, None).tolist() == [[6.0, -6.0]]
@@ -41,6 +41,6 @@ def test_layerscale_has_one_factor_a_channel() -> None:
 
 
 def test_layerscale_and_rezero_start_at_what_they_are_told() -> None:
-    assert LayerScale(PLACE, initial_scale=0.125).gamma.tolist() == [0.125, 0.125]
-    assert ReZero(PLACE, initial_alpha=0.5).alpha.item() == 0.5
-    assert ReZero(PLACE, initial_alpha=0.5).join(STREAM, UPDATE, None).tolist() == [[6.0, 0.0]]
+    assert LayerScale(SPEC, initial_scale=0.125).gamma.tolist() == [0.125, 0.125]
+    assert ReZero(SPEC, initial_alpha=0.5).alpha.item() == 0.5
+    assert ReZero(SPEC, initial_alpha=0.5).join(STREAM, UPDATE, None).tolist() == [[6.0, 0.0]]

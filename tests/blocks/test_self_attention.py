@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from skiplab.blocks.recipe import Ports
 from skiplab.blocks.self_attention import SelfAttention
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 
 
-def ports(**changes) -> Ports:
+def spec(**changes) -> BranchSpec:
     given = {"width_in": 8, "width_out": 8, "stride": 1, "position_dims": 2, "cond_width": 0} | changes
-    return Ports(**given, norm=lambda width: nn.GroupNorm(2, width), activation=nn.SiLU)
+    return BranchSpec(**given, norm=lambda width: nn.GroupNorm(2, width), activation=nn.SiLU)
 
 
 def draw(seed: int, *shape: int) -> torch.Tensor:
@@ -21,7 +21,7 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 def make(num_heads: int, **changes) -> SelfAttention:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return SelfAttention(ports(**changes), num_heads=num_heads, qkv_bias=True)
+        return SelfAttention(spec(**changes), num_heads=num_heads, qkv_bias=True)
 
 
 @pytest.mark.parametrize("num_heads", [1, 2, 8])

@@ -22,8 +22,8 @@ from skiplab.paths import project_dir
 from skiplab.testing import check_branch, check_connection
 from my_options import Leaky, Pointwise
 
-check_connection(lambda place: Leaky(place, leak=0.9))
-check_branch(lambda ports: Pointwise(ports, expansion=2))
+check_connection(lambda spec: Leaky(spec, leak=0.9))
+check_branch(lambda spec: Pointwise(spec, expansion=2))
 places = [skiplab.__file__, hydra_plugins.skiplab_sweeper.__file__, project_dir("conf"), project_dir("experiments")]
 print(json.dumps([importlib.metadata.version("skiplab"), *map(str, places)]))
 """

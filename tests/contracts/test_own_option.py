@@ -45,8 +45,8 @@ def test_pass_their_contracts(own_folder, monkeypatch) -> None:
     monkeypatch.syspath_prepend(own_folder)
     from my_options import Leaky, Pointwise
 
-    check_connection(lambda place: Leaky(place, leak=0.9))
-    check_branch(lambda ports: Pointwise(ports, expansion=2))
+    check_connection(lambda spec: Leaky(spec, leak=0.9))
+    check_branch(lambda spec: Pointwise(spec, expansion=2))
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.instruments.instrument import TrainingLog
-from skiplab.layers import Network, places
+from skiplab.layers import Network, inspect_network
 from skiplab.seeding import keyed_generator
 from skiplab.training.build import build_data, build_model, build_objective
 
@@ -39,7 +39,7 @@ def step(compose_tiny) -> Step:
         errors = (network(noised.x_t, noised.time) - noised.target).square().flatten(1).mean(dim=1)
         return errors[samples].sum() / len(errors)
 
-    return Step(model, places(model, noised.x_t[:1], noised.time[:1]), noised.time, loss)
+    return Step(model, inspect_network(model, noised.x_t[:1], noised.time[:1]), noised.time, loss)
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.activation_statistics import ActivationStatistics
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 
 
 def read(model: nn.Module, *inputs: torch.Tensor) -> dict[str, dict[str, float]]:
     instrument = ActivationStatistics(every_n_steps=1, dead_below=1e-4)
-    instrument.begin(places(model, *inputs), 0)
+    instrument.begin(inspect_network(model, *inputs), 0)
     model(*inputs)
     instrument.before_update(loss_scale=1.0)
     assert not any(module._forward_hooks for module in model.modules())

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from skiplab.instruments.gradient_by_noise import GradientByNoise
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from tiny_trials import network
 
 BANDS = {"low noise": (0, 1 / 3), "middle noise": (1 / 3, 2 / 3), "high noise": (2 / 3, 1)}
@@ -49,7 +49,7 @@ def test_outputs_of_each_layer(band: str, step, measured) -> None:
 def test_a_network_that_is_told_no_level_is_left_out() -> None:
     model = nn.Linear(2, 1)
     instrument = GradientByNoise(every_n_steps=1)
-    instrument.begin(places(model, torch.zeros(1, 2)), 0)
+    instrument.begin(inspect_network(model, torch.zeros(1, 2)), 0)
     model(torch.ones(3, 2)).sum().backward()
     instrument.before_update(loss_scale=1.0)
     assert instrument.after_update() == []
@@ -59,7 +59,7 @@ def test_an_embedding_of_labels_is_left_out(compose_tiny) -> None:
     config = compose_tiny("conditioning=label").config
     model = network(config)
     images, times, labels = torch.zeros(4, 1, 8, 8), torch.linspace(0.1, 0.9, 4), torch.arange(4)
-    found = places(model, images, times, labels)
+    found = inspect_network(model, images, times, labels)
     instrument = GradientByNoise(every_n_steps=1)
     instrument.begin(found, 0)
     model(images, times, labels).sum().backward()

@@ -9,7 +9,7 @@ from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_flow import GradientFlow
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.seeding import keyed_generator
 from skiplab.training.batches import Batches
 from skiplab.training.build import build
@@ -55,7 +55,7 @@ def test_a_layer_that_is_called_twice_counts_all_its_outputs() -> None:
         layer.weight.fill_(3.0)
     x = torch.ones(1, 1, dtype=torch.float64)
     instrument = GradientFlow(every_n_steps=1, floor=1e-8)
-    instrument.begin(places(model, x), 0)
+    instrument.begin(inspect_network(model, x), 0)
     model(x).sum().backward()  # y = w (w x): dy/d(first output) = w = 3, dy/d(second output) = 1, dy/dw = 2 w = 6
     instrument.before_update(loss_scale=1.0)
     weights, activations, _ = instrument.after_update()

@@ -7,7 +7,7 @@ from torch import nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_noise import GradientNoise
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 
 
 def read(instrument: GradientNoise, model: nn.Module, network, step: int, loss: torch.Tensor) -> dict:
@@ -48,7 +48,7 @@ def test_the_noise_scale_of_gradients_with_known_mean_and_variance(log) -> None:
     dimensions, size, spread, batch_size = 50, 0.7, 3.0, 16
     mean = np.full(dimensions, size)
     model = nn.Linear(dimensions, 1, bias=False).double()
-    network = places(model, torch.zeros(1, dimensions, dtype=torch.float64))
+    network = inspect_network(model, torch.zeros(1, dimensions, dtype=torch.float64))
     instrument, rows = GradientNoise(every_n_steps=2), []
     for step in range(4000):
         gradient = mean + spread * draws.normal(size=dimensions) / np.sqrt(batch_size)
@@ -66,7 +66,7 @@ def test_a_pair_that_was_broken_off_is_left_out(step) -> None:
 
 def test_a_layer_without_gradient_agrees_with_nothing() -> None:
     model = nn.Linear(2, 1, bias=False)
-    network = places(model, torch.zeros(1, 2))
+    network = inspect_network(model, torch.zeros(1, 2))
     instrument = GradientNoise(every_n_steps=2)
     for step in range(2):
         found = read(instrument, model, network, step, (0.0 * model.weight).sum())

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from skiplab.instruments.update_alignment import UpdateAlignment
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.training.build import build_data
 from tiny_trials import network
 
 
 def measure(model: nn.Module, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> dict[str, dict[str, float]]:
     instrument = UpdateAlignment(every_n_steps=1)
-    instrument.begin(places(model, *inputs), 0)
+    instrument.begin(inspect_network(model, *inputs), 0)
     (model(*inputs) - target).square().mean().backward()
     instrument.before_update(loss_scale=1.0)
     assert not any(module._forward_hooks for module in model.modules())
@@ -35,7 +35,7 @@ def test_sizes_and_cosines_of_each_join(connection: str, compose_tiny) -> None:
     target = torch.zeros_like(inputs[0])
     found = measure(model, inputs, target)
     streams: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-    for place in places(model, *inputs).joins:
+    for place in inspect_network(model, *inputs).joins:
         place.module.register_forward_hook(
             lambda _, given, after, path=place.path: streams.update({path: (given[0], after)})
         )
@@ -59,7 +59,7 @@ def test_joins_where_the_width_changes_have_no_stream_to_compare_with(compose_ti
     model = network(config, data)
     images, _ = data.train.first(8)
     found = measure(model, (images,), torch.zeros(8, data.num_classes))
-    joins = places(model, images[:1]).joins
+    joins = inspect_network(model, images[:1]).joins
     assert len(joins) == 6
     assert len(found["alignment"]) == 4  # the first join of the second and of the third stage are transitions
 

@@ -25,8 +25,8 @@ from skiplab.blocks.connections.identity import Identity
 class Ending(Identity):
     """Ends its process at the first training step, as `how` says."""
 
-    def __init__(self, place, *, how):
-        super().__init__(place)
+    def __init__(self, spec, *, how):
+        super().__init__(spec)
         self.how = how
 
     def join(self, stream, update, cond):

@@ -21,8 +21,8 @@ class Waiting(Plain):
 
     waits = "WAIT" in os.environ and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < 2
 
-    def __init__(self, place):
-        super().__init__(place)
+    def __init__(self, spec):
+        super().__init__(spec)
         if "BUILD" in os.environ:
             Path(os.environ["BUILD"]).touch()
             time.sleep(60)

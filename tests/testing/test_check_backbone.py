@@ -29,51 +29,51 @@ class HalfTheOutput(Isotropic):
 
 class TakesDepthZero(Isotropic):
     def check_depth(self, *, multiple, least=None):
-        return max(1, super().check_depth(multiple=multiple, least=least) if self.recipe.depth else 1)
+        return max(1, super().check_depth(multiple=multiple, least=least) if self.spec.depth else 1)
 
 
 class TooShallow(Isotropic):
     def check_depth(self, *, multiple, least=None):
-        if self.recipe.depth < 2:
+        if self.spec.depth < 2:
             raise SkiplabError("at least two blocks")
         return 1
 
 
 class PlainHasMore(Isotropic):
-    def __init__(self, recipe, **settings):
-        super().__init__(recipe, **settings)
-        if recipe.connection is Plain:
+    def __init__(self, spec, **settings):
+        super().__init__(spec, **settings)
+        if spec.connection is Plain:
             self.extra = nn.Linear(2, 2)
 
 
 class UnusedParameter(Isotropic):
-    def __init__(self, recipe, **settings):
-        super().__init__(recipe, **settings)
+    def __init__(self, spec, **settings):
+        super().__init__(spec, **settings)
         self.extra = nn.Linear(2, 2)
 
 
 class Unconnected(Isotropic):
-    def __init__(self, recipe, **settings):
-        super().__init__(recipe, **settings)
+    def __init__(self, spec, **settings):
+        super().__init__(spec, **settings)
         for join in self.stage.joins:
             del join.connection
 
 
 class WithoutBlocks(Isotropic):
-    def __init__(self, recipe, **settings):
-        super().__init__(recipe, **settings)
+    def __init__(self, spec, **settings):
+        super().__init__(spec, **settings)
         self.stage = nn.Identity()
 
 
 class BlindToChannels(Isotropic):
     """Built for other channels than the data have."""
 
-    def __init__(self, recipe, **settings):
-        super().__init__(replace(recipe, shape=(1, *recipe.shape[1:])), **settings)
+    def __init__(self, spec, **settings):
+        super().__init__(replace(spec, shape=(1, *spec.shape[1:])), **settings)
 
 
 class RefusesAll(Isotropic):
-    def __init__(self, recipe, **settings):
+    def __init__(self, spec, **settings):
         raise SkiplabError("not today")
 
 
@@ -95,4 +95,4 @@ BROKEN = {
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_broken_backbone_fails_with_a_sentence_that_says_how(broken) -> None:
     with pytest.raises(AssertionError, match=BROKEN[broken]):
-        check_backbone(lambda recipe: broken(recipe, cond_multiplier=2))
+        check_backbone(lambda spec: broken(spec, cond_multiplier=2))

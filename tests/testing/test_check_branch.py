@@ -62,23 +62,23 @@ class SaysTokens(Preact):
 
 
 class RefusesTokens(SaysTokens):
-    def __init__(self, ports, **settings):
-        if ports.position_dims == 1:
+    def __init__(self, spec, **settings):
+        if spec.position_dims == 1:
             raise SkiplabError("images alone")
-        super().__init__(ports, **settings)
+        super().__init__(spec, **settings)
 
 
 class RefusesAll(Preact):
-    def __init__(self, ports, **settings):
+    def __init__(self, spec, **settings):
         raise SkiplabError("not today")
 
 
 class NormAfterJoin(Preact):
     """A norm after the join, of whose update nothing passes."""
 
-    def __init__(self, ports, **settings):
-        super().__init__(ports, **settings)
-        self.activation_after_join = nn.Sequential(ports.norm(ports.width_out), Zero())
+    def __init__(self, spec, **settings):
+        super().__init__(spec, **settings)
+        self.activation_after_join = nn.Sequential(spec.norm(spec.width_out), Zero())
 
 
 class Zero(nn.Module):
@@ -102,7 +102,7 @@ BROKEN_BRANCHES = {
     WithoutLast: "must define the property last",
     SaysTokens: r"\(with position_dims=1,",
     RefusesTokens: r"takes streams of \[2\] position axes, and position_dims names \[1, 2\]",
-    RefusesAll: "refuses the ports of a block inside a stage, of images, tokens and points: not today",
+    RefusesAll: "refuses the specification of a block inside a stage, of images, tokens and points: not today",
     NormAfterJoin: "no gradient reaches the input",
     WithoutParts: r"parts\(\) is empty",
 }
@@ -111,4 +111,4 @@ BROKEN_BRANCHES = {
 @pytest.mark.parametrize("broken", BROKEN_BRANCHES, ids=lambda broken: broken.__name__)
 def test_a_broken_branch_fails_with_a_sentence_that_says_how(broken: Callable) -> None:
     with pytest.raises(AssertionError, match=BROKEN_BRANCHES[broken]):
-        check_branch(lambda ports: broken(ports, kernel_size=3, bias=True))
+        check_branch(lambda spec: broken(spec, kernel_size=3, bias=True))

@@ -90,8 +90,8 @@ class DetachedRead(Identity):
 
 
 class UnusedParameter(Identity):
-    def __init__(self, place):
-        super().__init__(place)
+    def __init__(self, spec):
+        super().__init__(spec)
         self.gain = nn.Parameter(torch.zeros(()))
         self.forgotten = nn.Parameter(torch.zeros(()))
 
@@ -104,8 +104,8 @@ class UnusedParameter(Identity):
 
 
 class NoReset(Identity):
-    def __init__(self, place):
-        super().__init__(place)
+    def __init__(self, spec):
+        super().__init__(spec)
         self.gain = nn.Parameter(torch.ones(()))
 
     def join(self, stream, update, cond):
@@ -113,18 +113,18 @@ class NoReset(Identity):
 
 
 class DrawnInTheConstructor(NoReset):
-    def __init__(self, place):
-        super().__init__(place)
-        self.register_buffer("queries", torch.randn(place.width))
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.register_buffer("queries", torch.randn(spec.width))
 
     def reset_parameters(self):
         nn.init.ones_(self.gain)
 
 
 class ImagesOnly(Identity):
-    def __init__(self, place):
-        super().__init__(place)
-        self.gain = nn.Parameter(torch.ones(place.width))
+    def __init__(self, spec):
+        super().__init__(spec)
+        self.gain = nn.Parameter(torch.ones(spec.width))
 
     def reset_parameters(self):
         nn.init.ones_(self.gain)
@@ -139,7 +139,7 @@ class WithoutActivation(Identity):
 
 
 class NoConnection(nn.Module):
-    def __init__(self, place):
+    def __init__(self, spec):
         super().__init__()
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skiplab.instruments.observer import Observer
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.records.appended_table import AppendedTable
 from skiplab.training.recorder import Recorder
 
@@ -52,7 +52,7 @@ def test_instruments_are_told_the_factor_of_mixed_precision(tmp_path) -> None:
         def before_update(self, loss_scale: float) -> None:
             told.append(loss_scale)
 
-    network = places(nn.Linear(2, 1), torch.zeros(1, 2))
+    network = inspect_network(nn.Linear(2, 1), torch.zeros(1, 2))
     with closing(AppendedTable(tmp_path / "layers.csv", ("step", "index", "path", "quantity", "value"))) as table:
         observer = Observer([Told()], network=network, table=table)
         for scaler in (None, torch.amp.GradScaler("cpu", init_scale=512.0)):

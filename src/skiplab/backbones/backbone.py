@@ -6,24 +6,24 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.backbones.embedding import Embedding
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.errors import SkiplabError
 
 _KINDS = {0: "points", 1: "sequences", 2: "images"}
 
 
 class Backbone(nn.Module):
-    """A network of stages, built from a recipe.
+    """A network of stages, built from a spec.
 
     `depth` counts blocks on the longest path from input to output.
 
-    Shapes: forward(x, level, labels): x (batch, *recipe.shape), level (batch,) in [0, 1], labels (batch,) or None
-    for unknown, to (batch, *recipe.shape); for a classifier, forward(x) to (batch, num_logits).
+    Shapes: forward(x, level, labels): x (batch, *spec.shape), level (batch,) in [0, 1], labels (batch,) or None
+    for unknown, to (batch, *spec.shape); for a classifier, forward(x) to (batch, num_logits).
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.spec = spec
 
     @property
     def option(self) -> str:
@@ -36,7 +36,7 @@ class Backbone(nn.Module):
         Raises:
             SkiplabError: where the depth isn't `least` plus a multiple of `multiple`; names the nearest that are.
         """
-        depth, least = self.recipe.depth, multiple if least is None else least
+        depth, least = self.spec.depth, multiple if least is None else least
         repeats, rest = divmod(depth - least, multiple)
         if repeats < 0 or rest:
             below = least + multiple * max(repeats, 0)
@@ -56,19 +56,19 @@ class Backbone(nn.Module):
             bridges: whether it has long skips.
             classifies: what it predicts, classes or an image; None where it can do both.
         """
-        recipe, found = self.recipe, len(self.recipe.sides)
+        spec, found = self.spec, len(self.spec.sides)
         if found != position_dims:
             others = {0: "mlp", 2: "unet or isotropic"}.get(found, "of your own")
             raise SkiplabError(
                 f"backbone={self.option} takes {_KINDS[position_dims]}, and the data are {_KINDS[found]} of shape "
-                f"{recipe.shape}; take backbone={others}"
+                f"{spec.shape}; take backbone={others}"
             )
-        if not bridges and recipe.long_skip(1, 1).bridges:
+        if not bridges and spec.long_skip(1, 1).bridges:
             raise SkiplabError(
                 f"backbone={self.option} has no encoder and decoder to bridge; add long_skip=none (or take "
                 "backbone=unet)"
             )
-        if classifies is not None and classifies != bool(recipe.num_logits):
+        if classifies is not None and classifies != bool(spec.num_logits):
             asked, others = ("an image", "unet or isotropic") if classifies else ("classes", "resnet or isotropic")
             raise SkiplabError(f"backbone={self.option} can't predict {asked}; take backbone={others}")
 
@@ -81,8 +81,8 @@ class Backbone(nn.Module):
 
     def make_embedding(self, width: int, num_features: int) -> Embedding | None:
         """What conditions every block; None for a classifier, which is told nothing."""
-        recipe = self.recipe
-        return None if recipe.num_logits else Embedding(width, num_features, recipe.num_labels, recipe.activation())
+        spec = self.spec
+        return None if spec.num_logits else Embedding(width, num_features, spec.num_labels, spec.activation())
 
     def forward(
         self,

@@ -10,8 +10,8 @@ from skiplab.backbones.levels import level_widths
 from skiplab.backbones.resample import Downsample, Upsample
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.branch import Branch
-from skiplab.blocks.recipe import Ports, Recipe
 from skiplab.blocks.self_attention import SelfAttention
+from skiplab.blocks.specification import BranchSpec, NetworkSpec
 
 
 class DDPMUNet(Backbone):
@@ -40,27 +40,27 @@ class DDPMUNet(Backbone):
 
     def __init__(
         self,
-        recipe: Recipe,
+        spec: NetworkSpec,
         *,
         channel_multipliers: Sequence[int],
         attention_levels: Sequence[int],
         num_heads: int,
         cond_multiplier: int,
     ) -> None:
-        super().__init__(recipe)
+        super().__init__(spec)
         self.require(position_dims=2, bridges=True, classifies=False)
-        widths = level_widths(recipe, channel_multipliers)
+        widths = level_widths(spec, channel_multipliers)
         num_levels = len(widths)
         num_blocks = self.check_depth(multiple=2 * num_levels, least=3 * num_levels + 2)
         check_multiplier(cond_multiplier)
-        self.embedding = self.make_embedding(cond_multiplier * recipe.width, recipe.width)
+        self.embedding = self.make_embedding(cond_multiplier * spec.width, spec.width)
 
-        def attention(ports: Ports) -> Branch:
-            return SelfAttention(ports, num_heads=num_heads, qkv_bias=True)
+        def attention(branch_spec: BranchSpec) -> Branch:
+            return SelfAttention(branch_spec, num_heads=num_heads, qkv_bias=True)
 
         def stage(width_in: int, width_out: int, num_blocks: int, attended: Sequence[int]) -> Stage:
             return Stage(
-                recipe,
+                spec,
                 width_in=width_in,
                 width_out=width_out,
                 num_blocks=num_blocks,
@@ -71,7 +71,7 @@ class DDPMUNet(Backbone):
             )
 
         attended = [range(num_blocks) if level in attention_levels else () for level in range(num_levels)]
-        self.stem = nn.Conv2d(recipe.channels, widths[0], kernel_size=3, padding=1)
+        self.stem = nn.Conv2d(spec.channels, widths[0], kernel_size=3, padding=1)
         self.encoder = nn.ModuleList(
             stage(width_in, width_out, num_blocks, blocks)
             for width_in, width_out, blocks in zip([widths[0], *widths[:-1]], widths, attended, strict=True)
@@ -85,15 +85,15 @@ class DDPMUNet(Backbone):
         width_in = widths[-1]
         for level, width in reversed(list(enumerate(widths))):
             for _ in range(num_blocks + 1):
-                self.long_skips.append(recipe.long_skip(width_in, taps.pop()))
+                self.long_skips.append(spec.long_skip(width_in, taps.pop()))
                 blocks = [0] if level in attention_levels else []
                 self.decoder.append(stage(self.long_skips[-1].width_out, width, 1, blocks))
                 width_in = width
             if level > 0:
                 self.up.append(Upsample(width, width))
         self.num_blocks = num_blocks
-        connect([*self.encoder, self.middle, *self.decoder], recipe)
-        self.head = make_head(recipe, widths[0])
+        connect([*self.encoder, self.middle, *self.decoder], spec)
+        self.head = make_head(spec, widths[0])
 
     def forward(
         self,

@@ -6,7 +6,7 @@ from skiplab.backbones.head import MeanOverPositions
 from skiplab.backbones.patches import Patchify, Unpatchify, grid, sinusoidal_positions
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.modulation import Modulation
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.errors import SkiplabError
 
 
@@ -33,29 +33,29 @@ class DiT(Backbone):
 
     positions: Tensor
 
-    def __init__(self, recipe: Recipe, *, patch_size: int, num_frequencies: int) -> None:
-        super().__init__(recipe)
+    def __init__(self, spec: NetworkSpec, *, patch_size: int, num_frequencies: int) -> None:
+        super().__init__(spec)
         self.require(position_dims=2, bridges=False, classifies=None)
-        depth, width = self.check_depth(multiple=1), recipe.width
-        rows, columns = grid(recipe.sides, patch_size)
+        depth, width = self.check_depth(multiple=1), spec.width
+        rows, columns = grid(spec.sides, patch_size)
         if not isinstance(num_frequencies, int) or num_frequencies < 2 or num_frequencies % 2:
             raise SkiplabError(
                 f"backbone.num_frequencies={num_frequencies} is invalid; valid: an even whole number from 2"
             )
         self.embedding = self.make_embedding(width, num_frequencies)
-        self.stem = Patchify(recipe.channels, width, patch_size)
+        self.stem = Patchify(spec.channels, width, patch_size)
         self.register_buffer("positions", sinusoidal_positions(width, rows, columns), persistent=False)
         cond_width = self.embedding.width if self.embedding else 0
         self.stage = Stage(
-            recipe, width_in=width, width_out=width, num_blocks=depth, cond_width=cond_width, position_dims=2
+            spec, width_in=width, width_out=width, num_blocks=depth, cond_width=cond_width, position_dims=2
         )
-        connect([self.stage], recipe)
-        self.norm = recipe.norm(width)
+        connect([self.stage], spec)
+        self.norm = spec.norm(width)
         if self.embedding:
-            self.modulation = Modulation(width, cond_width, recipe.activation())
-            self.head = Unpatchify(width, recipe.channels, patch_size)
+            self.modulation = Modulation(width, cond_width, spec.activation())
+            self.head = Unpatchify(width, spec.channels, patch_size)
         else:
-            self.head = nn.Sequential(MeanOverPositions(), nn.Linear(width, recipe.num_logits))
+            self.head = nn.Sequential(MeanOverPositions(), nn.Linear(width, spec.num_logits))
 
     def forward(
         self,

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from skiplab.backbones.backbone import Backbone
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.ablate import join_by
 from skiplab.surgery.find_shortcuts import find_shortcuts
@@ -25,7 +25,7 @@ class External(Backbone):
     that build blocks (branch, norm, activation, shortcut, long_skip) and depth and width act on it only where its
     arguments refer to them, `backbone.arguments.layers='${depth}'`.
 
-    Shapes: (batch, *recipe.shape) to the same, or to (batch, num_logits).
+    Shapes: (batch, *spec.shape) to the same, or to (batch, num_logits).
 
     Args:
         target: import path of what builds the network, a class or a function, such as diffusers.UNet2DModel.
@@ -45,7 +45,7 @@ class External(Backbone):
 
     def __init__(
         self,
-        recipe: Recipe,
+        spec: NetworkSpec,
         *,
         target: str,
         arguments: Mapping[str, Any],
@@ -55,22 +55,22 @@ class External(Backbone):
         kinds: Sequence[str],
         version: str | None,
     ) -> None:
-        super().__init__(recipe)
-        self.given = [name for name, is_given in zip(_GIVEN, _is_given(recipe), strict=True) if is_given]
+        super().__init__(spec)
+        self.given = [name for name, is_given in zip(_GIVEN, _is_given(spec), strict=True) if is_given]
         self.inputs, self.level_scale = self._check_inputs(inputs), level_scale
         if unknown := [kind for kind in kinds if kind not in KINDS]:
             raise SkiplabError(f"backbone.kinds={unknown[0]} is invalid; valid: {', '.join(KINDS)}")
         self.model = _build(target, arguments)
-        args, kwargs = self._arguments(*_example(recipe))
+        args, kwargs = self._arguments(*_example(spec))
         try:
             shortcuts = find_shortcuts(self.model, kwargs or args)
         except Exception as error:
-            shape = " x ".join(map(str, recipe.shape))
+            shape = " x ".join(map(str, spec.shape))
             raise SkiplabError(
                 f"backbone.target={target} can't be run on an input of {shape}: {type(error).__name__}: {error}; see "
                 "backbone.arguments and backbone.inputs"
             ) from error
-        join_by(self.model, recipe.connection, shortcuts.where(path=path, kind=tuple(kinds)))
+        join_by(self.model, spec.connection, shortcuts.where(path=path, kind=tuple(kinds)))
 
     def _check_inputs(self, inputs: Mapping[str, str] | None) -> Mapping[str, str] | None:
         if inputs is None:
@@ -107,7 +107,7 @@ class External(Backbone):
     ) -> Float[Tensor, " batch *output"]:
         args, kwargs = self._arguments(x, level, labels)
         output = _tensor(self.model(*args, **kwargs))
-        wanted = (self.recipe.num_logits,) if self.recipe.num_logits else self.recipe.shape
+        wanted = (self.spec.num_logits,) if self.spec.num_logits else self.spec.shape
         if output.shape[1:] != torch.Size(wanted):
             raise SkiplabError(
                 f"backbone.target gives {tuple(output.shape)} for an input of {tuple(x.shape)}, and this trial needs "
@@ -116,14 +116,14 @@ class External(Backbone):
         return output
 
 
-def _is_given(recipe: Recipe) -> tuple[bool, bool, bool]:
+def _is_given(spec: NetworkSpec) -> tuple[bool, bool, bool]:
     """Whether the trial has an image, a noise level, labels to tell."""
-    return True, not recipe.num_logits, bool(recipe.num_labels)
+    return True, not spec.num_logits, bool(spec.num_labels)
 
 
-def _example(recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
+def _example(spec: NetworkSpec) -> tuple[Tensor, Tensor, Tensor]:
     """Arguments of a forward pass."""
-    x = torch.linspace(-1, 1, 2 * torch.Size(recipe.shape).numel()).view(2, *recipe.shape)
+    x = torch.linspace(-1, 1, 2 * torch.Size(spec.shape).numel()).view(2, *spec.shape)
     return x, torch.tensor([0.25, 0.75]), torch.zeros(2, dtype=torch.long)
 
 

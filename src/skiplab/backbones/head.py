@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.blocks.channel_linear import ChannelLinear
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 
 
 class MeanOverPositions(nn.Module):
@@ -17,12 +17,12 @@ class MeanOverPositions(nn.Module):
         return x.flatten(2).mean(dim=2) if x.ndim > 2 else x
 
 
-def make_head(recipe: Recipe, width: int) -> nn.Sequential:
+def make_head(spec: NetworkSpec, width: int) -> nn.Sequential:
     """Norm and activation, then a 3x3 convolution to an image (a linear map to a point), or the mean's class scores."""
-    if recipe.num_logits:
-        out = [MeanOverPositions(), nn.Linear(width, recipe.num_logits)]
-    elif recipe.sides:
-        out = [nn.Conv2d(width, recipe.channels, kernel_size=3, padding=1)]
+    if spec.num_logits:
+        out = [MeanOverPositions(), nn.Linear(width, spec.num_logits)]
+    elif spec.sides:
+        out = [nn.Conv2d(width, spec.channels, kernel_size=3, padding=1)]
     else:
-        out = [ChannelLinear(width, recipe.channels)]
-    return nn.Sequential(recipe.norm(width), recipe.activation(), *out)
+        out = [ChannelLinear(width, spec.channels)]
+    return nn.Sequential(spec.norm(width), spec.activation(), *out)

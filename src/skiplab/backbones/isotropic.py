@@ -7,7 +7,7 @@ from skiplab.backbones.backbone import Backbone
 from skiplab.backbones.embedding import check_multiplier
 from skiplab.backbones.head import make_head
 from skiplab.blocks.block import Stage, connect
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 
 
 class Isotropic(Backbone):
@@ -28,27 +28,27 @@ class Isotropic(Backbone):
 
     position_dims: ClassVar[int] = 2
 
-    def __init__(self, recipe: Recipe, *, cond_multiplier: int) -> None:
-        super().__init__(recipe)
+    def __init__(self, spec: NetworkSpec, *, cond_multiplier: int) -> None:
+        super().__init__(spec)
         self.require(position_dims=self.position_dims, bridges=False, classifies=None)
-        depth, width = self.check_depth(multiple=1), recipe.width
+        depth, width = self.check_depth(multiple=1), spec.width
         check_multiplier(cond_multiplier)
         self.embedding = self.make_embedding(cond_multiplier * width, cond_multiplier * width)
         self.stem = self.make_stem()
         self.stage = Stage(
-            recipe,
+            spec,
             width_in=width,
             width_out=width,
             num_blocks=depth,
             cond_width=self.embedding.width if self.embedding else 0,
             position_dims=self.position_dims,
         )
-        connect([self.stage], recipe)
-        self.head = make_head(recipe, width)
+        connect([self.stage], spec)
+        self.head = make_head(spec, width)
 
     def make_stem(self) -> nn.Module:
         """From an input to the stream."""
-        return nn.Conv2d(self.recipe.channels, self.recipe.width, kernel_size=3, padding=1)
+        return nn.Conv2d(self.spec.channels, self.spec.width, kernel_size=3, padding=1)
 
     def forward(
         self,

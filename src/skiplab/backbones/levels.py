@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.errors import SkiplabError
 
 
-def level_widths(recipe: Recipe, channel_multipliers: Sequence[int]) -> list[int]:
+def level_widths(spec: NetworkSpec, channel_multipliers: Sequence[int]) -> list[int]:
     """Channels of each level, from the highest resolution, each half that of the level before.
 
     Raises:
@@ -18,9 +18,9 @@ def level_widths(recipe: Recipe, channel_multipliers: Sequence[int]) -> list[int
             "from 1 for each level, such as [1, 2]"
         )
     multiple = 2 ** (len(channel_multipliers) - 1)
-    if any(side % multiple for side in recipe.sides):
+    if any(side % multiple for side in spec.sides):
         raise SkiplabError(
             f"backbone.channel_multipliers={list(channel_multipliers)}, of {len(channel_multipliers)} levels, needs "
-            f"sides divisible by {multiple}, and the images have {recipe.sides}; valid: fewer levels"
+            f"sides divisible by {multiple}, and the images have {spec.sides}; valid: fewer levels"
         )
-    return [recipe.width * multiplier for multiplier in channel_multipliers]
+    return [spec.width * multiplier for multiplier in channel_multipliers]

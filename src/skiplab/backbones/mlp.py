@@ -25,4 +25,4 @@ class MLP(Isotropic):
     position_dims: ClassVar[int] = 0
 
     def make_stem(self) -> nn.Module:
-        return ChannelLinear(self.recipe.channels, self.recipe.width)
+        return ChannelLinear(self.spec.channels, self.spec.width)

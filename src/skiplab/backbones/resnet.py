@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from skiplab.backbones.backbone import Backbone
 from skiplab.backbones.head import MeanOverPositions
 from skiplab.blocks.block import Stage, connect
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 
 
 class ResNet(Backbone):
@@ -27,14 +27,14 @@ class ResNet(Backbone):
             objective isn't classification.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__(recipe)
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
         self.require(position_dims=2, bridges=False, classifies=True)
         num_blocks = self.check_depth(multiple=3)
-        widths = [recipe.width, recipe.width, 2 * recipe.width, 4 * recipe.width]
+        widths = [spec.width, spec.width, 2 * spec.width, 4 * spec.width]
         self.stages = nn.ModuleList(
             Stage(
-                recipe,
+                spec,
                 width_in=width_in,
                 width_out=width_out,
                 num_blocks=num_blocks,
@@ -44,13 +44,13 @@ class ResNet(Backbone):
             )
             for width_in, width_out in itertools.pairwise(widths)
         )
-        connect(list(self.stages), recipe)
-        stem = nn.Conv2d(recipe.channels, widths[0], kernel_size=3, padding=1, bias=False)
-        out = [MeanOverPositions(), nn.Linear(widths[-1], recipe.num_logits)]
+        connect(list(self.stages), spec)
+        stem = nn.Conv2d(spec.channels, widths[0], kernel_size=3, padding=1, bias=False)
+        out = [MeanOverPositions(), nn.Linear(widths[-1], spec.num_logits)]
         activates = not isinstance(self.stages[0].joins[0].branch.activation_after_join, nn.Identity)
 
         def normed(width: int) -> list[nn.Module]:
-            return [recipe.norm(width), recipe.activation()]
+            return [spec.norm(width), spec.activation()]
 
         self.stem = nn.Sequential(stem, *(normed(widths[0]) if activates else []))
         self.head = nn.Sequential(*([] if activates else normed(widths[-1])), *out)

@@ -9,7 +9,7 @@ from skiplab.backbones.head import make_head
 from skiplab.backbones.levels import level_widths
 from skiplab.backbones.resample import Downsample, Upsample
 from skiplab.blocks.block import Stage, connect
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 
 
 class UNet(Backbone):
@@ -34,18 +34,18 @@ class UNet(Backbone):
         SkiplabError: where depth isn't a multiple of 2 num_levels, or a multiplier isn't a whole number from 1.
     """
 
-    def __init__(self, recipe: Recipe, *, channel_multipliers: Sequence[int], cond_multiplier: int) -> None:
-        super().__init__(recipe)
+    def __init__(self, spec: NetworkSpec, *, channel_multipliers: Sequence[int], cond_multiplier: int) -> None:
+        super().__init__(spec)
         self.require(position_dims=2, bridges=True, classifies=False)
-        widths = level_widths(recipe, channel_multipliers)
+        widths = level_widths(spec, channel_multipliers)
         num_blocks = self.check_depth(multiple=2 * len(widths))
         check_multiplier(cond_multiplier)
-        cond_width = cond_multiplier * recipe.width
+        cond_width = cond_multiplier * spec.width
         self.embedding = self.make_embedding(cond_width, cond_width)
 
         def stage(width_in: int, width_out: int) -> Stage:
             return Stage(
-                recipe,
+                spec,
                 width_in=width_in,
                 width_out=width_out,
                 num_blocks=num_blocks,
@@ -54,17 +54,17 @@ class UNet(Backbone):
             )
 
         narrower = widths[:-1]
-        self.stem = nn.Conv2d(recipe.channels, widths[0], kernel_size=3, padding=1)
+        self.stem = nn.Conv2d(spec.channels, widths[0], kernel_size=3, padding=1)
         self.encoder = nn.ModuleList(map(stage, [widths[0], *narrower], widths))
         self.down = nn.ModuleList(map(Downsample, narrower))
         self.bottom = stage(widths[-1], widths[-1])
         self.up = nn.ModuleList(map(Upsample, reversed(widths[1:]), reversed(narrower)))
-        self.long_skips = nn.ModuleList(recipe.long_skip(width, width) for width in reversed(narrower))
+        self.long_skips = nn.ModuleList(spec.long_skip(width, width) for width in reversed(narrower))
         self.decoder = nn.ModuleList(
             stage(bridge.width_out, width) for bridge, width in zip(self.long_skips, reversed(narrower), strict=True)
         )
-        connect([*self.encoder, self.bottom, *self.decoder], recipe)
-        self.head = make_head(recipe, widths[0])
+        connect([*self.encoder, self.bottom, *self.decoder], spec)
+        self.head = make_head(spec, widths[0])
 
     def forward(
         self,

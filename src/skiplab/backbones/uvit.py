@@ -7,7 +7,7 @@ from skiplab.backbones.embedding import Sinusoids
 from skiplab.backbones.patches import Patchify, Unpatchify, grid
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.channel_linear import ChannelLinear
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 
 
 class UViT(Backbone):
@@ -29,33 +29,33 @@ class UViT(Backbone):
         SkiplabError: where depth isn't odd, patch_size doesn't divide the image, or the objective is classification.
     """
 
-    def __init__(self, recipe: Recipe, *, patch_size: int) -> None:
-        super().__init__(recipe)
+    def __init__(self, spec: NetworkSpec, *, patch_size: int) -> None:
+        super().__init__(spec)
         self.require(position_dims=2, bridges=True, classifies=False)
-        half, width = self.check_depth(multiple=2, least=1) - 1, recipe.width
-        self.grid = grid(recipe.sides, patch_size)
-        self.stem = Patchify(recipe.channels, width, patch_size)
+        half, width = self.check_depth(multiple=2, least=1) - 1, spec.width
+        self.grid = grid(spec.sides, patch_size)
+        self.stem = Patchify(spec.channels, width, patch_size)
         self.time = Sinusoids(width)
-        if recipe.num_labels:
-            self.label = nn.Embedding(recipe.num_labels + 1, width)
-        self.num_extras = 2 if recipe.num_labels else 1
+        if spec.num_labels:
+            self.label = nn.Embedding(spec.num_labels + 1, width)
+        self.num_extras = 2 if spec.num_labels else 1
         self.positions = Positions(width, self.num_extras + self.grid[0] * self.grid[1])
 
         def stage(num_blocks: int) -> Stage:
-            return Stage(recipe, width_in=width, width_out=width, num_blocks=num_blocks, cond_width=0, position_dims=1)
+            return Stage(spec, width_in=width, width_out=width, num_blocks=num_blocks, cond_width=0, position_dims=1)
 
         self.encoder = nn.ModuleList([stage(half)] if half else [])
         self.middle = stage(1)
-        self.long_skips = nn.ModuleList(recipe.long_skip(width, width) for _ in range(half))
+        self.long_skips = nn.ModuleList(spec.long_skip(width, width) for _ in range(half))
         self.merges = nn.ModuleList(
             ChannelLinear(bridge.width_out, width) if bridge.width_out != width else nn.Identity()
             for bridge in self.long_skips
         )
         self.decoder = nn.ModuleList(stage(1) for _ in range(half))
-        connect([*self.encoder, self.middle, *self.decoder], recipe)
-        self.norm = recipe.norm(width)
-        self.unpatchify = Unpatchify(width, recipe.channels, patch_size)
-        self.head = nn.Conv2d(recipe.channels, recipe.channels, kernel_size=3, padding=1)
+        connect([*self.encoder, self.middle, *self.decoder], spec)
+        self.norm = spec.norm(width)
+        self.unpatchify = Unpatchify(width, spec.channels, patch_size)
+        self.head = nn.Conv2d(spec.channels, spec.channels, kernel_size=3, padding=1)
 
     def forward(
         self,
@@ -78,9 +78,9 @@ class UViT(Backbone):
     def extras(self, level: Tensor, labels: Tensor | None) -> Float[Tensor, "batch width extras"]:
         """The tokens that are no patches."""
         time = self.time(level)
-        tokens = [nn.functional.pad(time, (0, self.recipe.width - time.shape[1]))]
-        if self.recipe.num_labels:
-            known = torch.full_like(level, self.recipe.num_labels, dtype=torch.long) if labels is None else labels
+        tokens = [nn.functional.pad(time, (0, self.spec.width - time.shape[1]))]
+        if self.spec.num_labels:
+            known = torch.full_like(level, self.spec.num_labels, dtype=torch.long) if labels is None else labels
             tokens.append(self.label(known))
         return torch.stack(tokens, dim=2)
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.connection import Connection
-from skiplab.blocks.recipe import Place, Ports, Recipe
 from skiplab.blocks.recomputation import recomputed
+from skiplab.blocks.specification import BranchSpec, JoinSpec, NetworkSpec
 from skiplab.errors import SkiplabError
 
 
@@ -52,7 +52,7 @@ class Stage(nn.Module):
     Shapes: (batch, width_in, *positions) to (batch, width_out, *positions / stride).
 
     Args:
-        recipe: what the blocks are made of.
+        spec: the network's specification.
         width_in: channels that the first block reads.
         width_out: channels of the stream.
         num_blocks: blocks, from 1.
@@ -67,7 +67,7 @@ class Stage(nn.Module):
 
     def __init__(
         self,
-        recipe: Recipe,
+        spec: NetworkSpec,
         *,
         width_in: int,
         width_out: int,
@@ -75,31 +75,31 @@ class Stage(nn.Module):
         cond_width: int,
         position_dims: int,
         stride: int = 1,
-        attention: Callable[[Ports], Branch] | None = None,
+        attention: Callable[[BranchSpec], Branch] | None = None,
         attended: Collection[int] = (),
     ) -> None:
         super().__init__()
         self.width_out, self.cond_width = width_out, cond_width
-        inside = Ports(
+        inside = BranchSpec(
             width_in=width_out,
             width_out=width_out,
             stride=1,
             position_dims=position_dims,
             cond_width=cond_width,
-            norm=recipe.norm,
-            activation=recipe.activation,
+            norm=spec.norm,
+            activation=spec.activation,
         )
         blocks = []
         for index in range(num_blocks):
-            ports = replace(inside, width_in=width_in, stride=stride) if index == 0 else inside
-            branches = recipe.branch(ports).parts()
+            branch_spec = replace(inside, width_in=width_in, stride=stride) if index == 0 else inside
+            branches = spec.branch(branch_spec).parts()
             if attention is not None and index in attended:
                 branches = [*branches, attention(replace(inside, cond_width=0))]
             blocks.append([Join(branch) for branch in branches])
         self.blocks = blocks  # plain lists: the joins below are what is registered
         self.joins = nn.ModuleList(join for block in blocks for join in block)
         changes = width_in != width_out or stride != 1
-        self.shortcut = recipe.shortcut(width_in, width_out, stride) if changes else None
+        self.shortcut = spec.shortcut(width_in, width_out, stride) if changes else None
 
     def memories(self, x: Float[Tensor, "batch width_in *positions"], cond: Tensor | None) -> Iterator[Any]:
         """The memory after each join."""
@@ -167,8 +167,8 @@ def recompute_stages(model: nn.Module) -> None:
         stage.recomputes = True
 
 
-def connect(stages: Sequence[Stage], recipe: Recipe) -> None:
-    """Give every join of a network the connection of its place.
+def connect(stages: Sequence[Stage], spec: NetworkSpec) -> None:
+    """Give every join of a network its connection.
 
     Raises:
         SkiplabError: where a shortcut has parameters that no stream passes through.
@@ -180,14 +180,14 @@ def connect(stages: Sequence[Stage], recipe: Recipe) -> None:
         for block in stage.blocks:
             for join in block:
                 join.block_index = block_index
-                place = Place(
+                join_spec = JoinSpec(
                     width=stage.width_out,
                     index=index,
                     num_joins=num_joins,
                     position=index - first,
                     cond_width=stage.cond_width,
                 )
-                join.connection = recipe.connection(place)
+                join.connection = spec.connection(join_spec)
                 index += 1
             block_index += 1
         if stage.shortcut is not None and next(stage.shortcut.parameters(), None) is not None:

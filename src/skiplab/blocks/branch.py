@@ -5,7 +5,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 
 _KINDS = {0: "points", 1: "tokens", 2: "images"}
@@ -27,16 +27,16 @@ class Branch(nn.Module):
 
     position_dims: ClassVar[tuple[int, ...]] = (2,)
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, spec: BranchSpec) -> None:
         super().__init__()
-        if ports.position_dims not in self.position_dims:
+        if spec.position_dims not in self.position_dims:
             works_on = " or ".join(_KINDS[dims] for dims in self.position_dims)
-            others = {0: "mlp", 1: "transformer or mlp", 2: "preact"}[ports.position_dims]
+            others = {0: "mlp", 1: "transformer or mlp", 2: "preact"}[spec.position_dims]
             raise SkiplabError(
                 f"branch={self.option} works on {works_on}, and here the stream is made of "
-                f"{_KINDS[ports.position_dims]}; take branch={others}, or another backbone"
+                f"{_KINDS[spec.position_dims]}; take branch={others}, or another backbone"
             )
-        self.ports = ports
+        self.spec = spec
         self.activation_after_join: nn.Module = nn.Identity()
 
     @property
@@ -59,14 +59,14 @@ class Branch(nn.Module):
         Raises:
             SkiplabError: where the block stands at a change of either.
         """
-        ports = self.ports
-        if ports.width_in != ports.width_out or ports.stride != 1:
+        spec = self.spec
+        if spec.width_in != spec.width_out or spec.stride != 1:
             raise SkiplabError(
                 f"branch={self.option} keeps width and resolution, and this backbone changes them within a block "
-                f"({ports.width_in} to {ports.width_out} channels, stride {ports.stride}); take a backbone of one "
+                f"({spec.width_in} to {spec.width_out} channels, stride {spec.stride}); take a backbone of one "
                 "width, such as backbone=isotropic, or branch=preact"
             )
-        return ports.width_in
+        return spec.width_in
 
     def forward(
         self, x: Float[Tensor, "batch width_in *positions"], cond: Float[Tensor, "batch cond"] | None

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 Stream = Float[Tensor, "batch channel *positions"]
@@ -24,9 +24,9 @@ class Connection(nn.Module):
     Shapes: stream and update (batch, channel, *positions); cond (batch, cond_width), or None.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, spec: JoinSpec) -> None:
         super().__init__()
-        self.place = place
+        self.spec = spec
 
     def open(self, x: Stream) -> Any:
         return x
@@ -59,9 +59,9 @@ class Connection(nn.Module):
     @torch.no_grad()
     def keeps_stream(self) -> bool:
         """Whether anything of the stream passes where the update is zero; a plain connection keeps nothing."""
-        place = self.place
-        stream = torch.linspace(1, 2, place.width)[None]
-        cond = torch.zeros(1, place.cond_width) if place.cond_width else None
+        spec = self.spec
+        stream = torch.linspace(1, 2, spec.width)[None]
+        cond = torch.zeros(1, spec.cond_width) if spec.cond_width else None
         with torch.random.fork_rng(devices=[]):
             kept = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
         return bool(kept.any())

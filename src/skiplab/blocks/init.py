@@ -63,7 +63,7 @@ def refuse_dead_joins(model: nn.Module, option: str) -> None:
             the connection starts at zero too, so that neither factor of the product gets a gradient.
     """
     # A connection further on may hold a memory that its own `open` doesn't make; all of a network are of one kind.
-    first = [join.connection for join in joins(model) if join.connection.place.position == 0]
+    first = [join.connection for join in joins(model) if join.connection.spec.position == 0]
     for connection in first:
         training = connection.training
         connection.eval()
@@ -86,10 +86,10 @@ def refuse_dead_joins(model: nn.Module, option: str) -> None:
 @torch.no_grad()
 def _writes_update(connection: Connection) -> bool:
     """Whether an update changes the closed stream."""
-    place = connection.place
-    stream = torch.linspace(1, 2, place.width)[None]
-    cond = torch.ones(1, place.cond_width) if place.cond_width else None
-    update = torch.linspace(1, -2, place.width)[None]
+    spec = connection.spec
+    stream = torch.linspace(1, 2, spec.width)[None]
+    cond = torch.ones(1, spec.cond_width) if spec.cond_width else None
+    update = torch.linspace(1, -2, spec.width)[None]
     without, written = (
         connection.close(connection.write(connection.open(stream), each, cond, nn.Identity()))
         for each in (torch.zeros_like(update), update)

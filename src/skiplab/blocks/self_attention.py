@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.channel_linear import ChannelLinear
 from skiplab.blocks.modulation import Modulation
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 
 
@@ -23,7 +23,7 @@ class SelfAttention(Branch):
     Shapes: (batch, width, *positions), of one or two position axes, to the same.
 
     Args:
-        ports: what it is attached to; conditioning modulates the norm where there is any.
+        spec: what it is attached to; conditioning modulates the norm where there is any.
         num_heads: heads, a divisor of the width.
         qkv_bias: whether q, k and v have biases.
 
@@ -33,8 +33,8 @@ class SelfAttention(Branch):
 
     position_dims: ClassVar[tuple[int, ...]] = (1, 2)
 
-    def __init__(self, ports: Ports, *, num_heads: int, qkv_bias: bool) -> None:
-        super().__init__(ports)
+    def __init__(self, spec: BranchSpec, *, num_heads: int, qkv_bias: bool) -> None:
+        super().__init__(spec)
         width = self.require_constant_width()
         if num_heads < 1 or width % num_heads:
             divisors = [n for n in range(1, width + 1) if width % n == 0]
@@ -43,8 +43,8 @@ class SelfAttention(Branch):
                 "(num_heads), or another width"
             )
         self.num_heads = num_heads
-        self.norm = ports.norm(width)
-        self.modulation = Modulation(width, ports.cond_width, ports.activation()) if ports.cond_width else None
+        self.norm = spec.norm(width)
+        self.modulation = Modulation(width, spec.cond_width, spec.activation()) if spec.cond_width else None
         self.qkv = ChannelLinear(width, 3 * width, bias=qkv_bias)
         self.out = ChannelLinear(width, width)
 

@@ -10,7 +10,7 @@ def _activations(model: nn.Module) -> set[nn.Module]:
     elsewhere = conditioning_modules(model) | set(
         model.embedding.modules() if getattr(model, "embedding", None) else ()
     )
-    kind = type(model.recipe.activation())
+    kind = type(model.spec.activation())
     return {module for module in model.modules() if isinstance(module, kind) and module not in elsewhere}
 
 
@@ -18,7 +18,7 @@ def _activations(model: nn.Module) -> set[nn.Module]:
 def _run(model: nn.Module) -> Tensor:
     """The output for one random input."""
     kind = {"dtype": next(model.parameters()).dtype}
-    x = torch.randn(1, *model.recipe.shape, generator=torch.Generator().manual_seed(0), **kind)
+    x = torch.randn(1, *model.spec.shape, generator=torch.Generator().manual_seed(0), **kind)
     return model(x, torch.full((1,), 0.5, **kind))
 
 

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.convolution import convolution
-from skiplab.blocks.recipe import Ports
 from skiplab.blocks.shift import Shift
+from skiplab.blocks.specification import BranchSpec
 
 
 class TwoConvolutions(Branch):
@@ -20,12 +20,12 @@ class TwoConvolutions(Branch):
         SkiplabError: where kernel_size isn't an odd number from 1.
     """
 
-    def __init__(self, ports: Ports, *, kernel_size: int, bias: bool) -> None:
-        super().__init__(ports)
-        width = ports.width_out
-        self.conv1 = convolution(ports.width_in, width, kernel_size, stride=ports.stride, bias=bias)
+    def __init__(self, spec: BranchSpec, *, kernel_size: int, bias: bool) -> None:
+        super().__init__(spec)
+        width = spec.width_out
+        self.conv1 = convolution(spec.width_in, width, kernel_size, stride=spec.stride, bias=bias)
         self.conv2 = convolution(width, width, kernel_size, bias=bias)
-        self.cond = Shift(width, ports.cond_width, ports.activation()) if ports.cond_width else None
+        self.cond = Shift(width, spec.cond_width, spec.activation()) if spec.cond_width else None
 
     def condition(
         self, hidden: Float[Tensor, "batch width_out height width"], cond: Float[Tensor, "batch cond"] | None

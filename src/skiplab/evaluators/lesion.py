@@ -146,10 +146,10 @@ def swapped(first: _Block, second: _Block) -> AbstractContextManager[None]:
 def counts_joins(stage: Stage) -> bool:
     """Whether a connection counts on an update of every join before its own: it can't write without them."""
     for join in stage.joins:
-        connection, place = join.connection, join.connection.place
+        connection, spec = join.connection, join.connection.spec
         device = next(join.parameters()).device
-        stream = torch.linspace(1, 2, place.width, device=device)[None]
-        cond = torch.zeros(1, place.cond_width, device=device) if place.cond_width else None
+        stream = torch.linspace(1, 2, spec.width, device=device)[None]
+        cond = torch.zeros(1, spec.cond_width, device=device) if spec.cond_width else None
         try:
             with torch.random.fork_rng(devices=[]):
                 connection.write(connection.open(stream), stream, cond, nn.Identity())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
-from skiplab.layers import Block, JoinPlace, Layer, Network
+from skiplab.layers import Block, IndexedJoin, Layer, Network
 from skiplab.metrics import Metric
 
 
@@ -23,7 +23,7 @@ class Reading:
     """
 
     quantity: str
-    places: Sequence[Layer | Block | JoinPlace]
+    places: Sequence[Layer | Block | IndexedJoin]
     values: Sequence[Tensor]
 
 

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from skiplab.blocks.block import Join
 from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
-from skiplab.layers import JoinPlace, Network, watch
+from skiplab.layers import IndexedJoin, Network, watch
 from skiplab.metrics import Metric
 
 
@@ -68,11 +68,11 @@ class UpdateAlignment(Instrument):
 
     def begin(self, network: Network, step: int) -> None:
         self._joins = network.joins
-        self._changes: dict[JoinPlace, tuple[Tensor, Tensor]] = {}
-        self._gradients: dict[JoinPlace, Tensor] = {}
+        self._changes: dict[IndexedJoin, tuple[Tensor, Tensor]] = {}
+        self._gradients: dict[IndexedJoin, Tensor] = {}
         self._handles = [watch(place.module, self._watch(place)) for place in network.joins]
 
-    def _watch(self, place: JoinPlace):
+    def _watch(self, place: IndexedJoin):
         def keep(gradient: Tensor) -> None:
             self._gradients[place] = gradient.detach()
 

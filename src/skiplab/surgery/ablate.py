@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from skiplab.blocks.connection import Connection
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.foreign_join import ForeignJoin
 from skiplab.surgery.joined import JOINS, Joined, Outside, Plan, change, change_back
@@ -14,7 +14,7 @@ from skiplab.surgery.shortcut import Shortcut, Shortcuts
 _OF_RICHER_MEMORIES = ("open", "read", "write", "close")
 
 
-def join_by(model: nn.Module, make: Callable[[Place], Connection], where: Shortcuts) -> nn.Module:
+def join_by(model: nn.Module, make: Callable[[JoinSpec], Connection], where: Shortcuts) -> nn.Module:
     """The same model, with an own connection in the place of each of these additions.
 
     Where a module adds stream and update in its own code, the sum is intercepted while the module runs, and
@@ -35,7 +35,7 @@ def join_by(model: nn.Module, make: Callable[[Place], Connection], where: Shortc
         _check_forward(modules[shortcut.path], shortcut)
     joins: dict[str, dict[int, ForeignJoin]] = {}
     for index, shortcut in enumerate(where):
-        connection = make(_place(where, index))
+        connection = make(_spec(where, index))
         _check_connection(connection)
         branch = [modules[path] for path in shortcut.branch]
         like = next(modules[shortcut.path].parameters(), next(model.parameters(), None))
@@ -80,10 +80,10 @@ def _check_forward(module: nn.Module, shortcut: Shortcut) -> None:
         )
 
 
-def _place(where: Shortcuts, index: int) -> Place:
+def _spec(where: Shortcuts, index: int) -> JoinSpec:
     shortcut = where[index]
     earlier = sum(each.stage == shortcut.stage for each in where[:index])
-    return Place(width=shortcut.width, index=index, num_joins=len(where), position=earlier, cond_width=0)
+    return JoinSpec(width=shortcut.width, index=index, num_joins=len(where), position=earlier, cond_width=0)
 
 
 def _check_connection(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from skiplab.testing import check_connection
 
 def test_halving():
-    check_connection(lambda place: Halving(place, factor=0.5))
+    check_connection(lambda spec: Halving(spec, factor=0.5))
 
 Each takes what makes the option, and raises AssertionError with a sentence that says which rule is broken.
 """

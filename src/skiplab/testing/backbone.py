@@ -18,8 +18,8 @@ from skiplab.blocks.connections.plain import Plain
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.long_skips.concat import Concat
 from skiplab.blocks.long_skips.none import NoLongSkip
-from skiplab.blocks.recipe import Recipe
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.errors import SkiplabError
 from skiplab.layers import blocks
 from skiplab.seeding import initialise
@@ -33,7 +33,7 @@ _DEPTHS = range(1, 25)
 
 
 class _Task(NamedTuple):
-    """num_labels and num_logits of a recipe."""
+    """num_labels and num_logits of a specification."""
 
     num_labels: int
     num_logits: int
@@ -42,7 +42,7 @@ class _Task(NamedTuple):
 _TASKS = {"denoising": _Task(0, 0), "denoising by labels": _Task(_NUM_CLASSES, 0), "classes": _Task(0, _NUM_CLASSES)}
 
 
-def check_backbone(make: Callable[[Recipe], Backbone]) -> None:
+def check_backbone(make: Callable[[NetworkSpec], Backbone]) -> None:
     """Hold a backbone to its contract, on all that it takes of images, points, labels, classes and long skips.
 
     Each is tried at the smallest depth from 1 to 24 that it takes, with branch=preact, or else with branch=mlp.
@@ -53,7 +53,7 @@ def check_backbone(make: Callable[[Recipe], Backbone]) -> None:
     initial values, which depend on (seed, path) alone.
 
     Args:
-        make: builds the network of a recipe, such as `lambda recipe: Isotropic(recipe, cond_multiplier=4)`.
+        make: builds the network of a specification, such as `lambda spec: Isotropic(spec, cond_multiplier=4)`.
 
     Raises:
         AssertionError: with a sentence that says which rule is broken.
@@ -62,24 +62,24 @@ def check_backbone(make: Callable[[Recipe], Backbone]) -> None:
     for (kind, shape), (task, (num_labels, num_logits)), (skip_name, long_skip) in product(
         _SHAPES.items(), _TASKS.items(), _LONG_SKIPS.items()
     ):
-        recipe = next(_accepted(make, shape, num_labels, num_logits, long_skip), None)
-        if recipe is not None:
+        spec = next(_accepted(make, shape, num_labels, num_logits, long_skip), None)
+        if spec is not None:
             found += 1
-            with named(f"on {kind}, {task}, depth={recipe.depth}, long_skip={skip_name}"):
-                _check_network(make, recipe)
+            with named(f"on {kind}, {task}, depth={spec.depth}, long_skip={skip_name}"):
+                _check_network(make, spec)
     require(found > 0, "refuses images and points at every depth from 1 to 24")
 
 
 def _accepted(
-    make: Callable[[Recipe], Backbone],
+    make: Callable[[NetworkSpec], Backbone],
     shape: tuple[int, ...],
     num_labels: int,
     num_logits: int,
     long_skip: Callable[[int, int], nn.Module],
-) -> Iterator[Recipe]:
-    """The recipes that it doesn't refuse, from the smallest depth on."""
+) -> Iterator[NetworkSpec]:
+    """The specifications that it doesn't refuse, from the smallest depth on."""
     for depth, branch in product(_DEPTHS, _BRANCHES.values()):
-        recipe = Recipe(
+        spec = NetworkSpec(
             depth=depth,
             width=8,
             shape=shape,
@@ -93,28 +93,28 @@ def _accepted(
             long_skip=long_skip,
         )
         try:
-            make(recipe)
+            make(spec)
         except SkiplabError:
             continue
-        yield recipe
+        yield spec
 
 
-def _check_network(make: Callable[[Recipe], Backbone], recipe: Recipe) -> None:
-    model = make(recipe)
+def _check_network(make: Callable[[NetworkSpec], Backbone], spec: NetworkSpec) -> None:
+    model = make(spec)
     require(isinstance(model, Backbone), f"{type(model).__name__} is no subclass of Backbone")
-    _check_joins(model, recipe)
+    _check_joins(model, spec)
     others: list[Tensor | None] = []
-    if not recipe.num_logits:
-        labels = torch.arange(BATCH) % recipe.num_labels if recipe.num_labels else None
+    if not spec.num_logits:
+        labels = torch.arange(BATCH) % spec.num_labels if spec.num_labels else None
         others = [torch.linspace(0.2, 0.8, BATCH), labels]
-    expected = (BATCH, recipe.num_logits) if recipe.num_logits else (BATCH, *recipe.shape)
-    x = draw("input", BATCH, *recipe.shape)
+    expected = (BATCH, spec.num_logits) if spec.num_logits else (BATCH, *spec.shape)
+    x = draw("input", BATCH, *spec.shape)
     answer = check_passes(model, [x], others, expected=expected)
-    if not recipe.num_logits:
+    if not spec.num_logits:
         _check_told(model, x, others, answer)
-    _check_refuses_no_depth(make, recipe)
-    check_initialisation(lambda: make(recipe))
-    arms = [make(replace(recipe, connection=connection)) for connection in (Identity, Plain)]
+    _check_refuses_no_depth(make, spec)
+    check_initialisation(lambda: make(spec))
+    arms = [make(replace(spec, connection=connection)) for connection in (Identity, Plain)]
     for arm in arms:
         initialise(arm, Default(), seed=0)
     residual, plain = (arm.state_dict() for arm in arms)
@@ -123,15 +123,15 @@ def _check_network(make: Callable[[Recipe], Backbone], recipe: Recipe) -> None:
     require(not changed, f"initial {changed} differ between plain and residual")
 
 
-def _check_joins(model: Backbone, recipe: Recipe) -> None:
+def _check_joins(model: Backbone, spec: NetworkSpec) -> None:
     joins = [module for module in model.modules() if isinstance(module, Join)]
     require(bool(joins), "it has no join; stack blocks with Stage")
     missing = sum(not hasattr(join, "connection") for join in joins)
-    require(not missing, f"{missing} joins have no connection; call connect(stages, recipe) with every stage")
-    places = sorted(join.connection.place.index for join in joins)
-    require(places == list(range(len(joins))), "joins share a place; call connect once, with every stage")
+    require(not missing, f"{missing} joins have no connection; call connect(stages, spec) with every stage")
+    indices = sorted(join.connection.spec.index for join in joins)
+    require(indices == list(range(len(joins))), "joins share an index; call connect once, with every stage")
     num_blocks = len(blocks(model))
-    require(num_blocks >= recipe.depth, f"it has {num_blocks} blocks at depth={recipe.depth}")
+    require(num_blocks >= spec.depth, f"it has {num_blocks} blocks at depth={spec.depth}")
 
 
 @torch.no_grad()
@@ -146,9 +146,9 @@ def _check_told(model: Backbone, x: Tensor, others: list[Tensor | None], answer:
         require(not torch.equal(answer, unknown), "its answer is the same where the label is unknown")
 
 
-def _check_refuses_no_depth(make: Callable[[Recipe], Backbone], recipe: Recipe) -> None:
+def _check_refuses_no_depth(make: Callable[[NetworkSpec], Backbone], spec: NetworkSpec) -> None:
     try:
-        make(replace(recipe, depth=0))
+        make(replace(spec, depth=0))
     except SkiplabError:
         return
     raise AssertionError("takes depth=0; refuse what is impossible with a SkiplabError, as check_depth does")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.inits.default import Default
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 from skiplab.seeding import initialise
 from skiplab.testing.rules import (
@@ -25,48 +25,50 @@ from skiplab.testing.rules import (
 _COND_WIDTH = 4
 _POSITIONS = {2: (8, 8), 1: (9,), 0: ()}
 # width_in, width_out, stride: inside a stage, where the width changes, where the resolution changes too
-_PORTS = ((16, 16, 1), (16, 24, 1), (24, 16, 1), (16, 24, 2))
+_SIZES = ((16, 16, 1), (16, 24, 1), (24, 16, 1), (16, 24, 2))
 
 
-def check_branch(make: Callable[[Ports], Branch]) -> None:
+def check_branch(make: Callable[[BranchSpec], Branch]) -> None:
     """Hold a branch to its contract, on streams of images, tokens and points as its `position_dims` says.
 
     Every branch of the block gives an update of `width_out` channels at 1 / stride of the resolution, finite and
     deterministic in evaluation mode; it never adds its input; with the parameters of `last` at zero its update is
     zero; it uses the conditioning that it is given; gradients reach its input and every parameter; its initial
     weights depend on (seed, path) alone. Streams that `position_dims` leaves out are refused with a SkiplabError,
-    and ports other than those inside a stage may be.
+    and other specifications than those inside a stage may be refused.
 
     Args:
-        make: builds the branch for its ports, such as `lambda ports: Basic(ports, kernel_size=3, bias=True)`.
+        make: builds the branch of a specification, such as `lambda spec: Basic(spec, kernel_size=3, bias=True)`.
 
     Raises:
         AssertionError: with a sentence that says which rule is broken.
     """
-    worked_on = {dims for dims in _POSITIONS if _refusal(make, _ports(dims, *_PORTS[0], _COND_WIDTH)) is None}
+    worked_on = {dims for dims in _POSITIONS if _refusal(make, _spec(dims, *_SIZES[0], _COND_WIDTH)) is None}
     if not worked_on:
-        reason = _refusal(make, _ports(2, *_PORTS[0], _COND_WIDTH))
-        raise AssertionError(f"refuses the ports of a block inside a stage, of images, tokens and points: {reason}")
-    named_dims = set(make(_ports(max(worked_on), *_PORTS[0], _COND_WIDTH)).position_dims)
+        reason = _refusal(make, _spec(2, *_SIZES[0], _COND_WIDTH))
+        raise AssertionError(
+            f"refuses the specification of a block inside a stage, of images, tokens and points: {reason}"
+        )
+    named_dims = set(make(_spec(max(worked_on), *_SIZES[0], _COND_WIDTH)).position_dims)
     same = f"takes streams of {sorted(worked_on)} position axes, and position_dims names {sorted(named_dims)}"
     require(worked_on == named_dims, same)
     for dims in worked_on:
-        for width_in, width_out, stride in _PORTS:
+        for width_in, width_out, stride in _SIZES:
             for cond_width in (_COND_WIDTH, 0):
-                ports = _ports(dims, width_in, width_out, stride, cond_width)
+                spec = _spec(dims, width_in, width_out, stride, cond_width)
                 where = (
                     f"with position_dims={dims}, width_in={width_in}, width_out={width_out}, stride={stride}, "
                     f"cond_width={cond_width}"
                 )
                 with named(where):
-                    if (width_in, stride) != (width_out, 1) and _refusal(make, ports):
+                    if (width_in, stride) != (width_out, 1) and _refusal(make, spec):
                         continue
-                    _check_parts(make(ports).parts(), ports)
-                    check_initialisation(lambda ports=ports: nn.ModuleList(make(ports).parts()))
+                    _check_parts(make(spec).parts(), spec)
+                    check_initialisation(lambda spec=spec: nn.ModuleList(make(spec).parts()))
 
 
-def _ports(position_dims: int, width_in: int, width_out: int, stride: int, cond_width: int) -> Ports:
-    return Ports(
+def _spec(position_dims: int, width_in: int, width_out: int, stride: int, cond_width: int) -> BranchSpec:
+    return BranchSpec(
         width_in=width_in,
         width_out=width_out,
         stride=stride,
@@ -77,16 +79,16 @@ def _ports(position_dims: int, width_in: int, width_out: int, stride: int, cond_
     )
 
 
-def _refusal(make: Callable[[Ports], Branch], ports: Ports) -> str | None:
-    """Why the ports are refused; None where they aren't."""
+def _refusal(make: Callable[[BranchSpec], Branch], spec: BranchSpec) -> str | None:
+    """Why the specification is refused; None where it isn't."""
     try:
-        make(ports).parts()
+        make(spec).parts()
     except SkiplabError as error:
         return str(error)
     return None
 
 
-def _check_parts(parts: Sequence[Branch], ports: Ports) -> None:
+def _check_parts(parts: Sequence[Branch], spec: BranchSpec) -> None:
     require(len(parts) > 0, "parts() is empty; a block has at least one branch")
     for part in parts:
         require(isinstance(part, Branch), f"{type(part).__name__} is no subclass of Branch")
@@ -94,11 +96,11 @@ def _check_parts(parts: Sequence[Branch], ports: Ports) -> None:
         require(isinstance(after, nn.Module), "activation_after_join is no module; nn.Identity() stands for none")
     initialise(nn.ModuleList(parts), Default(), seed=0)
     randomise_zeros(parts)
-    cond = draw("cond", BATCH, ports.cond_width).requires_grad_() if ports.cond_width else None
-    positions = _POSITIONS[ports.position_dims]
-    x = draw("input", BATCH, ports.width_in, *positions).requires_grad_()
+    cond = draw("cond", BATCH, spec.cond_width).requires_grad_() if spec.cond_width else None
+    positions = _POSITIONS[spec.position_dims]
+    x = draw("input", BATCH, spec.width_in, *positions).requires_grad_()
     kept = x.detach().clone()
-    expected = str((BATCH, ports.width_out, *(side // ports.stride for side in positions)))
+    expected = str((BATCH, spec.width_out, *(side // spec.stride for side in positions)))
     stream = x
     for index, part in enumerate(parts):
         update = part(stream, cond)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.inits.default import Default
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.seeding import initialise
 from skiplab.testing.rules import (
@@ -26,7 +26,7 @@ from skiplab.testing.rules import (
 _WIDTH, _COND_WIDTH, _NUM_JOINS = 6, 4, 3
 
 
-def check_connection(make: Callable[[Place], Connection]) -> None:
+def check_connection(make: Callable[[JoinSpec], Connection]) -> None:
     """Hold a connection to its contract on streams of images, tokens and points.
 
     It keeps shapes, stays finite, is deterministic in evaluation mode and keeps nothing between two passes;
@@ -35,7 +35,7 @@ def check_connection(make: Callable[[Place], Connection]) -> None:
     start at zero are randomised first); its initial weights depend on (seed, path) alone.
 
     Args:
-        make: builds the connection for a place, such as `lambda place: Scaled(place, ...)`.
+        make: builds the connection of a specification, such as `lambda spec: Scaled(spec, ...)`.
 
     Raises:
         AssertionError: with a sentence that says which rule is broken.
@@ -50,12 +50,12 @@ def check_connection(make: Callable[[Place], Connection]) -> None:
             _check_activation(chain[0], positions)
 
 
-def _chain(make: Callable[[Place], Connection]) -> list[Connection]:
+def _chain(make: Callable[[JoinSpec], Connection]) -> list[Connection]:
     """The connections of one stage that is the whole network."""
     chain = []
     for index in range(_NUM_JOINS):
-        place = Place(width=_WIDTH, index=index, num_joins=_NUM_JOINS, position=index, cond_width=_COND_WIDTH)
-        connection = make(place)
+        spec = JoinSpec(width=_WIDTH, index=index, num_joins=_NUM_JOINS, position=index, cond_width=_COND_WIDTH)
+        connection = make(spec)
         require(isinstance(connection, Connection), f"{type(connection).__name__} is no subclass of Connection")
         chain.append(connection)
     return chain

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import recompute_stages
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.objectives.denoising import Denoising
 from skiplab.seeding import keyed_generator
 from skiplab.testing.rules import global_generator_untouched, require
@@ -70,7 +70,7 @@ def _train(
     model = trained.model.train()
     if recomputes:
         recompute_stages(model)
-    network = places(model, *trained.objective.example(trained.data.train.shape))
+    network = inspect_network(model, *trained.objective.example(trained.data.train.shape))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     images, labels = trained.data.train.first(16)
     readings, losses = [], []

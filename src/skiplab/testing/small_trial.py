@@ -8,8 +8,8 @@ from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.long_skips.none import NoLongSkip
-from skiplab.blocks.recipe import Recipe
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.data.gaussian_mixture_images import GaussianMixtureImages
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
@@ -39,14 +39,14 @@ def small_trained(measures: type[Objective]) -> Trained:
             noise_schedule=Cosine(time_min=0.01, time_max=0.99),
             conditioning=NoConditioning(),
         )
-    recipe = Recipe(
+    spec = NetworkSpec(
         depth=2,
         width=8,
         shape=data.train.shape,
         num_labels=objective.num_labels,
         num_logits=objective.num_logits,
         connection=Identity,
-        branch=lambda ports: Preact(ports, kernel_size=3, bias=True),
+        branch=lambda spec: Preact(spec, kernel_size=3, bias=True),
         shortcut=ZeroPad,
         norm=lambda width: nn.GroupNorm(2, width),
         activation=nn.SiLU,
@@ -55,7 +55,7 @@ def small_trained(measures: type[Objective]) -> Trained:
 
     def make_network(seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
-            model = Isotropic(recipe, cond_multiplier=2)
+            model = Isotropic(spec, cond_multiplier=2)
         initialise(model, Default(), seed)
         return model.eval()
 

@@ -12,7 +12,7 @@ from skiplab.backbones.backbone import Backbone
 from skiplab.backbones.external import External
 from skiplab.blocks.block import recompute_stages
 from skiplab.blocks.inits.default import Default
-from skiplab.blocks.recipe import Recipe
+from skiplab.blocks.specification import NetworkSpec
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
@@ -73,7 +73,7 @@ def build_objective(config: DictConfig, data: Dataset) -> Objective:
 
 def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: int, num_logits: int) -> Backbone:
     """The network for inputs of a shape, told `num_labels` labels, telling apart `num_logits`; not yet initialised."""
-    recipe = Recipe(
+    spec = NetworkSpec(
         depth=config.depth,
         width=config.width,
         shape=shape,
@@ -86,7 +86,7 @@ def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: in
         activation=factory(config.activation),
         long_skip=factory(config.long_skip),
     )
-    return factory(config.backbone)(recipe)
+    return factory(config.backbone)(spec)
 
 
 def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:

@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import Logger
 from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
-from skiplab.layers import places
+from skiplab.layers import inspect_network
 from skiplab.records.appended_table import AppendedTable
 from skiplab.records.file_names import HISTORY, LAYERS
 from skiplab.records.record import Record
@@ -57,7 +57,7 @@ def fit(
     recorder = _recorder(config, parts, history)
     observer = Observer(
         list(instruments.values()),
-        network=places(parts.model, *parts.objective.example(parts.data.train.shape)),
+        network=inspect_network(parts.model, *parts.objective.example(parts.data.train.shape)),
         table=readings,
     )
     with closing(history), closing(readings):

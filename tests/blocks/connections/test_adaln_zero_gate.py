@@ -3,10 +3,10 @@ import torch
 from torch.nn import functional as F
 
 from skiplab.blocks.connections.adaln_zero_gate import AdaLNZeroGate
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
-PLACE = Place(width=3, index=0, num_joins=1, position=0, cond_width=2)
+PLACE = JoinSpec(width=3, index=0, num_joins=1, position=0, cond_width=2)
 GENERATOR = torch.Generator().manual_seed(0)
 STREAM, UPDATE = torch.randn(2, 2, 3, 4, generator=GENERATOR)
 COND = torch.randn(2, 2, generator=GENERATOR)
@@ -31,4 +31,4 @@ def test_gates_each_channel_of_a_sample_by_its_own_conditioning() -> None:
 
 def test_needs_conditioning() -> None:
     with pytest.raises(SkiplabError, match="needs conditioning"):
-        AdaLNZeroGate(Place(width=3, index=0, num_joins=1, position=0, cond_width=0))
+        AdaLNZeroGate(JoinSpec(width=3, index=0, num_joins=1, position=0, cond_width=0))

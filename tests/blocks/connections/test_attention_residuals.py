@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skiplab.blocks.connections.attention_residuals import AttentionResiduals
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 WIDTH = 3
 GENERATOR = torch.Generator().manual_seed(0)
@@ -14,8 +14,8 @@ UPDATES = torch.randn(3, 2, WIDTH, 4, generator=GENERATOR)
 
 
 def make(index: int = 0) -> AttentionResiduals:
-    place = Place(width=WIDTH, index=index, num_joins=3, position=index, cond_width=0)
-    return AttentionResiduals(place, epsilon=1e-6)
+    spec = JoinSpec(width=WIDTH, index=index, num_joins=3, position=index, cond_width=0)
+    return AttentionResiduals(spec, epsilon=1e-6)
 
 
 def test_attention_over_one_entry_returns_it() -> None:

@@ -2,13 +2,13 @@ import torch
 from torch.nn import functional as F
 
 from skiplab.blocks.connections.conv_shortcut import ConvShortcut
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 def make(width: int) -> ConvShortcut:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return ConvShortcut(Place(width=width, index=0, num_joins=1, position=0, cond_width=0))
+        return ConvShortcut(JoinSpec(width=width, index=0, num_joins=1, position=0, cond_width=0))
 
 
 def test_is_a_1x1_convolution_of_the_stream() -> None:

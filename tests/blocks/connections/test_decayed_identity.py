@@ -2,12 +2,12 @@ import pytest
 import torch
 
 from skiplab.blocks.connections.decayed_identity import DecayedIdentity
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 def factor(index: int, num_joins: int, alpha_min: float) -> float:
-    place = Place(width=1, index=index, num_joins=num_joins, position=0, cond_width=0)
-    connection = DecayedIdentity(place, alpha_min=alpha_min)
+    spec = JoinSpec(width=1, index=index, num_joins=num_joins, position=0, cond_width=0)
+    connection = DecayedIdentity(spec, alpha_min=alpha_min)
     return connection.join(torch.tensor([[1.0]]), torch.tensor([[0.0]]), None).item()
 
 
@@ -21,6 +21,6 @@ def test_the_only_join_of_a_network_keeps_its_stream() -> None:
 
 
 def test_the_update_keeps_its_size() -> None:
-    place = Place(width=1, index=3, num_joins=4, position=0, cond_width=0)
-    joined = DecayedIdentity(place, alpha_min=0.5).join(torch.tensor([[2.0]]), torch.tensor([[7.0]]), None)
+    spec = JoinSpec(width=1, index=3, num_joins=4, position=0, cond_width=0)
+    joined = DecayedIdentity(spec, alpha_min=0.5).join(torch.tensor([[2.0]]), torch.tensor([[7.0]]), None)
     assert joined.item() == 8.0

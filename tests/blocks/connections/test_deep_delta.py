@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from skiplab.blocks.connections.deep_delta import DeepDelta
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
-PLACE = Place(width=4, index=0, num_joins=1, position=0, cond_width=0)
+PLACE = JoinSpec(width=4, index=0, num_joins=1, position=0, cond_width=0)
 GENERATOR = torch.Generator().manual_seed(0)
 STREAM, UPDATE = torch.randn(2, 3, 4, 5, generator=GENERATOR, dtype=torch.float64)
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from skiplab.blocks.connections.dense import Dense
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 WIDTH = 4
 GENERATOR = torch.Generator().manual_seed(0)
@@ -12,10 +12,11 @@ UPDATES = torch.randn(3, 3, WIDTH, 5, generator=GENERATOR)
 
 
 def make(num_joins: int) -> list[Dense]:
-    places = [
-        Place(width=WIDTH, index=index, num_joins=num_joins, position=index, cond_width=0) for index in range(num_joins)
+    specs = [
+        JoinSpec(width=WIDTH, index=index, num_joins=num_joins, position=index, cond_width=0)
+        for index in range(num_joins)
     ]
-    return [Dense(place) for place in places]
+    return [Dense(spec) for spec in specs]
 
 
 def run(joins: list[Dense]) -> list[torch.Tensor]:
@@ -58,7 +59,7 @@ def test_contains_the_identity_and_plain(kind: str) -> None:
 def test_keeps_the_variance_of_its_entries_at_the_start() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        dense = Dense(Place(width=100, index=0, num_joins=1, position=0, cond_width=0))
+        dense = Dense(JoinSpec(width=100, index=0, num_joins=1, position=0, cond_width=0))
     stream, update = torch.randn(2, 300, 100, generator=torch.Generator().manual_seed(1))
     closed = dense.close(dense.write(dense.open(stream), update, None, nn.Identity()))
     assert abs(closed.var().item() - 1) < 0.05

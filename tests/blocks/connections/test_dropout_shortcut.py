@@ -1,9 +1,9 @@
 import torch
 
 from skiplab.blocks.connections.dropout_shortcut import DropoutShortcut
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
-PLACE = Place(width=4, index=0, num_joins=1, position=0, cond_width=0)
+PLACE = JoinSpec(width=4, index=0, num_joins=1, position=0, cond_width=0)
 STREAM, UPDATE = torch.ones(50, 4, 50), torch.full((50, 4, 50), 5.0)
 
 

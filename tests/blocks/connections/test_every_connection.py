@@ -8,8 +8,8 @@ from option_files import options
 from skiplab.blocks.block import Stage, connect
 from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.long_skips.concat import Concat
-from skiplab.blocks.recipe import Place, Recipe
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
+from skiplab.blocks.specification import JoinSpec, NetworkSpec
 from skiplab.errors import SkiplabError
 from tiny_trials import compose_config
 
@@ -18,14 +18,14 @@ COND_WIDTH, WIDTH = 5, 6
 
 def make_stage(option: str, num_joins: int, width_in: int, **settings) -> Stage:
     node = {**compose_config(f"connection={option}").config.connection, **settings}
-    recipe = Recipe(
+    spec = NetworkSpec(
         depth=num_joins,
         width=WIDTH,
         shape=(1, 3, 3),
         num_labels=0,
         num_logits=0,
         connection=instantiate(node, _partial_=True),
-        branch=lambda ports: Preact(ports, kernel_size=1, bias=True),
+        branch=lambda spec: Preact(spec, kernel_size=1, bias=True),
         shortcut=ZeroPad,
         norm=lambda width: torch.nn.GroupNorm(1, width),
         activation=torch.nn.SiLU,
@@ -33,9 +33,9 @@ def make_stage(option: str, num_joins: int, width_in: int, **settings) -> Stage:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        ports = {"width_in": width_in, "width_out": WIDTH, "cond_width": COND_WIDTH, "position_dims": 2}
-        stage = Stage(recipe, num_blocks=num_joins, **ports)
-        connect([stage], recipe)
+        settings = {"width_in": width_in, "width_out": WIDTH, "cond_width": COND_WIDTH, "position_dims": 2}
+        stage = Stage(spec, num_blocks=num_joins, **settings)
+        connect([stage], spec)
     return stage.double().eval()
 
 
@@ -145,9 +145,9 @@ def test_equals_identity_where_it_should(option: str, width_in: int) -> None:
 )
 def test_invalid_values_are_refused_by_key_and_range(option: str, key: str, value: float, valid: str) -> None:
     node = {**compose_config(f"connection={option}").config.connection, key: value}
-    place = Place(width=2, index=0, num_joins=1, position=0, cond_width=0)
+    spec = JoinSpec(width=2, index=0, num_joins=1, position=0, cond_width=0)
     with pytest.raises(SkiplabError) as refusal:
-        instantiate(node, _partial_=True)(place)
+        instantiate(node, _partial_=True)(spec)
     assert f"connection.{key}={value} is invalid" in str(refusal.value)
     assert valid in str(refusal.value)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from skiplab.blocks.connections.highway_gate import HighwayGate
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
-PLACE = Place(width=3, index=0, num_joins=1, position=0, cond_width=0)
+PLACE = JoinSpec(width=3, index=0, num_joins=1, position=0, cond_width=0)
 STREAM = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
 UPDATE = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1))
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from skiplab.blocks.connections.hyper_connections import HyperConnections
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 WIDTH, STREAMS = 4, 3
 GENERATOR = torch.Generator().manual_seed(0)
@@ -12,8 +12,8 @@ UPDATE = torch.randn(2, WIDTH, 5, generator=GENERATOR, dtype=torch.float64)
 
 
 def make(*, position: int = 1, dynamic: bool = False, randomised: bool = False) -> HyperConnections:
-    place = Place(width=WIDTH, index=position, num_joins=6, position=position, cond_width=0)
-    connection = HyperConnections(place, num_streams=STREAMS, dynamic=dynamic, initial_scale=0.01).double()
+    spec = JoinSpec(width=WIDTH, index=position, num_joins=6, position=position, cond_width=0)
+    connection = HyperConnections(spec, num_streams=STREAMS, dynamic=dynamic, initial_scale=0.01).double()
     if randomised:
         for number, parameter in enumerate(connection.parameters()):
             nn.init.normal_(parameter, generator=torch.Generator().manual_seed(number))

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from skiplab.blocks.connections.manifold_hyper_connections import ManifoldHyperConnections
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 WIDTH, STREAMS = 4, 3
 GENERATOR = torch.Generator().manual_seed(0)
@@ -12,9 +12,9 @@ UPDATE = torch.randn(2, WIDTH, 5, generator=GENERATOR, dtype=torch.float64)
 
 
 def make(*, position: int = 1, randomised: bool = False) -> ManifoldHyperConnections:
-    place = Place(width=WIDTH, index=position, num_joins=6, position=position, cond_width=0)
+    spec = JoinSpec(width=WIDTH, index=position, num_joins=6, position=position, cond_width=0)
     connection = ManifoldHyperConnections(
-        place, num_streams=STREAMS, num_iterations=20, initial_scale=0.01, initial_focus=0.7
+        spec, num_streams=STREAMS, num_iterations=20, initial_scale=0.01, initial_focus=0.7
     ).double()
     if randomised:
         for number, parameter in enumerate(connection.parameters()):

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from skiplab.blocks.connections.mp_sum import MPSum
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
-PLACE = Place(width=2, index=0, num_joins=1, position=0, cond_width=0)
+PLACE = JoinSpec(width=2, index=0, num_joins=1, position=0, cond_width=0)
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.3, 0.5, 0.9, 1.0])

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from skiplab.blocks.connections.stochastic_depth import StochasticDepth
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 STREAM, UPDATE = torch.tensor([[1.0], [2.0]]), torch.tensor([[10.0], [-20.0]])
 
 
 def make(index: int, num_joins: int, last_survival: float) -> StochasticDepth:
-    place = Place(width=1, index=index, num_joins=num_joins, position=index, cond_width=0)
-    return StochasticDepth(place, last_survival=last_survival)
+    spec = JoinSpec(width=1, index=index, num_joins=num_joins, position=index, cond_width=0)
+    return StochasticDepth(spec, last_survival=last_survival)
 
 
 def test_survival_falls_linearly_to_its_least_at_the_last_join() -> None:

@@ -61,7 +61,7 @@ def test_the_scalars_act_where_they_stand() -> None:
     with torch.no_grad():
         for parameter in branch.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=draws))
-    x, cond = torch.randn(2, 8, 4, 4, generator=draws), torch.randn(2, branch.ports.cond_width, generator=draws)
+    x, cond = torch.randn(2, 8, 4, 4, generator=draws), torch.randn(2, branch.spec.cond_width, generator=draws)
     value = {name.removesuffix(".value"): p for name, p in branch.named_parameters() if name.endswith("value")}
 
     def conv(name: str, inner: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,7 @@ def test_a_copy_has_scalars_of_its_own() -> None:
     branch = joins(make("fixup", depth=1))[0].branch
     nn.init.ones_(branch.conv2.weight)
     twin = copy.deepcopy(branch)
-    x, cond = torch.ones(1, 8, 4, 4), torch.zeros(1, branch.ports.cond_width)
+    x, cond = torch.ones(1, 8, 4, 4), torch.zeros(1, branch.spec.cond_width)
     with torch.no_grad():
         branch.multiplier.value.fill_(0)
     assert not branch(x, cond).any()

@@ -26,7 +26,7 @@ def draw(seed: int, *shape: int) -> torch.Tensor:
 @torch.no_grad()
 def departure_from_linearity(model: nn.Module) -> float:
     """Largest deviation of f(2 x - 3 y) from 2 f(x) - 3 f(y) + 2 f(0), over the largest output."""
-    x, y = (draw(seed, *model.recipe.shape) for seed in (0, 1))
+    x, y = (draw(seed, *model.spec.shape) for seed in (0, 1))
     f = lambda each: model(each, LEVEL)  # noqa: E731 - the level conditions, and is no input
     expected = 2 * f(x) - 3 * f(y) + 2 * f(torch.zeros_like(x))
     return ((f(2 * x - 3 * y) - expected).abs().max() / expected.abs().max()).item()
@@ -65,7 +65,7 @@ def test_networks_with_norms_compute_the_same_without_their_activations(norm, ba
 
     def changed(init: str) -> float:
         model = make(init, norm=norm, backbone=backbone, connection=connection)
-        x = draw(0, *model.recipe.shape)
+        x = draw(0, *model.spec.shape)
         with torch.no_grad():
             before = model(x, LEVEL)
             for path, module in model.named_modules():
@@ -85,7 +85,7 @@ def test_streams_are_pairs_and_a_plain_network_keeps_their_length(backbone: str)
         join.register_forward_hook(lambda module, args, stream, path=path: seen.setdefault(path, stream))
         join.branch.cond.register_forward_hook(lambda module, args, output: args[0])  # the input alone
     with torch.no_grad():
-        model(draw(0, *model.recipe.shape), LEVEL)
+        model(draw(0, *model.spec.shape), LEVEL)
     for path, stream in seen.items():
         torch.testing.assert_close(stream[:, 0::2], -stream[:, 1::2], msg=path)
         assert stream.any()

@@ -1,7 +1,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.blocks.two_convolutions import TwoConvolutions
 
 
@@ -19,12 +19,12 @@ class ActivationBeforeJoin(TwoConvolutions):
         bias: whether both convolutions have biases.
     """
 
-    def __init__(self, ports: Ports, *, kernel_size: int, bias: bool) -> None:
-        super().__init__(ports, kernel_size=kernel_size, bias=bias)
-        self.norm1 = ports.norm(ports.width_out)
-        self.norm2 = ports.norm(ports.width_out)
-        self.activation1 = ports.activation()
-        self.activation2 = ports.activation()
+    def __init__(self, spec: BranchSpec, *, kernel_size: int, bias: bool) -> None:
+        super().__init__(spec, kernel_size=kernel_size, bias=bias)
+        self.norm1 = spec.norm(spec.width_out)
+        self.norm2 = spec.norm(spec.width_out)
+        self.activation1 = spec.activation()
+        self.activation2 = spec.activation()
 
     @property
     def last(self) -> nn.Module:

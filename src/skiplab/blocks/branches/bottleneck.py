@@ -3,8 +3,8 @@ from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.convolution import convolution
-from skiplab.blocks.recipe import Ports
 from skiplab.blocks.shift import Shift
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 
 
@@ -28,19 +28,19 @@ class Bottleneck(Branch):
         SkiplabError: where kernel_size or reduction is out of range.
     """
 
-    def __init__(self, ports: Ports, *, kernel_size: int, reduction: int, bias: bool) -> None:
-        super().__init__(ports)
+    def __init__(self, spec: BranchSpec, *, kernel_size: int, reduction: int, bias: bool) -> None:
+        super().__init__(spec)
         if not isinstance(reduction, int) or reduction < 1:
             raise SkiplabError(f"branch.reduction={reduction} is invalid; valid: a whole number from 1")
-        inner = -(-ports.width_out // reduction)
-        self.norm1 = ports.norm(ports.width_in)
-        self.conv1 = convolution(ports.width_in, inner, 1, bias=bias)
-        self.norm2 = ports.norm(inner)
-        self.conv2 = convolution(inner, inner, kernel_size, stride=ports.stride, bias=bias)
-        self.norm3 = ports.norm(inner)
-        self.conv3 = convolution(inner, ports.width_out, 1, bias=bias)
-        self.activation1, self.activation2, self.activation3 = (ports.activation() for _ in range(3))
-        self.cond = Shift(inner, ports.cond_width, ports.activation()) if ports.cond_width else None
+        inner = -(-spec.width_out // reduction)
+        self.norm1 = spec.norm(spec.width_in)
+        self.conv1 = convolution(spec.width_in, inner, 1, bias=bias)
+        self.norm2 = spec.norm(inner)
+        self.conv2 = convolution(inner, inner, kernel_size, stride=spec.stride, bias=bias)
+        self.norm3 = spec.norm(inner)
+        self.conv3 = convolution(inner, spec.width_out, 1, bias=bias)
+        self.activation1, self.activation2, self.activation3 = (spec.activation() for _ in range(3))
+        self.cond = Shift(inner, spec.cond_width, spec.activation()) if spec.cond_width else None
 
     @property
     def last(self) -> nn.Module:

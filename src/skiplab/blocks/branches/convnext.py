@@ -5,7 +5,7 @@ from skiplab.blocks.branch import Branch
 from skiplab.blocks.channel_linear import ChannelLinear
 from skiplab.blocks.convolution import convolution
 from skiplab.blocks.modulation import Modulation
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 
 
@@ -28,17 +28,17 @@ class ConvNeXt(Branch):
         SkiplabError: where kernel_size or expansion is out of range.
     """
 
-    def __init__(self, ports: Ports, *, kernel_size: int, expansion: int) -> None:
-        super().__init__(ports)
+    def __init__(self, spec: BranchSpec, *, kernel_size: int, expansion: int) -> None:
+        super().__init__(spec)
         if not isinstance(expansion, int) or expansion < 1:
             raise SkiplabError(f"branch.expansion={expansion} is invalid; valid: a whole number from 1")
-        width_in, hidden = ports.width_in, expansion * ports.width_out
-        self.conv = convolution(width_in, width_in, kernel_size, stride=ports.stride, groups=width_in)
-        self.norm = ports.norm(width_in)
-        self.modulation = Modulation(width_in, ports.cond_width, ports.activation()) if ports.cond_width else None
+        width_in, hidden = spec.width_in, expansion * spec.width_out
+        self.conv = convolution(width_in, width_in, kernel_size, stride=spec.stride, groups=width_in)
+        self.norm = spec.norm(width_in)
+        self.modulation = Modulation(width_in, spec.cond_width, spec.activation()) if spec.cond_width else None
         self.linear1 = ChannelLinear(width_in, hidden)
-        self.activation = ports.activation()
-        self.linear2 = ChannelLinear(hidden, ports.width_out)
+        self.activation = spec.activation()
+        self.linear2 = ChannelLinear(hidden, spec.width_out)
 
     @property
     def last(self) -> nn.Module:

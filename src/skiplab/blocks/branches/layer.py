@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.channel_linear import ChannelLinear
 from skiplab.blocks.modulation import Modulation
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 
 
 class Layer(Branch):
@@ -24,12 +24,12 @@ class Layer(Branch):
 
     position_dims: ClassVar[tuple[int, ...]] = (0, 1, 2)
 
-    def __init__(self, ports: Ports) -> None:
-        super().__init__(ports)
+    def __init__(self, spec: BranchSpec) -> None:
+        super().__init__(spec)
         width = self.require_constant_width()
-        self.norm = ports.norm(width)
-        self.modulation = Modulation(width, ports.cond_width, ports.activation()) if ports.cond_width else None
-        self.activation = ports.activation()
+        self.norm = spec.norm(width)
+        self.modulation = Modulation(width, spec.cond_width, spec.activation()) if spec.cond_width else None
+        self.activation = spec.activation()
         self.linear = ChannelLinear(width, width)
 
     @property

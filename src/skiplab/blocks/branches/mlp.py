@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.channel_linear import ChannelLinear
 from skiplab.blocks.modulation import Modulation
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
 
 
@@ -26,15 +26,15 @@ class MLP(Branch):
 
     position_dims: ClassVar[tuple[int, ...]] = (0, 1, 2)
 
-    def __init__(self, ports: Ports, *, expansion: int) -> None:
-        super().__init__(ports)
+    def __init__(self, spec: BranchSpec, *, expansion: int) -> None:
+        super().__init__(spec)
         if expansion < 1:
             raise SkiplabError(f"branch.expansion={expansion} is invalid; valid: a whole number from 1")
         width = self.require_constant_width()
-        self.norm = ports.norm(width)
-        self.modulation = Modulation(width, ports.cond_width, ports.activation()) if ports.cond_width else None
+        self.norm = spec.norm(width)
+        self.modulation = Modulation(width, spec.cond_width, spec.activation()) if spec.cond_width else None
         self.linear1 = ChannelLinear(width, expansion * width)
-        self.activation = ports.activation()
+        self.activation = spec.activation()
         self.linear2 = ChannelLinear(expansion * width, width)
 
     @property

@@ -1,7 +1,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from skiplab.blocks.recipe import Ports
+from skiplab.blocks.specification import BranchSpec
 from skiplab.blocks.two_convolutions import TwoConvolutions
 
 
@@ -19,11 +19,11 @@ class NormAfterJoin(TwoConvolutions):
         bias: whether both convolutions have biases.
     """
 
-    def __init__(self, ports: Ports, *, kernel_size: int, bias: bool) -> None:
-        super().__init__(ports, kernel_size=kernel_size, bias=bias)
-        self.norm1 = ports.norm(ports.width_out)
-        self.activation = ports.activation()
-        self.activation_after_join = nn.Sequential(ports.norm(ports.width_out), ports.activation())
+    def __init__(self, spec: BranchSpec, *, kernel_size: int, bias: bool) -> None:
+        super().__init__(spec, kernel_size=kernel_size, bias=bias)
+        self.norm1 = spec.norm(spec.width_out)
+        self.activation = spec.activation()
+        self.activation_after_join = nn.Sequential(spec.norm(spec.width_out), spec.activation())
 
     @property
     def last(self) -> nn.Module:

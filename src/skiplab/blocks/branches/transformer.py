@@ -2,8 +2,8 @@ from typing import ClassVar
 
 from skiplab.blocks.branch import Branch
 from skiplab.blocks.branches.mlp import MLP
-from skiplab.blocks.recipe import Ports
 from skiplab.blocks.self_attention import SelfAttention
+from skiplab.blocks.specification import BranchSpec
 
 
 class Transformer(Branch):
@@ -26,11 +26,11 @@ class Transformer(Branch):
 
     position_dims: ClassVar[tuple[int, ...]] = (1, 2)
 
-    def __init__(self, ports: Ports, *, num_heads: int, qkv_bias: bool, expansion: int) -> None:
-        super().__init__(ports)
+    def __init__(self, spec: BranchSpec, *, num_heads: int, qkv_bias: bool, expansion: int) -> None:
+        super().__init__(spec)
         self.require_constant_width()
-        self.attention = SelfAttention(ports, num_heads=num_heads, qkv_bias=qkv_bias)
-        self.mlp = MLP(ports, expansion=expansion)
+        self.attention = SelfAttention(spec, num_heads=num_heads, qkv_bias=qkv_bias)
+        self.mlp = MLP(spec, expansion=expansion)
 
     def parts(self) -> list[Branch]:
         return [self.attention, self.mlp]

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -18,18 +18,18 @@ class AdaLNZeroGate(Connection):
     Differs from the source: the gate alone; adaLN's shift and scale belong to the branch.
 
     Raises:
-        SkiplabError: where the place has no conditioning.
+        SkiplabError: where the join has no conditioning.
     """
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        if place.cond_width < 1:
+    def __init__(self, spec: JoinSpec) -> None:
+        super().__init__(spec)
+        if spec.cond_width < 1:
             raise SkiplabError(
                 "connection=adaln_zero_gate needs conditioning, and cond_width=0 here; take a backbone that has it, "
                 "or connection=rezero, whose gate is a trained scalar"
             )
-        self.weight = nn.Parameter(torch.empty(place.width, place.cond_width))
-        self.bias = nn.Parameter(torch.empty(place.width))
+        self.weight = nn.Parameter(torch.empty(spec.width, spec.cond_width))
+        self.bias = nn.Parameter(torch.empty(spec.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -35,12 +35,12 @@ class AttentionResiduals(Connection):
         SkiplabError: where epsilon isn't above 0.
     """
 
-    def __init__(self, place: Place, *, epsilon: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, epsilon: float) -> None:
+        super().__init__(spec)
         if not epsilon > 0:
             raise SkiplabError(f"connection.epsilon={epsilon} is invalid; valid: a number above 0")
         self.epsilon = epsilon
-        self.query = nn.Parameter(torch.empty(place.width))
+        self.query = nn.Parameter(torch.empty(spec.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 class ConvShortcut(Connection):
@@ -14,13 +14,13 @@ class ConvShortcut(Connection):
         double it at every join where no ReLU stands on the shortcut.
     """
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        self.weight = nn.Parameter(torch.empty(place.width, place.width))
+    def __init__(self, spec: JoinSpec) -> None:
+        super().__init__(spec)
+        self.weight = nn.Parameter(torch.empty(spec.width, spec.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.place.width**-0.5)
+        nn.init.normal_(self.weight, std=self.spec.width**-0.5)
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:
         return torch.einsum("oc,bc...->bo...", self.weight, stream) + update

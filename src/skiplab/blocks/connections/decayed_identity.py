@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -23,11 +23,11 @@ class DecayedIdentity(Connection):
         SkiplabError: where alpha_min is outside 0 to 1.
     """
 
-    def __init__(self, place: Place, *, alpha_min: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, alpha_min: float) -> None:
+        super().__init__(spec)
         if not 0 <= alpha_min <= 1:
             raise SkiplabError(f"connection.alpha_min={alpha_min} is invalid; valid: a number from 0 to 1")
-        self.alpha = 1 - (1 - alpha_min) * place.index / max(place.num_joins - 1, 1)
+        self.alpha = 1 - (1 - alpha_min) * spec.index / max(spec.num_joins - 1, 1)
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:
         return self.alpha * stream + update

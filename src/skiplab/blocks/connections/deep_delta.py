@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -30,8 +30,8 @@ class DeepDelta(Connection):
         SkiplabError: where one of them is outside its range.
     """
 
-    def __init__(self, place: Place, *, initial_beta: float, value_range: float, epsilon: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, initial_beta: float, value_range: float, epsilon: float) -> None:
+        super().__init__(spec)
         if not 0 < initial_beta < 2:
             raise SkiplabError(f"connection.initial_beta={initial_beta} is invalid; valid: a number above 0, below 2")
         if not value_range > 0:
@@ -39,9 +39,9 @@ class DeepDelta(Connection):
         if not epsilon > 0:
             raise SkiplabError(f"connection.epsilon={epsilon} is invalid; valid: a number above 0")
         self.initial_beta, self.value_range, self.epsilon = initial_beta, value_range, epsilon
-        self.beta_weight = nn.Parameter(torch.empty(place.width))
+        self.beta_weight = nn.Parameter(torch.empty(spec.width))
         self.beta_bias = nn.Parameter(torch.empty(()))
-        self.value_weight = nn.Parameter(torch.empty(place.width))
+        self.value_weight = nn.Parameter(torch.empty(spec.width))
         self.value_bias = nn.Parameter(torch.empty(()))
         self.reset_parameters()
 
@@ -55,7 +55,7 @@ class DeepDelta(Connection):
         # Channels last, so that a scalar of each position is a product over the last axis.
         x, f = stream.movedim(1, -1), update.movedim(1, -1)
         k = f * torch.rsqrt(f.square().sum(-1, keepdim=True) + self.epsilon**2)
-        normed = F.rms_norm(x, (self.place.width,))
+        normed = F.rms_norm(x, (self.spec.width,))
         beta = 2 * torch.sigmoid(normed @ self.beta_weight + self.beta_bias)[..., None]
         v = self.value_range * torch.sigmoid(x @ self.value_weight + self.value_bias)[..., None]
         return (x + beta * (v - (k * x).sum(-1, keepdim=True)) * k).movedim(-1, 1)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 class _Memory(NamedTuple):
@@ -28,10 +28,10 @@ class Dense(Connection):
         with variance 1 / fan_in. Parameters grow with the square of the joins in a stage.
     """
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
-        num_entries = place.position + 2
-        self.weight = nn.Parameter(torch.empty(place.width, num_entries * place.width))
+    def __init__(self, spec: JoinSpec) -> None:
+        super().__init__(spec)
+        num_entries = spec.position + 2
+        self.weight = nn.Parameter(torch.empty(spec.width, num_entries * spec.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -2,7 +2,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -19,8 +19,8 @@ class DropoutShortcut(Connection):
         SkiplabError: where ratio is outside 0 to below 1.
     """
 
-    def __init__(self, place: Place, *, ratio: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, ratio: float) -> None:
+        super().__init__(spec)
         if not 0 <= ratio < 1:
             raise SkiplabError(f"connection.ratio={ratio} is invalid; valid: a number from 0 to below 1")
         self.ratio = ratio

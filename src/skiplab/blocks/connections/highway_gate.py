@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 class HighwayGate(Connection):
@@ -18,15 +18,15 @@ class HighwayGate(Connection):
         initial_bias: value of b at the start, any real number; the lower, the more of the stream is carried.
     """
 
-    def __init__(self, place: Place, *, initial_bias: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, initial_bias: float) -> None:
+        super().__init__(spec)
         self.initial_bias = initial_bias
-        self.weight = nn.Parameter(torch.empty(place.width, place.width))
-        self.bias = nn.Parameter(torch.empty(place.width))
+        self.weight = nn.Parameter(torch.empty(spec.width, spec.width))
+        self.bias = nn.Parameter(torch.empty(spec.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        bound = self.place.width**-0.5
+        bound = self.spec.width**-0.5
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.constant_(self.bias, self.initial_bias)
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -62,8 +62,8 @@ class HyperConnections(Connection):
         SkiplabError: where num_streams or initial_scale is outside its range.
     """
 
-    def __init__(self, place: Place, *, num_streams: int, dynamic: bool, initial_scale: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, num_streams: int, dynamic: bool, initial_scale: float) -> None:
+        super().__init__(spec)
         if num_streams < 1 or num_streams != int(num_streams):
             raise SkiplabError(f"connection.num_streams={num_streams} is invalid; valid: a whole number from 1")
         if initial_scale == 0:
@@ -74,17 +74,17 @@ class HyperConnections(Connection):
         self.num_streams, self.dynamic = num_streams, dynamic
         scale = initial_scale if dynamic else None
         own = torch.zeros(num_streams, 1)
-        own[place.index % num_streams] = 1
-        if place.position > 0:
-            self.reading = _Coefficients(own, place.width, scale)
-        self.mixing = _Coefficients(torch.eye(num_streams), place.width, scale)
-        self.writing = _Coefficients(torch.ones(num_streams, 1), place.width, scale)
+        own[spec.index % num_streams] = 1
+        if spec.position > 0:
+            self.reading = _Coefficients(own, spec.width, scale)
+        self.mixing = _Coefficients(torch.eye(num_streams), spec.width, scale)
+        self.writing = _Coefficients(torch.ones(num_streams, 1), spec.width, scale)
 
     def open(self, x: Stream) -> Float[Tensor, "batch stream channel *positions"]:
         return x[:, None].expand(-1, self.num_streams, *x.shape[1:])
 
     def read(self, memory: Float[Tensor, "batch stream channel *positions"], cond: Tensor | None) -> Stream:
-        if self.place.position == 0:
+        if self.spec.position == 0:
             return memory[:, 0]
         return (self.reading(memory) * memory).sum(dim=1)
 

@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 class LayerScale(Connection):
@@ -15,10 +15,10 @@ class LayerScale(Connection):
         initial_scale: value of every gamma at the start.
     """
 
-    def __init__(self, place: Place, *, initial_scale: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, initial_scale: float) -> None:
+        super().__init__(spec)
         self.initial_scale = initial_scale
-        self.gamma = nn.Parameter(torch.empty(place.width))
+        self.gamma = nn.Parameter(torch.empty(spec.width))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 EPSILON = 1e-6  # keeps the norm of an empty memory finite
@@ -73,9 +73,9 @@ class ManifoldHyperConnections(Connection):
     """
 
     def __init__(
-        self, place: Place, *, num_streams: int, num_iterations: int, initial_scale: float, initial_focus: float
+        self, spec: JoinSpec, *, num_streams: int, num_iterations: int, initial_scale: float, initial_focus: float
     ) -> None:
-        super().__init__(place)
+        super().__init__(spec)
         if num_streams < 2 or num_streams != int(num_streams):
             raise SkiplabError(f"connection.num_streams={num_streams} is invalid; valid: a whole number from 2")
         if num_iterations < 1 or num_iterations != int(num_iterations):
@@ -90,14 +90,14 @@ class ManifoldHyperConnections(Connection):
         self.num_streams, self.num_iterations = num_streams, num_iterations
         shares = torch.full((num_streams, num_streams), (1 - initial_focus) / (num_streams - 1), dtype=torch.float64)
         shares.fill_diagonal_(initial_focus)
-        row = shares[(place.index + 1) % num_streams]
+        row = shares[(spec.index + 1) % num_streams]
 
         def logits(initial: Tensor) -> _Logits:
-            return _Logits(initial, num_streams, place.width, initial_scale)
+            return _Logits(initial, num_streams, spec.width, initial_scale)
 
         self.pre = logits(torch.logit(row).float())
         self.post = logits(torch.zeros(num_streams))
-        if place.position > 0:
+        if spec.position > 0:
             self.res = logits(shares.log().flatten().float())
 
     def open(self, x: Stream) -> _Memory:
@@ -110,7 +110,7 @@ class ManifoldHyperConnections(Connection):
         self.refuse_activation(activation, option="manifold_hyper_connections", keeps=f"{self.num_streams} streams")
         streams = memory.streams
         kept = streams
-        if self.place.position > 0:
+        if self.spec.position > 0:
             kept = torch.einsum("bij...,bjc...->bic...", self.mixing(streams), streams)
         post = 2 * torch.sigmoid(self.post(streams))
         streams = kept + post[:, :, None] * update[:, None]

@@ -3,7 +3,7 @@ import math
 from torch import Tensor
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -24,8 +24,8 @@ class MPSum(Connection):
         SkiplabError: where update_weight is outside above 0 to 1.
     """
 
-    def __init__(self, place: Place, *, update_weight: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, update_weight: float) -> None:
+        super().__init__(spec)
         if not 0 < update_weight <= 1:
             raise SkiplabError(f"connection.update_weight={update_weight} is invalid; valid: a number above 0, to 1")
         magnitude = math.hypot(1 - update_weight, update_weight)

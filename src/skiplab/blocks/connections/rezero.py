@@ -2,7 +2,7 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 class ReZero(Connection):
@@ -16,8 +16,8 @@ class ReZero(Connection):
         initial_alpha: value of alpha at the start; 0 makes the network the identity at first.
     """
 
-    def __init__(self, place: Place, *, initial_alpha: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, initial_alpha: float) -> None:
+        super().__init__(spec)
         self.initial_alpha = initial_alpha
         self.alpha = nn.Parameter(torch.empty(()))
         self.reset_parameters()

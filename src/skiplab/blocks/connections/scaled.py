@@ -1,7 +1,7 @@
 from torch import Tensor
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 
 
 class Scaled(Connection):
@@ -16,8 +16,8 @@ class Scaled(Connection):
         update_factor: factor of the update, any real number.
     """
 
-    def __init__(self, place: Place, *, stream_factor: float, update_factor: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, stream_factor: float, update_factor: float) -> None:
+        super().__init__(spec)
         self.stream_factor, self.update_factor = stream_factor, update_factor
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:

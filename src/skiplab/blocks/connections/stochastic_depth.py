@@ -2,7 +2,7 @@ import torch
 from torch import Tensor
 
 from skiplab.blocks.connection import Connection, Stream
-from skiplab.blocks.recipe import Place
+from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 
 
@@ -23,11 +23,11 @@ class StochasticDepth(Connection):
         SkiplabError: where last_survival is outside above 0 to 1.
     """
 
-    def __init__(self, place: Place, *, last_survival: float) -> None:
-        super().__init__(place)
+    def __init__(self, spec: JoinSpec, *, last_survival: float) -> None:
+        super().__init__(spec)
         if not 0 < last_survival <= 1:
             raise SkiplabError(f"connection.last_survival={last_survival} is invalid; valid: a number above 0, to 1")
-        self.survival = 1 - (1 - last_survival) * (place.index + 1) / place.num_joins
+        self.survival = 1 - (1 - last_survival) * (spec.index + 1) / spec.num_joins
 
     def join(self, stream: Stream, update: Stream, cond: Tensor | None) -> Stream:
         if not self.training:

@@ -77,7 +77,7 @@ class Fixup(He):
     @staticmethod
     def _add_scalars(branch: Branch) -> None:
         elsewhere = conditioning_modules(branch) | set(branch.activation_after_join.modules())
-        activation = type(branch.ports.activation())
+        activation = type(branch.spec.activation())
         for module in list(branch.modules()):
             if isinstance(module, nn.Linear | nn.Conv2d | activation) and module not in elsewhere:
                 module.add_module("offset", _Offset())

@@ -94,8 +94,8 @@ def _half(channels: int, path: str) -> int:
 
 
 def _named(model: nn.Module) -> str:
-    join, recipe = joins(model)[0], model.recipe
-    norm, activation = recipe.norm(recipe.width), recipe.activation()
+    join, spec = joins(model)[0], model.spec
+    norm, activation = spec.norm(spec.width), spec.activation()
     kinds = {"connection": join.connection, "norm": norm, "activation": activation}
     others = ", ".join(f"{axis} {type(part).__name__}" for axis, part in kinds.items())
     return f"branch={join.branch.option}, {others} and backbone={model.option}"

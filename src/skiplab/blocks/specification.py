@@ -7,7 +7,7 @@ from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class JoinSpec:
     """Where a join stands: handed to its connection.
 
     width: channels of the stream at the join.
@@ -25,7 +25,7 @@ class Place:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ports:
+class BranchSpec:
     """What a branch is attached to.
 
     width_in: channels that it reads.
@@ -47,7 +47,7 @@ class Ports:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class NetworkSpec:
     """What every backbone is built from: its size, what goes in and out, and the makers of its parts, one per axis.
 
     shape: of one input, (channels, *sides).
@@ -60,8 +60,8 @@ class Recipe:
     shape: tuple[int, ...]
     num_labels: int
     num_logits: int
-    connection: Callable[[Place], nn.Module]
-    branch: Callable[[Ports], nn.Module]
+    connection: Callable[[JoinSpec], nn.Module]
+    branch: Callable[[BranchSpec], nn.Module]
     shortcut: Callable[[int, int, int], nn.Module]
     norm: Callable[[int], nn.Module]
     activation: Callable[[], nn.Module]
