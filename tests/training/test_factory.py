@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 
 from settings_of_options import TOP, Setting, is_number, node_of, settings
 from skiplab.errors import SkiplabError
+from skiplab.listed_options import LISTS
 from skiplab.samplers.sampler import Sampler
 from skiplab.training.factory import factory
 
@@ -13,7 +14,8 @@ NUMBERS = [setting for setting in settings() if setting.axis and is_number(setti
 
 
 def config_of(axis: str, option: str):
-    return OmegaConf.create({**TOP, axis: node_of(axis, option)})
+    node = node_of(axis, option)
+    return OmegaConf.create({**TOP, axis: {option: node} if axis in LISTS else node})
 
 
 def made(config, setting: Setting):
