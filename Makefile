@@ -1,5 +1,6 @@
 # make demo   set up, train 36 networks on real images, print three verdicts
 # make test   set up, run the test suite
+# make lint   set up, check style, imports and types, as pre-commit does
 # make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run
 # make docs   set up, write the generated tables of README.md and docs/ anew
 # make reproduce-quick   set up, run the quick profile of every experiment
@@ -32,8 +33,7 @@ test-all: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m ''
 
 lint: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/pre-commit run --all-files
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -10,12 +10,22 @@ import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 os.environ["SKIPLAB_CACHE_DIR"] = tempfile.mkdtemp(prefix="skiplab-tests-")  # never the user's own
-atexit.register(shutil.rmtree, os.environ["SKIPLAB_CACHE_DIR"], ignore_errors=True)
+_OWNER = os.getpid()
+os.fsync = lambda handle: None  # waits for the disk, which matters where the power may fail
 
+
+@atexit.register
+def _remove_cache() -> None:
+    if os.getpid() == _OWNER:  # not in processes forked from this one
+        shutil.rmtree(os.environ["SKIPLAB_CACHE_DIR"], ignore_errors=True)
+
+
+import composition_cache  # noqa: E402 - torch reads the environment
 from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny  # noqa: E402 - torch reads the environment
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    composition_cache.install()
     for line in (
         # Lightning's own use of torch's pytrees
         r"ignore:.*isinstance\(treespec, LeafSpec\).*:FutureWarning",
@@ -26,6 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "ignore:Metric `Kernel Inception Distance` will save all extracted features:UserWarning",
     ):
         config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
+    items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
 
 
 @pytest.fixture(scope="session")

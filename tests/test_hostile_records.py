@@ -3,14 +3,14 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from forked_process import Forked
 from hostile_records import HOSTILE, REFUSED, change_record, make_hostile, png
+from watch_hostile import watch_commands
 
 READING = ("status", "table", "effects", "report", "figures", "dashboard", "wandb-import")
 
@@ -58,11 +58,12 @@ def watched(finished, tmp_path_factory) -> Watched:
     before = contents(outside)
     answer = place / "answer.json"
     answer.write_text(json.dumps({"good": good}))
-    script = Path(__file__).with_name("watch_hostile.py")
-    command = [sys.executable, str(script), *map(str, (runs_dir, offline, outside, answer))]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(importable)])}
-    ran = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, timeout=500)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    environment = {**os.environ, "PYTHONPATH": str(importable)}
+    ran = Forked(
+        lambda: watch_commands(*map(str, (runs_dir, offline, outside, answer))), environment=environment, cwd=place
+    )
+    _, errors = ran.communicate(timeout=500)
+    assert ran.returncode == 0, errors[-3000:]
     found, page = json.loads(answer.read_text()), study / "report.html"
     return Watched(keys, found, before, contents(outside), page.read_text() if page.exists() else "")
 

@@ -27,6 +27,7 @@ BUDGET = {
 # begins with -- is an option.
 BUDGETS = {
     "skiplab train connection=identity depth=8": {"logger": "wandb_offline"},
+    "skiplab train -m connection=plain,identity,rezero depth=4,8 seed=0,1,2": {"depth": "4", "seed": "0,1"},
     "skiplab train -m experiment=he2015_resnet/quick": {"evaluator": "[classification]", "seed": "0", "depth": "3"},
     "skiplab train -m experiment=points/quick": {"seed": "0", "depth": "4"},
     "skiplab train -m experiment=every_connection/digits": {"seed": "0", "connection": "plain,dense"},
@@ -37,7 +38,14 @@ BUDGETS = {
         "num_samples": "64",
         "evaluator.kernel_distance.subset_size": "16",
     },
-    "skiplab evaluate runs/KEY evaluator=[lesion": {"eval_batch.num_images": "16"},
+    "skiplab evaluate runs/KEY evaluator=[lesion": {
+        "eval_batch.num_images": "16",
+        "evaluator.landscape.num_images": "4",
+        "evaluator.landscape.num_points": "3",
+        "evaluator.landscape.num_directions": "2",
+        "evaluator.landscape.num_eigenvalues": "1",
+        "evaluator.jacobian.num_images": "1",
+    },
 }
 # Lines whose cluster isn't here: the configuration of their first trial is composed and shown.
 COMPOSED = ("skiplab train -m connection=plain,identity seed=0,1,2 hydra/launcher=skiplab_slurm",)

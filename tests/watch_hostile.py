@@ -1,7 +1,4 @@
-"""Run in a process of its own, since a watch can't be taken off: what the commands do with hostile records.
-
-Arguments: runs_dir, a folder of offline W&B runs, the folder outside, a file for the answer.
-"""
+"""What the commands do with hostile records; for a process of its own, since a watch can't be taken off."""
 
 import contextlib
 import io
@@ -11,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import composition_cache
 import skiplab
 from skiplab.analysis.page.served_page import ServedPage
 from skiplab.cli import main
@@ -58,8 +56,16 @@ def draw(page: ServedPage) -> None:
     assert "can't be drawn" not in page.shown.html
 
 
-if __name__ == "__main__":
-    runs_dir, offline, outside, answer = sys.argv[1:]
+def watch_commands(runs_dir: str, offline: str, outside: str, answer: str) -> None:
+    """Try every command.
+
+    Args:
+        runs_dir: the records.
+        offline: a folder of offline W&B runs.
+        outside: the folder that is watched.
+        answer: the file that gets how each command ended, and what was seen.
+    """
+    composition_cache.enabled = False
     seen: list[str] = []
     good = Path(runs_dir, json.loads(Path(answer).read_text())["good"])
     skiplab.load(good)  # all that commands import themselves is there

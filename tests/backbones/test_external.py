@@ -101,7 +101,9 @@ def test_every_instrument_and_evaluator_measures_one(tmp_path) -> None:
     instruments = options("instrument")
     evaluators = [option for option in options("evaluator") if option not in OF_OTHERS]
     asked = [f"instrument=[{','.join(instruments)}]", f"evaluator=[{','.join(evaluators)}]"]
-    asked += ["evaluator.round_trip.num_steps=[1,10]", "evaluator.landscape.num_points=5"]
+    asked += ["evaluator.round_trip.num_steps=[1,10]", "evaluator.landscape.num_points=3"]
+    asked += ["evaluator.landscape.num_images=8", "evaluator.landscape.num_eigenvalues=2"]
+    asked += ["evaluator.landscape.num_directions=2", "evaluator.jacobian.num_images=1"]
     record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=256", *asked).record.read()
     assert record["status"] == "done"
     declared = {"effective_rank_blocks", "update_alignment", "refining_fraction", "lesion_ratio", "stream_gain"}

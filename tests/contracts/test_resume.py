@@ -1,9 +1,6 @@
 """A trial that was broken off and resumed is bit-identical to an unbroken one, and its history has no holes."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pandas as pd
@@ -11,9 +8,10 @@ import pytest
 import torch
 from dropout_connection import NODE
 
+from forked_process import forked_command
 from skiplab.errors import SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
-from skiplab.paths import project_dir
+from skiplab.records.key import trial_key
 from tiny_trials import TINY, compose_config, run_composed
 
 NUM_STEPS = 9
@@ -97,26 +95,17 @@ def test_killed_in_mid_trial(tmp_path) -> None:
         "instrument=[gradient_flow]",
     ]
     killed_dir, unbroken_dir = tmp_path / "killed", tmp_path / "unbroken"
-    command = [sys.executable, "-c", "from skiplab.cli import main; main()", "train", *tiny]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [*command, f"run.runs_dir={killed_dir}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        cwd=project_dir("conf").parent,
-    ) as process:
-        # in the meantime, the same trial unbroken
-        unbroken = run_composed(compose_config(*tiny), unbroken_dir).record
-        table = killed_dir / unbroken.key / "history.csv"
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            if table.exists() and table.read_bytes().count(b"\n") > 30:
-                break
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        output = process.communicate()[0].decode()
+    table = killed_dir / trial_key(compose_config(*tiny).config) / "history.csv"
+    process = forked_command(["train", *tiny, f"run.runs_dir={killed_dir}"])
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if table.exists() and table.read_bytes().count(b"\n") > 30:
+            break
+        time.sleep(0.01)
+    process.kill()
+    output = process.communicate()
     assert process.returncode == -signal.SIGKILL, output
+    unbroken = run_composed(compose_config(*tiny), unbroken_dir).record
     assert not (killed_dir / unbroken.key / "weights.safetensors").exists()
 
     record = run_composed(compose_config(*tiny), killed_dir).record

@@ -75,6 +75,8 @@ SMALLER = {
     "kernel_distance": {"subset_size": 32},
     "round_trip": {"num_steps": [1, 10]},
     "linear_probe": {"num_images": 64},
+    "landscape": {"num_images": 8, "num_points": 5, "num_directions": 2, "num_eigenvalues": 2},
+    "jacobian": {"num_images": 1},
 }
 
 

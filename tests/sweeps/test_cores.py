@@ -12,6 +12,7 @@ import psutil
 import pytest
 from waiting_connection import FOLDER, WAITING
 
+from forked_process import Forked, forked_command
 from skiplab.cli import main
 from tiny_trials import TINY
 
@@ -53,7 +54,7 @@ class Noting(Identity):
                 file.write(f"{os.getpid()}\\n")
         return stream + update
 '''
-COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m")
+COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()")
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +69,22 @@ def environment(tmp_path_factory) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "NOTES": str(folder / "notes.txt"), "OWN": str(folder)}
 
 
-def start(environment: dict[str, str], runs_dir: Path, *overrides: str) -> subprocess.Popen:
-    command = [*COMMAND, "--config-dir", environment["OWN"], *TINY, f"run.runs_dir={runs_dir}", *overrides]
+def words(environment: dict[str, str], runs_dir: Path, *overrides: str) -> list[str]:
+    return ["train", "-m", "--config-dir", environment["OWN"], *TINY, f"run.runs_dir={runs_dir}", *overrides]
+
+
+def start(environment: dict[str, str], runs_dir: Path, *overrides: str) -> Forked:
+    return forked_command(words(environment, runs_dir, *overrides), environment=environment)
+
+
+def start_fresh(environment: dict[str, str], runs_dir: Path, *overrides: str) -> subprocess.Popen:
+    """The same with an interpreter of its own, whose workers have theirs."""
     return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*COMMAND, *words(environment, runs_dir, *overrides)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -89,7 +102,7 @@ def wait_until(condition, seconds: float = 60) -> None:
 def test_whatever_ends_a_trial_is_told_and_ends_no_other(environment, tmp_path) -> None:
     hows = ["raise", "exit", "SIGKILL", "SIGSEGV"]
     grid = [f"connection.how={','.join(hows)}", "connection=ending", "seed=0"]
-    sweep = start(environment, tmp_path, *grid)
+    sweep = start_fresh(environment, tmp_path, *grid)
     output, errors = sweep.communicate(timeout=120)
     assert sweep.returncode == 1, errors
     assert "4 of 4 trials failed" in errors
@@ -179,7 +192,7 @@ def long_trials(tmp_path_factory):
     """Three trials that take a while, and what they come to undisturbed, one after another in this process."""
 
     class LongTrials:
-        grid = (*WAITING, "depth=4", "seed=0,1,2", "trainer.max_steps=100", "run.checkpoint_every_steps=20")
+        grid = (*WAITING, "depth=4", "seed=0,1,2", "trainer.max_steps=60", "run.checkpoint_every_steps=20")
         folder = tmp_path_factory.mktemp("undisturbed")
 
         def assert_equal(self, runs_dir: Path) -> None:

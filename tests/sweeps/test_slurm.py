@@ -1,8 +1,6 @@
 """A sweep on a real SLURM: submitted, preempted, requeued, resumed, with the results of the same sweep in process."""
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 from waiting_connection import FOLDER, WAITING
 
+from forked_process import Forked, forked_command
 from skiplab.cli import main
 from slurm_cluster import Cluster, missing
 from tiny_trials import TINY
@@ -36,21 +35,15 @@ def words(runs_dir: Path, launcher: str) -> list[str]:
     return ["train", "-m", *TINY, *GRID, f"run.runs_dir={runs_dir}", f"hydra/launcher={launcher}"]
 
 
-def submitted(cluster: Cluster, runs_dir: Path) -> subprocess.Popen:
-    command = [sys.executable, "-c", "from skiplab.cli import main; main()", *words(runs_dir, "skiplab_slurm")]
-    return subprocess.Popen(
-        [*command, "hydra.launcher.partition=low"],
-        env=cluster.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def submitted(cluster: Cluster, runs_dir: Path) -> Forked:
+    command = [*words(runs_dir, "skiplab_slurm"), "hydra.launcher.partition=low"]
+    return forked_command(command, environment=cluster.environment)
 
 
-def finish(sweep: subprocess.Popen) -> str:
-    said, _ = sweep.communicate(timeout=240)
-    assert sweep.returncode == 0, said
-    return said
+def finish(sweep: Forked) -> str:
+    said, errors = sweep.communicate(timeout=240)
+    assert sweep.returncode == 0, said + errors
+    return said + errors
 
 
 def records(runs_dir: Path) -> list[dict]:

@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from forked_process import forked_command
 from skiplab.cli import main
 from tiny_trials import TINY
 
@@ -35,11 +35,10 @@ def mount(folder: Path, *options: str) -> subprocess.CompletedProcess:
 
 def sweep(runs_dir: Path, launcher: str = "basic") -> tuple[int, str]:
     """Its exit status and what it printed, from a process of its own."""
-    command = [sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m", *GRID]
-    ended = subprocess.run(
-        [*command, f"hydra/launcher={launcher}", f"run.runs_dir={runs_dir}"], capture_output=True, text=True
-    )
-    return ended.returncode, ended.stdout + ended.stderr
+    words = ["train", "-m", *GRID, f"hydra/launcher={launcher}", f"run.runs_dir={runs_dir}"]
+    ended = forked_command(words)
+    output, errors = ended.communicate()
+    return ended.returncode, output + errors
 
 
 def finished(runs_dir: Path) -> dict[str, str]:

@@ -19,7 +19,9 @@ class Waiting(Plain):
     That file appears when the building begins.
     """
 
-    waits = "WAIT" in os.environ and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < 2
+    @property
+    def waits(self):
+        return "WAIT" in os.environ and int(os.environ.get("SLURM_RESTART_COUNT", 0)) < 2
 
     def __init__(self, spec):
         super().__init__(spec)

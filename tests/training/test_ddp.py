@@ -77,6 +77,7 @@ def one_step_of_each(folder: Path) -> None:
         one_step("ddp", objective, folder)
 
 
+@pytest.mark.usefixtures("forked_ranks")
 def test_the_gradient_is_the_single_processs(tmp_path) -> None:
     with together(one_step_of_each, tmp_path, num_ranks=2, backend="gloo"):
         shared = {objective: one_step("ddp", objective, tmp_path) for objective in OBJECTIVES}
@@ -101,6 +102,15 @@ def test_the_loss_of_some_rows_is_those_rows_of_the_loss(objective: str) -> None
     rows = parts.objective.loss_of(parts.model, drawn.map(lambda tensor: tensor[2:5]))
     torch.testing.assert_close(rows, whole[2:5], rtol=1e-5, atol=1e-6)
     assert whole.unique().numel() == 6, "rows differ, else any would do"
+
+
+@pytest.fixture
+def forked_ranks(monkeypatch) -> None:
+    """The other ranks begin with all modules imported, which takes them seven seconds otherwise."""
+    context = multiprocessing.get_context
+    monkeypatch.setattr(
+        multiprocessing, "get_context", lambda method=None: context("fork" if method == "spawn" else method)
+    )
 
 
 def other_ranks() -> list[multiprocessing.Process]:
@@ -134,6 +144,7 @@ def test_weights_and_losses_are_the_single_processs_up_to_rounding(unbroken, tmp
     assert unbroken.key != alone.key, "sums are rounded differently, so it is another trial"
 
 
+@pytest.mark.usefixtures("forked_ranks")
 def test_a_killed_rank_fails_the_trial_which_resumes_bit_equal(unbroken, tmp_path, monkeypatch, capsys) -> None:
     after_update, calls = UpdateRatio.after_update, []
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from skiplab.blocks.block import Join, Stage
+from skiplab.blocks.block import BranchJoin, Join, Stage
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.eval_batches.eval_batch_loss import EvalBatchLoss
@@ -164,7 +164,7 @@ def _stages(model: nn.Module) -> list[Stage]:
     return [module for module in model.modules() if isinstance(module, Stage)]
 
 
-def _inner_blocks(stage: Stage) -> list[_Block]:
+def _inner_blocks(stage: Stage) -> Sequence[_Block]:
     return stage.blocks if stage.shortcut is None else stage.blocks[1:]
 
 
@@ -173,6 +173,8 @@ def _pass_on(memory: Any, _: Tensor | None) -> Any:
 
 
 def _without_update(join: Join) -> Callable[[Any, Tensor | None], Any]:
+    assert isinstance(join, BranchJoin)  # as all joins of a stage
+
     def write_zero(memory: Any, cond: Tensor | None) -> Any:
         stream = join.connection.read(memory, cond)
         return join.connection.write(memory, torch.zeros_like(stream), cond, join.branch.activation_after_join)

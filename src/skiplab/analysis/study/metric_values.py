@@ -52,7 +52,7 @@ def scale_metric(trials: pd.DataFrame, name: str, metric: Metric, not_finite: Co
         not_finite: keys of the trials that were measured and gave no finite number.
     """
     reached = trials[metric.reached] if metric.reached in trials else pd.Series(np.nan, index=trials.index)
-    if_absent = trials["key"].isin(list(not_finite)).map({True: "not finite", False: "without a value"})
+    if_absent = np.where(trials["key"].isin(list(not_finite)), "not finite", "without a value").tolist()
     rows = [_scaled(*row, metric) for row in zip(trials["status"], trials[name], reached, if_absent, strict=True)]
     frame = pd.DataFrame(rows, columns=["value", "state"], index=trials.index)
     return frame.astype({"value": float, "state": "category"})
