@@ -104,7 +104,7 @@ class Components:
     make_trainer: MakeTrainer
     make_logger: MakeLogger | None
     instruments: Mapping[str, Instrument]
-    evaluators: Mapping[str, Evaluator]
+    evaluators: Mapping[str, Evaluator[Any]]
     eval_batch: EvalBatch
     sampler: Sampler
     make_extractor: Callable[[], FeatureExtractor]

@@ -1,6 +1,7 @@
 """Measures a trained network, and writes what evaluators and instruments found to its record."""
 
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 from PIL import Image
@@ -50,7 +51,7 @@ def evaluate(components: Components, plan: Plan, record: Record) -> dict[str, Im
     return pictures
 
 
-def _trained(components: Components) -> Trained:
+def _trained(components: Components) -> Trained[Any]:
     settings = components.settings
     return Trained(
         model=components.model.to(settings.device).eval(),
