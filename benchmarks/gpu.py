@@ -226,7 +226,7 @@ def large() -> None:
 
 KINDS = {
     "convolutions and products": ("conv", "gemm", "cutlass", "xmma", "wgrad", "dgrad", "fprop", "nvjet", "sm90"),
-    "normalisation": ("norm", "moments", "group"),
+    "normalization": ("norm", "moments", "group"),
     "layouts and casts": ("nchw", "nhwc", "copy", "transpose", "cat"),
     "attention": ("attention", "flash", "fmha", "softmax"),
     "reductions": ("reduce",),

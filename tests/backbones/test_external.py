@@ -107,7 +107,7 @@ def test_every_instrument_and_evaluator_measures_one(tmp_path) -> None:
     record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=256", *asked).record.read()
     assert record["status"] == "done"
     declared = {"effective_rank_blocks", "update_alignment", "refining_fraction", "lesion_ratio", "stream_gain"}
-    declared |= {"update_ratio_first_block", "gradient_growth_per_block", "detail_worst_block", "similarity_first_last"}
+    declared |= {"update_ratio_first_block", "gradient_growth_per_block", "detail_worst_block", "cka_first_last"}
     assert declared <= record["summary"].keys()
     assert record["parity"]["num_joins"] == 9  # two blocks down, two and an attention in the middle, four up
 
