@@ -19,7 +19,8 @@ import numpy as np
 from skiplab.metrics import Metric
 from skiplab.records.file_names import HISTORY, KEYS, LAYERS, RECORD
 from skiplab.records.provenance import origin
-from skiplab.records.record_schema import new_record, to_json
+from skiplab.records.record_json import to_json
+from skiplab.records.record_schema import new_record
 
 DEPTHS, LONG_SKIPS, ARMS = (4, 8, 16, 32, 64), ("none", "concat"), ("plain", "identity", "rezero", "highway")
 METRICS = {

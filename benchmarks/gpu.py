@@ -25,6 +25,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
+from skiplab.objectives.training_batch import TrainingBatch
 from skiplab.paths import project_dir
 from skiplab.training import trainer
 from skiplab.training.build import build
@@ -183,12 +184,12 @@ def large() -> None:
     parts = build(config)
     data, model = parts.data.to("cuda"), parts.model.cuda().train()
     generator = torch.Generator("cuda").manual_seed(0)
-    drawn = parts.objective.draw(*data.train.at(torch.arange(config.batch_size)), generator)
+    batch = parts.objective.draw(*data.train.at(torch.arange(config.batch_size)), generator)
     per_step = 3 * parts.costs["flops_per_sample"] * config.batch_size
     size = 8192
     a, b = (torch.randn(size, size, device="cuda", dtype=torch.bfloat16) for _ in range(2))
     matrix = 2 * size**3 / milliseconds(lambda: a @ b) / 1e9
-    operations, alone = convolutions(model, drawn[0], drawn[2])
+    operations, alone = convolutions(model, batch.images, batch.time)
     print(f"a matrix product of {size}: {matrix:.0f} TFLOP/s; the network's convolutions alone: {alone:.1f} ms a step,")
     print(f"{operations / alone / 1e9:.0f} TFLOP/s; they are {operations / per_step:.0%} of a step's operations")
 
@@ -196,24 +197,24 @@ def large() -> None:
     for layout in (torch.contiguous_format, torch.channels_last):
         model.to(memory_format=layout)
 
-        def loss_of(*drawn: torch.Tensor | None) -> torch.Tensor:
+        def loss_of(batch: TrainingBatch) -> torch.Tensor:
             with torch.autocast("cuda", torch.bfloat16):
-                return parts.objective.loss_of(model, *drawn).mean()
+                return parts.objective.loss_of(model, batch).mean()
 
-        optimizer = factory(config.optimizer)(model.parameters())
+        optimizer = factory(config.optimizer, torch.optim.Optimizer)(model.parameters())
         fuse(optimizer)
         rates = DeviceRates(optimizer, torch.device("cuda"))
 
         def by_hand(optimizer=optimizer, rates=rates, loss_of=loss_of) -> None:
             with rates.on_device():
                 optimizer.zero_grad()
-                loss_of(*drawn).backward()
+                loss_of(batch).backward()
                 optimizer.step()
 
         eager = milliseconds(by_hand, 5)
         spent = where_it_goes(by_hand)
         step = CapturedStep(loss_of, optimizer, rates, clip=lambda: None)
-        taken = milliseconds(partial(step, drawn))
+        taken = milliseconds(partial(step, batch))
         rate = per_step / taken / 1e9
         share = rate / (operations / alone / 1e9)
         print(f"{layout}: by hand {eager:.1f} ms, captured {taken:.1f} ms, {rate:.0f} TFLOP/s, {share:.0%} of theirs")
@@ -225,7 +226,7 @@ def large() -> None:
 
 KINDS = {
     "convolutions and products": ("conv", "gemm", "cutlass", "xmma", "wgrad", "dgrad", "fprop", "nvjet", "sm90"),
-    "normalisation": ("norm", "moments", "group"),
+    "normalization": ("norm", "moments", "group"),
     "layouts and casts": ("nchw", "nhwc", "copy", "transpose", "cat"),
     "attention": ("attention", "flash", "fmha", "softmax"),
     "reductions": ("reduce",),

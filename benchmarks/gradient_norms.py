@@ -26,7 +26,8 @@ from skiplab.instruments.instrument import Instrument
 from skiplab.instruments.observer import Observer
 from skiplab.layers import inspect_network
 from skiplab.paths import project_dir
-from skiplab.training.build import Parts, build
+from skiplab.training.build import build
+from skiplab.training.components import Components
 from skiplab.training.factory import factory
 from skiplab.training.module import AblationModule
 from skiplab.training.quiet import quiet
@@ -52,37 +53,45 @@ class PerParameter(pl.Callback):
 
 
 @contextmanager
-def watched(parts: Parts, logger: WandbLogger):
-    logger.experiment.watch(parts.model, log="gradients", log_freq=1)
+def watched(components: Components, logger: WandbLogger):
+    logger.experiment.watch(components.model, log="gradients", log_freq=1)
     try:
         yield
     finally:
-        logger.experiment.unwatch(parts.model)
+        logger.experiment.unwatch(components.model)
 
 
 def seconds(
-    callbacks: Callable[[Parts], list[pl.Callback]], around: Callable[[Parts, WandbLogger], AbstractContextManager]
+    callbacks: Callable[[Components], list[pl.Callback]],
+    around: Callable[[Components, WandbLogger], AbstractContextManager],
 ) -> float:
     """Processor seconds of a short training."""
     with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
         config = compose("train", ["depth=8", "batch_size=64", "instrument=[]", "evaluator=[]"])
-    parts = build(config)
-    made = {name: factory(config[name]) for name in ("optimizer", "scheduler")}
-    task = {"augmentation": factory(config.augmentation)(), "batch_size": config.batch_size, "seed": 0}
-    module = AblationModule(parts.model, parts.objective, parts.data.train, **task, **made)
+    components = build(config)
+    module = AblationModule(
+        components.model,
+        components.objective,
+        components.data.train,
+        augmentation=components.augmentation,
+        batch_size=config.batch_size,
+        seed=0,
+        optimizer=components.optimizer,
+        scheduler=components.scheduler,
+    )
     with tempfile.TemporaryDirectory() as folder:
         logger = WandbLogger(save_dir=folder, offline=True, project="bench")
         trainer = pl.Trainer(
             max_steps=NUM_STEPS,
             logger=logger,
             log_every_n_steps=1,
-            callbacks=callbacks(parts),
+            callbacks=callbacks(components),
             accelerator="cpu",
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        with around(parts, logger):
+        with around(components, logger):
             started = time.process_time()
             trainer.fit(module)
             taken = time.process_time() - started
@@ -90,19 +99,19 @@ def seconds(
     return taken
 
 
-def observer(parts: Parts) -> list[pl.Callback]:
+def observer(components: Components) -> list[pl.Callback]:
     with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
         config = compose("train", ["instrument=[gradient_flow]", "instrument.gradient_flow.every_n_steps=1"])
-    instrument: Instrument = factory(config.instrument.gradient_flow)()
-    network = inspect_network(parts.model, *parts.objective.example(parts.data.train.shape))
+    instrument = factory(config.instrument.gradient_flow, Instrument)()
+    network = inspect_network(components.model, *components.objective.example(components.data.train.shape))
     return [Observer([instrument], network=network, table=Nowhere())]
 
 
 WAYS = {
-    "without": partial(seconds, lambda parts: [], lambda *_: nullcontext()),
+    "without": partial(seconds, lambda components: [], lambda *_: nullcontext()),
     "instrument": partial(seconds, observer, lambda *_: nullcontext()),
-    "self.log": partial(seconds, lambda parts: [PerParameter()], lambda *_: nullcontext()),
-    "wandb.watch": partial(seconds, lambda parts: [], watched),
+    "self.log": partial(seconds, lambda components: [PerParameter()], lambda *_: nullcontext()),
+    "wandb.watch": partial(seconds, lambda components: [], watched),
 }
 
 

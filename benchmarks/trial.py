@@ -20,7 +20,8 @@ from judged import judged
 from skiplab.paths import project_dir
 from skiplab.sweeps.job import Job
 from skiplab.training.quiet import quiet
-from skiplab.training.trial import run_trial, warm
+from skiplab.training.trial import run_trial
+from skiplab.training.warm import warm
 
 AROUND = 0.5  # seconds
 EVALUATION = 0.2  # of the trial

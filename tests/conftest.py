@@ -73,22 +73,19 @@ def trained(finished: Trial):
     import torch
     from safetensors.torch import load_file
 
-    from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
     from skiplab.evaluators.evaluator import Trained
-    from skiplab.training.build import build, build_model
-    from skiplab.training.factory import factory
+    from skiplab.training.build import build
 
-    config = finished.composed.config
-    parts = build(config)
-    parts.model.load_state_dict(load_file(finished.record.weights))
+    components = build(finished.composed.config)
+    components.model.load_state_dict(load_file(finished.record.weights))
     return Trained(
-        model=parts.model.eval(),
-        make_untrained=lambda: build_model(config, parts.data, parts.objective),
-        objective=parts.objective,
-        data=parts.data,
-        sampler=factory(config.sampler)(),
-        make_extractor=factory(config.feature_extractor),
-        eval_batch=EvalBatch(**config.eval_batch),
-        seed=config.seed,
+        model=components.model.eval(),
+        make_untrained=components.make_untrained,
+        objective=components.objective,
+        data=components.data,
+        sampler=components.sampler,
+        make_extractor=components.make_extractor,
+        eval_batch=components.eval_batch,
+        seed=components.settings.seed,
         device=torch.device("cpu"),
     )

@@ -10,7 +10,7 @@ from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.records.truncation import file_lengths
 from skiplab.training.evaluate_record import evaluate_record
-from skiplab.training.measure import read_measurements, read_readings
+from skiplab.training.read_tables import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
 
 EVALUATORS = "evaluator=[denoising_loss,sample_grid]"

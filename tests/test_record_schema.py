@@ -10,7 +10,8 @@ import pytest
 from example_records import KEY, example_record, write_example
 from skiplab.errors import SkiplabError
 from skiplab.records.record import Record
-from skiplab.records.record_schema import FORMAT_VERSION, parse_record, to_json
+from skiplab.records.record_json import parse_record, to_json
+from skiplab.records.record_schema import FORMAT_VERSION
 
 
 def encoded(**changes: Any) -> bytes:

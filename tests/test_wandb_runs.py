@@ -13,7 +13,7 @@ import wandb
 from skiplab.analysis.wandb.wandb_import import import_runs
 from skiplab.errors import SkiplabError
 from skiplab.records.layer_keys import layer_key
-from skiplab.training.build import check_machine
+from skiplab.training.machine import check_machine
 from skiplab.training.wandb_settings import run_mode
 from tiny_trials import TINY, compose_config, run_composed, run_tiny
 
@@ -135,7 +135,7 @@ def test_online_trials_are_trained_where_wandb_is_quiet(alone, tmp_path, mode) -
 @pytest.mark.parametrize(
     ("overrides", "variables", "message"),
     [
-        (["logger=wandb_online"], {}, "needs a key of W&B: `wandb login`, or set WANDB_API_KEY"),
+        (["logger=wandb_online"], {}, "needs an API key of W&B; run `wandb login`, set WANDB_API_KEY"),
         (["logger=wandb_offline"], {"WANDB_MODE": "loud"}, "WANDB_MODE=loud is invalid; valid: online"),
         (["logger=wandb_offline"], {"WANDB_MODE": ""}, "WANDB_MODE= is invalid"),
         (["logger=wandb_offline"], {"WANDB_RUN_ID": "a/b"}, "WANDB_RUN_ID=a/b is refused by W&B: .*unset it"),

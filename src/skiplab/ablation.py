@@ -53,4 +53,4 @@ def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     if option not in options:
         raise SkiplabError(unknown_name("connection", option, options))
     with isolated_hydra(), initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
-        return factory(compose("train", overrides=[f"connection={option}"]).connection)
+        return factory(compose("train", overrides=[f"connection={option}"]).connection, Connection)

@@ -1,4 +1,4 @@
-"""Signals that tell work to stop: noted until it can stop without loss, or raised at once."""
+"""Signals that stop work: noted until it can stop without loss, or raised at once."""
 
 import signal
 import threading
@@ -10,16 +10,16 @@ from typing import Any
 
 from skiplab.errors import Interrupted
 
-# Signals that end work, and the handlers in whose place ours may stand; another's means that somebody else decides.
-# A cluster's warning, SIGUSR2, is always heard: whoever handled it, such as a requeue, is called after the checkpoint.
-_FREE = {signal.SIGTERM: (signal.SIG_DFL,), signal.SIGINT: (signal.default_int_handler,), signal.SIGUSR2: None}
+# Signals that stop work, with the handlers that ours may replace; another handler belongs to someone else and stays.
+# SIGUSR2, a cluster's warning, is always handled; its earlier handler, such as a requeue, runs after the checkpoint.
+_REPLACEABLE = {signal.SIGTERM: (signal.SIG_DFL,), signal.SIGINT: (signal.default_int_handler,), signal.SIGUSR2: None}
 
 
 class Interruption:
-    """Hears SIGTERM, SIGINT and SIGUSR2.
+    """Handles SIGTERM, SIGINT and SIGUSR2.
 
-    While it is `patient`, the first of them is noted, and whoever works looks at `signum` when they can stop; else
-    it raises `Interrupted` at once, and so does a second SIGINT.
+    While it is `patient`, a signal is only noted as `signum`, for work that stops when it can. Otherwise a signal
+    raises `Interrupted` at once, and so does a second SIGINT.
 
     Args:
         when_heard: called at once when a signal is noted.
@@ -32,10 +32,10 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def listen(self) -> None:
-        """Take the place of the signals' free handlers; once more, where others have pushed in since."""
+        """Install our handlers; call it again if others may have replaced them."""
         if threading.current_thread() is not threading.main_thread():
-            return  # only a process's main thread hears signals
-        for signum, free in _FREE.items():
+            return  # only the main thread of a process receives signals
+        for signum, free in _REPLACEABLE.items():
             self._before.setdefault(signum, signal.getsignal(signum))
             if free is None or self._before[signum] in free:
                 signal.signal(signum, self._hear)
@@ -45,16 +45,16 @@ class Interruption:
             signal.signal(signum, handler)
 
     def hand_on(self, signum: int) -> None:
-        """Call whoever handled the signal before, such as a scheduler's requeue."""
+        """Call the earlier handler of a signal, such as a scheduler's requeue."""
         handler = self._before.get(signum)
         if callable(handler) and handler is not signal.default_int_handler:
             handler(signum, None)
 
     def check(self) -> None:
-        """Raise what was noted.
+        """Raise a signal that was noted.
 
         Raises:
-            Interrupted: where a signal was heard.
+            Interrupted: if there was one.
         """
         if self.signum is not None:
             raise Interrupted(self.signum)
@@ -69,7 +69,7 @@ class Interruption:
 
 @contextmanager
 def interruptible(when_heard: Callable[[], None] = lambda: None) -> Iterator[Interruption]:
-    """Hear the signals during the block; an `Interrupted` that leaves it is handed on to the earlier handler."""
+    """Handle the signals during the block; after an `Interrupted`, call the earlier handler of its signal."""
     interruption = Interruption(when_heard)
     interruption.listen()
     try:
@@ -78,7 +78,7 @@ def interruptible(when_heard: Callable[[], None] = lambda: None) -> Iterator[Int
         interruption.restore()
         try:
             interruption.hand_on(stop.signum)
-        except Exception:  # a requeue may itself be cut short by the end that it asks for
+        except Exception:  # a requeue may be killed by the end of the job that it requests
             traceback.print_exc()
         raise
     finally:

@@ -1,12 +1,8 @@
-"""All randomness, as a pure function of (seed, purpose, step) or of (seed, parameter path)."""
+"""All randomness, as a pure function of (seed, purpose, step)."""
 
 import hashlib
-from collections.abc import Iterable
 
 import torch
-from torch import nn
-
-from skiplab.blocks.init import Init
 
 
 def keyed_seed(seed: int, purpose: str, step: int = 0) -> int:
@@ -29,25 +25,3 @@ def seed_globally(seed: int, device: torch.device | str = "cpu") -> None:
     torch.default_generator.manual_seed(seed)
     if torch.device(device).type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def initialise(model: nn.Module, init: Init, seed: int, modules: Iterable[tuple[str, nn.Module]] | None = None) -> None:
-    """Initialise every module's own parameters from (seed, its path), so that shared parameters are bit-equal.
-
-    `modules` are those of the model that aren't left as they are, with their paths; None for all.
-
-    The global generators are left as they were.
-
-    Raises:
-        SkiplabError: where the initialisation refuses the network.
-        TypeError: where a module with parameters of its own has no `reset_parameters`.
-    """
-    with torch.random.fork_rng(devices=[]):
-        init.prepare(model)
-        for path, module in model.named_modules() if modules is None else modules:
-            if next(module.parameters(recurse=False), None) is None:
-                continue
-            if not hasattr(module, "reset_parameters"):
-                raise TypeError(f"{type(module).__name__} at {path} has parameters but no reset_parameters()")
-            seed_globally(keyed_seed(seed, f"init/{path}"))
-            init(module, path)

@@ -107,7 +107,7 @@ def test_every_instrument_and_evaluator_measures_one(tmp_path) -> None:
     record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=256", *asked).record.read()
     assert record["status"] == "done"
     declared = {"effective_rank_blocks", "update_alignment", "refining_fraction", "lesion_ratio", "stream_gain"}
-    declared |= {"update_ratio_first_block", "gradient_growth_per_block", "detail_worst_block", "similarity_first_last"}
+    declared |= {"update_ratio_first_block", "gradient_growth_per_block", "detail_worst_block", "cka_first_last"}
     assert declared <= record["summary"].keys()
     assert record["parity"]["num_joins"] == 9  # two blocks down, two and an attention in the middle, four up
 
@@ -148,7 +148,7 @@ def test_only_the_shortcuts_asked_for_are_replaced() -> None:
         ((*HERE, "+backbone.inputs.level=level"), "backbone.inputs has no x"),
         ((*words("Straight"),), "Straight has no shortcuts"),
         ((*HERE, "connection=hyper_connections"), "needs a memory of its own"),
-        ((*HERE, "init=he"), "brings its own initial weights"),
+        ((*HERE, "init=he"), "has initial weights of its own"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, overrides, message) -> None:

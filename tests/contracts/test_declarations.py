@@ -14,7 +14,7 @@ KINDS = ("instrument", "evaluator")
 
 
 def measures(kind: str, option: str):
-    return factory(compose_config(f"{kind}=[{option}]").config[kind][option])()
+    return factory(compose_config(f"{kind}=[{option}]").config[kind][option], object)()
 
 
 @pytest.fixture(scope="module")

@@ -52,10 +52,10 @@ def test_keys_are_the_constructors_keyword_only_arguments(axis: str, option: str
 
 
 @pytest.mark.parametrize(("axis", "option"), every_option())
-def test_is_of_its_axis_kind_and_a_record_of_it_needs_no_trust(axis: str, option: str, flipped, tmp_path) -> None:
+def test_its_settings_are_valid_and_a_record_of_it_needs_no_trust(axis: str, option: str, flipped, tmp_path) -> None:
     config = flipped(axis, option).config
     if node_of(axis, option, config)._target_ is not None:
-        factory(node_of(axis, option, config))
+        factory(node_of(axis, option, config), object)
     OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
     kept = record_config(tmp_path, trust=False)
     assert OmegaConf.to_container(kept) == OmegaConf.to_container(config, resolve=True)

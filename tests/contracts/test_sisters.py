@@ -7,6 +7,8 @@ import pytest
 
 import skiplab.testing
 from option_files import backbones, options
+from skiplab.evaluators.evaluator import Evaluator
+from skiplab.instruments.instrument import Instrument
 from skiplab.training.factory import factory
 from tiny_trials import compose_config
 
@@ -20,7 +22,7 @@ def make(axis: str, option: str, **settings: int) -> Callable:
     for name, value in settings.items():
         if name in node:
             node[name] = value
-    return factory(node)
+    return factory(node, object)
 
 
 def bundled() -> list[str]:
@@ -83,7 +85,7 @@ def test_every_evaluator_passes_its_check(option: str, tmp_path: Path, monkeypat
     monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path))
     node = compose_config(f"evaluator=[{option}]", "num_samples=64").config.evaluator[option]
     node.update(SMALLER.get(option, {}))
-    skiplab.testing.check_evaluator(factory(node))
+    skiplab.testing.check_evaluator(factory(node, Evaluator))
 
 
 @pytest.mark.parametrize("option", options("instrument"))
@@ -91,7 +93,7 @@ def test_every_instrument_passes_its_check(option: str) -> None:
     node = compose_config(f"instrument=[{option}]").config.instrument[option]
     if "every_n_steps" in node:
         node.every_n_steps = 2
-    skiplab.testing.check_instrument(factory(node))
+    skiplab.testing.check_instrument(factory(node, Instrument))
 
 
 def test_every_check_is_used_on_the_projects_own_options() -> None:

@@ -98,8 +98,8 @@ def test_blocks_are_compared_as_a_hook_on_each_sees_them(trained, backbone: str)
     assert len(found) == (depth + 1) ** 2
     assert all(found[x, y] == pytest.approx(expected[x, y], abs=1e-6) for x, y in found)
     neighbors = np.mean([expected[place, place + 1] for place in range(depth)])
-    assert result.summary["similarity_neighbours"] == pytest.approx(neighbors, abs=1e-6)
-    assert result.summary["similarity_first_last"] == pytest.approx(expected[0, -1], abs=1e-6)
+    assert result.summary["cka_neighbors"] == pytest.approx(neighbors, abs=1e-6)
+    assert result.summary["cka_first_last"] == pytest.approx(expected[0, -1], abs=1e-6)
 
 
 def test_blocks_that_pass_their_input_on_are_all_alike(trained, compose_tiny) -> None:
@@ -108,7 +108,7 @@ def test_blocks_that_pass_their_input_on_are_all_alike(trained, compose_tiny) ->
     model = network(config, trained.data).eval()
     result = CKA(num_images=20, num_levels=2).evaluate(replace(trained, model=model))
     assert [m.value for m in result.measurements] == pytest.approx([1.0] * 25)
-    assert result.summary == pytest.approx({"similarity_neighbours": 1.0, "similarity_first_last": 1.0})
+    assert result.summary == pytest.approx({"cka_neighbors": 1.0, "cka_first_last": 1.0})
 
 
 def test_classifiers_are_refused(trained) -> None:

@@ -93,7 +93,7 @@ def test_a_mistake_in_an_evaluator_stays_one(mistake: Exception) -> None:
 OF_SAMPLES = [
     option
     for option in options("evaluator")
-    if factory(compose_config(f"evaluator=[{option}]").config.evaluator[option])().needs_extractor
+    if factory(compose_config(f"evaluator=[{option}]").config.evaluator[option], Evaluator)().needs_extractor
 ]
 
 
@@ -104,7 +104,7 @@ def test_samples_that_overflow_are_counted(option: str, trained) -> None:
         node.subset_size = 10
     samples = gaussian(20, 3, seed=1)
     samples[4, 1], samples[7, 0] = torch.inf, torch.nan
-    found = measured(factory(node)(), with_features(trained, gaussian(30, 3, seed=2), samples))
+    found = measured(factory(node, Evaluator)(), with_features(trained, gaussian(30, 3, seed=2), samples))
     assert found.summary == {}
     assert set(found.missing.values()) == {"2 of 20 samples aren't finite numbers"}
 

@@ -39,7 +39,7 @@ def test_a_step_is_a_function_of_seed_and_step() -> None:
 
 @pytest.mark.parametrize("batch_size", [0, -1, 11])
 def test_refuses_batches_that_cannot_be_filled(batch_size: int) -> None:
-    with pytest.raises(SkiplabError, match=f"batch_size={batch_size} is invalid; valid: 1 to the 10"):
+    with pytest.raises(SkiplabError, match=f"batch_size={batch_size} is invalid; valid: 1 to 10"):
         Batches(10, batch_size, seed=0)
 
 

@@ -22,8 +22,10 @@ from option_files import options
 from skiplab.data.dataset import Split
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
-from skiplab.training.build import build, check_machine
+from skiplab.objectives.training_batch import TrainingBatch
+from skiplab.training.build import build
 from skiplab.training.factory import factory
+from skiplab.training.machine import check_machine
 from skiplab.training.module import AblationModule
 from skiplab.training.ranks.process_group import check_ranks, together
 from tiny_trials import TINY, compose_config, network, run_composed, run_tiny
@@ -58,14 +60,14 @@ def one_step(trainer: str, objective: str, folder: Path) -> Seen:
         parts.model,
         parts.objective,
         Split(parts.data.train.stored.double(), parts.data.train.labels),
-        augmentation=factory(config.augmentation)(),
+        augmentation=parts.augmentation,
         batch_size=config.batch_size,
         seed=config.seed,
-        optimizer=factory(config.optimizer),
-        scheduler=factory(config.scheduler),
+        optimizer=parts.optimizer,
+        scheduler=parts.scheduler,
     )
     seen = Seen()
-    factory(config.trainer)([seen], None, folder, 1000, False).fit(module)
+    factory(config.trainer, pl.Trainer)([seen], None, folder, 1000, False).fit(module)
     return seen
 
 
@@ -97,7 +99,7 @@ def test_the_loss_of_some_rows_is_those_rows_of_the_loss(objective: str) -> None
     images, labels = parts.data.train.first(6)
     whole = parts.objective.loss(parts.model, images, labels, torch.Generator().manual_seed(0))
     drawn = parts.objective.draw(images, labels, torch.Generator().manual_seed(0))
-    rows = parts.objective.loss_of(parts.model, *(part[2:5] for part in drawn))
+    rows = parts.objective.loss_of(parts.model, drawn.map(lambda tensor: tensor[2:5]))
     torch.testing.assert_close(rows, whole[2:5], rtol=1e-5, atol=1e-6)
     assert whole.unique().numel() == 6, "rows differ, else any would do"
 
@@ -290,11 +292,11 @@ def test_randomness_inside_the_model_differs_between_ranks() -> None:
 
     class Draws:
         def draw(self, images, labels, generator):
-            return images, labels
+            return TrainingBatch(images, labels)
 
-        def loss_of(self, model, images, labels):
-            self.rows, self.random = images.flatten().tolist(), torch.rand(4)
-            return images.flatten(1).sum(1)
+        def loss_of(self, model, batch):
+            self.rows, self.random = batch.images.flatten().tolist(), torch.rand(4)
+            return batch.images.flatten(1).sum(1)
 
     def drawn(rank: int, world_size: int) -> Draws:
         objective = Draws()
@@ -337,7 +339,7 @@ def refused(*overrides: str) -> str:
         ("trainer.devices=0", "trainer.devices=0 is invalid; valid: a whole number from 1"),
         ("trainer.devices=1.5", "trainer.devices=1.5 is invalid"),
         ("trainer.backend=mpi", "trainer.backend=mpi is invalid; valid: gloo, nccl"),
-        ("trainer.backend=nccl", "take trainer.backend=gloo"),
+        ("trainer.backend=nccl", "choose trainer.backend=gloo"),
         ("trainer.devices=8", "valid: a multiple of 8, such as 24"),
     ],
 )
@@ -350,14 +352,14 @@ def test_refuses_more_devices_than_there_are_gpus(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     config = compose_config(*TINY, "trainer=ddp", "trainer.accelerator=gpu", "trainer.backend=nccl").config
-    with pytest.raises(SkiplabError, match=r"trainer\.devices=2 needs as many GPUs, and torch can use 1 here"):
+    with pytest.raises(SkiplabError, match=r"trainer\.devices=2 needs 2 GPUs, and PyTorch can use 1 here"):
         check_machine(config)
 
 
 def test_refuses_batch_norm_but_on_one_device() -> None:
     batch_norm = [override for override in TINY if not override.startswith("norm.")] + ["trainer=ddp", "norm=batch"]
     config = compose_config(*batch_norm).config
-    with pytest.raises(SkiplabError, match="take norm=group or layer, or one device"):
+    with pytest.raises(SkiplabError, match="choose norm=group or norm=layer, or one device"):
         check_ranks(config, network(config))
     config.trainer.devices = 1
     check_ranks(config, network(config))

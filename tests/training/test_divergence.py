@@ -22,7 +22,7 @@ from skiplab.seeding import keyed_generator
 from skiplab.training import divergence
 from skiplab.training import trial as trials
 from skiplab.training.build import build
-from skiplab.training.divergence import diverged_above, ended, zero_loss
+from skiplab.training.divergence import TrainingEnd, divergence_bound, end_of_training, zero_loss
 from skiplab.training.evaluate_record import evaluate_record
 from tiny_trials import TINY, compose_config, run_composed
 
@@ -82,7 +82,7 @@ def test_looking_at_the_last_update_changes_nothing(norm: str) -> None:
     config = compose_config(*NORM_FREE, *CLASSIFIER, f"norm={norm}").config
     parts = build(config)
     before = {name: value.clone() for name, value in parts.model.state_dict().items()}
-    assert ended(config, parts) == {"step": 6, "diverged_step": None, "diverged_because": None}
+    assert end_of_training(parts) == TrainingEnd(6)
     assert all(torch.equal(value, before[name]) for name, value in parts.model.state_dict().items())
     assert not any(module.training for module in parts.model.modules())
 
@@ -96,10 +96,10 @@ def test_running_averages_of_a_few_steps_are_no_divergence() -> None:
         average.zero_()
     images, labels = parts.data.train.first(16)
     with torch.no_grad():
-        assert torch.nn.functional.cross_entropy(parts.model.eval()(images), labels) > diverged_above(config, parts)
-    assert ended(config, parts)["diverged_because"] is None
+        assert torch.nn.functional.cross_entropy(parts.model.eval()(images), labels) > divergence_bound(parts)
+    assert end_of_training(parts).diverged_because is None
     averages[0].fill_(torch.inf)
-    assert ended(config, parts)["diverged_because"] == WEIGHTS
+    assert end_of_training(parts).diverged_because == WEIGHTS
 
 
 def test_the_last_loss_is_held_against_the_same_bound_as_the_recorded_ones() -> None:
@@ -112,7 +112,7 @@ def test_the_last_loss_is_held_against_the_same_bound_as_the_recorded_ones() -> 
             parts.model.head[-1].weight.zero_()
             # noise has variance one, so a constant c adds c^2 to the loss of 0
             parts.model.head[-1].bias.fill_(math.sqrt(above * 100 * zero - zero))
-        assert ended(config, parts)["diverged_because"] == why
+        assert end_of_training(parts).diverged_because == why
 
 
 @pytest.mark.parametrize("connection", ["stochastic_depth", "dropout_shortcut"])
@@ -125,14 +125,14 @@ def test_the_global_random_state_has_no_say_in_the_end(connection: str, monkeypa
     for state in range(6):
         torch.manual_seed(state)
         with torch.no_grad():
-            losses[state] = parts.objective.loss_of(parts.model.train(), *drawn).double().mean().item()
+            losses[state] = parts.objective.loss_of(parts.model.train(), drawn).double().mean().item()
     bound = statistics.median(losses.values())
     assert min(losses.values()) < bound < max(losses.values())
-    monkeypatch.setattr(divergence, "diverged_above", lambda *_: bound)
+    monkeypatch.setattr(divergence, "divergence_bound", lambda *_: bound)
     ends = []
     for state in losses:
         torch.manual_seed(state)
-        ends.append(ended(config, parts))
+        ends.append(end_of_training(parts))
     assert all(end == ends[0] for end in ends)
 
 
@@ -146,7 +146,7 @@ def test_what_observes_a_trial_has_no_say_in_its_end(run, tmp_path) -> None:
 
 def test_weights_that_were_saved_before_the_end_was_known_are_looked_at(run, tmp_path, monkeypatch, capsys) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(trials, "summarise", lambda *_, **__: 1 / 0)
+        patched.setattr(trials, "summarize", lambda *_, **__: 1 / 0)
         with pytest.raises(SkiplabError, match="division by zero"):
             run(tmp_path)
     (path,) = tmp_path.glob("*/weights.safetensors")

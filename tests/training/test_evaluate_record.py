@@ -10,7 +10,7 @@ import pytest
 from skiplab.errors import SkiplabError
 from skiplab.records.record import Record
 from skiplab.training.evaluate_record import evaluate_record
-from skiplab.training.measure import read_measurements
+from skiplab.training.read_tables import read_measurements
 
 
 @pytest.fixture

@@ -1,22 +1,26 @@
 """An option's settings are checked against its constructor before anything is made of them."""
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from settings_of_options import TOP, Setting, is_number, node_of, settings
 from skiplab.errors import SkiplabError
+from skiplab.listed_options import LISTS
+from skiplab.samplers.sampler import Sampler
 from skiplab.training.factory import factory
 
 NUMBERS = [setting for setting in settings() if setting.axis and is_number(setting.default)]
 
 
 def config_of(axis: str, option: str):
-    return OmegaConf.create({**TOP, axis: node_of(axis, option)})
+    node = node_of(axis, option)
+    return OmegaConf.create({**TOP, axis: {option: node} if axis in LISTS else node})
 
 
 def made(config, setting: Setting):
     parent = setting.name.rpartition(".")[0]
-    return factory(OmegaConf.select(config, parent))
+    return factory(OmegaConf.select(config, parent), object)
 
 
 def test_there_are_settings_to_go_through() -> None:
@@ -58,27 +62,25 @@ def test_a_setting_of_another_kind_is_refused(axis, option, change, message) -> 
     config = config_of(axis, option)
     OmegaConf.update(config, axis, change)
     with pytest.raises(SkiplabError, match=message):
-        factory(config[axis])
+        factory(config[axis], object)
 
 
 def test_a_missing_setting_is_named() -> None:
     config = config_of("norm", "group")
     del config.norm.eps
-    with pytest.raises(SkiplabError, match=r"norm.eps is missing; give it, norm.eps=..."):
-        factory(config.norm)
+    with pytest.raises(SkiplabError, match=r"norm.eps is missing; add norm.eps=..."):
+        factory(config.norm, torch.nn.Module)
 
 
 def test_what_may_be_null_may_be() -> None:
     config = config_of("sampler", "ddim")
     config.sampler.clip = None
-    assert factory(config.sampler)().clip is None
+    assert factory(config.sampler, Sampler)().clip is None
 
 
 def test_what_a_constructor_refuses_is_told_with_its_settings() -> None:
-    import torch
-
     config = config_of("optimizer", "adam")
     config.optimizer.lr = -0.1
-    make = factory(config.optimizer)
+    make = factory(config.optimizer, torch.optim.Optimizer)
     with pytest.raises(SkiplabError, match=r"^Adam refuses optimizer.lr=-0.1, .*: Invalid learning rate: -0.1 \(adam"):
         make([torch.nn.Parameter(torch.zeros(1))])

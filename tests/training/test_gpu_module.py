@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from skiplab.training import fit, gpu_module
+from skiplab.training import fit
+from skiplab.training.gpu import gpu_module
 from skiplab.training.gpu.captured_step import CapturedStep, DeviceRates, fuse
-from skiplab.training.gpu.gpu_module import GpuModule
+from skiplab.training.gpu.gpu_module import GPUModule
 from tiny_trials import Trial, run_tiny
 
 NUM_STEPS = 12
@@ -19,10 +20,10 @@ NUM_STEPS = 12
 class ByHand(CapturedStep):
     """Does at each call what a replay does."""
 
-    def __call__(self, drawn):
+    def __call__(self, batch):
         with self.rates.on_device():
             self.optimizer.zero_grad()
-            loss = self.loss_of(*drawn)
+            loss = self.mean_loss(batch)
             loss.backward()
             self.clip()
             self.optimizer.step()
@@ -34,12 +35,12 @@ def run(runs_dir: Path, monkeypatch, captures: bool, *overrides: str) -> tuple[T
     calls: list[None] = []
 
     class Counted(ByHand):
-        def __call__(self, drawn):
+        def __call__(self, batch):
             calls.append(None)
-            return super().__call__(drawn)
+            return super().__call__(batch)
 
     monkeypatch.setattr(gpu_module, "CapturedStep", Counted)
-    monkeypatch.setattr(fit, "AblationModule", partial(GpuModule, captures=captures))
+    monkeypatch.setattr(fit, "AblationModule", partial(GPUModule, captures=captures))
     own = (f"trainer.max_steps={NUM_STEPS}", "instrument=[update_ratio]", "instrument.update_ratio.every_n_steps=5")
     return run_tiny(runs_dir, *own, *overrides), calls
 

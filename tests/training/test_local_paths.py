@@ -17,7 +17,7 @@ from skiplab.records import fingerprint
 from skiplab.records.key import factors, trial_key
 from skiplab.records.local_paths import find_again
 from skiplab.training.evaluate_record import evaluate_record
-from skiplab.training.plan import asked_evaluators
+from skiplab.training.plan import Plan
 from tiny_trials import TINY, compose_config, run_tiny
 
 IMAGES = ("data=image_folder", "data.size=8", "data.channels=1", "data.num_val=12", "run.study=moved")
@@ -198,7 +198,7 @@ def test_an_extractors_file_counts_by_its_contents_too(tmp_path: Path) -> None:
             "feature_extractor=torchscript",
             f"feature_extractor.path={tmp_path / name}",
         )
-        return asked_evaluators(compose_config(*words).config)
+        return Plan.of(compose_config(*words).config, tmp_path).evaluators
 
     assert asked("one.pt", "weights") == asked("two.pt", "weights")
     assert asked("one.pt", "others") != asked("two.pt", "weights")

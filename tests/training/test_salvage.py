@@ -145,7 +145,7 @@ def test_a_spoilt_checkpoint_gives_way_to_the_one_before(
     assert_equal(record, unbroken)
     (told,) = record.read()["salvaged"]
     assert "step=6.ckpt can't be used" in told
-    assert "training goes on from step=4.ckpt" in told
+    assert "training resumes from step=4.ckpt" in told
     assert f"trial {record.key}: {told}\n" in capsys.readouterr().out
     (aside,) = (tmp_path / "replaced").iterdir()
     assert [path.name for path in aside.iterdir()] == ["step=6.ckpt"], "nothing is thrown away"
@@ -163,7 +163,7 @@ def test_where_no_checkpoint_is_left_training_begins_again(
     assert (trial.outcome.action, steps) == ("trained", list(range(9)))
     assert_equal(record, unbroken)
     (told,) = record.read()["salvaged"]
-    assert "training begins again from its start" in told
+    assert "training starts again" in told
     assert len(pd.read_csv(record.folder / "history.csv")) == 9
     (aside,) = (tmp_path / "replaced").iterdir()
     assert (aside / "record.json").exists()
@@ -187,7 +187,7 @@ def test_a_sweep_that_retries_gets_over_it(unbroken, tmp_path, capsys) -> None:
     grid = ["-m", *TINY, *OWN, "hydra/launcher=basic", f"run.runs_dir={tmp_path}", "run.retry_failed=true"]
     main(["train", *grid])
     assert_equal(record, unbroken)
-    assert "training goes on from step=4.ckpt" in capsys.readouterr().out
+    assert "training resumes from step=4.ckpt" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("table", ["history.csv", "layers.csv"])
@@ -199,7 +199,7 @@ def test_a_table_that_lost_what_was_before_a_checkpoint_spoils_it(
     damage(record.folder / table, record.folder)
     run_tiny(tmp_path, *OWN)
     assert_equal(record, unbroken)
-    assert f"{table} has lost what stood in it" in record.read()["salvaged"][0]
+    assert f"{table} has lost rows" in record.read()["salvaged"][0]
 
 
 @pytest.mark.parametrize("table", ["history.csv", "layers.csv"])
@@ -211,7 +211,7 @@ def test_rubbish_behind_a_checkpoint_is_cut_off(table: str, unbroken, tmp_path, 
     run_tiny(tmp_path, *OWN)
     assert steps == [6, 7, 8]
     assert_equal(record, unbroken)
-    assert f"{table} can't be used (it holds what is no row)" in record.read()["salvaged"][0]
+    assert f"{table} can't be used (it has damaged rows)" in record.read()["salvaged"][0]
 
 
 @pytest.mark.parametrize("sign", ["\0", "\x1b", "\x7f", "\r", "\t", "\x9b"])
@@ -224,7 +224,7 @@ def test_no_path_with_a_control_sign_stays_behind_a_checkpoint(sign: str, unbrok
     run_tiny(tmp_path, *OWN)
     assert steps == [6, 7, 8]
     assert_equal(record, unbroken)
-    assert "layers.csv can't be used (it holds what is no row)" in record.read()["salvaged"][0]
+    assert "layers.csv can't be used (it has damaged rows)" in record.read()["salvaged"][0]
 
 
 def append_rubbish(path: Path) -> None:
@@ -261,7 +261,7 @@ def test_what_follows_the_tables_of_trained_weights_is_cut_off(
     assert not steps
     assert path.read_bytes() == before
     assert_equal(record, unbroken)
-    assert record.read()["salvaged"] == [f"what stood in {table} behind the trial's own rows is cut off"]
+    assert record.read()["salvaged"] == [f"rows after the trial's last were removed from {table}"]
 
 
 @pytest.mark.parametrize("add", [append_rubbish, double])
@@ -304,7 +304,7 @@ def test_a_table_that_was_lost_behind_training_is_written_again(unbroken, tmp_pa
     empty(record.folder / "history.csv", record.folder)
     run_tiny(tmp_path, *OWN)
     assert_equal(record, unbroken)
-    assert "training begins again" in record.read()["salvaged"][0]
+    assert "training starts again" in record.read()["salvaged"][0]
 
 
 @pytest.mark.parametrize("damage", [truncate, swap])

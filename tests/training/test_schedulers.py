@@ -46,9 +46,9 @@ def test_multi_step_falls_at_shares_of_the_trial() -> None:
 @pytest.mark.parametrize(
     ("make", "settings", "message"),
     [
-        (Constant, {"warmup_steps": -1}, "warmup_steps=-1 is invalid; valid: a whole number from 0"),
-        (Cosine, {"warmup_steps": 2}, "warmup_steps=2 is invalid; valid: a whole number from 0, below"),
-        (MultiStep, {"milestones": [0.7, 0.5], "factor": 0.1, "warmup_steps": 0}, "milestones=.* rising shares"),
+        (Constant, {"warmup_steps": -1}, "warmup_steps=-1 is invalid; valid: a whole number of at least 0"),
+        (Cosine, {"warmup_steps": 2}, "warmup_steps=2 is invalid; valid: a whole number of at least 0"),
+        (MultiStep, {"milestones": [0.7, 0.5], "factor": 0.1, "warmup_steps": 0}, "milestones=.* increasing fractions"),
         (MultiStep, {"milestones": [1.0], "factor": 0.1, "warmup_steps": 0}, "milestones=.* between 0 and 1"),
         (MultiStep, {"milestones": [], "factor": 0.0, "warmup_steps": 0}, "factor=0.0 is invalid; valid: .* above 0"),
         (MultiStep, {"milestones": [], "factor": 1.0, "warmup_steps": -1}, "warmup_steps=-1 is invalid"),

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from skiplab.blocks.init import Init
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
-from skiplab.seeding import initialise, keyed_generator, keyed_seed, seed_globally
+from skiplab.seeding import keyed_generator, keyed_seed, seed_globally
 
 
 def test_seeds_differ_by_each_argument() -> None:
@@ -41,10 +42,10 @@ def test_a_parameter_depends_on_seed_and_path_and_not_on_its_neighbours() -> Non
     small = nn.ModuleDict({"a": nn.Linear(3, 3)})
     large = nn.ModuleDict({"b": nn.Linear(3, 3), "a": nn.Linear(3, 3), "c": nn.Linear(5, 5)})
     for model in (small, large):
-        initialise(model, Default(), seed=0)
+        initialize(model, Default(), seed=0)
     assert torch.equal(small["a"].weight, large["a"].weight)
     assert not torch.equal(large["a"].weight, large["b"].weight)
-    initialise(large, Default(), seed=1)
+    initialize(large, Default(), seed=1)
     assert not torch.equal(small["a"].weight, large["a"].weight)
 
 
@@ -55,7 +56,7 @@ def test_a_module_that_cannot_be_initialised_is_named() -> None:
             self.gain = nn.Parameter(torch.zeros(1))
 
     with pytest.raises(TypeError, match="Bare at inner has parameters but no reset_parameters"):
-        initialise(nn.ModuleDict({"inner": Bare()}), Default(), seed=0)
+        initialize(nn.ModuleDict({"inner": Bare()}), Default(), seed=0)
 
 
 def test_an_init_sees_the_network_before_it_draws_and_may_add_to_it() -> None:
@@ -73,14 +74,14 @@ def test_an_init_sees_the_network_before_it_draws_and_may_add_to_it() -> None:
 
     model, init = nn.ModuleDict({"a": nn.Linear(3, 3), "activation": nn.ReLU()}), Adding()
     before = torch.get_rng_state()
-    initialise(model, init, seed=0)
+    initialize(model, init, seed=0)
     assert init.calls == ["prepare", "a", "added"]
     assert torch.equal(torch.get_rng_state(), before)
     plain = nn.ModuleDict({"a": nn.Linear(3, 3)})
-    initialise(plain, Default(), seed=0)
+    initialize(plain, Default(), seed=0)
     assert torch.equal(model["a"].weight, plain["a"].weight)
 
 
 def test_an_init_must_say_how_a_module_starts() -> None:
     with pytest.raises(NotImplementedError, match="Init must define __call__"):
-        initialise(nn.Linear(2, 2), Init(), seed=0)
+        initialize(nn.Linear(2, 2), Init(), seed=0)

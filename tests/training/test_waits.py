@@ -7,7 +7,8 @@ import pytorch_lightning as pl
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skiplab.training import record, trainer
+from skiplab.records import record
+from skiplab.training import trainer
 from tiny_trials import run_tiny
 
 LOG_EVERY, MEASURE_EVERY, NUM_STEPS = 5, 10, 20

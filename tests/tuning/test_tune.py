@@ -19,6 +19,7 @@ from skiplab.records.registrations import registrations
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
 from skiplab.sweeps import rounds
 from skiplab.training import trial
+from skiplab.training.plan import Plan
 from skiplab.tuning.trials import TuningTrial, tidy
 from tiny_trials import TINY
 
@@ -90,7 +91,7 @@ def plant(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(trial, "run_trial", run)
     monkeypatch.setattr(skiplab_sweeper, "train", train)
-    monkeypatch.setattr("skiplab.sweeps.job.nothing_left", lambda config, content: bool(content))
+    monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
     monkeypatch.setattr(skiplab_sweeper, "check", lambda *_, **__: None)
     return trained
 

@@ -144,7 +144,7 @@ class HubImages(Dataset):
 
     def _missing(self, reason: str) -> SkiplabError:
         return SkiplabError(
-            f"data.path={self.path} can't be loaded: {reason}. Download the parquet files from "
+            f"data.path={self.path} can't be loaded: {reason}; download the parquet files from "
             f"https://huggingface.co/datasets/{self.home}/tree/main and give their folder, data={self.option} "
             "data.path=FOLDER; HF_HUB_OFFLINE=1 uses the hub's local cache"
         )

@@ -36,7 +36,7 @@ class Mixture:
         self.axes, self.variances = axes.double(), variances.double()
 
     def draw(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> Split:
-        """Samples of a shape, labelled with their modes."""
+        """Samples of a shape, labeled with their modes."""
         modes: Int[Tensor, " sample"] = torch.randint(len(self.means), (count,), generator=generator)
         isotropic = torch.randn(count, self.means.shape[1], generator=generator, dtype=torch.float64)
         along = torch.randn(count, self.variances.shape[1], 1, generator=generator, dtype=torch.float64)

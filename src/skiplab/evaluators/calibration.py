@@ -57,7 +57,8 @@ class Calibration(Evaluator[CrossEntropy]):
         "calibration_error": Chart(
             title="Calibration error",
             caption="Mean distance between confidence and accuracy over bins of validation images; each seed, and "
-            "each arm's mean with its 95% interval. Lower is better; who guesses and says so is calibrated too.",
+            "each arm's mean with its 95% interval. Lower is better; a network that guesses with low confidence is "
+            "calibrated too.",
             kind="outcome",
         ),
     }

@@ -40,12 +40,12 @@ class CKA(Evaluator):
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
-        "similarity_neighbours": Metric(
+        "cka_neighbors": Metric(
             label="similarity (CKA) before and after a block",
             direction=None,
             scale="bounded",
         ),
-        "similarity_first_last": Metric(
+        "cka_first_last": Metric(
             label="similarity (CKA) of first and last stream",
             direction=None,
             scale="bounded",
@@ -62,7 +62,7 @@ class CKA(Evaluator):
             y="block, from input to output",
             value="similarity (linear CKA, 0 to 1)",
         ),
-        "similarity_neighbours": Chart(
+        "cka_neighbors": Chart(
             title="Similarity of neighboring blocks",
             caption="Linear CKA of the streams before and after a block, averaged over blocks. Near 1, a block adds a "
             "small step to its input. Each seed, and each arm's mean with its 95% interval.",
@@ -83,8 +83,8 @@ class CKA(Evaluator):
             by_level.append(linear_cka([stages[0][0], *after_blocks]))
         found = torch.stack(by_level).mean(dim=0)
         summary = {
-            "similarity_neighbours": float(found.diagonal(1).mean()),
-            "similarity_first_last": float(found[0, -1]),
+            "cka_neighbors": float(found.diagonal(1).mean()),
+            "cka_first_last": float(found[0, -1]),
         }
         measurements = [
             Measurement("similarity_by_blocks", x, value, y=y)

@@ -41,8 +41,8 @@ class FrechetInfinity(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "frechet_by_size": Chart(
             title="Frechet distance by number of samples",
-            caption="Distance of random subsets of the samples against one over their number; at 0 the value that a "
-            "straight line through them gives for infinitely many.",
+            caption="Distance of random subsets of the samples against 1 / their number. At 0, the value that a "
+            "straight line through them predicts for infinitely many samples.",
             kind="lines",
             x="1 / number of samples",
             value="Frechet distance",

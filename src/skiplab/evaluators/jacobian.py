@@ -71,8 +71,8 @@ class Jacobian(Evaluator[Objective]):
             title="How the trained network scales changes of its input",
             caption="Singular values of the Jacobian of the network's output with respect to its noisy input, from "
             "the largest to the smallest, by noise level; geometric mean over validation images. A flat line scales "
-            "all directions alike; a steep one lets few directions through. Values below a millionth of the largest "
-            "count as that.",
+            "all directions alike; a steep one passes few directions. Values below a millionth of the largest are set "
+            "to it.",
             kind="lines",
             x="fraction of singular values that are larger",
             value="singular value",

@@ -41,8 +41,8 @@ class KernelDistance(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "kernel_distance": Chart(
             title="Kernel distance of samples",
-            caption="Squared maximum mean discrepancy between features of training images and of samples; every seed, "
-            "its arm's mean and 95% interval. Lower is better, and 0 is the least in expectation.",
+            caption="Squared maximum mean discrepancy between features of training images and of samples; each seed, "
+            "and each arm's mean with its 95% interval. Lower is better; the expected value is at least 0.",
             kind="outcome",
         ),
     }

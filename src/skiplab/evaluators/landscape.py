@@ -62,9 +62,9 @@ class Landscape(Evaluator[Objective]):
     charts: ClassVar[dict[str, Chart]] = {
         "landscape_slice": Chart(
             title="Loss along random directions",
-            caption="The training loss as all filters of the trained network (at 0) are moved along a random "
-            "direction, in units of their own norms; geometric mean over directions. A wide valley forgives changes "
-            "of the weights; a slice that is flat and high belongs to a network that has learned little.",
+            caption="Training loss when all filters of the trained network (at 0) are moved along a random direction, "
+            "in units of their own norms; geometric mean over directions. In a wide valley, the loss tolerates "
+            "changes of the weights; a slice that is flat and high belongs to a network that has learned little.",
             kind="lines",
             x="step (filter norms)",
             value="training loss",
@@ -91,8 +91,8 @@ class Landscape(Evaluator[Objective]):
         "hessian_top": Chart(
             title="Sharpest curvature",
             caption="The largest eigenvalue of the training loss's second derivatives at the trained weights; each "
-            "seed, and each arm's mean with its 95% interval. Lower is flatter; who has learned little may be flat "
-            "too.",
+            "seed, and each arm's mean with its 95% interval. Lower is flatter; a network that has learned little may "
+            "be flat too.",
             kind="outcome",
             log=("value",),
         ),
@@ -100,7 +100,7 @@ class Landscape(Evaluator[Objective]):
             title="Steepness of the valley",
             caption="The factor by which the training loss rises when the filters are moved by one radius in a random "
             "direction, geometric mean over directions; each seed, and each arm's mean with its 95% interval. A "
-            "network that has learned little has little to lose: read it beside the loss.",
+            "network that has learned little has little to lose, so read it together with the loss.",
             kind="outcome",
             log=("value",),
         ),

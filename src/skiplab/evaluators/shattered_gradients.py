@@ -59,8 +59,8 @@ class ShatteredGradients(Evaluator[Objective]):
         "gradient_autocorrelation_by_lag": Chart(
             title="How far gradients stay alike between two images",
             caption="Autocorrelation of the gradient of the network's output with respect to its input, along "
-            "segments between two validation images, before training too. Where it falls at once, gradients are "
-            "shattered: they say nothing about inputs nearby.",
+            "segments between two validation images, for the trained and the untrained network. If it falls at once, "
+            "gradients are shattered: they tell nothing about nearby inputs.",
             kind="lines",
             x="lag (fraction of the segment)",
             value="autocorrelation of gradients",
@@ -69,8 +69,8 @@ class ShatteredGradients(Evaluator[Objective]):
             title="Gradients at neighboring inputs after training",
             caption="Autocorrelation, at a fixed lag, of the trained network's gradient with respect to its input "
             "along segments between two validation images; each seed, and each arm's mean with its 95% interval. Near "
-            "0, gradients are shattered; a network that has learned little may have smooth ones too: read it beside "
-            "the loss.",
+            "0, gradients are shattered. A network that has learned little may have smooth ones, so read it together "
+            "with the loss.",
             kind="outcome",
         ),
         "gradient_autocorrelation_untrained": Chart(

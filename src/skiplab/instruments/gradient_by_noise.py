@@ -42,8 +42,8 @@ class GradientByNoise(Instrument):
         ),
         "activation_gradient_norm_by_noise": Chart(
             title="Gradient norm at each layer's output, by noise band",
-            caption="Norm of the gradient for what a layer puts out, from the samples of one third of the noise "
-            "levels; geometric means over measured steps and seeds.",
+            caption="Norm of the gradient with respect to a layer's output, from the samples of one third of the "
+            "noise levels; geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="activation gradient norm",

@@ -49,8 +49,8 @@ class GradientFlow(Instrument):
     charts: ClassVar[dict[str, Chart]] = {
         "weight_gradient_norm": Chart(
             title="Gradient norm by layer",
-            caption="Norm of the loss's gradient for the weights, from input (0) to output (1); geometric means over "
-            "measured steps and seeds.",
+            caption="Norm of the loss's gradient with respect to a layer's weights, from input (0) to output (1); "
+            "geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="weight gradient norm",
@@ -58,8 +58,8 @@ class GradientFlow(Instrument):
         ),
         "activation_gradient_norm": Chart(
             title="Gradient norm at each layer's output",
-            caption="Norm of the loss's gradient for what a layer puts out, from input (0) to output (1); geometric "
-            "means over measured steps and seeds.",
+            caption="Norm of the loss's gradient with respect to a layer's output, from input (0) to output (1); "
+            "geometric means over measured steps and seeds.",
             kind="lines",
             x="relative position of the layer",
             value="activation gradient norm",
@@ -67,8 +67,8 @@ class GradientFlow(Instrument):
         ),
         "block_gradient_norm": Chart(
             title="Gradient norm of the blocks over training",
-            caption="Norm of the loss's gradient for all weights of a block, at each measured step; input below, "
-            "output above.",
+            caption="Norm of the loss's gradient with respect to all weights of a block, at each measured step; input "
+            "at the bottom, output at the top.",
             kind="heat",
             x="step",
             y="relative position of the block",

@@ -75,8 +75,8 @@ class Stability(Instrument):
         ),
         "loss_area": Chart(
             title="Area under the loss curve",
-            caption="Loss over the zero predictor's, mean over all steps; each seed, and each arm's mean with its 95% "
-            "interval. Lower is faster.",
+            caption="Loss relative to the zero predictor's, averaged over all steps; each seed, and each arm's mean "
+            "with its 95% interval. Lower means faster learning.",
             kind="outcome",
         ),
     }

@@ -43,8 +43,8 @@ class UpdateRatio(Instrument):
         ),
         "update_ratio_first_block": Chart(
             title="Update ratio of the first block",
-            caption="Size of a step over size of the weights, geometric mean over measured steps; each seed, and each "
-            "arm's mean with its 95% interval. Higher means that the first block moves more.",
+            caption="Size of the optimizer's step relative to the weights, geometric mean over measured steps; each "
+            "seed, and each arm's mean with its 95% interval. Higher means that the first block moves more.",
             kind="outcome",
         ),
     }

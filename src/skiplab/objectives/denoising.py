@@ -1,20 +1,23 @@
-"""The denoising objective: noise an input, let the network predict, compare with the target."""
+"""The denoising objective: add noise to an image and compare the network's output with the target."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from skiplab.objectives.conditioning import Conditioning
 from skiplab.objectives.loss_weighting import LossWeighting
 from skiplab.objectives.noise_schedule import NoiseSchedule
-from skiplab.objectives.objective import Objective
+from skiplab.objectives.objective import Forward, Objective
 from skiplab.objectives.prediction import Estimate, Prediction
+from skiplab.objectives.training_batch import TrainingBatch
 
 
 class Noised(NamedTuple):
-    """A batch at its noise levels, with its labels, and what the network should say of it."""
+    """Noisy images with their times and labels, and the targets of the network's output."""
 
     x_t: Tensor
     time: Tensor
@@ -22,7 +25,19 @@ class Noised(NamedTuple):
     target: Tensor
 
 
-class Denoising(Objective):
+@dataclass(frozen=True)
+class DenoisingBatch(TrainingBatch):
+    """Clean images with the times and the noise at which they are learned.
+
+    input_labels: the labels that the network is conditioned on; None for none.
+    """
+
+    time: Float[Tensor, " batch"]
+    noise: Float[Tensor, "batch channel *positions"]
+    input_labels: Int[Tensor, " batch"] | None
+
+
+class Denoising(Objective[DenoisingBatch]):
     """Squared error between the network's output and the target, E w(t) |F(x_t, t) - target|^2 / dimensions.
 
     The weighting is stated for the clean input's error and converted to the output's, see LossWeighting.
@@ -33,14 +48,19 @@ class Denoising(Objective):
     Shapes: x0 and noise (batch, channel, *positions), time (batch,).
 
     Args:
-        num_classes: labels of the data (runtime).
-        prediction: what the target is (runtime).
-        loss_weighting: how much a noise level counts (runtime).
-        noise_schedule: alpha and sigma of a time, and how times are drawn (runtime).
-        conditioning: what the network is told besides the time (runtime).
+        num_classes: number of classes in the data (runtime).
+        prediction: defines the target (runtime).
+        loss_weighting: the weight of each noise level (runtime).
+        noise_schedule: alpha and sigma at a time, and how times are drawn (runtime).
+        conditioning: what the network is conditioned on besides the time (runtime).
     """
 
-    axes: ClassVar[tuple[str, ...]] = ("prediction", "loss_weighting", "noise_schedule", "conditioning")
+    axes: ClassVar[Mapping[str, type]] = {
+        "prediction": Prediction,
+        "loss_weighting": LossWeighting,
+        "noise_schedule": NoiseSchedule,
+        "conditioning": Conditioning,
+    }
 
     def __init__(
         self,
@@ -65,17 +85,17 @@ class Denoising(Objective):
         return (
             torch.zeros(1, *shape, device=device),
             torch.full((1,), 0.5, device=device),
-            self.conditioning.told(labels),
+            self.conditioning.input_labels(labels),
         )
 
     def alpha_sigma(self, time: Float[Tensor, " batch"], images: Tensor) -> tuple[Tensor, Tensor]:
-        """Signal and noise at each sample's time, of the images' type and to be broadcast over their dimensions."""
+        """alpha and sigma at each sample's time, in the images' dtype and shaped to broadcast over the images."""
         shape = (-1, *[1] * (images.ndim - 1))
         alpha, sigma = self.noise_schedule.alpha_sigma(time)
         return alpha.to(images.dtype).view(shape), sigma.to(images.dtype).view(shape)
 
     def weight(self, time: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """How much the squared error of the network's output counts at each time."""
+        """The weight of the squared error of the network's output at each time."""
         return self.loss_weighting.of_output(self.prediction, *self.noise_schedule.alpha_sigma(time))
 
     def noised(self, x0: Tensor, noise: Tensor, time: Float[Tensor, " batch"], labels: Int[Tensor, " batch"]) -> Noised:
@@ -88,42 +108,33 @@ class Denoising(Objective):
         images: Float[Tensor, "batch channel *positions"],
         labels: Int[Tensor, " batch"],
         generator: torch.Generator,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
-        """The clean images, their labels, times and noise, and the labels that the network is told."""
+    ) -> DenoisingBatch:
         time = self.noise_schedule.draw(len(images), generator)
         noise = torch.randn(images.shape, generator=generator, device=images.device)
-        told = self.conditioning.told_in_training(labels, self.num_classes, generator)
-        return images, labels, time, noise, told
+        input_labels = self.conditioning.training_labels(labels, self.num_classes, generator)
+        return DenoisingBatch(images, labels, time, noise, input_labels)
 
-    def loss_of(
-        self,
-        model: nn.Module,
-        images: Float[Tensor, "batch channel *positions"],
-        labels: Int[Tensor, " batch"],
-        time: Float[Tensor, " batch"],
-        noise: Float[Tensor, "batch channel *positions"],
-        told: Int[Tensor, " batch"] | None,
-    ) -> Float[Tensor, " batch"]:
-        """Weighted loss of each sample at its time and noise."""
-        noised = self.noised(images, noise, time, labels)
-        return self.weight(time) * self.errors(self.predict(model, noised.x_t, noised.time, told), noised.target)
+    def loss_of(self, model: Forward, batch: DenoisingBatch) -> Float[Tensor, " batch"]:
+        noised = self.noised(batch.images, batch.noise, batch.time, batch.labels)
+        output = self.predict(model, noised.x_t, noised.time, batch.input_labels)
+        return self.weight(batch.time) * self.errors(output, noised.target)
 
     def predict(
         self,
-        model: nn.Module,
+        model: Forward,
         x_t: Tensor,
         time: Float[Tensor, " batch"],
         labels: Int[Tensor, " batch"] | None = None,
     ) -> Tensor:
-        """The network's output: it reads the scaled input, as its noise level the time, and the labels, if told any."""
+        """The network's output for the scaled noisy input, the time, and the labels if it is conditioned on them."""
         scale = self.prediction.input_scale(*self.alpha_sigma(time, x_t))
-        return model(scale * x_t, time.to(x_t.dtype), self.conditioning.told(labels))
+        return model(scale * x_t, time.to(x_t.dtype), self.conditioning.input_labels(labels))
 
     @staticmethod
     def errors(output: Tensor, target: Tensor) -> Float[Tensor, " batch"]:
-        """Mean squared error of each sample."""
+        """The mean squared error of each sample."""
         return (output - target).square().flatten(1).mean(dim=1)
 
     def estimate(self, output: Tensor, x_t: Tensor, time: Float[Tensor, " batch"]) -> Estimate:
-        """The clean input and the noise that an output stands for."""
+        """The clean image and the noise that an output implies."""
         return self.prediction.solve(output, x_t, *self.alpha_sigma(time, x_t))

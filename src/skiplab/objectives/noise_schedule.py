@@ -1,4 +1,4 @@
-"""The interface of a noise schedule: how much signal and noise x_t has at time t."""
+"""The interface of a noise schedule: the amounts of signal and noise in x_t at time t."""
 
 import torch
 from jaxtyping import Float
@@ -30,17 +30,17 @@ class NoiseSchedule:
         raise NotImplementedError(f"{type(self).__name__} must define alpha_sigma(time)")
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, " count"]:
-        """Times of a training batch."""
+        """The times of a training batch."""
         uniform = torch.rand(count, generator=generator, device=generator.device)
         return self.time_min + (self.time_max - self.time_min) * uniform
 
     def levels(self, count: int) -> Float[Tensor, " count"]:
-        """Times in the middle of `count` equal bands, at which noise-resolved measurements are made."""
+        """The middles of `count` equal bands of time, at which losses by noise level are measured."""
         middles = (torch.arange(count) + 0.5) / count
         return self.time_min + (self.time_max - self.time_min) * middles
 
     def path(self, num_steps: int) -> Float[Tensor, " steps"]:
-        """num_steps times from time_max to time_min, at which a sampler asks the network; in float64."""
+        """num_steps times from time_max down to time_min, at which a sampler calls the network; in float64."""
         return torch.linspace(self.time_max, self.time_min, num_steps, dtype=torch.float64)
 
     def rates(self, time: Float[Tensor, "*batch"]) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The interface of a prediction: what the network predicts of a noisy input."""
+"""The interface of a prediction: what the network predicts from a noisy image."""
 
 from typing import NamedTuple
 
@@ -8,18 +8,18 @@ from torch import Tensor
 
 
 class Estimate(NamedTuple):
-    """What a network's output says of the clean input and of the noise."""
+    """The clean image and the noise that a network's output implies."""
 
     x0: Tensor
     noise: Tensor
 
 
 class Prediction:
-    """The target is a mix of the clean input and the noise, target = a x0 + b noise.
+    """The target is a linear combination of the clean image and the noise, target = a x0 + b noise.
 
-    With x_t = alpha x0 + sigma noise, an output therefore solves to
+    With x_t = alpha x0 + sigma noise, an output therefore implies
         x0 = (b x_t - sigma output) / (alpha b - sigma a),  noise = (alpha output - a x_t) / (alpha b - sigma a),
-    so that a prediction needs to give nothing but a and b.
+    so that a prediction only has to define a and b.
     """
 
     def coefficients(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,7 +27,7 @@ class Prediction:
         raise NotImplementedError(f"{type(self).__name__} must define coefficients(alpha, sigma)")
 
     def input_scale(self, alpha: Tensor, sigma: Tensor) -> Tensor:
-        """What x_t is multiplied by before the network reads it; 1 unless a prediction says otherwise."""
+        """The factor by which x_t is multiplied before the network reads it; 1 by default."""
         return torch.ones_like(alpha)
 
     def target(

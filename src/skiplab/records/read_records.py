@@ -7,7 +7,8 @@ from typing import NamedTuple
 from skiplab.printable import printable
 from skiplab.records.file_names import RECORD
 from skiplab.records.foreign_files import read_own
-from skiplab.records.record_schema import RecordContent, parse_record
+from skiplab.records.record_json import parse_record
+from skiplab.records.record_schema import RecordContent
 
 Records = Mapping[str, RecordContent]  # by key
 

@@ -17,7 +17,8 @@ from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CHECKPOINTS, LOCK, RECORD, REPLACED, WEIGHTS, Table
 from skiplab.records.foreign_files import read_own
 from skiplab.records.locks import acquire
-from skiplab.records.record_schema import RecordChanges, RecordContent, parse_record, to_json
+from skiplab.records.record_json import parse_record, to_json
+from skiplab.records.record_schema import RecordChanges, RecordContent
 from skiplab.records.statuses import Status
 from skiplab.records.timestamps import in_utc
 from skiplab.records.writable import explain_unwritable, refuse_links

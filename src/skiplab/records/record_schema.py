@@ -1,16 +1,13 @@
-"""The schema of record.json, by which every record is checked when it is written and when it is read."""
+"""The schema of record.json."""
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, NotRequired
 
-from pydantic import AfterValidator, ConfigDict, PlainValidator, Strict, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, ConfigDict, PlainValidator, Strict, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from skiplab.records.foreign_files import parse_json
 from skiplab.records.statuses import Status
 from skiplab.records.timestamps import in_utc, now
 
@@ -19,16 +16,13 @@ FORMAT_VERSION = 1  # to be raised with every change of what stands here
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _KEY = re.compile(r"[0-9a-f]{16}")
 _LARGEST = 2**63 - 1  # of the whole numbers of a data frame
-_TYPES = {  # what pydantic calls a value of another type, and what should stand there
-    "int_type": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "dict_type": "a mapping",
-    "list_type": "a list",
-    "tuple_type": "a list",
-}
 _LONGEST_SHOWN = 60  # characters of an invalid value in a message
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, as in a file name that is not UTF-8
+
+
+def shown(value: object) -> str:
+    """A value as it is shown in a message."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def is_key(text: object) -> bool:
@@ -70,8 +64,8 @@ def _factors(values: Any) -> dict[str, Factor]:
 
 
 def _mistake(name: str, value: object, valid: str) -> PydanticCustomError:
-    shown = {"name": name, "value": _shown(value), "valid": valid}
-    return PydanticCustomError("factor", "{name} is {value}; valid: {valid}", shown)
+    context = {"name": name, "value": shown(value), "valid": valid}
+    return PydanticCustomError("factor", "{name} is {value}; valid: {valid}", context)
 
 
 Key = Annotated[str, AfterValidator(_key)]
@@ -217,9 +211,6 @@ class RecordChanges(TypedDict, total=False):
     provenance: Provenance
 
 
-_SCHEMA = TypeAdapter(RecordContent)  # compiled once
-
-
 def new_record(
     key: str,
     *,
@@ -268,82 +259,3 @@ def new_record(
             "wandb_id": None,
         },
     }
-
-
-def parse_record(text: bytes, key: str | None = None) -> RecordContent:
-    """Parse a record.json.
-
-    Args:
-        text: the file's content.
-        key: the trial that it must be the record of; None for any.
-
-    Raises:
-        ValueError: if it is no record of this format, or the record of another trial.
-    """
-    content = _without_lone_surrogates(parse_json(text), text)
-    if not isinstance(content, dict):
-        raise ValueError("it holds no record")
-    version = content.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:  # true == 1
-        raise ValueError(
-            f"its format_version is {_shown(version)}, and this version of skiplab reads {FORMAT_VERSION} only"
-        )
-    try:
-        record = _SCHEMA.validate_python(content)
-    except ValidationError as error:
-        raise ValueError(f"its {explain(error)}") from None
-    if key is not None and record["key"] != key:
-        raise ValueError(f"it is the record of {record['key']}, not of this trial")
-    return record
-
-
-def to_json(content: Mapping[str, Any]) -> bytes:
-    """The text of a record.json; numbers that aren't finite become null.
-
-    Raises:
-        ValueError: if `parse_record` would refuse it.
-    """
-    text = (json.dumps(_finite(content), indent=1) + "\n").encode()
-    parse_record(text)
-    return text
-
-
-def explain(error: ValidationError) -> str:
-    """The first mistake that pydantic found, in words: `step is 'x'; valid: a whole number`."""
-    mistakes = error.errors(include_url=False)
-    first = mistakes[0]
-    path = [str(part) for part in first["loc"]]
-    if first["type"] == "factor":
-        return first["msg"]
-    if path and path[-1] in ("int", "float") and len(mistakes) > 1:  # a type that the value may have, and no part
-        return f"{'.'.join(path[:-1])} is {_shown(first['input'])}; valid: a number or null"
-    name = ".".join(path)
-    if first["type"] == "missing":
-        return f"{name} is missing"
-    if first["type"] == "extra_forbidden":
-        return f"{name} is unknown"
-    context = first.get("ctx", {})
-    valid = _TYPES.get(first["type"]) or context.get("expected") or context.get("error") or first["msg"]
-    return f"{name} is {_shown(first['input'])}; valid: {valid}"
-
-
-def _shown(value: object) -> str:
-    """A value as it is shown in a message."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
-
-
-def _finite(node: Any) -> Any:
-    if isinstance(node, Mapping):
-        return {name: _finite(child) for name, child in node.items()}
-    if isinstance(node, list | tuple):
-        return [_finite(child) for child in node]
-    return None if isinstance(node, float) and not math.isfinite(node) else node
-
-
-def _without_lone_surrogates(content: Any, text: bytes) -> Any:
-    """The content with halves of characters, which no UTF-8 file can hold, written as JSON escapes them."""
-    if b"\\ud" not in text.lower() and b"\xed" not in text:
-        return content
-    escaped = _LONE_SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", json.dumps(content, ensure_ascii=False))
-    return json.loads(escaped)

@@ -50,7 +50,7 @@ class Isolated:
             return self.task(config)
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, signal.SIG_IGN)  # the sweep's own process handles them and ends the trials
-        from skiplab.training.trial import warm
+        from skiplab.training.warm import warm
 
         warm(config)
         try:

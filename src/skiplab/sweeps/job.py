@@ -14,7 +14,7 @@ from skiplab.errors import SkiplabError
 from skiplab.records.key import trial_key
 from skiplab.records.record import Record
 from skiplab.records.statuses import FINISHED
-from skiplab.training.plan import nothing_left
+from skiplab.training.plan import Plan
 
 
 class Job:
@@ -59,7 +59,9 @@ class Job:
     def left(self) -> bool:
         """Whether there is anything left to do."""
         content = self.record.read_if_any()
-        return content is None or self.config.run.rerun or not nothing_left(self.config, content)
+        if content is None or self.config.run.rerun:
+            return True
+        return not Plan.of(self.config, self.record.folder).is_complete(content)
 
     @property
     def trained(self) -> bool:
@@ -103,7 +105,8 @@ def check(jobs: Sequence[Job], run: Callable[[Callable[[Job], None], list[Job]],
 
 def _build(job: Job, *, elsewhere: bool) -> None:
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # the default check would keep forked processes from using GPUs
-    from skiplab.training.build import build, check_machine
+    from skiplab.training.build import build
+    from skiplab.training.machine import check_machine
 
     try:
         build(job.config)

@@ -15,6 +15,7 @@ from skiplab.blocks.branches.mlp import MLP
 from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.long_skip import LongSkip
 from skiplab.blocks.long_skips.concat import Concat
@@ -23,7 +24,6 @@ from skiplab.blocks.shortcuts.zero_pad import ZeroPad
 from skiplab.blocks.specification import NetworkSpec
 from skiplab.errors import SkiplabError
 from skiplab.layers import blocks
-from skiplab.seeding import initialise
 from skiplab.testing.rules import BATCH, check_initialization, check_passes, draw, named, require
 
 _SHAPES = {"images": (2, 16, 16), "points": (2,)}
@@ -116,7 +116,7 @@ def _check_network(make: Callable[[NetworkSpec], Backbone], spec: NetworkSpec) -
     check_initialization(lambda: make(spec))
     arms = [make(replace(spec, connection=connection)) for connection in (Identity, Plain)]
     for arm in arms:
-        initialise(arm, Default(), seed=0)
+        initialize(arm, Default(), seed=0)
     residual, plain = (arm.state_dict() for arm in arms)
     require(residual.keys() == plain.keys(), "plain and residual networks have different parameters")
     changed = ", ".join(name for name, value in plain.items() if not torch.equal(value, residual[name]))

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.branch import Branch
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.specification import BranchSpec
 from skiplab.errors import SkiplabError
-from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
     check_initialization,
@@ -92,7 +92,7 @@ def _check_branches(branches: Sequence[Branch], spec: BranchSpec) -> None:
         require(isinstance(branch, Branch), f"{type(branch).__name__} is not a subclass of Branch")
         after = branch.activation_after_join
         require(isinstance(after, nn.Module), "activation_after_join is not a module; use nn.Identity() for none")
-    initialise(nn.ModuleList(branches), Default(), seed=0)
+    initialize(nn.ModuleList(branches), Default(), seed=0)
     randomize_zeros(branches)
     cond = draw("cond", BATCH, spec.cond_width).requires_grad_() if spec.cond_width else None
     positions = _POSITIONS[spec.position_dims]

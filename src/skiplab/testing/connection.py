@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.connection import Connection
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
-from skiplab.seeding import initialise
 from skiplab.testing.rules import (
     BATCH,
     POSITIONS,
@@ -44,7 +44,7 @@ def check_connection(make: Callable[[JoinSpec], Connection]) -> None:
     for kind, positions in POSITIONS.items():
         with named(f"on a stream of {kind}"):
             chain = _chain(make)
-            initialise(nn.ModuleList(chain), Default(), seed=0)
+            initialize(nn.ModuleList(chain), Default(), seed=0)
             randomize_zeros(chain)
             _check_streams(chain, positions)
             _check_activation(chain[0], positions)

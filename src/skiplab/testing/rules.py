@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
-from skiplab.seeding import initialise, keyed_generator
+from skiplab.seeding import keyed_generator
 
 BATCH = 3
 POSITIONS = {"images": (4, 4), "tokens": (5,), "points": ()}
@@ -68,7 +69,7 @@ def check_initialization(make: Callable[[], nn.Module]) -> None:
             torch.manual_seed(state)
             module = make()
             try:
-                initialise(module, Default(), seed=0)
+                initialize(module, Default(), seed=0)
             except TypeError as error:  # no reset_parameters()
                 raise AssertionError(str(error)) from error
             states.append(module.state_dict())
@@ -84,7 +85,7 @@ def check_passes(
     The output has the expected shape, is finite and the same each time. Inputs aren't overwritten. Gradients reach
     every input and every parameter (parameters that start at zero are randomized first).
     """
-    initialise(module, Default(), seed=0)
+    initialize(module, Default(), seed=0)
     randomize_zeros([module])
     original = [tensor.clone() for tensor in inputs]
     leaves = [tensor.clone().requires_grad_() for tensor in inputs]

@@ -8,6 +8,7 @@ from torch import nn
 from skiplab.backbones.isotropic import Isotropic
 from skiplab.blocks.branches.preact import Preact
 from skiplab.blocks.connections.identity import Identity
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
 from skiplab.blocks.long_skips.none import NoLongSkip
 from skiplab.blocks.shortcuts.zero_pad import ZeroPad
@@ -24,7 +25,6 @@ from skiplab.objectives.noise_schedules.cosine import Cosine
 from skiplab.objectives.objective import Objective
 from skiplab.objectives.predictions.epsilon import Epsilon
 from skiplab.samplers.ddim import DDIM
-from skiplab.seeding import initialise
 
 
 def small_trained(measures: type[Objective]) -> Trained[Any]:
@@ -58,7 +58,7 @@ def small_trained(measures: type[Objective]) -> Trained[Any]:
     def make_network(seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             model = Isotropic(spec, cond_multiplier=2)
-        initialise(model, Default(), seed)
+        initialize(model, Default(), seed)
         return model.eval()
 
     return Trained(

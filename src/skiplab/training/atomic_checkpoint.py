@@ -1,4 +1,4 @@
-"""Checkpoints that are there whole or not at all."""
+"""Checkpoints that are written completely or not at all."""
 
 import io
 from pathlib import Path
@@ -11,10 +11,10 @@ from skiplab.records.atomic_file import write_atomically
 
 
 class AtomicCheckpoint(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it.
+    """Writes a checkpoint to a temporary file in the same folder and renames it.
 
-    Lightning's own writer moves a file from the system's temporary folder, which is a copy where that lies on
-    another file system, and torch hides the system's reason when the disk is full.
+    Lightning's own writer moves a file from the system's temporary folder, which copies it if that is on another file
+    system; and torch hides the system's error when the disk is full.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:

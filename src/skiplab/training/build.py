@@ -1,227 +1,245 @@
-"""From a composed configuration to the objects of a trial; whatever is invalid is refused here."""
+"""Makes the components of a trial from its configuration; whatever is invalid is refused here."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar, cast
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer
+from pytorch_lightning.loggers import WandbLogger
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from skiplab.backbones.backbone import Backbone
 from skiplab.backbones.external import External
 from skiplab.blocks.block import recompute_stages
+from skiplab.blocks.branch import Branch
+from skiplab.blocks.connection import Connection
+from skiplab.blocks.init import Init
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.default import Default
+from skiplab.blocks.long_skip import LongSkip
+from skiplab.blocks.shortcut import Shortcut
 from skiplab.blocks.specification import NetworkSpec
+from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator
-from skiplab.kinds import as_given, is_of, refusal
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
+from skiplab.instruments.instrument import Instrument
 from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.records.local_paths import check_apart
-from skiplab.records.record_schema import Costs
 from skiplab.records.study_list import study_folder
-from skiplab.seeding import initialise, keyed_seed, seed_globally
+from skiplab.samplers.sampler import Sampler
+from skiplab.seeding import keyed_seed, seed_globally
 from skiplab.training.batches import Batches
-from skiplab.training.complaints import Complaints
+from skiplab.training.components import Components, Ranks, RunSettings
 from skiplab.training.factory import check_settings, factory, option
 from skiplab.training.freezing import num_frozen
 from skiplab.training.parity import parity
-from skiplab.training.plan import chosen
-from skiplab.training.ranges import out_of_range
+from skiplab.training.plan import enabled
+from skiplab.training.problems import Problems
 from skiplab.training.ranks.process_group import check_ranks
+from skiplab.training.setting_checks import wrong_counts, wrong_settings
 
-_MANY, _MOST = 10**5, 2**31 - 1
-# Settings that must be whole numbers from 1, and up to what; a network of more blocks or channels would never be built.
-_COUNTS = {
-    "depth": _MANY,
-    "width": _MANY,
-    "batch_size": _MOST,
-    "num_threads": _MANY,
-    "trainer.max_steps": _MOST,
-    "run.checkpoint_every_steps": _MOST,
-    "run.log_every_steps": _MOST,
-}
-# Settings that are true or false.
-_SWITCHES = ("run.rerun", "run.retry_failed", "run.dry_run", "run.activation_checkpointing", "run.cuda_graph")
-# Settings that are numbers of any size.
-_NUMBERS = ("frozen_fraction", "divergence_factor")
-_PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+T = TypeVar("T")
 
 
-class Parts(NamedTuple):
-    """What a trial is made of, and what its network costs (see `parity`)."""
+def build(config: DictConfig) -> Components:
+    """Make all components once, check them against each other, and run the network on an example.
 
-    data: Dataset
-    objective: Objective
-    model: Backbone
-    costs: Costs
+    Raises:
+        SkiplabError: names the invalid values and the valid ones; reports all that can be found at once.
+    """
+    problems = Problems()
+    for message in wrong_counts(config):
+        problems.add(message)
+    sized = None if problems else config  # without valid counts, neither the network nor its batches can be made
+    for message in wrong_settings(config):
+        problems.add(message)
+    problems.attempt(study_folder, Path(config.run.runs_dir), config.run.study)
+    problems.attempt(check_apart, config)
+
+    # components that need no other
+    eval_batch = problems.attempt(_build_eval_batch, config.eval_batch)
+    for axis, base in (problems.attempt(lambda: option(config.objective, Objective).axes) or {}).items():
+        problems.attempt(_make, config[axis], base)  # by itself, so that all problems are found
+    sampler = problems.attempt(_make, config.sampler, Sampler)
+    augmentation = problems.attempt(_make, config.augmentation, Augmentation)
+    instruments = {n: problems.attempt(_make, node, Instrument) for n, node in enabled(config.instrument).items()}
+    evaluators = {n: problems.attempt(_make, node, Evaluator) for n, node in enabled(config.evaluator).items()}
+    make_extractor = problems.attempt(factory, config.feature_extractor, FeatureExtractor)
+    make_trainer = problems.attempt(factory, config.trainer, Trainer)
+    make_logger = problems.attempt(factory, config.logger, WandbLogger) if config.logger._target_ is not None else None
+
+    # components that need others
+    data = problems.attempt(build_data, config)
+    objective = problems.attempt_with(build_objective, config, data)
+    problems.attempt_with(lambda data, augmentation: augmentation.check(data.train.shape), data, augmentation)
+    problems.attempt_with(lambda data, sized: Batches(len(data.train), sized.batch_size, sized.seed), data, sized)
+    if isinstance(objective, Denoising):
+        problems.attempt_with(lambda sampler: sampler.check(objective), sampler)
+    for name, evaluator in evaluators.items():
+        problems.attempt_with(partial(_check_evaluator, name), evaluator, objective, data)
+    extractor = cache(lambda: _extractor_for(data, make_extractor))
+    if any(evaluator is not None and evaluator.needs_extractor for evaluator in evaluators.values()):
+        problems.attempt_with(lambda data, _: extractor().check(data.train.shape), data, make_extractor)
+    make_model = problems.attempt_with(model_factory, sized, data, objective)
+    model = problems.attempt_with(lambda make: make(), make_model)
+    problems.attempt_with(check_ranks, sized, model)
+    if not problems.concern("frozen_fraction"):
+        problems.attempt_with(lambda model: num_frozen(len(blocks(model)), config.frozen_fraction), model)
+    optimizer = None if problems.concern("optimizer") else problems.attempt(_build_optimizer, config, model)
+    scheduler = problems.attempt_with(_build_scheduler, sized, optimizer)
+    problems.raise_all()
+
+    data, objective, model = _made(data), _made(objective), _made(model)
+    costs = parity(model, objective.example(data.train.shape), config.depth)
+    if config.run.activation_checkpointing:
+        recompute_stages(model)
+    return Components(
+        settings=_run_settings(config),
+        data=data,
+        augmentation=_made(augmentation),
+        objective=objective,
+        model=model,
+        make_untrained=_made(make_model),
+        optimizer=_made(optimizer),
+        scheduler=_made(scheduler),
+        make_trainer=_made(make_trainer),
+        make_logger=make_logger,
+        instruments={name: _made(instrument) for name, instrument in instruments.items()},
+        evaluators={name: _made(evaluator) for name, evaluator in evaluators.items()},
+        eval_batch=_made(eval_batch),
+        sampler=_made(sampler),
+        make_extractor=extractor,
+        costs=costs,
+    )
 
 
 def build_data(config: DictConfig) -> Dataset:
-    return factory(config.data)()
+    return factory(config.data, Dataset)()
 
 
 def build_objective(config: DictConfig, data: Dataset) -> Objective:
-    make = factory(config.objective)
-    parts = {axis: factory(config[axis])() for axis in option(config.objective).axes}
-    return make(data.num_classes, **parts)
+    make = factory(config.objective, Objective)
+    axes = option(config.objective, Objective).axes
+    return make(data.num_classes, **{axis: _make(config[axis], base) for axis, base in axes.items()})
 
 
 def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: int, num_logits: int) -> Backbone:
-    """The network for inputs of a shape, told `num_labels` labels, telling apart `num_logits`; not yet initialised."""
+    """The network for inputs of a shape, not yet initialized."""
+    return backbone_factory(config, shape, num_labels=num_labels, num_logits=num_logits)()
+
+
+def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:
+    """The network at its initial weights, which depend on (seed, path) alone."""
+    return model_factory(config, data, objective)()
+
+
+def backbone_factory(
+    config: DictConfig, shape: tuple[int, ...], *, num_labels: int, num_logits: int
+) -> Callable[[], Backbone]:
+    """Makes networks for inputs of a shape, not yet initialized."""
     spec = NetworkSpec(
         depth=config.depth,
         width=config.width,
         shape=shape,
         num_labels=num_labels,
         num_logits=num_logits,
-        connection=factory(config.connection),
-        branch=factory(config.branch),
-        shortcut=factory(config.shortcut),
-        norm=factory(config.norm),
-        activation=factory(config.activation),
-        long_skip=factory(config.long_skip),
+        connection=factory(config.connection, Connection),
+        branch=factory(config.branch, Branch),
+        shortcut=factory(config.shortcut, Shortcut),
+        norm=factory(config.norm, nn.Module),
+        activation=factory(config.activation, nn.Module),
+        long_skip=factory(config.long_skip, LongSkip),
     )
-    return factory(config.backbone)(spec)
+    return partial(factory(config.backbone, Backbone), spec)
 
 
-def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:
-    """The network at its initial weights, which depend on (seed, path) alone."""
-    labels = {"num_labels": objective.num_labels, "num_logits": objective.num_logits}
-    init = factory(config.init)()
+def model_factory(config: DictConfig, data: Dataset, objective: Objective) -> Callable[[], Backbone]:
+    """Makes networks at their initial weights, which depend on (seed, path) alone; each equals the others."""
+    make_backbone = backbone_factory(
+        config, data.train.shape, num_labels=objective.num_labels, num_logits=objective.num_logits
+    )
+    return partial(_initialized, make_backbone, factory(config.init, Init), config.seed)
+
+
+def _initialized(make_backbone: Callable[[], Backbone], make_init: Callable[[], Init], seed: int) -> Backbone:
+    init = make_init()
     with torch.random.fork_rng(devices=[]):
-        seed_globally(keyed_seed(config.seed, "build"))  # for a network that brings its own initial weights
-        model = build_backbone(config, data.train.shape, **labels)
+        seed_globally(keyed_seed(seed, "build"))  # for a network with initial weights of its own
+        model = make_backbone()
     if isinstance(model, External) and not isinstance(init, Default):
         raise SkiplabError(
-            f"backbone=external brings its own initial weights, and {type(init).__name__} would draw others; take "
+            f"backbone=external has initial weights of its own, which {type(init).__name__} would replace; choose "
             "init=default"
         )
-    initialise(model, init, config.seed, model.drawn_modules())
+    initialize(model, init, seed, model.drawn_modules())
     return model
 
 
-def build(config: DictConfig) -> Parts:
-    """Everything that can be refused before training starts, built, and the network run once.
-
-    Raises:
-        SkiplabError: names the values that are invalid and the valid ones, all that can be told at once.
-    """
-    complaints = Complaints()
-    for name, most in _COUNTS.items():
-        complaints.of(_check_whole, name, OmegaConf.select(config, name), 1, most)
-    complaints.of(_check_whole, "seed", config.seed, 0, None)
-    sized = None if complaints else config  # the network and its batches can't be tried without
-    for name in _SWITCHES:
-        complaints.of(_check_kind, name, OmegaConf.select(config, name), bool)
-    for name in _NUMBERS:
-        complaints.of(_check_kind, name, OmegaConf.select(config, name), float)
-    complaints.of(study_folder, Path(config.run.runs_dir), config.run.study)
-    for sentence in out_of_range(config):
-        complaints.note(sentence)
-    complaints.of(_check_device, config)
-    complaints.of(check_apart, config)
-    complaints.of(_check_eval_batch, config.eval_batch)
-    for axis in complaints.of(lambda: option(config.objective).axes) or ():
-        complaints.of(_made, config[axis])
-    sampler, augmentation = complaints.of(_made, config.sampler), complaints.of(_made, config.augmentation)
-    for node in chosen(config.instrument).values():
-        complaints.of(_made, node)
-    evaluators = {name: complaints.of(_made, node) for name, node in chosen(config.evaluator).items()}
-
-    data = complaints.of(build_data, config)
-    objective = complaints.on(build_objective, config, data)
-    complaints.on(lambda data, augmentation: augmentation.check(data.train.shape), data, augmentation)
-    complaints.on(lambda data, sized: Batches(len(data.train), sized.batch_size, sized.seed), data, sized)
-    if isinstance(objective, Denoising):
-        complaints.on(lambda sampler: sampler.check(objective), sampler)
-    for name, evaluator in evaluators.items():
-        complaints.on(partial(_check_evaluator, name), evaluator, objective, data)
-    if any(evaluator.needs_extractor for evaluator in evaluators.values() if evaluator is not None):
-        complaints.on(partial(_check_extractor, config), data)
-    model = complaints.on(build_model, sized, data, objective)
-    complaints.on(check_ranks, sized, model)
-    if not complaints.about("frozen_fraction"):
-        complaints.on(lambda model: num_frozen(len(blocks(model)), config.frozen_fraction), model)
-    optimizer = None if complaints.about("optimizer") else complaints.of(_build_optimizer, config, model)
-    complaints.on(
-        lambda optimizer, sized: factory(sized.scheduler)(optimizer, sized.trainer.max_steps), optimizer, sized
+def _run_settings(config: DictConfig) -> RunSettings:
+    return RunSettings(
+        study=config.run.study,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        num_threads=config.num_threads,
+        frozen_fraction=config.frozen_fraction,
+        divergence_factor=config.divergence_factor,
+        max_steps=config.trainer.max_steps,
+        checkpoint_every_steps=config.run.checkpoint_every_steps,
+        log_every_steps=config.run.log_every_steps,
+        cuda_graph=config.run.cuda_graph,
+        device=torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu"),
+        ranks=_ranks(config) if "devices" in config.trainer else None,
     )
-    for node in (config.trainer, config.logger, config.feature_extractor):  # what is only made later
-        if node._target_ is not None:
-            complaints.of(factory, node)
-    complaints.tell()
-
-    costs = parity(model, objective.example(data.train.shape), config.depth)
-    if config.run.activation_checkpointing:
-        recompute_stages(model)
-    return Parts(data=data, objective=objective, model=model, costs=costs)
 
 
-def _made(node: DictConfig) -> Any:
-    return factory(node)()
+def _ranks(config: DictConfig) -> Ranks:
+    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
+    return Ranks(config.trainer.devices, config.trainer.backend, rebuild=partial(_rebuild, plain))
 
 
-def _build_optimizer(config: DictConfig, model: nn.Module | None) -> torch.optim.Optimizer:
-    """Of the network's parameters; of one alone, where the network itself was refused."""
-    return factory(config.optimizer)([nn.Parameter(torch.zeros(1))] if model is None else model.parameters())
+def _rebuild(plain: dict[str, Any]) -> Components:
+    """The components in a process of its own."""
+    torch.set_num_threads(plain["num_threads"])
+    return build(OmegaConf.create(plain))
+
+
+def _make(node: DictConfig, base: type[T]) -> T:
+    return factory(node, base)()
+
+
+def _made(component: T | None) -> T:
+    assert component is not None, "else there was a problem, which was raised"
+    return component
+
+
+def _build_eval_batch(node: DictConfig) -> EvalBatch:
+    check_settings(EvalBatch, node)
+    return EvalBatch(num_images=node.num_images, num_levels=node.num_levels)
+
+
+def _build_optimizer(config: DictConfig, model: nn.Module | None) -> Optimizer:
+    """The optimizer of the network; of a single parameter if the network is invalid, to find further problems."""
+    parameters = [nn.Parameter(torch.zeros(1))] if model is None else model.parameters()
+    return factory(config.optimizer, Optimizer)(parameters)
+
+
+def _build_scheduler(config: DictConfig, optimizer: Optimizer) -> LRScheduler:
+    return factory(config.scheduler, LRScheduler)(optimizer, config.trainer.max_steps)
+
+
+def _extractor_for(data: Dataset | None, make_extractor: Callable[[], FeatureExtractor] | None) -> FeatureExtractor:
+    return _made(make_extractor)().for_shape(_made(data).train.shape)
 
 
 def _check_evaluator(name: str, evaluator: Evaluator, objective: Objective, data: Dataset) -> None:
     evaluator.check(objective, data, name)
-
-
-def _check_extractor(config: DictConfig, data: Dataset) -> None:
-    shape = data.train.shape
-    _made(config.feature_extractor).for_shape(shape).check(shape)
-
-
-def _check_eval_batch(node: DictConfig) -> None:
-    check_settings(EvalBatch, node)
-    EvalBatch(**node)
-
-
-def _check_kind(name: str, value: Any, kind: type) -> None:
-    if not is_of(value, kind):
-        raise SkiplabError(refusal(name, value, kind))
-
-
-def _check_whole(name: str, value: Any, least: int, most: int | None) -> None:
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or value < least or (most is not None and value > most):
-        limit = f" to {most}" if is_whole and most is not None else ""
-        raise SkiplabError(f"{name}={as_given(value)} is invalid; valid: a whole number from {least}{limit}")
-
-
-def _check_device(config: DictConfig) -> None:
-    accelerator, precision = config.trainer.accelerator, config.trainer.precision
-    if precision not in _PRECISIONS:
-        raise SkiplabError(f"trainer.precision={precision} is invalid; valid: {', '.join(_PRECISIONS)}")
-    if accelerator not in ("cpu", "gpu"):
-        raise SkiplabError(f"trainer.accelerator={accelerator} is invalid; valid: cpu, gpu")
-
-
-def check_machine(config: DictConfig) -> None:
-    """Refuse a trial for whose devices or account one has to go to another machine, as a launcher may do.
-
-    Raises:
-        SkiplabError: names what is missing here.
-    """
-    if "offline" in config.logger:  # W&B's
-        from skiplab.training.wandb_settings import check_wandb
-
-        check_wandb(config.logger.project, config.logger.offline)
-    if config.trainer.accelerator != "gpu":
-        return
-    if not torch.cuda.is_available():
-        raise SkiplabError("trainer.accelerator=gpu, but this machine has no GPU that torch can use; take trainer=cpu")
-    devices = OmegaConf.select(config, "trainer.devices", default=1)
-    if torch.cuda.device_count() < devices:
-        raise SkiplabError(
-            f"trainer.devices={devices} needs as many GPUs, and torch can use {torch.cuda.device_count()} here; "
-            "take fewer devices, or trainer.accelerator=cpu"
-        )

@@ -1,4 +1,4 @@
-"""The checkpoints of a trial: signed when they are written, and looked through before one is used."""
+"""The checkpoints of a trial: signed when they are written, and checked before one is used."""
 
 import pickle
 import re
@@ -16,27 +16,29 @@ from skiplab.records.appended_table import AppendedTable, mark_of
 from skiplab.records.record import Record
 from skiplab.records.record_schema import Mark
 
-KEPT = 2  # while a trial runs; where a disk tears the newest, the one before serves
+MAX_CHECKPOINTS = 2  # during training; if the newest is damaged, training resumes from the one before
 _NAME = re.compile(r"step=(\d+)(-v\d+)?\.ckpt")
-_SIGNATURE = "skiplab"  # its place in a checkpoint
-_UNREADABLE = (  # what readers raise on a damaged file
+_SIGNATURE = "skiplab"  # its key in a checkpoint
+_UNREADABLE = (  # errors of readers on a damaged file
     *(OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError),
     *(pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
 
 class Signature(pl.Callback):
-    """Writes into each checkpoint whose it is, and the marks of the tables up to there.
+    """Writes into each checkpoint the key of its trial, and how much of the tables is older than it.
 
     Args:
-        key: the trial's.
-        tables: the record's, by name.
+        key: the trial's key.
+        tables: the record's tables, by name.
     """
 
     def __init__(self, key: str, tables: Mapping[str, AppendedTable]) -> None:
         self.key, self.tables = key, tables
 
-    def on_save_checkpoint(self, trainer, module, checkpoint) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         checkpoint[_SIGNATURE] = {"key": self.key, "tables": self.marks}
 
     @property
@@ -45,14 +47,14 @@ class Signature(pl.Callback):
 
 
 def newest_first(record: Record) -> list[Path]:
-    """The checkpoints by the steps in their names, such as step=40.ckpt: a clock may have been set back."""
+    """The checkpoints, ordered by the steps in their names, such as step=40.ckpt; clocks may be set back."""
     named = {path: _NAME.fullmatch(path.name) for path in record.checkpoints.glob("*.ckpt")}
     steps = {path: (int(match[1]), path.name) for path, match in named.items() if match}
     return sorted(steps, key=steps.__getitem__, reverse=True)
 
 
 def keep_newest(record: Record, count: int) -> Path | None:
-    """The checkpoint of the latest step; all but `count` are removed, since one is left behind by each signal."""
+    """The checkpoint of the latest step; all but the latest `count` are removed, since each signal adds one."""
     found = newest_first(record)
     for path in found[count:]:
         path.unlink()
@@ -60,15 +62,15 @@ def keep_newest(record: Record, count: int) -> Path | None:
 
 
 def signature(checkpoint: Path) -> dict[str, Any]:
-    """What `Signature` wrote into a checkpoint: key, tables."""
+    """The key and the marks of the tables that `Signature` wrote into a checkpoint."""
     return torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)[_SIGNATURE]
 
 
 def damage(checkpoint: Path, record: Record) -> str:
-    """Why a trial can't go on from a checkpoint; empty where it can."""
+    """Why training can't resume from a checkpoint; empty if it can."""
     try:
         with zipfile.ZipFile(checkpoint) as archive:
-            if archive.testzip() is not None:  # torch looks at no checksum
+            if archive.testzip() is not None:  # torch checks no checksums
                 return "its content was changed"
         signed = signature(checkpoint)
         if signed["key"] != record.key:
@@ -79,10 +81,10 @@ def damage(checkpoint: Path, record: Record) -> str:
 
 
 def table_damage(record: Record, marks: Mapping[str, Mark]) -> str:
-    """Which table no longer holds what it held when it had its mark; empty where all do."""
+    """Which table has lost rows since its mark was made; empty if none has."""
     for name, mark in marks.items():
         path = record.folder / f"{name}.csv"
-        content = path.read_bytes()[: mark[0]] if path.is_file() else b""  # a pipe would be waited for
+        content = path.read_bytes()[: mark[0]] if path.is_file() else b""  # opening a pipe would wait
         if mark_of(content) != tuple(mark):
-            return f"{path.name} has lost what stood in it"
+            return f"{path.name} has lost rows"
     return ""

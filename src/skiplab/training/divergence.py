@@ -1,79 +1,90 @@
-"""What counts as divergence, and whether the last update was one, which no recorded loss shows: each is before its own.
+"""What counts as divergence, and whether the last update diverged, which no recorded loss shows.
 
-A trial's end depends on what its key is made of and on nothing else, so what observes it, such as
-eval_batch.num_images, has no say in it.
+Losses are recorded before the update of their step. How a trial ends depends on what its key consists of and on nothing
+else, so observers such as eval_batch.num_images don't affect it.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
+from skiplab.objectives.training_batch import TrainingBatch
 from skiplab.seeding import keyed_generator, keyed_seed, seed_globally
-from skiplab.training.build import Parts
+from skiplab.training.components import Components
 
 LOSS = "its loss exploded"
 WEIGHTS = "its last update left weights that aren't finite numbers"
 OUTPUTS = "its last update left outputs that aren't finite numbers"
 LAST_LOSS = "its last update made the loss explode"
-_NUM_IMAGES = 256  # at most, from which losses are estimated
+_NUM_IMAGES = 256  # at most, for estimates of losses
 
 
-def zero_loss(parts: Parts) -> float:
-    """The training loss of the network that answers zero, which has learnt nothing."""
-    return parts.objective.zero_loss(*parts.data.train.first(_NUM_IMAGES), keyed_generator(0, "zero loss"))
+class TrainingEnd(NamedTuple):
+    """The fields of a record that say how training ended.
 
-
-def diverged_above(config: DictConfig, parts: Parts) -> float:
-    """The training loss above which a trial has diverged."""
-    return config.divergence_factor * zero_loss(parts)
-
-
-def ended(config: DictConfig, parts: Parts) -> dict[str, Any]:
-    """The record's fields of a trial that was trained to its last step; the model is left in evaluation mode."""
-    steps = config.trainer.max_steps
-    why = _why_diverged(config, parts)
-    return {"step": steps, "diverged_step": steps - 1 if why else None, "diverged_because": why or None}
-
-
-def _why_diverged(config: DictConfig, parts: Parts) -> str:
-    """Why the last update was a divergence, '' where it wasn't.
-
-    A batch of the first training images, under the same noise in all trials, shows the outputs in evaluation mode, and
-    the loss in training mode, which is what a further step would have recorded.
+    step: number of steps.
+    diverged_step: None unless training diverged.
     """
-    model = parts.model.eval()
+
+    step: int
+    diverged_step: int | None = None
+    diverged_because: str | None = None
+
+
+def zero_loss(components: Components) -> float:
+    """The training loss of the zero predictor."""
+    images, labels = components.data.train.first(_NUM_IMAGES)
+    return components.objective.zero_loss(images, labels, keyed_generator(0, "zero loss"))
+
+
+def divergence_bound(components: Components) -> float:
+    """The training loss above which a trial has diverged."""
+    return components.settings.divergence_factor * zero_loss(components)
+
+
+def end_of_training(components: Components) -> TrainingEnd:
+    """How a trial ended that was trained to its last step; the model is left in evaluation mode."""
+    steps = components.settings.max_steps
+    reason = _why_diverged(components)
+    return TrainingEnd(steps, steps - 1, reason) if reason else TrainingEnd(steps)
+
+
+def _why_diverged(components: Components) -> str:
+    """Why the last update diverged; empty if it didn't.
+
+    The first training images, with the same noise in all trials, give the outputs in evaluation mode, and the loss in
+    training mode, which is what a further step would have recorded.
+    """
+    settings, objective, model = components.settings, components.objective, components.model.eval()
     if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
         return WEIGHTS
-    device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
+    device = settings.device
     model.to(device)
-    images = parts.data.train.first(min(config.batch_size, _NUM_IMAGES))
-    drawn = parts.objective.draw(*images, keyed_generator(0, "last update"))
-    drawn = [None if part is None else part.to(device) for part in drawn]
-    outputs, _ = _answers(parts, drawn)
+    images, labels = components.data.train.first(min(settings.batch_size, _NUM_IMAGES))
+    batch = objective.draw(images, labels, keyed_generator(0, "last update")).map(lambda tensor: tensor.to(device))
+    outputs, _ = _outputs_and_loss(components, batch)
     if not outputs.isfinite().all():
         return OUTPUTS
-    kept = [(buffer, buffer.clone()) for buffer in model.buffers()]  # batch norm counts what passes it in training
-    seed_globally(keyed_seed(config.seed, "last update"), device)
-    _, loss = _answers(parts, drawn, training=True)
-    for buffer, before in kept:
-        buffer.copy_(before)
-    return "" if math.isfinite(loss) and loss <= diverged_above(config, parts) else LAST_LOSS
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]  # in training, batch norm updates its averages
+    seed_globally(keyed_seed(settings.seed, "last update"), device)
+    _, loss = _outputs_and_loss(components, batch, training=True)
+    for buffer, value in before:
+        buffer.copy_(value)
+    return "" if math.isfinite(loss) and loss <= divergence_bound(components) else LAST_LOSS
 
 
 @torch.no_grad()
-def _answers(parts: Parts, drawn: Sequence[Tensor | None], *, training: bool = False) -> tuple[Tensor, float]:
-    """The network's outputs at what was drawn for a step, and their mean loss."""
-    found = []
+def _outputs_and_loss(components: Components, batch: TrainingBatch, *, training: bool = False) -> tuple[Tensor, float]:
+    """The network's outputs for a batch, and their mean loss."""
+    outputs = []
 
     def network(*arguments: Any) -> Tensor:
-        found.append(parts.model(*arguments))
-        return found[-1]
+        outputs.append(components.model(*arguments))
+        return outputs[-1]
 
-    parts.model.train(training)
-    loss = parts.objective.loss_of(network, *drawn).double().mean().item()
-    parts.model.eval()
-    return torch.cat(found), loss
+    components.model.train(training)
+    loss = components.objective.loss_of(network, batch).double().mean().item()
+    components.model.eval()
+    return torch.cat(outputs), loss

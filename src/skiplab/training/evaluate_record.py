@@ -1,4 +1,4 @@
-"""Measure a saved record again, or with evaluators that it hasn't seen."""
+"""Evaluates the trained network of a record again, or with further evaluators."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,28 +16,30 @@ from skiplab.records.key import trial_key
 from skiplab.records.local_paths import find_again
 from skiplab.records.record import read_record
 from skiplab.records.record_schema import RecordContent
-from skiplab.training.load import bring_back
+from skiplab.training.build import build
+from skiplab.training.components import Components
+from skiplab.training.load import explained
 from skiplab.training.trial import Outcome, run_trial
 from skiplab.training.trust import record_config
+from skiplab.training.weights import load_weights
 
-# Nodes that say how a trained model is measured; all others are the record's.
+# Nodes that say how a trained network is measured; all others belong to the record.
 _MEASURES = ("evaluator", "feature_extractor", "eval_batch", "num_samples", "logger")
 
 
 def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | None, *, trust: bool = False) -> Outcome:
-    """Run the evaluators that the overrides ask for on a record's weights, and add what they find to the record.
+    """Run evaluators on a record's weights, and add their results to the record.
 
     Args:
-        folder: the record, runs/KEY.
+        folder: the record's folder, runs/KEY.
         overrides: Hydra overrides of evaluator, feature_extractor, eval_batch, num_samples or logger; and
-            data.path=PLACE,
-            where the files of its data were moved.
-        config_dir: a folder of a user's own options; None for none.
-        trust: whether what the record asks for that is no option may be imported and made.
+            data.path=PLACE if the files of the data have moved.
+        config_dir: a folder with options of the user's own; None for none.
+        trust: whether code that isn't an option may be imported and run.
 
     Raises:
-        SkiplabError: where the folder holds no finished record, asks for code that isn't trusted, an override would
-            change the trial itself, or the files of its data are missing or others.
+        SkiplabError: if the folder holds no finished record, the record needs code that isn't trusted, an override
+            would change the trial itself, or the files of its data are missing or have changed.
     """
     for name in (WEIGHTS, RECORD):
         if not (folder / name).exists():
@@ -49,7 +51,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
         node = _name(override).split(".")[0]
         if node not in _MEASURES:
             raise SkiplabError(
-                f"{override} would change the trial, whose weights are measured as they are; valid: overrides of "
+                f"{override} would change the trial, which is already trained; valid: overrides of "
                 f"{', '.join(_MEASURES)}"
             )
     replaced = {name for name in _MEASURES if any(_name(override).startswith(name) for override in overrides)}
@@ -66,12 +68,19 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
         if name in replaced or name in ("eval_batch", "num_samples"):
             config[name] = asked[name]
     config.run.runs_dir = str(folder.parent)
-    config.run.rerun = False  # it may have been trained anew once; now it is measured
-    config.run.claims = None  # of the study, which was given them when the trial joined it
+    config.run.rerun = False  # the record may be from a rerun; now it is only evaluated
+    config.run.claims = None  # the study got its claims when the trial joined it
     if trial_key(config) != folder.name:
-        raise SkiplabError(f"{folder} was recorded by another version of skiplab; train it again to measure it anew")
-    bring_back(config, content, folder)  # refuses what can't be measured before the record is touched
-    return run_trial(config, content["choices"], progress=False)
+        raise SkiplabError(f"{folder} was recorded by another version of skiplab; train it again to evaluate it")
+
+    def build_with_weights(config: DictConfig) -> Components:
+        """Refuses what can't be evaluated before the record is touched."""
+        with explained(folder):
+            components = build(config)
+        load_weights(components.model, folder / WEIGHTS, content)
+        return components
+
+    return run_trial(config, content["choices"], progress=False, build_components=build_with_weights)
 
 
 def _name(override: str) -> str:
@@ -79,7 +88,7 @@ def _name(override: str) -> str:
 
 
 def _moved(overrides: Sequence[str], content: RecordContent) -> dict[str, str]:
-    """Where files lie now that the record knows by their contents, by the setting that names them."""
+    """The current places of files that the record knows by their contents, by setting."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     given = {word.key_or_group: str(word.value()) for word in parsed}
     known = content["factors"]
@@ -87,7 +96,7 @@ def _moved(overrides: Sequence[str], content: RecordContent) -> dict[str, str]:
 
 
 def _check_numbers(config: DictConfig, folder: Path) -> None:
-    """Refuse a record whose own overrides wouldn't be numbers."""
+    """Check that the numbers that are passed on as overrides are numbers."""
     own = {"num_samples": config.get("num_samples"), **(config.get("eval_batch") or {})}
     if wrong := [name for name, value in own.items() if type(value) is not int]:
         raise SkiplabError(f"{folder / CONFIG}: {wrong[0]}={own[wrong[0]]} is invalid; valid: a whole number")

@@ -1,11 +1,11 @@
-"""An option made of its node in the configuration: each setting is checked against the constructor's annotations."""
+"""Makes an option from its node in the configuration, after its settings are checked against the constructor."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -13,78 +13,85 @@ from skiplab.configuration.suggestions import unknown_setting
 from skiplab.errors import SkiplabError
 from skiplab.kinds import as_given, is_of, refusal
 from skiplab.targets import find_target, obeyed_keys
-from skiplab.training.kinds import KINDS
 
-# What a constructor raises on a value of the right kind that it can't work with.
+T = TypeVar("T")
+# What constructors raise for a value of the right type that they can't use.
 _REFUSALS = (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, AssertionError)
 
 
-def factory(node: DictConfig) -> Callable[..., Any]:
-    """What an option's YAML describes, still to be called with its runtime arguments.
+def factory(node: DictConfig, base: type[T]) -> Callable[..., T]:
+    """The option that a node describes, with its settings; call it with its runtime arguments.
+
+    Args:
+        node: the option's node, of which `_target_` is the import path.
+        base: the class that the option must make, such as `Connection`.
 
     Raises:
-        SkiplabError: now, where the option can't be imported or a setting is unknown, missing or of the wrong kind;
-            when called, where the constructor refuses them.
+        SkiplabError: at once if the option can't be imported or makes something else, or if a setting is unknown,
+            missing or of the wrong type; when it is called if the constructor refuses its arguments.
     """
-    target, settings = option(node), _settings(node)
-    if asked := next(obeyed_keys(settings, _name(node)), None):
-        raise SkiplabError(f"{asked} is in a setting, of which nothing is made; valid: numbers, texts, lists, mappings")
-    check_settings(target, node)
-    given = [f"{_name(node)}.{name}={as_given(value)}" for name, value in settings.items()]
-    refused = f"{target.__name__} refuses {', '.join(given) or 'its arguments'}"
-    return partial(_make, partial(target, **settings), refused)
+    target, settings, name = option(node, base), _settings(node), _name(node)
+    if key := next(obeyed_keys(settings, name), None):
+        raise SkiplabError(f"{key} is not allowed in a setting; valid: numbers, text, lists and mappings")
+    _check(target, settings, name)
+    values = [f"{name}.{setting}={as_given(value)}" for setting, value in settings.items()]
+    refused = f"{target.__name__} refuses {', '.join(values) or 'its arguments'}"
+    return partial(_call, partial(target, **settings), refused)
 
 
-def option(node: DictConfig) -> Any:
-    """The class or function that an option's node names.
+def option(node: DictConfig, base: type) -> Any:
+    """The class or function that a node names.
 
     Raises:
-        SkiplabError: where it can't be imported, or isn't of the kind that its axis asks for.
+        SkiplabError: if it can't be imported, or doesn't make an instance of the base class.
     """
-    name = _name(node)
-    return find_target(f"{name}._target_", node._target_, KINDS[name.split(".")[0]])
-
-
-def _name(node: DictConfig) -> str:
-    """Where it stands in the configuration, `connection` or `evaluator.frechet_distance`."""
-    return node._get_full_key(None)
+    return find_target(f"{_name(node)}._target_", node._target_, base)
 
 
 def check_settings(target: Callable[..., Any], node: DictConfig) -> None:
-    """Compare a node's settings with the keyword arguments of what is made of it.
+    """Check a node's settings against the keyword arguments of a class or function.
 
     Raises:
         SkiplabError: names the setting, its value and what is valid.
     """
+    _check(target, _settings(node), _name(node))
+
+
+def _check(target: Callable[..., Any], settings: Mapping[str, Any], node: str) -> None:
     parameters = inspect.signature(target).parameters.values()
     named = [each for each in parameters if each.kind == each.KEYWORD_ONLY or each.default is not each.empty]
     is_open = any(each.kind == each.VAR_KEYWORD for each in parameters)
-    settings, kinds, full = _settings(node), _kinds(target), node._get_full_key
+    types = _type_hints(target)
     for name, value in settings.items():
         if not is_open and name not in {each.name for each in parameters}:
-            raise SkiplabError(unknown_setting(full(name), [full(each.name) for each in named]))
-        if name in kinds and not is_of(value, kinds[name]):
-            raise SkiplabError(refusal(full(name), value, kinds[name]))
+            raise SkiplabError(unknown_setting(f"{node}.{name}", [f"{node}.{each.name}" for each in named]))
+        if name in types and not is_of(value, types[name]):
+            raise SkiplabError(refusal(f"{node}.{name}", value, types[name]))
     for each in named:
         if each.default is each.empty and each.name not in settings:
-            raise SkiplabError(f"{full(each.name)} is missing; give it, {full(each.name)}=...")
+            raise SkiplabError(f"{node}.{each.name} is missing; add {node}.{each.name}=...")
 
 
-def _kinds(target: Callable[..., Any]) -> dict[str, Any]:
+def _name(node: DictConfig) -> str:
+    """The node's full name in the configuration, such as `connection` or `evaluator.frechet_distance`."""
+    return node._get_full_key(None)
+
+
+def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except (NameError, TypeError):  # what a library imports for type checkers alone
+    except (NameError, TypeError):  # names that a library imports only for type checkers
         return {}
 
 
 def _settings(node: DictConfig) -> dict[str, Any]:
-    resolved = OmegaConf.to_container(node, resolve=True)
+    resolved = cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
     return {name: value for name, value in resolved.items() if name not in ("_target_", "_partial_", "_convert_")}
 
 
-def _make(made: Callable[..., Any], refused: str, *arguments: Any, **named: Any) -> Any:
+def _call(make: Callable[..., T], refused: str, *arguments: Any, **named: Any) -> T:
     try:
-        return made(*arguments, **named)
+        return make(*arguments, **named)
     except _REFUSALS as error:
         frame = extract_tb(error.__traceback__)[-1]
         where = f"{Path(frame.filename).name}, line {frame.lineno}"

@@ -1,30 +1,43 @@
-"""From a record on disk back to the objects of its trial."""
+"""Loads the trained network of a record, with its data and objective."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from omegaconf import DictConfig
-
+from skiplab.backbones.backbone import Backbone
+from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
+from skiplab.objectives.objective import Objective
 from skiplab.records.file_names import CONFIG, RECORD, WEIGHTS
 from skiplab.records.local_paths import find_again
 from skiplab.records.record import read_record
-from skiplab.records.record_schema import RecordContent
-from skiplab.training.build import Parts, build_data, build_model, build_objective
+from skiplab.records.record_schema import Costs
+from skiplab.training.build import build_data, build_model, build_objective
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
 
 
-def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool = False) -> Parts:
-    """The data, the objective and the trained model of a record, such as `runs/0123456789abcdef`.
+class LoadedTrial(NamedTuple):
+    """A trained network in evaluation mode, with its data, its objective and what it costs (see `parity`)."""
+
+    data: Dataset
+    objective: Objective
+    model: Backbone
+    costs: Costs
+
+
+def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool = False) -> LoadedTrial:
+    """Load the trained network of a record, such as `runs/0123456789abcdef`, with its data and objective.
 
     Args:
-        folder: the record.
-        data_path: where the files of its data lie now; None for where they were.
-        trust: whether what is no option of skiplab may be imported and made, too, such as a network of one's own.
+        folder: the record's folder.
+        data_path: the current place of the data's files; None if they haven't moved.
+        trust: whether code that isn't an option of skiplab may be imported and run, such as a network of your own.
 
     Raises:
-        SkiplabError: where the folder holds no record with weights, asks for code that isn't trusted, or the files of
-            its data are missing or others.
+        SkiplabError: if the folder holds no record with weights, the record needs code that isn't trusted, or the
+            files of its data are missing or have changed.
     """
     folder = Path(folder)
     for name in (CONFIG, RECORD, WEIGHTS):
@@ -33,23 +46,25 @@ def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool
     content = read_record(folder)
     config = record_config(folder, trust=trust)
     find_again(config, content["factors"], {} if data_path is None else {"data.path": str(data_path)}, folder)
-    return bring_back(config, content, folder)
-
-
-def bring_back(config: DictConfig, content: RecordContent, folder: Path) -> Parts:
-    """What a record's configuration describes, with its weights.
-
-    Raises:
-        SkiplabError: where it describes nothing that can be made, or the weights aren't its network's.
-    """
-    try:
+    with explained(folder):
         data = build_data(config)
         objective = build_objective(config, data)
         model = build_model(config, data, objective)
+    load_weights(model, folder / WEIGHTS, content)
+    return LoadedTrial(data, objective, model.eval(), content["parity"])
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Name the record whose configuration can't be built.
+
+    Raises:
+        SkiplabError: if the block raises any exception; a SkiplabError is raised as it is.
+    """
+    try:
+        yield
     except SkiplabError:
         raise
-    except Exception as error:  # of whatever kind: the values may be anything
+    except Exception as error:  # of any type: the configuration may hold anything
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise SkiplabError(f"{folder / CONFIG} describes nothing that can be made: {reason}") from error
-    load_weights(model, folder / WEIGHTS, content)
-    return Parts(data=data, objective=objective, model=model.eval(), costs=content["parity"])
+        raise SkiplabError(f"{folder / CONFIG} can't be built: {reason}") from error

@@ -1,155 +1,104 @@
-"""Evaluators on a trained trial: what they find goes into its record."""
+"""Measures a trained network, and writes what evaluators and instruments found to its record."""
 
-from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
-import torch
-from omegaconf import DictConfig
 from PIL import Image
 
 from skiplab.charts import Measurement
-from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
-from skiplab.evaluators.evaluator import Evaluator, Trained
+from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.results.missing import measured, split_finite
-from skiplab.instruments.instrument import Instrument, TrainingLog
+from skiplab.instruments.instrument import TrainingLog
 from skiplab.records.atomic_file import write_atomically
-from skiplab.records.file_names import EVALUATION_FILES, HISTORY, LAYERS, MEASUREMENTS, TRAINING_FILES
+from skiplab.records.file_names import EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
 from skiplab.records.record import Record
-from skiplab.records.record_schema import Findings, RecordContent
-from skiplab.records.table_file import empty_table, read_table
+from skiplab.records.record_schema import RecordContent
+from skiplab.records.table_file import empty_table
 from skiplab.records.truncation import file_lengths, truncated_files
-from skiplab.training.build import Parts, build_model
-from skiplab.training.factory import factory
-from skiplab.training.plan import asked_evaluators, chosen, kept_evaluators
+from skiplab.training.components import Components
+from skiplab.training.findings import Findings
+from skiplab.training.plan import Plan
+from skiplab.training.read_tables import read_measurements
 
 
-def evaluate(config: DictConfig, parts: Parts, record: Record, names: Sequence[str]) -> dict[str, Image.Image]:
-    """Run the named evaluators; write all that they find and declare to the record, and why what is missing is."""
-    device = torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu")
-    trained = Trained(
-        model=parts.model.to(device).eval(),
-        make_untrained=lambda: build_model(config, parts.data, parts.objective),
-        objective=parts.objective,
-        data=parts.data.to(device),
-        sampler=factory(config.sampler)(),
-        make_extractor=factory(config.feature_extractor),
-        eval_batch=EvalBatch(**config.eval_batch),
-        seed=config.seed,
-        device=device,
-    )
-    content, found = record.read(), _found_so_far(record)
-    kept = kept_evaluators(record.folder, content)
-    measurements, drawn = _measurements_so_far(record, content), dict(content["pictures"])
+def evaluate(components: Components, plan: Plan, record: Record) -> dict[str, Image.Image]:
+    """Run the evaluators that the record lacks; returns their pictures by stem."""
+    content, findings, trained = record.read(), Findings.of(record), _trained(components)
+    valid, names = plan.valid_evaluators(content), plan.missing_evaluators(content)
+    measurements, drawn = _valid_measurements(record, content), dict(content["pictures"])
     pictures: dict[str, Image.Image] = {}
     for name in names:
-        evaluator: Evaluator = factory(config.evaluator[name])()
+        evaluator = components.evaluators[name]
         result = measured(evaluator, trained)
-        _add(found, evaluator, f"evaluator {name}", result.summary, result.missing)
+        findings.add(evaluator, f"evaluator {name}", result.summary, result.missing)
+        findings.details[name] = result.details
+        own = pd.DataFrame(result.measurements, columns=list(Measurement._fields)).assign(evaluator=name)
+        others = measurements.loc[measurements["evaluator"] != name]
+        measurements = pd.concat([others, own.reindex(columns=list(MEASUREMENTS.columns))])
         pictures |= result.pictures
-        found["details"][name] = result.details
-        own = pd.DataFrame(result.measurements, columns=Measurement._fields).assign(evaluator=name)
-        measurements = pd.concat([measurements[measurements["evaluator"] != name], own[list(MEASUREMENTS.columns)]])
         drawn[name] = [f"{stem}.png" for stem in result.pictures]
         for stem, picture in result.pictures.items():
             picture.save(record.folder / f"{stem}.png")
-    asked = asked_evaluators(config)
-    of_training = {name: length for name, length in content["files"].items() if name in TRAINING_FILES}
     write_atomically(record.folder / MEASUREMENTS.file, measurements.to_csv(index=False).encode())
+    of_training = {name: length for name, length in content["files"].items() if name in TRAINING_FILES}
     record.update(
-        **found,
-        evaluators=kept | {name: asked[name] for name in names},
+        **asdict(findings),
+        evaluators=valid | {name: plan.evaluators[name] for name in names},
         pictures=drawn,
         files=of_training | file_lengths(record.folder, EVALUATION_FILES),
     )
     return pictures
 
 
-def _measurements_so_far(record: Record, content: RecordContent) -> pd.DataFrame:
-    """The rows that stay; a table that was cut off is set aside whole, and says so."""
+def _trained(components: Components) -> Trained[Any]:
+    settings = components.settings
+    return Trained(
+        model=components.model.to(settings.device).eval(),
+        make_untrained=components.make_untrained,
+        objective=components.objective,
+        data=components.data.to(settings.device),
+        sampler=components.sampler,
+        make_extractor=components.make_extractor,
+        eval_batch=components.eval_batch,
+        seed=settings.seed,
+        device=settings.device,
+    )
+
+
+def _valid_measurements(record: Record, content: RecordContent) -> pd.DataFrame:
+    """The rows that are still valid; a truncated table is set aside as a whole, with a message."""
     if any(truncated_files(record.folder, content["files"], [MEASUREMENTS.file])):
         path = record.folder / MEASUREMENTS.file
-        where = f"; what is left of it is in {record.set_aside([path])}" if path.exists() else ""
+        where = f"; the rest of it is in {record.set_aside([path])}" if path.exists() else ""
         others = ", ".join(content["evaluators"])
-        print(f"trial {record.key}: {path.name} was cut off, so {others} have to measure again{where}", flush=True)
+        print(f"trial {record.key}: {path.name} was truncated, so {others} must run again{where}", flush=True)
         return empty_table(MEASUREMENTS)
     return read_measurements(record)
 
 
-def declare(config: DictConfig, record: Record) -> None:
-    """Write what the evaluators that are asked for declare to the record of a diverged trial, which they can't measure.
+def declare(components: Components, record: Record) -> None:
+    """Write what the evaluators declare to the record of a diverged trial, which they can't measure.
 
-    So the analysis knows what the trial counts with in metrics that it has no value of.
+    From this the analysis knows what a diverged trial counts as in their metrics.
     """
-    found = _found_so_far(record)
-    for name, node in chosen(config.evaluator).items():
-        _add(found, factory(node)(), f"evaluator {name}", {}, {})
-    record.update(metrics=found["metrics"], charts=found["charts"])
+    findings = Findings.of(record)
+    for name, evaluator in components.evaluators.items():
+        findings.declare(evaluator, f"evaluator {name}")
+    record.update(metrics=findings.metrics, charts=findings.charts)
 
 
-def _found_so_far(record: Record) -> Findings:
-    content = record.read()
-    return {
-        "summary": content["summary"],
-        "missing": content["missing"],
-        "details": content["details"],
-        "metrics": content["metrics"],
-        "charts": content["charts"],
-    }
-
-
-def _add(
-    found: Findings,
-    measures: Evaluator | Instrument,
-    measured_by: str,
-    summary: Mapping[str, float],
-    missing: Mapping[str, str],
-) -> None:
-    """Put what an evaluator or instrument found, and what it declares, in place of what it found before."""
-    own = {*measures.metrics, *measures.charts}
-    found["summary"] = {name: value for name, value in found["summary"].items() if name not in missing} | dict(summary)
-    found["missing"] = {name: why for name, why in found["missing"].items() if name not in own} | dict(missing)
-    found["metrics"] |= {name: vars(metric) for name, metric in measures.metrics.items()}
-    found["charts"] |= {name: vars(chart) | {"measured_by": measured_by} for name, chart in measures.charts.items()}
-
-
-def read_measurements(record: Record) -> pd.DataFrame:
-    """All values of the evaluators' charts."""
-    try:
-        return read_table(record.folder, MEASUREMENTS).rows
-    except FileNotFoundError:
-        return empty_table(MEASUREMENTS)
-
-
-def read_readings(record: Record) -> pd.DataFrame:
-    """All that the instruments read; of rows that a resumed trial wrote again, the last; nothing of a cut-off file."""
-    if any(truncated_files(record.folder, record.read()["files"], [LAYERS.file])):
-        return empty_table(LAYERS)
-    return read_table(record.folder, LAYERS).rows
-
-
-def read_log(config: DictConfig, record: Record, zero_loss: float) -> TrainingLog:
-    """All that was written down while a trial trained."""
-    history = read_table(record.folder, HISTORY).rows
-    return TrainingLog(
-        readings=read_readings(record),
-        losses=history[history["metric"] == "loss"].set_index("step")["value"],
-        num_skipped=int((history["metric"] == "skipped_update").sum()),
-        zero_loss=zero_loss,
-        max_steps=config.trainer.max_steps,
-        batch_size=config.batch_size,
-    )
-
-
-def summarise(instruments: Mapping[str, Instrument], log: TrainingLog, record: Record, *, diverged: bool) -> None:
+def summarize(components: Components, log: TrainingLog, record: Record, *, diverged: bool) -> None:
     """Write the instruments' summary values and declarations to the record.
 
-    Of a diverged trial, only metrics that count with what it measured.
+    Of a diverged trial, write only the metrics whose measured value counts.
     """
-    found = _found_so_far(record)
-    for name, instrument in instruments.items():
+    findings = Findings.of(record)
+    for name, instrument in components.instruments.items():
         summary, missing = split_finite(instrument.summarize(log))
         if diverged:
             counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
-            summary, missing = ({name: part[name] for name in part if name in counted} for part in (summary, missing))
-        _add(found, instrument, f"instrument {name}", summary, missing)
-    record.update(**found, files=file_lengths(record.folder, TRAINING_FILES))
+            summary = {metric: value for metric, value in summary.items() if metric in counted}
+            missing = {metric: reason for metric, reason in missing.items() if metric in counted}
+        findings.add(instrument, f"instrument {name}", summary, missing)
+    record.update(**asdict(findings), files=file_lengths(record.folder, TRAINING_FILES))

@@ -1,40 +1,44 @@
-"""The one LightningModule: a step is a pure function of the weights, the seed and the step's number."""
+"""The one LightningModule: a step is a pure function of the weights, the seed and the number of the step."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Split
 from skiplab.objectives.objective import Objective
+from skiplab.objectives.training_batch import TrainingBatch
 from skiplab.seeding import keyed_generator, keyed_seed, seed_globally
 from skiplab.training.batches import Batches
 
 
 class AblationModule(pl.LightningModule):
-    """Trains a model on resident images.
+    """Trains a network on a split that stays in memory.
 
-    The images of a step, its times and its noise come from generators keyed by (seed, purpose, step);
-    randomness inside the model draws from the global generators, reseeded from (seed, step) at each step. So
-    two arms see the same data and noise, and a resumed trial is the same as an unbroken one.
+    The images of a step, its times and its noise come from generators keyed by (seed, purpose, step). Randomness inside
+    the network comes from the global generators, which are seeded from (seed, step) at each step. So two arms see the
+    same data and the same noise, and a resumed trial equals an uninterrupted one.
 
-    Of several ranks each draws for the whole batch and computes on its own rows, so that together they train on what
-    one alone would. Randomness inside the model then comes from (seed, step, rank), and differs from one rank's.
+    With several ranks, each draws the whole batch and computes on its own rows, so that together they train on what a
+    single process would. Randomness inside the network then comes from (seed, step, rank), and differs from that of a
+    single process.
 
     Args:
         model: the network.
-        objective: gives each sample's loss.
-        split: the training split, moved to the trainer's device unless it lies in a file.
+        objective: defines the loss.
+        split: the training split; it is moved to the trainer's device unless it is mapped from a file.
         augmentation: changes each training batch.
-        batch_size: images a step.
+        batch_size: images per step.
         seed: the trial's seed.
-        optimizer: makes an optimizer for parameters.
-        scheduler: makes a learning-rate scheduler for an optimizer and the number of steps.
+        optimizer: updates the network's parameters.
+        scheduler: sets the learning rate of each step.
     """
 
-    watched = False  # whether instruments look into the step that is about to begin
+    watched = False  # whether instruments measure the step that is about to begin
 
     def __init__(
         self,
@@ -45,8 +49,8 @@ class AblationModule(pl.LightningModule):
         augmentation: Augmentation,
         batch_size: int,
         seed: int,
-        optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-        scheduler: Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler],
+        optimizer: torch.optim.Optimizer,
+        scheduler: torch.optim.lr_scheduler.LRScheduler,
     ) -> None:
         super().__init__()
         self.model, self.objective = model, objective
@@ -56,32 +60,32 @@ class AblationModule(pl.LightningModule):
         self._optimizer, self._scheduler = optimizer, scheduler
 
     def train_dataloader(self) -> Iterable[int]:
-        """Step numbers, which stand in for batches: `training_step` finds its images by `global_step`."""
+        """Numbers of steps in place of batches: `training_step` finds its images by `global_step`."""
         return range(self.trainer.max_steps)
 
     def on_fit_start(self) -> None:
         self.split = self.split.to(self.device)
 
-    def training_step(self, batch: int, batch_index: int) -> Tensor:
-        return self.mean_loss(*self.draw(self.global_step))
+    def training_step(self, *_: Any) -> Tensor:
+        return self.mean_loss(self.draw(self.global_step))
 
-    def mean_loss(self, *drawn: Tensor | None) -> Tensor:
-        """The loss of what was drawn for a step."""
-        return self.objective.loss_of(self.model, *drawn).mean()
+    def mean_loss(self, batch: TrainingBatch) -> Tensor:
+        return self.objective.loss_of(self.model, batch).mean()
 
-    def draw(self, step: int) -> list[Tensor | None]:
-        """This rank's rows of all that a step is a function of beside the weights; seeds what the model draws."""
+    def draw(self, step: int) -> TrainingBatch:
+        """This rank's rows of a step's batch; also seeds what the network draws."""
         images, labels = self.split.at(self.batches.indices(step))
         augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
         rank = self.global_rank
         seed_globally(keyed_seed(self.seed, f"model/{rank}" if rank else "model", step), self.device)
         generator = keyed_generator(self.seed, "noise", step, device=self.device)
-        drawn = self.objective.draw(self.augmentation(images, augment), labels, generator)
+        batch = self.objective.draw(self.augmentation(images, augment), labels, generator)
         num_rows = len(images) // self.trainer.world_size
         rows = slice(rank * num_rows, (rank + 1) * num_rows)
-        return [None if part is None else part[rows] for part in drawn]
+        return batch.map(lambda tensor: tensor[rows])
 
-    def configure_optimizers(self):
-        optimizer = self._optimizer(self.model.parameters())
-        scheduler = self._scheduler(optimizer, self.trainer.max_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        return {
+            "optimizer": self._optimizer,
+            "lr_scheduler": {"scheduler": self._scheduler, "interval": "step"},
+        }

@@ -1,4 +1,4 @@
-"""What an arm costs: parameters, floating-point operations and activation memory, for a fair comparison."""
+"""The cost of a network: parameters, floating-point operations and activation memory, for a fair comparison."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from skiplab.records.record_schema import Costs
 
 
 def parity(model: nn.Module, example: tuple[Any, ...], depth: int) -> Costs:
-    """Cost of one sample's forward pass on `example`, its arguments; running it also proves that the model runs.
+    """The cost of a forward pass on one sample; `example` holds its arguments.
 
-    num_parameters: trained scalars.  flops_per_sample: multiplications and additions of convolutions and
-    matrix products.  activation_bytes_per_sample: bytes kept for the backward pass, parameters not counted.
+    num_parameters: number of trained scalars.  flops_per_sample: multiplications and additions of convolutions and
+    matrix products.  activation_bytes_per_sample: bytes stored for the backward pass, without parameters.
     """
     own = {parameter.data_ptr() for parameter in model.parameters()}
     kept: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""Keeps libraries' advice out of a trial's output; their errors stay."""
+"""Silences the advice of libraries; their errors are still printed."""
 
 import logging
 import os
@@ -6,9 +6,9 @@ import warnings
 
 
 def quiet() -> None:
-    """Silence tips and hints of Lightning, torchmetrics and W&B, which say nothing of a trial.
+    """Silence hints of Lightning, torchmetrics and W&B that don't concern the trial.
 
-    Lightning sets its log level when it is imported, so this is called afterwards.
+    Call this after importing Lightning, which sets its own log level.
     """
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

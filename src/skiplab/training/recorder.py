@@ -1,7 +1,8 @@
-"""Writes a running trial's losses to its record and ends it when it diverges."""
+"""Writes the training losses to the record, and ends training when it diverges."""
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -12,16 +13,15 @@ from skiplab.records.appended_table import AppendedTable
 
 
 class Recorder(pl.Callback):
-    """Appends every step's loss to the history, fetched together every few steps.
+    """Appends the loss of every step to the history; losses are fetched from the device every few steps.
 
-    A loss that isn't finite, or exceeds `divergence_factor` times the zero predictor's, ends the trial as
-    diverged; `diverged_step` is the first such step. A step whose update was left out, since a scaled gradient
-    overflowed in mixed precision, is noted as `skipped_update`; without a scaler none is left out.
+    Training has diverged when a loss isn't finite or is above `diverged_above`; `diverged_step` is the first such step.
+    In mixed precision, a step without an update (because a scaled gradient overflowed) is recorded as `skipped_update`.
 
     Args:
         history: the record's table of (step, metric, value).
-        log_every_steps: steps between two fetches.
-        diverged_above: the loss above which a trial has diverged.
+        log_every_steps: number of steps between two fetches.
+        diverged_above: the loss above which training has diverged.
     """
 
     def __init__(self, history: AppendedTable, *, log_every_steps: int, diverged_above: float) -> None:
@@ -32,15 +32,17 @@ class Recorder(pl.Callback):
         self._pending: list[tuple[int, Tensor]] = []
         self._scaled = self._updated = False
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._scaled = gradient_scaler(trainer) is not None
         for optimizer in trainer.optimizers:
             optimizer.register_step_post_hook(self._note_update)
 
-    def _note_update(self, *_) -> None:
+    def _note_update(self, *_: Any) -> None:
         self._updated = True
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         step = trainer.global_step - 1
         self._pending.append((step, outputs["loss"].detach()))
         if self._scaled and not self._updated:
@@ -49,10 +51,12 @@ class Recorder(pl.Callback):
         if trainer.global_step % self.log_every_steps == 0 or trainer.global_step == trainer.max_steps:
             self._flush(trainer)
 
-    def on_save_checkpoint(self, trainer, module, checkpoint) -> None:
-        self._flush(trainer)  # a resumed trial starts behind these steps, so they must be on disk
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._flush(trainer)  # a resumed trial continues after these steps, so they must be on disk
 
-    def _flush(self, trainer) -> None:
+    def _flush(self, trainer: pl.Trainer) -> None:
         if not self._pending:
             return
         steps = [step for step, _ in self._pending]
@@ -66,7 +70,7 @@ class Recorder(pl.Callback):
         trainer.should_stop = trainer.should_stop or self.diverged_step is not None
 
     def look_for_divergence(self, losses: Mapping[int, float]) -> None:
-        """Note the first step at which the trial has diverged, if it has."""
+        """Note the first step at which training has diverged, if it has."""
         diverged = [step for step, loss in losses.items() if not math.isfinite(loss) or loss > self.diverged_above]
         if diverged:
             self.diverged_step = min(diverged)

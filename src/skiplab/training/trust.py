@@ -1,8 +1,9 @@
-"""A record's configuration, which someone else may have written: only skiplab's own options are made from it unasked.
+"""Reads the configuration of a record that someone else may have written, without running their code.
 
-A record names what its trial was made of by import paths, and to import or call another's path runs another's code.
-Names are compared with those in the installation's `conf/`, and in a folder of the user's own, before anything is
-imported. An option says by `code` which of its arguments lead to code themselves; they must be as its YAML has them.
+A record names its components by import paths, and importing or calling such a path runs code. Unless the user trusts a
+record, every path must be that of an option in the installation's `conf/` or in a folder of the user's own; this is
+checked before anything is imported. If an option's own arguments lead to code, they are named in its attribute `code`
+and must be those of its YAML.
 """
 
 import inspect
@@ -10,7 +11,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from hydra.utils import get_object
@@ -25,25 +26,25 @@ from skiplab.records.foreign_files import check_yaml, read_own
 from skiplab.targets import obeyed_keys
 
 _MOST_SHOWN = 8
-Options = Mapping[str, Any]  # by target, what the YAML of an option says
+Options = Mapping[str, Any]  # the content of each option's YAML, by its target
 
 
 def record_config(
     folder: Path, *, trust: bool, config_dir: Path | None = None, replaced: Collection[str] = ()
 ) -> DictConfig:
-    """The configuration of a record, with what depends on the machine as it is on this one.
+    """The configuration of a record, with this machine's values where it depends on the machine.
 
     Args:
-        folder: the record.
-        trust: whether what is no option of skiplab may be made, too.
-        config_dir: a folder of the user's own options, which are taken like skiplab's.
-        replaced: nodes that won't be made.
+        folder: the record's folder.
+        trust: whether code that isn't an option of skiplab may be run, too.
+        config_dir: a folder of the user's own options, which are trusted like skiplab's.
+        replaced: nodes that will be replaced.
 
     Raises:
-        SkiplabError: where it can't be read, or asks for code that isn't trusted.
+        SkiplabError: if it can't be read, or needs code that isn't trusted.
     """
     config = _read(folder)
-    plain = OmegaConf.to_container(config)
+    plain = cast(dict[str, Any], OmegaConf.to_container(config))
     axes = {name: _options(name, config_dir) for name in _axes()}
     if lacking := [name for name in (*axes, "run") if not isinstance(plain.get(name), dict)]:
         raise SkiplabError(f"{folder / CONFIG} lacks {', '.join(lacking)}; give the folder of a trial, runs/KEY")
@@ -51,16 +52,16 @@ def record_config(
     if asked and not trust:
         shown = ", ".join(asked[:_MOST_SHOWN]) + (f" and {len(asked) - _MOST_SHOWN} more" * (len(asked) > _MOST_SHOWN))
         raise SkiplabError(
-            f"{folder} asks for what is no option of skiplab and may run any code: {shown}; look at its config.yaml, "
-            "and if you trust who wrote it: skiplab.load(RUN, trust=True), skiplab evaluate RUN --trust (options of "
-            "your own: skiplab evaluate RUN --config-dir FOLDER)"
+            f"{folder} needs code that is no option of skiplab: {shown}; read its config.yaml, and if you trust its "
+            "author, use skiplab.load(RUN, trust=True) or skiplab evaluate RUN --trust (for options of your own, "
+            "skiplab evaluate RUN --config-dir FOLDER)"
         )
     try:
         OmegaConf.resolve(config)
     except OmegaConfBaseException as error:
         reason = " ".join(str(error).split())
-        raise SkiplabError(f"{folder / CONFIG} can't be resolved: {reason}; put values in its place") from None
-    _localise(config.data, axes["data"])
+        raise SkiplabError(f"{folder / CONFIG} can't be resolved: {reason}; replace it by a value") from None
+    _localize(config.data, axes["data"])
     return config
 
 
@@ -81,7 +82,7 @@ def _read(folder: Path) -> DictConfig:
 
 
 def _axes() -> list[str]:
-    """The axes of a trial: what `conf/train.yaml` lists, less its presets and Hydra's own."""
+    """The axes of a trial: the defaults list of `conf/train.yaml`, without presets and Hydra's own."""
     content = yaml.safe_load((project_dir("conf") / "train.yaml").read_text(encoding="utf-8"))
     names = [name for entry in content["defaults"] if isinstance(entry, dict) for name in entry]
     return [name for name in names if name != "experiment" and not name.startswith("override ")]
@@ -100,7 +101,7 @@ def _options(axis: str, config_dir: Path | None) -> Options:
 @cache
 def _options_in(folder: Path) -> Options:
     found = {}
-    for path in sorted(folder.glob("*.yaml"), reverse=True):  # of several with one target, the first says its defaults
+    for path in sorted(folder.glob("*.yaml"), reverse=True):  # of several options with one target, the first counts
         settings = _with_defaults(path)
         if folder.name in LISTS:
             check_flat(folder.name, path.stem, settings)
@@ -110,7 +111,7 @@ def _options_in(folder: Path) -> Options:
 
 
 def _with_defaults(path: Path) -> dict[str, Any]:
-    """What an option's YAML says, with what it takes from options beside it."""
+    """The content of an option's YAML, with the options beside it that it is based on."""
     content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     merged: dict[str, Any] = {}
     for entry in content.pop("defaults", []):
@@ -121,13 +122,13 @@ def _with_defaults(path: Path) -> dict[str, Any]:
 
 
 def _foreign(name: str, node: Any, options: Options | None) -> Iterator[str]:
-    """What a node of a record asks for beyond the options of its axis; None where it is no axis."""
+    """What a record's node needs beyond the options of its axis, which are None if it is no axis."""
     yield from _interpolations(node, name)
     if options is None:
         yield from obeyed_keys(node, name)
     elif name in LISTS:
         for each, settings in node.items():
-            if isinstance(settings, dict) and "_target_" in settings:  # others weren't chosen, and aren't made
+            if isinstance(settings, dict) and "_target_" in settings:  # others aren't enabled
                 yield from _beyond(f"{name}.{each}", settings, options)
     else:
         yield from _beyond(name, node, options)
@@ -140,9 +141,9 @@ def _beyond(name: str, node: dict[str, Any], options: Options) -> Iterator[str]:
         return
     settings = {key: value for key, value in node.items() if key != "_target_"}
     yield from obeyed_keys(settings, name)
-    own = options[target]
     if target is None:
         return
+    own = options[target]
     make = get_object(target)  # an option's own
     known = own.keys() | inspect.signature(make).parameters.keys()
     for key, value in settings.items():
@@ -151,7 +152,7 @@ def _beyond(name: str, node: dict[str, Any], options: Options) -> Iterator[str]:
 
 
 def _interpolations(node: Any, name: str) -> Iterator[str]:
-    """A record holds values; an interpolation in it reads what is of this machine, such as its environment."""
+    """Interpolations, which a record doesn't need and which read this machine's environment and files."""
     if isinstance(node, dict):
         for key, child in node.items():
             yield from _interpolations(child, f"{name}.{key}")
@@ -163,14 +164,14 @@ def _interpolations(node: Any, name: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """A value as ASCII that steers no terminal, cut off."""
+    """A value as short ASCII text without control characters."""
     text = json.dumps(value)
     text = text[1:-1] if isinstance(value, str) else text
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _localise(node: DictConfig, options: Options) -> None:
-    """Take settings that an option's YAML takes from the machine's environment from this machine's."""
+def _localize(node: DictConfig, options: Options) -> None:
+    """Read settings again that an option's YAML reads from the environment."""
     own = options.get(node._target_, {})
     for key, value in own.items():
         if isinstance(value, str) and value.startswith("${oc.env:") and key in node:

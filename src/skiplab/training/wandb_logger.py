@@ -1,4 +1,4 @@
-"""Weights & Biases as a view of the record: offline by default, without account, network or prompt."""
+"""Logs a trial to Weights & Biases: offline by default, without account, network or prompt."""
 
 import hashlib
 import json
@@ -16,11 +16,11 @@ from skiplab.records.file_names import COPIED_FILES
 from skiplab.training.wandb_settings import of_this_run_alone, run_mode
 
 _AXES = ("data", "backbone", "branch", "long_skip", "norm", "prediction")
-_LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B takes no longer ones
+_LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B refuses longer ones
 
 
 class StepLogger(WandbLogger):
-    """W&B's `_step` is the training step, which Lightning's own logger leaves to the number of calls."""
+    """Logs with the training step as W&B's `_step`, where Lightning's own logger counts calls."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -30,18 +30,18 @@ class StepLogger(WandbLogger):
 def make_wandb_logger(
     key: str, study: str, choices: dict[str, str], factors: dict[str, Any], folder: Path, *, project: str, offline: bool
 ) -> StepLogger | None:
-    """One W&B run for one trial: its group is the study's cell, its job type the arm; to be ended by `end_run`.
+    """Start the W&B run of a trial; `end_run` ends it. None if WANDB_MODE disables W&B.
 
-    None where WANDB_MODE disables W&B. What of a run the environment may say, `wandb_settings` says.
+    Its group is the study's cell, its job type is the arm. See `wandb_settings` for what the environment may change.
 
     Args:
-        key: the trial's key, which becomes the run's id, so that a resumed trial continues its run (runtime).
-        study: for which the trial is trained (runtime).
-        choices: the option chosen on each axis (runtime).
+        key: the trial's key and the run's id, so that a resumed trial continues its run (runtime).
+        study: the study that the trial is trained for (runtime).
+        choices: the option of each axis (runtime).
         factors: the trial's configuration as flat leaves (runtime).
-        folder: the record's folder, which takes W&B's files (runtime).
+        folder: the record's folder, where W&B writes its files (runtime).
         project: W&B's project.
-        offline: whether runs stay on disk, to be uploaded by `wandb sync`.
+        offline: whether runs stay on disk until `wandb sync` uploads them.
     """
     mode = run_mode(offline)
     if mode == "disabled":
@@ -52,16 +52,16 @@ def make_wandb_logger(
         run = wandb.init(
             id=key,
             resume="allow",
-            reinit="create_new",  # not a run that the user's own code has begun
+            reinit="create_new",  # not a run that the user's own code has started
             project=project,
             group=_cut(f"{study}: {cell}", _LONGEST_NAME),
             job_type=_cut(arm, _LONGEST_TAG),
             name=_cut(f"{arm} {cell} seed={factors['seed']}", _LONGEST_NAME),
             tags=list(dict.fromkeys(_cut(tag, _LONGEST_TAG) for tag in tags)),
             config={"study": study, "axis": choices, **factors},
-            dir=folder.absolute(),  # the process of W&B may have been started in another folder
+            dir=folder.absolute(),  # W&B's process may have started in another folder
             mode=mode,
-            # reading the requirements of every installed package takes longer than the rest; the record has them
+            # reading the requirements of all installed packages is slow, and the record has them
             settings=wandb.Settings(
                 silent=True, console="off", x_disable_stats=True, disable_git=True, x_save_requirements=False
             ),
@@ -70,7 +70,7 @@ def make_wandb_logger(
 
 
 def end_run(logger: WandbLogger, folder: Path) -> None:
-    """End a run, the record's tables among its files: `skiplab wandb-import` brings the trial back from them."""
+    """End a run after adding the record's files, from which `skiplab wandb-import` restores the trial."""
     try:
         for path in (folder / name for name in COPIED_FILES):
             if path.exists():
@@ -80,12 +80,12 @@ def end_run(logger: WandbLogger, folder: Path) -> None:
 
 
 def _cut(text: str, longest: int) -> str:
-    """A text that W&B takes; digits tell apart what was cut."""
+    """A text that is short enough for W&B; digits distinguish texts that were cut."""
     return text if len(text) <= longest else f"{text[: longest - 9]} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:
-    """A readable name of everything but connection and seed; the digits tell cells apart that read alike."""
+    """A readable name of all settings but connection and seed; digits distinguish cells with the same words."""
     rest = {name: value for name, value in factors.items() if name != "seed" and not name.startswith("connection")}
     others = {axis: option for axis, option in choices.items() if axis != "connection"}
     digits = hashlib.sha256(json.dumps([others, rest], sort_keys=True).encode()).hexdigest()[:4]
@@ -94,32 +94,30 @@ def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:
 
 
 def log_outcome(
-    logger: WandbLogger | None,
+    logger: WandbLogger,
     step: int,
     summary: Mapping[str, float | None],
     pictures: dict[str, Image.Image],
     measurements: pd.DataFrame,
     readings: pd.DataFrame,
 ) -> None:
-    """Add the summary, the pictures, the charts' values and a chart of gradient norm by layer to the trial's run.
+    """Log the summary, the pictures, the values of charts and a chart of gradient norms by layer to the trial's run.
 
-    They stand at the step that the weights have reached; behind all that was logged where a run is gone on with, since
-    W&B takes no step again.
+    They are logged at the step of the final weights, or at the run's own step if that is later, since W&B accepts no
+    earlier step.
     """
-    if logger is None:
-        return
     run = logger.experiment
     step = max(step, run.step)
     run.summary.update(summary)
     found = {stem: wandb.Image(picture) for stem, picture in pictures.items()}
     found |= {f"measurements/{name}": wandb.Table(dataframe=rows) for name, rows in measurements.groupby("evaluator")}
     run.log(found, step=step)
-    norms = readings[readings["quantity"] == "weight_gradient_norm"]
+    norms = readings.loc[readings["quantity"] == "weight_gradient_norm"]
     if norms.empty:
         return
-    steps = sorted(norms["step"].unique())
-    shown = [steps[round(share * (len(steps) - 1))] for share in (0, 0.25, 0.5, 1)]
-    lines = {step: norms[norms["step"] == step].sort_values("index") for step in dict.fromkeys(shown)}
+    steps = sorted(set(norms["step"]))
+    shown = [steps[round(fraction * (len(steps) - 1))] for fraction in (0, 0.25, 0.5, 1)]
+    lines = {step: norms.loc[norms["step"] == step].sort_values("index") for step in dict.fromkeys(shown)}
     chart = wandb.plot.line_series(
         xs=[line["index"].tolist() for line in lines.values()],
         ys=[line["value"].tolist() for line in lines.values()],

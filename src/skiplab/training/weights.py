@@ -1,4 +1,4 @@
-"""The weights that training left: the record knows their checksum, and others aren't taken for them."""
+"""The weights that training left, with a checksum in the record that tells them from others."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,20 +18,20 @@ _LENGTH = 8  # bytes at the start of a safetensors file that say how long its he
 
 
 def write_weights(record: Record, model: nn.Module, tables: Mapping[str, Mark]) -> None:
-    """Write a network's weights; their checksum and the marks of the tables go to the record first."""
+    """Write a network's weights; their checksum and the marks of the tables are written to the record first."""
     content = save({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()})
     record.update(trained={"tables": dict(tables), "weights": _checksum(content)})
     write_atomically(record.weights, content)
 
 
 def read_weights(path: Path, content: RecordContent) -> dict[str, Tensor]:
-    """The weights beside a record of this content; the file holds tensors alone.
+    """The weights of a record with this content; the file holds nothing but tensors.
 
     Raises:
-        SkiplabError: where they are missing, lead elsewhere, can't be read, or aren't what the trial wrote.
+        SkiplabError: if they are missing, are a link, can't be read, or aren't what the trial wrote.
     """
     if leads_out(path, path.parent) or not path.is_file():
-        raise SkiplabError(f"{path} is no file of the record's own folder; put a copy of the weights there")
+        raise SkiplabError(f"{path} is not a file in the record's own folder; put a copy of the weights there")
     try:
         found = path.read_bytes()
         length = int.from_bytes(found[:_LENGTH], "little")
@@ -46,10 +46,10 @@ def read_weights(path: Path, content: RecordContent) -> dict[str, Tensor]:
 
 
 def load_weights(model: nn.Module, path: Path, content: RecordContent) -> None:
-    """Put the weights beside a record into its network.
+    """Load the weights of a record into its network.
 
     Raises:
-        SkiplabError: as `read_weights`, and where they are another network's.
+        SkiplabError: as `read_weights`, and if they belong to another network.
     """
     try:
         model.load_state_dict(read_weights(path, content))

@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.he import He
 from skiplab.blocks.modulation import Modulation
 from skiplab.errors import SkiplabError
-from skiplab.seeding import initialise, keyed_seed
+from skiplab.seeding import keyed_seed
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from skiplab.seeding import initialise, keyed_seed
 )
 @pytest.mark.parametrize("gain", [1.0, 2**0.5])
 def test_variance_is_gain_squared_over_fan_in(module: nn.Module, fan_in: int, gain: float) -> None:
-    initialise(module, He(gain=gain), seed=0)
+    initialize(module, He(gain=gain), seed=0)
     expected = gain**2 / fan_in
     # n squares of a normal variable average to within 5 sqrt(2 / n) of its variance
     assert module.weight.square().mean().item() == pytest.approx(expected, rel=5 * (2 / module.weight.numel()) ** 0.5)
@@ -30,7 +31,7 @@ def test_variance_is_gain_squared_over_fan_in(module: nn.Module, fan_in: int, ga
 
 def test_relu_layers_keep_the_mean_square() -> None:
     layers = [nn.Linear(512, 512) for _ in range(20)]
-    initialise(nn.ModuleList(layers), He(gain=2**0.5), seed=0)
+    initialize(nn.ModuleList(layers), He(gain=2**0.5), seed=0)
     x = torch.randn(64, 512, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         for layer in layers:
@@ -43,7 +44,7 @@ def test_norms_embeddings_and_modulations_keep_their_own() -> None:
     modules = nn.ModuleDict(
         {"norm": nn.GroupNorm(2, 4), "modulation": Modulation(4, 8, nn.SiLU()), "label": nn.Embedding(3, 4)}
     )
-    initialise(modules, He(gain=1.0), seed=0)
+    initialize(modules, He(gain=1.0), seed=0)
     assert modules["norm"].weight.eq(1).all()
     assert not modules["modulation"].weight.any()
     again = nn.Embedding(3, 4)

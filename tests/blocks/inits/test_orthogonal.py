@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from skiplab.blocks.initialization import initialize
 from skiplab.blocks.inits.orthogonal import Orthogonal
 from skiplab.errors import SkiplabError
-from skiplab.seeding import initialise
 
 
 def started(module: nn.Module, gain: float = 1.0) -> nn.Module:
-    initialise(module, Orthogonal(gain=gain), seed=0)
+    initialize(module, Orthogonal(gain=gain), seed=0)
     return module.double()
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from skiplab.evaluators.feature_extractors.by_shape import ByShape
 from skiplab.evaluators.feature_extractors.digits_classifier import DigitsClassifier
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.evaluators.feature_extractors.raw import Raw
 from skiplab.training.build import build, build_data
 from skiplab.training.factory import factory
@@ -22,7 +23,14 @@ def test_the_shape_decides(shape: tuple[int, ...], expected: type) -> None:
 
 def test_an_extractor_that_was_asked_for_stays(compose) -> None:
     data = build_data(compose("data=digits").config)
-    assert type(factory(compose("feature_extractor=raw").config.feature_extractor)().for_shape(data.train.shape)) is Raw
+    assert (
+        type(
+            factory(compose("feature_extractor=raw").config.feature_extractor, FeatureExtractor)().for_shape(
+                data.train.shape
+            )
+        )
+        is Raw
+    )
 
 
 @pytest.mark.parametrize("data", ["digits", "patches"])

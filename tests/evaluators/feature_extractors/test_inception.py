@@ -7,6 +7,7 @@ import torch
 from scripted import LikeInception, Means, save_scripted
 
 from skiplab.errors import SkiplabError
+from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.evaluators.feature_extractors.inception import Inception
 from skiplab.training.factory import factory
 from tiny_trials import compose_config
@@ -51,7 +52,7 @@ def test_lies_in_the_cache_folder_by_default(cache_folder) -> None:
 
 def test_says_how_to_fetch_the_file_where_it_is_missing(cache_folder) -> None:
     with pytest.raises(SkiplabError) as raised:
-        factory(compose_config("feature_extractor=inception").config.feature_extractor)()
+        factory(compose_config("feature_extractor=inception").config.feature_extractor, FeatureExtractor)()
     place = cache_folder / "inception-2015-12-05.pt"
     address = "https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"
     assert f"{place} does not exist" in str(raised.value)
@@ -64,4 +65,4 @@ def test_refuses_another_file_naming_both_hashes(cache_folder) -> None:
     digest = save_scripted(Means(), cache_folder / "inception-2015-12-05.pt")
     wanted = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
     with pytest.raises(SkiplabError, match=f"has sha256 {digest}, but feature_extractor.sha256 expects {wanted}"):
-        factory(compose_config("feature_extractor=inception").config.feature_extractor)()
+        factory(compose_config("feature_extractor=inception").config.feature_extractor, FeatureExtractor)()

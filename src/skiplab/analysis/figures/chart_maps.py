@@ -87,9 +87,9 @@ def _draw_levels(ax: Axes, table: pd.DataFrame, norm: Normalize) -> None:
     ax.contour(*grid, levels=levels, colors="white", linewidths=0.5, alpha=0.6)
 
 
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Where the places of a row begin and end, halfway between their centres."""
-    if len(centres) == 1:
-        return centres[0] + np.array([-0.5, 0.5])
-    middles = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+def _edges(centers: np.ndarray) -> np.ndarray:
+    """Where the places of a row begin and end, halfway between their centers."""
+    if len(centers) == 1:
+        return centers[0] + np.array([-0.5, 0.5])
+    middles = (centers[1:] + centers[:-1]) / 2
+    return np.concatenate([[2 * centers[0] - middles[0]], middles, [2 * centers[-1] - middles[-1]]])

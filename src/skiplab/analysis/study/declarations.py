@@ -9,7 +9,8 @@ from skiplab.charts import Chart
 from skiplab.metrics import Metric
 from skiplab.printable import printable
 from skiplab.records.read_records import Problem, Records
-from skiplab.records.record_schema import Declaration, explain
+from skiplab.records.record_json import explain
+from skiplab.records.record_schema import Declaration
 
 _METRIC, _CHART = TypeAdapter(Metric), TypeAdapter(Chart)
 

@@ -18,7 +18,8 @@ from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG, COPIED_FILES, RECORD, WEIGHTS
 from skiplab.records.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, parse_yaml, read_own
 from skiplab.records.record import Record
-from skiplab.records.record_schema import RecordContent, parse_record
+from skiplab.records.record_json import parse_record
+from skiplab.records.record_schema import RecordContent
 from skiplab.records.study_list import is_study_name, join_study, study_folder
 from skiplab.records.writable import refuse_links
 

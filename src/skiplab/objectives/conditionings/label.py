@@ -7,32 +7,32 @@ from skiplab.objectives.conditioning import Conditioning
 
 
 class Label(Conditioning):
-    """The network is told the class, but with probability `dropout` that it is unknown.
+    """The network reads the class, which is replaced by 'unknown' with probability `dropout`.
 
-    One network so learns p(x | class) and p(x), which classifier-free guidance needs.
+    So one network learns both p(x | class) and p(x), as classifier-free guidance needs.
 
     Source: Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598, algorithm 1 (p_uncond).
     Differs from the source: none.
 
     Args:
-        dropout: share of training images whose class is withheld, from 0, below 1.
+        dropout: fraction of training images whose class is withheld, at least 0 and below 1.
 
     Raises:
-        SkiplabError: where dropout is out of range.
+        SkiplabError: if dropout is out of range.
     """
 
     def __init__(self, *, dropout: float) -> None:
         if not 0 <= dropout < 1:
-            raise SkiplabError(f"conditioning.dropout={dropout} is invalid; valid: a number from 0, below 1")
+            raise SkiplabError(f"conditioning.dropout={dropout} is invalid; valid: a number of at least 0 and below 1")
         self.dropout = dropout
 
     def num_labels(self, num_classes: int) -> int:
         return num_classes
 
-    def told(self, labels: Int[Tensor, " batch"] | None) -> Int[Tensor, " batch"] | None:
+    def input_labels(self, labels: Int[Tensor, " batch"] | None) -> Int[Tensor, " batch"] | None:
         return labels
 
-    def told_in_training(
+    def training_labels(
         self, labels: Int[Tensor, " batch"], num_classes: int, generator: torch.Generator
     ) -> Int[Tensor, " batch"]:
         withheld = torch.rand(len(labels), generator=generator, device=labels.device) < self.dropout

@@ -5,7 +5,7 @@ from skiplab.objectives.conditioning import Conditioning
 
 
 class NoConditioning(Conditioning):
-    """The network is told the noise level alone.
+    """The network reads the noise level alone.
 
     Source: none.
     Differs from the source: none.
@@ -14,5 +14,5 @@ class NoConditioning(Conditioning):
     def num_labels(self, num_classes: int) -> int:
         return 0
 
-    def told(self, labels: Int[Tensor, " batch"] | None) -> None:
+    def input_labels(self, labels: Int[Tensor, " batch"] | None) -> None:
         return None

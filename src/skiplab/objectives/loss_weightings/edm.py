@@ -6,19 +6,19 @@ from skiplab.objectives.loss_weighting import LossWeighting
 
 
 class EDM(LossWeighting):
-    """EDM's target of variance 1 weighs the same at every level, of the x0 error and with s = sigma / alpha
+    """The error of EDM's target has the same weight at every level; for the x0 error, with s = sigma / alpha,
 
         w = 1 / c_out^2 = (s^2 + sigma_data^2) / (s sigma_data)^2.
 
     Source: Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, table 1 and section 5 (lambda).
-    Differs from the source: any schedule, by way of sigma / alpha; levels are drawn as in the source with
+    Differs from the source: any schedule, through sigma / alpha; levels are drawn as in the source with
         `noise_schedule=log_normal`.
 
     Args:
-        sigma_data: standard deviation of the data, above 0; the same as the prediction's, where that is edm.
+        sigma_data: standard deviation of the data, above 0; the same as the prediction's, if that is edm.
 
     Raises:
-        SkiplabError: where sigma_data isn't above 0.
+        SkiplabError: if sigma_data isn't above 0.
     """
 
     def __init__(self, *, sigma_data: float) -> None:

@@ -7,18 +7,18 @@ from skiplab.objectives.loss_weighting import LossWeighting
 
 
 class MinSNR(LossWeighting):
-    """Nearly clean levels weigh no more than gamma, w = min(SNR, gamma) of the x0 error, SNR = alpha^2 / sigma^2.
+    """The weight of the x0 error is the SNR, at most gamma: w = min(SNR, gamma), SNR = alpha^2 / sigma^2.
 
-    Of the noise's error that is min(SNR, gamma) / SNR, and of the velocity's min(SNR, gamma) / (SNR + 1).
+    For the noise error that is min(SNR, gamma) / SNR, for the velocity error min(SNR, gamma) / (SNR + 1).
 
     Source: Hang et al. 2023, Min-SNR Weighting, arXiv:2303.09556, section 3 (of the x0 error).
     Differs from the source: none.
 
     Args:
-        gamma: the bound of the signal-to-noise ratio, above 0.
+        gamma: the upper bound of the signal-to-noise ratio, above 0.
 
     Raises:
-        SkiplabError: where gamma isn't above 0.
+        SkiplabError: if gamma isn't above 0.
     """
 
     def __init__(self, *, gamma: float) -> None:

@@ -5,7 +5,7 @@ from skiplab.objectives.loss_weighting import LossWeighting
 
 
 class SNR(LossWeighting):
-    """The noise's error weighs the same at every level, w = alpha^2 / sigma^2 of the x0 error.
+    """The noise error has the same weight at every level: for the x0 error, w = alpha^2 / sigma^2.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; as a weight of the x0 error: Salimans and Ho 2022,
         Progressive Distillation, arXiv:2202.00512, section 4.

@@ -6,7 +6,7 @@ from skiplab.objectives.loss_weighting import LossWeighting
 
 
 class TruncatedSNR(LossWeighting):
-    """Noisy levels keep a weight, w = max(alpha^2 / sigma^2, 1) of the x0 error: the larger of x0's and noise's error.
+    """The larger of the x0 error and the noise error: for the x0 error, w = max(alpha^2 / sigma^2, 1).
 
     Source: Salimans and Ho 2022, Progressive Distillation, arXiv:2202.00512, section 4.
     Differs from the source: none.

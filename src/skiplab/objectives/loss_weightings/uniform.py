@@ -7,9 +7,9 @@ from skiplab.objectives.prediction import Prediction
 
 
 class Uniform(LossWeighting):
-    """Every noise level weighs the same in the network's own units, 1 for the squared error of the output.
+    """Every noise level has weight 1 for the squared error of the network's output.
 
-    So it is the one weighting that means something else for each prediction.
+    It is the only weighting that differs between predictions when it is stated for the x0 error.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14 (L_simple, with the epsilon prediction).
     Differs from the source: none.

@@ -7,13 +7,13 @@ from skiplab.objectives.noise_schedule import NoiseSchedule
 
 
 class LinearBeta(NoiseSchedule):
-    """Noise comes in at a rate that grows linearly, beta(t) = beta_min + t (beta_max - beta_min).
+    """Noise is added at a rate that grows linearly, beta(t) = beta_min + t (beta_max - beta_min).
 
         alpha = exp(-B / 2),  sigma = sqrt(1 - alpha^2),  B = beta_min t + (beta_max - beta_min) t^2 / 2
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, section 4 (betas of 1e-4 to 0.02 over 1,000 steps); the continuous
         form: Song et al. 2021, Score-Based Generative Modeling, arXiv:2011.13456, appendix C.
-    Differs from the source: as in Song et al., exp(-beta_i) stands in place of 1 - beta_i, so that the last alpha is
+    Differs from the source: as in Song et al., exp(-beta_i) replaces 1 - beta_i, so that the last alpha is
         0.0066 where DDPM's is 0.0064.
 
     Args:
@@ -23,7 +23,7 @@ class LinearBeta(NoiseSchedule):
         beta_max: rate at time 1, at least beta_min; 1,000 times DDPM's last beta.
 
     Raises:
-        SkiplabError: where the times or the rates are out of range.
+        SkiplabError: if the times or the rates are out of range.
     """
 
     def __init__(self, *, time_min: float, time_max: float, beta_min: float, beta_max: float) -> None:

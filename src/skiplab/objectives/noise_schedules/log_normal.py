@@ -16,10 +16,10 @@ class LogNormal(NoiseSchedule):
 
         alpha = 1 / sqrt(1 + s^2),  sigma = s / sqrt(1 + s^2)
 
-    Samplers walk in Karras' spacing, s_i^(1/rho) equally spaced from sigma_max to sigma_min.
+    Samplers use Karras' spacing: s_i^(1/rho) is equally spaced from sigma_max to sigma_min.
 
     Source: Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, table 1 and eq. 5.
-    Differs from the source: variance-preserving scale, x_t / sqrt(1 + s^2); the network is told t, not ln(s) / 4;
+    Differs from the source: variance-preserving scale, x_t / sqrt(1 + s^2); the network reads t, not ln(s) / 4;
         levels outside sigma_min to sigma_max, 16 in a million, aren't drawn.
 
     Args:
@@ -27,10 +27,10 @@ class LogNormal(NoiseSchedule):
         p_std: standard deviation of ln s in training, above 0.
         sigma_min: smallest s, above 0 and within 5 p_std of p_mean.
         sigma_max: largest s, above sigma_min and within 5 p_std of p_mean.
-        rho: how much closer a sampler's steps are at low noise, above 0; 1 for equal steps of s.
+        rho: how much smaller a sampler's steps are at low noise, above 0; 1 for equal steps of s.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def __init__(self, *, p_mean: float, p_std: float, sigma_min: float, sigma_max: float, rho: float) -> None:
@@ -55,8 +55,8 @@ class LogNormal(NoiseSchedule):
         return alpha, s * alpha
 
     def path(self, num_steps: int) -> Float[Tensor, " steps"]:
-        roots = (sigma ** (1 / self.rho) for sigma in (self.sigma_max, self.sigma_min))
-        return self._time(torch.linspace(*roots, num_steps, dtype=torch.float64) ** self.rho)
+        first, last = (sigma ** (1 / self.rho) for sigma in (self.sigma_max, self.sigma_min))
+        return self._time(torch.linspace(first, last, num_steps, dtype=torch.float64) ** self.rho)
 
     def _time(self, s: Tensor) -> Tensor:
         return torch.special.ndtr((s.log() - self.p_mean) / self.p_std)

@@ -5,7 +5,7 @@ from skiplab.objectives.prediction import Prediction
 
 
 class X0(Prediction):
-    """The network predicts the clean input, target = x0.
+    """The network predicts the clean image, target = x0.
 
     Source: Salimans and Ho 2022, Progressive Distillation, arXiv:2202.00512, section 4.
     Differs from the source: none.

@@ -1,56 +1,56 @@
 """A whole training step as one CUDA graph."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from skiplab.errors import SkiplabError
+from skiplab.objectives.training_batch import TrainingBatch
 
 
 class CapturedStep:
-    """Forward and backward pass, clipping and update of a step, captured once and replayed on what later steps draw.
+    """Forward and backward pass, clipping and update of a step, captured once and replayed with later steps' batches.
 
-    A small network's step on a GPU waits for its hundreds of launches, which a replay hands over in one. The kernels
-    are those of a step by hand, in their order, so losses and weights are bit-equal. The first steps have to be by
-    hand: they let libraries choose their algorithms and the optimizer make its state. What the network draws comes
-    from the device's global generator, whose seed and offset a replay reads anew.
+    On a GPU, a step of a small network waits for hundreds of kernel launches; a replay launches them all at once. The
+    kernels and their order are those of an eager step, so losses and weights are bit-equal. The first steps must be
+    eager, so that libraries choose their algorithms and the optimizer creates its state. Random numbers inside the
+    network come from the device's global generator, whose seed and offset each replay reads anew.
 
     Source: Nguyen et al. 2021, Accelerating PyTorch with CUDA Graphs, https://pytorch.org/blog.
-    Differs from the source: no rehearsal on a stream of its own; real steps come first.
+    Differs from the source: the first real steps replace the warm-up on a side stream.
 
     Args:
-        loss_of: the mean loss of what is drawn for a step.
-        optimizer: updates the weights, with its rates on the device (see `DeviceRates`).
-        rates: of the optimizer.
-        clip: changes the gradients before the update.
+        mean_loss: the mean loss of a batch.
+        optimizer: updates the weights, with its learning rates on the device.
+        rates: puts the optimizer's learning rates on the device.
+        clip: clips the gradients before the update.
     """
 
     def __init__(
         self,
-        loss_of: Callable[..., Tensor],
+        mean_loss: Callable[[TrainingBatch], Tensor],
         optimizer: torch.optim.Optimizer,
         rates: "DeviceRates",
         clip: Callable[[], None],
     ) -> None:
-        self.loss_of, self.optimizer, self.rates, self.clip = loss_of, optimizer, rates, clip
+        self.mean_loss, self.optimizer, self.rates, self.clip = mean_loss, optimizer, rates, clip
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def __call__(self, drawn: Sequence[Tensor | None]) -> Tensor:
-        """Do the step; returns its loss, in a tensor that the next step overwrites.
+    def __call__(self, batch: TrainingBatch) -> Tensor:
+        """Do the step; returns its loss in a tensor that the next step overwrites.
 
         Raises:
-            SkiplabError: where the network waits for the device or draws on the CPU, which a replay can't.
+            SkiplabError: if the network waits for the device or draws on the CPU, which can't be replayed.
         """
         with self.rates.on_device():
             if self._graph is None:
-                self._inputs = [None if part is None else part.clone() for part in drawn]
+                self._input = batch.map(torch.clone)
                 self._graph = self._capture()
             else:
-                for own, part in zip(self._inputs, drawn, strict=True):
-                    if own is not None:
-                        own.copy_(part)
+                for target, source in zip(self._input.tensors(), batch.tensors(), strict=True):
+                    target.copy_(source)
             self._graph.replay()
         return self._loss
 
@@ -60,7 +60,7 @@ class CapturedStep:
         self.optimizer.zero_grad(set_to_none=True)  # gradients then lie in the graph's own memory
         try:
             with torch.cuda.graph(graph):
-                loss = self.loss_of(*self._inputs)
+                loss = self.mean_loss(self._input)
                 with torch.autocast("cuda", enabled=False):
                     loss.backward()
                     self.clip()
@@ -69,11 +69,11 @@ class CapturedStep:
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise SkiplabError(
-                f"this network's step can't be captured as a CUDA graph ({reason}); add run.cuda_graph=false"
+                f"this network's training step can't be captured as a CUDA graph ({reason}); add run.cuda_graph=false"
             ) from error
         if not torch.equal(drawn_before, torch.default_generator.get_state()):
             raise SkiplabError(
-                "this network draws random numbers on the CPU in training, which a captured step would repeat; add "
+                "this network draws random numbers on the CPU, and a captured training step would repeat them; add "
                 "run.cuda_graph=false"
             )
         return graph
@@ -82,11 +82,11 @@ class CapturedStep:
 class DeviceRates:
     """An optimizer's learning rates as tensors on its device while it steps, and as numbers otherwise.
 
-    A captured step reads the rate of its day from the tensor; schedules and checkpoints see numbers.
+    A captured step reads the current rate from the tensor; schedulers and checkpoints see numbers.
 
     Args:
-        optimizer: one with fused kernels, such as Adam, AdamW or SGD, which read rates from the device.
-        device: where the weights are.
+        optimizer: an optimizer with fused kernels, such as Adam, AdamW or SGD, which read rates from the device.
+        device: the device of the weights.
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, device: torch.device) -> None:
@@ -107,7 +107,7 @@ class DeviceRates:
 
 
 def fuse(optimizer: torch.optim.Optimizer) -> bool:
-    """Let an optimizer on a GPU update all weights in one kernel that can be captured; False where it has none."""
+    """Let an optimizer update all weights in one kernel that can be captured; False if it has no such kernel."""
     groups = optimizer.param_groups
     if not all("fused" in group for group in groups):
         return False

@@ -1,4 +1,4 @@
-"""Several processes of one machine that work on one trial: the trial's own, rank 0, starts the others."""
+"""Several processes of one machine that train one network: the trial's own process, rank 0, starts the others."""
 
 import multiprocessing
 import os
@@ -19,15 +19,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skiplab.errors import SkiplabError
 from skiplab.training.quiet import quiet
 
-_PATIENCE = timedelta(minutes=10)  # how long a rank waits for another before it gives up
-_GRACE_SECONDS = 5  # between the end of a rank and the news of it, when rank 0 has already lost the connection
+_PATIENCE = timedelta(minutes=10)  # of a rank that waits for another
+_GRACE_SECONDS = 5  # between a rank's failure and its report of it, when rank 0 has already lost the connection
 
 
 def check_ranks(config: DictConfig, model: nn.Module) -> None:
-    """Refuse what several processes can't train together.
+    """Check that several processes can train this network together.
 
     Raises:
-        SkiplabError: names the value that is invalid and the valid ones.
+        SkiplabError: names the invalid value and the valid ones.
     """
     if "devices" not in config.trainer:
         return
@@ -37,7 +37,7 @@ def check_ranks(config: DictConfig, model: nn.Module) -> None:
     if backend not in ("gloo", "nccl"):
         raise SkiplabError(f"trainer.backend={backend} is invalid; valid: gloo, nccl")
     if backend == "nccl" and accelerator != "gpu":
-        raise SkiplabError("trainer.backend=nccl adds gradients up on GPUs alone; take trainer.backend=gloo")
+        raise SkiplabError("trainer.backend=nccl needs GPUs; choose trainer.backend=gloo")
     if config.batch_size % devices:
         raise SkiplabError(
             f"batch_size={config.batch_size} can't be shared equally by trainer.devices={devices}; valid: a multiple "
@@ -45,8 +45,8 @@ def check_ranks(config: DictConfig, model: nn.Module) -> None:
         )
     if devices > 1 and any(isinstance(module, _BatchNorm) for module in model.modules()):
         raise SkiplabError(
-            f"norm=batch with trainer.devices={devices} would normalise each device's rows by their own statistics, "
-            "which is another network; take norm=group or layer, or one device"
+            f"norm=batch with trainer.devices={devices} would normalize each device's rows by their own statistics, "
+            "which is another network; choose norm=group or norm=layer, or one device"
         )
 
 
@@ -54,16 +54,16 @@ def check_ranks(config: DictConfig, model: nn.Module) -> None:
 def together(follow: Callable[..., None], *arguments: Any, num_ranks: int, backend: str) -> Iterator[None]:
     """Run the block as rank 0 of a process group; its other ranks are new processes that run follow(*arguments).
 
-    None outlives the block, whatever happens to it or to this process.
+    No rank outlives the block, whatever happens to the block or to this process.
 
     Args:
-        follow: a function of a module, for new processes import it.
-        arguments: what it is called with, to be pickled.
-        num_ranks: processes, this one included, from 1.
+        follow: a function of a module, so that new processes can import it.
+        arguments: its arguments, which must be picklable.
+        num_ranks: number of processes, this one included, from 1.
         backend: 'gloo' or 'nccl'.
 
     Raises:
-        RuntimeError: where another rank failed, with its reason.
+        RuntimeError: if another rank failed, with its reason.
     """
     with TemporaryDirectory(prefix="skiplab-ranks-") as folder:
         group = (num_ranks, backend, Path(folder) / "store")
@@ -77,7 +77,7 @@ def together(follow: Callable[..., None], *arguments: Any, num_ranks: int, backe
             try:
                 yield
             except Exception as error:
-                # The group still stands, so none has failed because of this rank.
+                # The group still exists, so no other rank has failed because of this one.
                 _raise_failures(others, _GRACE_SECONDS, error)
                 raise
             finally:
@@ -89,7 +89,7 @@ def together(follow: Callable[..., None], *arguments: Any, num_ranks: int, backe
 
 
 class _Other:
-    """Another rank as rank 0 knows it."""
+    """Another rank, as seen from rank 0."""
 
     def __init__(self, rank: int, group: tuple[int, str, Path], follow: Callable[..., None], arguments: tuple) -> None:
         context = multiprocessing.get_context("spawn")
@@ -99,7 +99,7 @@ class _Other:
             target=_run, args=(its_end, rank, group, follow, arguments), name=f"skiplab-rank-{rank}", daemon=True
         )
         self.process.start()
-        its_end.close()  # so that the news end with the process
+        its_end.close()  # so that the connection ends with the process
 
     def wait_until_ready(self) -> None:
         try:
@@ -109,7 +109,7 @@ class _Other:
             raise RuntimeError(f"rank {self.rank} ended as it started, exit code {self.process.exitcode}") from None
 
     def failure(self) -> tuple[str, str]:
-        """Why it ended, in a line and at length; empty where it did all that it was to do."""
+        """Why it failed, in one line and at length; empty if it didn't."""
         try:
             return self.news.recv()
         except EOFError:
@@ -125,7 +125,7 @@ class _Other:
 
 
 def _raise_failures(others: Sequence[_Other], seconds: float, error: Exception | None = None) -> None:
-    """Raise why other ranks failed, if they did; wait for some news of them, or of them all where nothing is wrong."""
+    """Raise the reasons if other ranks failed; wait for the end of all of them, or of the first that fails."""
     waited_for = list(others)
     while waited_for:
         ended = wait([other.news for other in waited_for], seconds)
@@ -144,7 +144,7 @@ def _raise_failures(others: Sequence[_Other], seconds: float, error: Exception |
 def _run(
     news: Connection, rank: int, group: tuple[int, str, Path], follow: Callable[..., None], arguments: tuple
 ) -> None:
-    """The life of another rank."""
+    """The main function of another rank."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     quiet()
     try:
@@ -154,17 +154,19 @@ def _run(
         distributed.destroy_process_group()
     except BaseException as error:
         news.send((f"{type(error).__name__}: {error}", traceback.format_exc()))
-        os._exit(1)  # an orderly end could wait for the other ranks
+        os._exit(1)  # a normal exit might wait for the other ranks
 
 
 def _end_with_parent() -> None:
-    """A killed rank 0 takes the others with it, wherever they wait."""
-    wait([multiprocessing.parent_process().sentinel])
+    """End this rank, wherever it waits, when rank 0 is killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "this process is another rank, which rank 0 started"
+    wait([parent.sentinel])
     os._exit(1)
 
 
 def _join(rank: int, num_ranks: int, backend: str, store: Path) -> None:
-    """Join the process group; its members meet by a file, so that no port can be taken by another trial."""
+    """Join the process group; its members find each other by a file, so that trials don't compete for a port."""
     distributed.init_process_group(
         backend, init_method=f"file://{store}", rank=rank, world_size=num_ranks, timeout=_PATIENCE
     )

@@ -1,4 +1,6 @@
-"""What makes a Lightning trainer one of several ranks."""
+"""Makes a Lightning trainer one of several ranks."""
+
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -6,18 +8,19 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy
 from torch import distributed
 
-from skiplab.training.interrupt import StopWhenTold
+from skiplab.training.interrupt import StopOnSignal
 
 
 class MeanGradient(pl.Callback):
-    """Puts the mean over ranks in place of each gradient.
+    """Replaces each gradient by its mean over ranks.
 
-    All lie in one buffer in the parameters' order, so that sums are rounded alike in each step. The buckets of torch's
-    own wrapper change after its first step, so that a resumed trial of three ranks or more could differ.
+    All gradients are in one buffer in the order of the parameters, so that sums are rounded equally in every step. The
+    buckets of torch's own wrapper change after its first step, so that a resumed trial of three or more ranks could
+    differ.
     """
 
-    def on_after_backward(self, trainer, module) -> None:
-        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
         mean = torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(mean)
         mean /= trainer.world_size
@@ -27,28 +30,32 @@ class MeanGradient(pl.Callback):
 
 
 class MeanLoss(pl.Callback):
-    """Puts the mean over ranks in place of a step's loss; callbacks behind it see the whole batch's, on every rank."""
+    """Replaces a step's loss by its mean over ranks, so that later callbacks see the loss of the whole batch."""
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         loss = outputs["loss"].detach().double()
         distributed.all_reduce(loss)
         outputs["loss"] = loss / trainer.world_size
 
 
-class StopTogether(StopWhenTold):
-    """Ends training on all ranks at the end of the step in which one of them has heard a signal."""
+class StopTogether(StopOnSignal):
+    """Ends training on all ranks at the end of the step in which a signal reached one of them."""
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index) -> None:
-        heard = torch.tensor(self.interruption.signum or 0, device=module.device)
-        distributed.all_reduce(heard, distributed.ReduceOp.MAX)
-        # what is heard from here on is for the next step, else a rank would stop alone
-        if heard:
-            self.interruption.signum = int(heard)
-            super().on_train_batch_end(trainer, module, outputs, batch, batch_index)
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        signum = torch.tensor(self.interruption.signum or 0, device=pl_module.device)
+        distributed.all_reduce(signum, distributed.ReduceOp.MAX)
+        # a signal that arrives from here on is for the next step, else this rank would stop alone
+        if signum:
+            self.interruption.signum = int(signum)
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 class RankEnvironment(LightningEnvironment):
-    """Tells Lightning that the processes are there, and which of them this is."""
+    """Tells Lightning that the processes exist, and which of them this is."""
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -62,12 +69,12 @@ class RankEnvironment(LightningEnvironment):
 
 
 class RankStrategy(DDPStrategy):
-    """Lightning's strategy without torch's wrapper, whose work is MeanGradient's, and without a launcher.
+    """Lightning's strategy without torch's wrapper, which MeanGradient replaces, and without a launcher.
 
-    The launcher would run the command line again, and set the number of threads.
+    The launcher would run the command line again and set the number of threads.
 
     Args:
-        backend: the process group's, 'gloo' or 'nccl'.
+        backend: of the process group, 'gloo' or 'nccl'.
     """
 
     def __init__(self, backend: str) -> None:

@@ -11,12 +11,12 @@ class Constant(LambdaLR):
     Differs from the source: no decay.
 
     Args:
-        optimizer: whose learning rates are scaled (runtime).
+        optimizer: the optimizer whose learning rates are scaled (runtime).
         num_steps: the trial's length in steps (runtime).
-        warmup_steps: steps before the full rate, from 0, below num_steps.
+        warmup_steps: steps before the full rate, at least 0 and below num_steps.
 
     Raises:
-        SkiplabError: where warmup_steps is out of range.
+        SkiplabError: if warmup_steps is out of range.
     """
 
     def __init__(self, optimizer: Optimizer, num_steps: int, *, warmup_steps: int) -> None:

@@ -13,12 +13,12 @@ class Cosine(LambdaLR):
     Differs from the source: a warm-up of w steps, lr_t = lr (t + 1) / (w + 1).
 
     Args:
-        optimizer: whose learning rates are scaled (runtime).
+        optimizer: the optimizer whose learning rates are scaled (runtime).
         num_steps: T, the trial's length in steps (runtime).
-        warmup_steps: w, from 0, below T.
+        warmup_steps: w, at least 0 and below T.
 
     Raises:
-        SkiplabError: where warmup_steps is out of range.
+        SkiplabError: if warmup_steps is out of range.
     """
 
     def __init__(self, optimizer: Optimizer, num_steps: int, *, warmup_steps: int) -> None:

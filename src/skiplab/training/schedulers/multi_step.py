@@ -12,18 +12,18 @@ class MultiStep(LambdaLR):
 
     Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, section 4.2: divided by 10 after 32,000 and
         48,000 of 64,000 steps.
-    Differs from the source: milestones are shares of the trial, so that they move with its length; a linear warm-up,
-        lr_t = lr (t + 1) / (warmup_steps + 1), which the source has for its 110 layers in another form.
+    Differs from the source: milestones are fractions of the trial, and scale with its length; a linear warm-up,
+        lr_t = lr (t + 1) / (warmup_steps + 1), where the source warms up its 110 layers in another way.
 
     Args:
-        optimizer: whose learning rates are scaled (runtime).
+        optimizer: the optimizer whose learning rates are scaled (runtime).
         num_steps: T, the trial's length in steps (runtime).
-        milestones: shares of the trial, rising, between 0 and 1.
-        factor: what the rate is multiplied by at each, above 0.
-        warmup_steps: steps before the full rate, from 0, below T.
+        milestones: increasing fractions of the trial, between 0 and 1.
+        factor: the factor of the rate at each milestone, above 0.
+        warmup_steps: steps before the full rate, at least 0 and below T.
 
     Raises:
-        SkiplabError: where an argument is out of range.
+        SkiplabError: if an argument is out of range.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class MultiStep(LambdaLR):
     ) -> None:
         if list(milestones) != sorted(set(milestones)) or not all(0 < milestone < 1 for milestone in milestones):
             raise SkiplabError(
-                f"scheduler.milestones={list(milestones)} is invalid; valid: rising shares of the trial between 0 "
-                "and 1, such as [0.5, 0.75]"
+                f"scheduler.milestones={list(milestones)} is invalid; valid: increasing fractions of the trial "
+                "between 0 and 1, such as [0.5, 0.75]"
             )
         if not factor > 0:
             raise SkiplabError(f"scheduler.factor={factor} is invalid; valid: a number above 0")

@@ -1,0 +1,40 @@
+"""The tables of a trial's record, as data frames."""
+
+import pandas as pd
+
+from skiplab.instruments.instrument import TrainingLog
+from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS
+from skiplab.records.record import Record
+from skiplab.records.table_file import empty_table, read_table
+from skiplab.records.truncation import truncated_files
+from skiplab.training.components import RunSettings
+
+
+def read_measurements(record: Record) -> pd.DataFrame:
+    """All values of the evaluators' charts."""
+    try:
+        return read_table(record.folder, MEASUREMENTS).rows
+    except FileNotFoundError:
+        return empty_table(MEASUREMENTS)
+
+
+def read_readings(record: Record) -> pd.DataFrame:
+    """All readings of the instruments; the last of several for one step; none if the file was truncated."""
+    if any(truncated_files(record.folder, record.read()["files"], [LAYERS.file])):
+        return empty_table(LAYERS)
+    return read_table(record.folder, LAYERS).rows
+
+
+def read_log(record: Record, settings: RunSettings, zero_loss: float) -> TrainingLog:
+    """All that was recorded during training."""
+    history = read_table(record.folder, HISTORY).rows
+    losses = history[history["metric"] == "loss"].set_index("step")["value"]
+    assert isinstance(losses, pd.Series)
+    return TrainingLog(
+        readings=read_readings(record),
+        losses=losses,
+        num_skipped=len(history[history["metric"] == "skipped_update"]),
+        zero_loss=zero_loss,
+        max_steps=settings.max_steps,
+        batch_size=settings.batch_size,
+    )

@@ -1,0 +1,32 @@
+"""The run of Weights & Biases that belongs to a trial."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pytorch_lightning.loggers import WandbLogger
+
+from skiplab.records.record import Record
+from skiplab.training.account import account
+from skiplab.training.components import Components
+from skiplab.training.wandb_logger import end_run
+
+
+@contextmanager
+def wandb_run(record: Record, components: Components) -> Iterator[WandbLogger | None]:
+    """Start the trial's run and end it with a copy of the record; None if there is no logger."""
+    if components.make_logger is None:
+        yield None
+        return
+    content = record.read()
+    with account(record):
+        logger = components.make_logger(
+            record.key, components.settings.study, content["choices"], content["factors"], record.folder
+        )
+    if logger is None:
+        yield None
+        return
+    try:
+        record.update(provenance={**record.read()["provenance"], "wandb_id": logger.experiment.id})
+        yield logger
+    finally:
+        end_run(logger, record.folder)
