@@ -124,6 +124,8 @@ def _be(
         # what the tests' process will clean up stays
         weakref.finalize._registry.clear()
         util._finalizer_registry.clear()
+        if media := sys.modules.get("wandb.sdk.data_types._private"):
+            atexit.unregister(media.MEDIA_TMP.cleanup)
         for signum in (signal.SIGTERM, signal.SIGUSR2, signal.SIGHUP):
             signal.signal(signum, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -29,7 +29,7 @@ def test_a_connection_without_the_stream_refuses_trained_shortcuts(connection: s
     config = small(connection=connection, shortcut="projection")
     if connection == "scaled":
         config.connection.stream_factor = 0.0
-    with pytest.raises(SkiplabError, match=r"shortcut=projection has parameters.*use shortcut=zero_pad"):
+    with pytest.raises(SkiplabError, match=r"shortcut=projection has parameters.*take shortcut=zero_pad"):
         network(config, DATA["images"])
 
 

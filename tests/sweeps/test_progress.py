@@ -6,12 +6,11 @@ import time
 import pytest
 from rich.console import Console
 
+from example_records import write_example
 from skiplab.records.record import Record
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.progress import Sweep, follow
 from tiny_trials import TINY, compose_config
-
-ANY = {"choices": {}, "diverged_step": 3, "error": "no luck", "provenance": {"wall_seconds": 1.0}}
 
 
 @pytest.fixture
@@ -26,8 +25,14 @@ def jobs(tmp_path) -> list[Job]:
 
 
 def put(record: Record, status: str, steps: int = 0) -> None:
-    record.folder.mkdir(exist_ok=True)
-    record.update(status=status, factors={"depth": 4, "width": 8, "trainer.max_steps": 10}, **ANY)
+    write_example(
+        record.runs_dir,
+        record.key,
+        status=status,
+        factors={"depth": 4, "width": 8, "trainer.max_steps": 10},
+        diverged_step=3,
+        error="no luck",
+    )
     rows = "".join(f"{step},loss,1.0\n" for step in range(steps))
     (record.folder / "history.csv").write_text("step,metric,value\n" + rows)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from example_records import write_example
 from hydra_plugins import skiplab_sweeper
 from option_files import presets
 from skiplab.cli import main
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.records.key import factors, trial_key
-from skiplab.records.record import Record
 from skiplab.records.registrations import registrations
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
 from skiplab.sweeps import rounds
@@ -67,19 +67,18 @@ def plant(monkeypatch) -> list[str]:
     trained = []
 
     def run(config, choices, *, progress=False):
-        record = Record(Path(config.run.runs_dir), trial_key(config))
         value = skill(choices["connection"], config.optimizer.lr, config.trainer.gradient_clip_norm)
         diverged = config.optimizer.lr > 0.3
-        record.folder.mkdir(parents=True)
-        record.update(
+        record = write_example(
+            Path(config.run.runs_dir),
+            trial_key(config),
             status="diverged" if diverged else "done",
-            choices=choices,
+            choices=dict(choices),
             factors=factors(config),
             summary={} if diverged else {"skill_train": value + 0.001 * (config.seed % 2)},
             metrics={"skill_train": asdict(DenoisingLoss.metrics["skill_train"])},
             step=1,
             diverged_step=1 if diverged else None,
-            error=None,
             provenance={"wall_seconds": 1.0},
         )
         trained.append(record.key)

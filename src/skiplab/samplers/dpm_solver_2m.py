@@ -8,9 +8,11 @@ from skiplab.samplers.sampler import Denoise, Sampler
 
 
 class DPMSolver2M(Sampler):
-    """DPM-Solver++(2M), second order by the previous step's estimate. With h the step of ln(alpha / sigma),
+    """DPM-Solver++(2M), an exponential integrator that is second order by the previous step's estimate of x0.
 
-        x_s = sigma_s / sigma_t x_t + alpha_s (1 - e^-h) (x0 + h / (2 h_before) (x0 - x0_before)).
+        x_s = sigma_s / sigma_t x_t + alpha_s (1 - e^-h) (x0 + h / (2 h_before) (x0 - x0_before)),
+
+    with h the step of ln(alpha / sigma).
 
     Source: Lu et al. 2022, DPM-Solver++, arXiv:2211.01095, algorithm 2.
     Differs from the source: times are the schedule's, not equally spaced in ln(alpha / sigma). lower_order_final is of
