@@ -208,7 +208,7 @@ def test_the_dashboard_reloads_and_keeps_filters_and_place(fill, tab):
         server.page_after("none")
         tab.look(height=300)
         tab.open(f"http://127.0.0.1:{server.port}/")
-        tab.wait_until("standing.textContent === 'half of it is done'")
+        tab.wait_until("progress.textContent === 'half of it is done'")
         tab.click("#filters summary")
         tab.click("#filters input[name=arm]")
         tab.run("scrollTo(0, 500)")
