@@ -104,12 +104,11 @@ class Cluster:
             time.sleep(0.2)
 
     def stop(self) -> None:
+        pids = {path.name: int(path.read_text()) for path in (self.folder / "run").glob("*.pid")}
         self("scancel", "--full", "-u", "root", check=False)
         self("scontrol", "shutdown", check=False)
-        pids = [path for path in (self.folder / "run").glob("*.pid") if path.exists()]
-        for path in pids:
-            pid = int(path.read_text())
-            deadline = time.monotonic() + (0 if path.name == "munged.pid" else 10)
+        for name, pid in pids.items():
+            deadline = time.monotonic() + (0 if name == "munged.pid" else 10)
             while alive(pid) and time.monotonic() < deadline:
                 time.sleep(0.1)
             if alive(pid):

@@ -27,7 +27,8 @@ class SkiplabRayLauncher(Launcher):
             from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
         except ModuleNotFoundError as error:
             raise SkiplabError(
-                f"hydra/launcher=skiplab_ray needs {error.name}, which isn't installed; run pip install 'skiplab[ray]'"
+                f"hydra/launcher=skiplab_ray needs Ray, but the package {error.name} isn't installed; run "
+                "pip install 'skiplab[ray]'"
             ) from None
         self.launcher = RayLauncher(ray)
 

@@ -1,6 +1,8 @@
 """A sweep on a real SLURM: submitted, preempted, requeued, resumed, with the results of the same sweep in process."""
 
 import json
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +25,7 @@ GRID = (*WAITING, "seed=0,1", "trainer.max_steps=300", "run.checkpoint_every_ste
 def cluster() -> Iterator[Cluster]:
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         cluster = Cluster(Path(folder))
-        cluster.environment |= {"PYTHONPATH": FOLDER, "WAIT": ""}
+        cluster.environment |= {"PYTHONPATH": os.pathsep.join([FOLDER, *filter(None, sys.path)]), "WAIT": ""}
         try:
             cluster.start()
             yield cluster
