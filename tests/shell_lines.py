@@ -12,7 +12,7 @@ _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINE = re.compile(r"^(?:    )?(?:PYTHONPATH=\S+ )?(?P<program>\S+)(?: .*)?$")
 _INLINE = re.compile(r"`((?:skiplab|make|python|wandb) [^`]+)`")
 _NAME = re.compile(r"skiplab (?!doctor)\w+")
-_PLACEHOLDER = re.compile(r"\b[A-Z]{3,}\b")
+_PLACEHOLDER = re.compile(r"\b[A-Z][A-Z_]{2,}\b")
 
 
 class ShellLine(NamedTuple):

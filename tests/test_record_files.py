@@ -149,9 +149,8 @@ def test_a_table_that_was_cut_off_is_set_aside(trial, capsys) -> None:
     CUTS["middle"](path)
     left = path.read_bytes()
     run_tiny(trial.record.runs_dir, "evaluator=[baselines]", "run.study=s")
-    assert (
-        "measurements.csv was cut off, so denoising_loss, sample_grid have to measure again" in capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "measurements.csv was truncated, so denoising_loss, sample_grid must run again" in said
     (aside,) = trial.record.runs_dir.glob("replaced/*/measurements.csv")
     assert aside.read_bytes() == left
 
