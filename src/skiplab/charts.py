@@ -5,7 +5,12 @@ what measured them.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
+
+from skiplab.errors import SkiplabError
+
+Kind = Literal["lines", "bars", "heat", "contour", "outcome"]
+LogAxis = Literal["x", "value"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,15 +30,29 @@ class Chart:
     caption: what is drawn and how to read it, in one or two sentences.
     x, y, value: labels of the axes, with units.
     log: axes that are logarithmic; 'value' also takes means over seeds as geometric ones.
+
+    Raises:
+        SkiplabError: the kind or a logarithmic axis is unknown.
     """
 
     title: str
     caption: str
-    kind: Literal["lines", "bars", "heat", "contour", "outcome"]
+    kind: Kind
     x: str = ""
     y: str = ""
     value: str = ""
-    log: tuple[Literal["x", "value"], ...] = ()
+    log: tuple[LogAxis, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise SkiplabError(f"the chart {self.title!r} has kind={self.kind}; valid: {', '.join(get_args(Kind))}")
+        if not set(self.log) <= set(get_args(LogAxis)):
+            raise SkiplabError(f"the chart {self.title!r} has log={self.log}; valid: {', '.join(get_args(LogAxis))}")
+
+    @property
+    def has_two_axes(self) -> bool:
+        """Whether values lie over x and y."""
+        return self.kind in ("heat", "contour")
 
 
 class Measurement(NamedTuple):

@@ -21,6 +21,11 @@ class Layer:
     path: str
     module: nn.Module
 
+    @property
+    def weight(self) -> nn.Parameter:
+        """The module's first parameter of at least two dimensions."""
+        return next(each for each in self.module.parameters(recurse=False) if each.ndim >= 2)
+
 
 @dataclass(frozen=True)
 class Block:

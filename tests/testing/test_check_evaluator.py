@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from skiplab.charts import Chart, Measurement
+from skiplab.errors import SkiplabError
 from skiplab.evaluators.baselines import Baselines
 from skiplab.evaluators.evaluator import Evaluator, Result
 from skiplab.metrics import Metric
@@ -134,7 +135,7 @@ BROKEN = {
     NoChart: "declares no chart and returns no picture",
     NothingDrawn: r"charts declares \['curve'\], and the measurements are for \[\]",
     NotDrawable: "value that is not a finite number",
-    OneAxisTooMany: "has a y that its chart has not",
+    OneAxisTooMany: "needs measurements with no y",
     NoSuchMetric: "the chart height is of kind outcome, and no metric has this name",
     NoPicture: "something other than PIL images",
     FailsOnNoNumbers: r"ValueError: what is this\? \(Denoising, outputs that are NaN\)",
@@ -153,3 +154,9 @@ def test_sound_evaluators_pass() -> None:
 def test_a_broken_evaluator_fails_with_a_sentence_that_says_how(broken) -> None:
     with pytest.raises(AssertionError, match=BROKEN[broken]):
         check_evaluator(broken)
+
+
+@pytest.mark.parametrize(("settings", "named"), [({"kind": "heatmap"}, "kind=heatmap"), ({"log": ("y",)}, "log=")])
+def test_a_chart_that_no_page_can_draw_is_refused_where_it_is_declared(settings, named) -> None:
+    with pytest.raises(SkiplabError, match=named):
+        Chart(**{"title": "t", "caption": "c", "kind": "lines", **settings})

@@ -71,8 +71,12 @@ def _check_charts(evaluator: Evaluator[Any], result: Result) -> None:
     for measurement in result.measurements:
         numbers = (measurement.x, measurement.value, 0.0 if measurement.y is None else measurement.y)
         require(all(map(math.isfinite, numbers)), f"{measurement} has a value that is not a finite number")
-        flat = evaluator.charts[measurement.chart].kind in ("lines", "bars")
-        require(flat == (measurement.y is None), f"{measurement} has a y that its chart has not, or lacks it")
+        chart = evaluator.charts[measurement.chart]
+        wanted = "y" if chart.has_two_axes else "no y"
+        fits = chart.has_two_axes == (measurement.y is not None)
+        require(
+            fits, f"the chart {measurement.chart} of kind {chart.kind} needs measurements with {wanted}: {measurement}"
+        )
 
 
 def _check_untouched(model: nn.Module, state: dict[str, torch.Tensor]) -> None:
