@@ -40,7 +40,7 @@ def newcomer(request, tmp_path: Path, monkeypatch) -> Iterator[Path]:
 @pytest.mark.parametrize("newcomer", PAGES, ids=lambda page: page.stem, indirect=True)
 def test_a_page_is_followed(newcomer: Path) -> None:
     lines = [line.words for line in shell_lines(newcomer)]
-    study = lines[-1][-1]
+    study = lines[-1][lines[-1].index("report") + 1]
     for program, *words in lines:
         if program == "python":
             runpy.run_path(*words)
