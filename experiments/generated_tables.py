@@ -24,7 +24,7 @@ _OPTIONS = """\
 # Options
 
 Each axis of a trial, its default and its options; `make docs` writes this page. Choose an option with
-`skiplab train AXIS=OPTION`. `skiplab train --help` lists the settings of each option.
+`skiplab train AXIS=OPTION`; `skiplab train AXIS=OPTION --help` shows its settings.
 """
 
 
