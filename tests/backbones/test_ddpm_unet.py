@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from skiplab.training.build import build_backbone
+from skiplab.training.build import backbone_factory
 from tiny_trials import compose_config
 
 WIDTHS = (16, 32, 32)
@@ -62,7 +62,7 @@ def copy_attention(join, theirs) -> None:
 
 @pytest.fixture(scope="module")
 def own(reference):
-    model = build_backbone(compose_config(*OVERRIDES).config, (3, 16, 16), num_labels=0, num_logits=0).eval()
+    model = backbone_factory(compose_config(*OVERRIDES).config, (3, 16, 16), num_labels=0, num_logits=0)().eval()
     stem = {"stem": "conv_in", "head.0": "conv_norm_out", "head.2": "conv_out"}
     embedding = {"embedding.linear1": "time_embedding.linear_1", "embedding.linear2": "time_embedding.linear_2"}
     copy(stem | embedding, model, reference)

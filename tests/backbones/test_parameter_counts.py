@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skiplab.training.build import build_backbone
+from skiplab.training.build import backbone_factory
 from tiny_trials import compose_config
 
 RESNET = ("backbone=resnet", "branch=basic", "norm=batch", "activation=relu", "long_skip=none", "branch.bias=false")
@@ -16,7 +16,7 @@ def count(*overrides: str, shape: tuple[int, ...], num_labels: int = 0, num_logi
     """Parameters of a network on the meta device, where they have shapes and take no memory."""
     config = compose_config(*overrides).config
     with torch.device("meta"):
-        model = build_backbone(config, shape, num_labels=num_labels, num_logits=num_logits)
+        model = backbone_factory(config, shape, num_labels=num_labels, num_logits=num_logits)()
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -46,14 +46,14 @@ def test_resnet(connection: str, layers: int, exactly: int, millions: str) -> No
 def test_resnet_with_projections_has_two_more_linear_maps() -> None:
     found = count(*RESNET, "connection=identity", "shortcut=zero_pad", "depth=9", shape=(3, 32, 32), num_logits=10)
     config = compose_config(*RESNET, "connection=identity", "shortcut=projection", "depth=9").config
-    model = build_backbone(config, (3, 32, 32), num_labels=0, num_logits=10)
+    model = backbone_factory(config, (3, 32, 32), num_labels=0, num_logits=10)()
     assert sum(p.numel() for p in model.parameters()) == found + (16 * 32 + 32) + (32 * 64 + 64)
 
 
 def test_ddpm_unet() -> None:
     """Ho et al. 2020, appendix B: 35.7 million; exactly 35,746,307 in diffusers' copy of it."""
     config = compose_config(*DDPM, "connection=identity", "shortcut=projection").config
-    model = build_backbone(config, (3, 32, 32), num_labels=0, num_logits=0)
+    model = backbone_factory(config, (3, 32, 32), num_labels=0, num_logits=0)()
     found = sum(parameter.numel() for parameter in model.parameters())
     shortcuts = sum(p.numel() for name, p in model.named_parameters() if ".shortcut." in name)
     assert found == 35_746_307

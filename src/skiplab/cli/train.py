@@ -67,8 +67,8 @@ def _task(config: "DictConfig") -> dict[str, Any]:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from skiplab.configuration.containers import to_dict
     from skiplab.configuration.settings import Settings
+    from skiplab.records.plain_config import plain
     from skiplab.training.quiet import quiet
 
     quiet()
@@ -77,7 +77,7 @@ def _task(config: "DictConfig") -> dict[str, Any]:
     choices = {axis: option for axis, option in hydra.runtime.choices.items() if axis in config}
     if hydra.mode == RunMode.MULTIRUN:  # the sweep has checked the settings
         return _run(config, choices, is_sweep=True)
-    overrides = to_dict(hydra.overrides)  # unresolved
+    overrides = plain(hydra.overrides, resolve=False)  # unresolved
     words = [*overrides["hydra"], *overrides["task"]]
     try:
         with explained(words):

@@ -8,8 +8,8 @@ from hydra.core.default_element import ResultDefault
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from skiplab.configuration.containers import to_dict
 from skiplab.errors import SkiplabError
+from skiplab.records.plain_config import plain
 
 PRIMARY = "train"  # the file that lists the axes
 
@@ -48,7 +48,7 @@ class ConfigFiles:
         result = source.load_config(path) if source else None
         if result is None or not isinstance(result.config, DictConfig):
             raise SkiplabError(f"{path}.yaml is missing or holds no settings; valid: a file with NAME: VALUE lines")
-        settings = to_dict(result.config)
+        settings = plain(result.config, resolve=False)
         return ConfigFile(settings, settings.pop("defaults", []), result.header.get("package"))
 
     def composed(self, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,6 @@
-"""Configurations as plain dictionaries."""
-
-from typing import Any, cast
+"""The configuration of a trial within what Hydra composed."""
 
 from omegaconf import DictConfig, OmegaConf
-
-
-def to_dict(config: DictConfig) -> dict[str, Any]:
-    """The settings of a configuration as nested dicts and lists, with references unresolved."""
-    return cast(dict[str, Any], OmegaConf.to_container(config))
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

@@ -153,8 +153,8 @@ def _null_option(words: Sequence[str]) -> str:
 
 
 def _unknown_setting(text: str, cause: Any, words: Sequence[str]) -> str:
-    from skiplab.configuration.containers import to_dict
     from skiplab.configuration.suggestions import leaves, unknown_setting
+    from skiplab.records.plain_config import plain
 
     asked = text.partition("Could not override '")[2].partition("'")[0]
     word = next((word for word in words if word.startswith(f"{asked}={{")), None)
@@ -162,7 +162,7 @@ def _unknown_setting(text: str, cause: Any, words: Sequence[str]) -> str:
         return f"{word} is not an option; valid: {', '.join(valid)}; for a setting, write {asked}.NAME=VALUE"
     name = cause.full_key if cause.full_key.startswith(asked) else asked  # of a setting within a mapping
     root = cause.parent_node._get_root()
-    return unknown_setting(name, [known for known, _ in leaves(to_dict(root))])
+    return unknown_setting(name, [known for known, _ in leaves(plain(root, resolve=False))])
 
 
 def _interpolation(error: BaseException | None, text: str) -> str:

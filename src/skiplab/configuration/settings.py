@@ -10,13 +10,13 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.configuration.config_files import PRIMARY, ConfigFiles
-from skiplab.configuration.containers import to_dict
 from skiplab.configuration.suggestions import leaves, unknown_setting
 from skiplab.errors import SkiplabError
 from skiplab.kinds import is_of, refusal
 from skiplab.listed_options import check_flat, check_nodes
 from skiplab.records.key import OBSERVERS
 from skiplab.records.local_paths import check_apart
+from skiplab.records.plain_config import plain
 from skiplab.records.study_list import study_folder
 from skiplab.targets import locate
 
@@ -51,7 +51,7 @@ class Settings:
         Raises:
             SkiplabError: names the setting, and those that are nearest or valid.
         """
-        found = to_dict(config) | ({"hydra": to_dict(hydra)} if hydra is not None else {})
+        found = plain(config, resolve=False) | ({"hydra": plain(hydra, resolve=False)} if hydra is not None else {})
         names = frozenset(name for name, _ in leaves(found))
         if names not in self._checked:
             self._check_names(found, names, overrides)

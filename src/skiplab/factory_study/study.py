@@ -15,6 +15,7 @@ from skiplab.configuration.override_text import override_text, plain
 from skiplab.errors import SkiplabError
 from skiplab.factory_study.factory import ModelFactory
 from skiplab.paths import project_dir
+from skiplab.records.record_schema import is_number
 
 _NAME = re.compile(r"[~+]*[A-Za-z_][\w./@:-]*", re.ASCII)
 _SIZES = ("depth", "width")  # settings of a trial that are passed to a factory with parameters of these names
@@ -103,9 +104,7 @@ def _values(name: str, values: Any) -> list[Any]:
     if not isinstance(listed, list) or not listed:
         raise SkiplabError(f"{name}={values!r:.60} is invalid; valid: a list of values")
     # 1 and 1.0 are one value, 1 and true are two
-    keys = [
-        value if isinstance(value, int | float) and not isinstance(value, bool) else repr(value) for value in listed
-    ]
+    keys = [value if is_number(value) else repr(value) for value in listed]
     repeated = [value for value, key in zip(listed, keys, strict=True) if keys.count(key) > 1]
     if repeated:
         raise SkiplabError(f"{name} has {repeated[0]!r} twice; valid: a list of different values")

@@ -31,7 +31,7 @@ def is_key(text: object) -> bool:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value read from JSON is a number; true and false are none."""
+    """Whether a value of JSON or YAML is a number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

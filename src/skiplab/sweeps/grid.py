@@ -7,11 +7,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from skiplab.configuration.containers import to_dict
 from skiplab.configuration.overrides import apply_overrides, grid_points
 from skiplab.configuration.settings import Settings
 from skiplab.errors import SkiplabError
 from skiplab.records.key import OBSERVERS
+from skiplab.records.plain_config import plain
 from skiplab.sweeps.job import Job
 
 
@@ -37,7 +37,7 @@ def make_jobs(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
     if not points:
         empty = next(each.input_line for each in spanning if _is_empty(each))
         raise SkiplabError(f"{empty} has no values, so there is nothing to train; give at least one value")
-    settings, own = Settings(loader), to_dict(config.hydra.overrides)["hydra"]
+    settings, own = Settings(loader), plain(config.hydra.overrides, resolve=False)["hydra"]
     composed: dict[tuple[str, ...], Job] = {}
     jobs: dict[str, Job] = {}
     for point in points:

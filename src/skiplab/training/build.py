@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -35,6 +35,7 @@ from skiplab.layers import blocks
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.records.local_paths import check_apart
+from skiplab.records.plain_config import plain
 from skiplab.records.study_list import study_folder
 from skiplab.samplers.sampler import Sampler
 from skiplab.seeding import keyed_seed, seed_globally
@@ -133,11 +134,6 @@ def build_objective(config: DictConfig, data: Dataset) -> Objective:
     return make(data.num_classes, **{axis: _make(config[axis], base) for axis, base in axes.items()})
 
 
-def build_backbone(config: DictConfig, shape: tuple[int, ...], *, num_labels: int, num_logits: int) -> Backbone:
-    """The network for inputs of a shape, not yet initialized."""
-    return backbone_factory(config, shape, num_labels=num_labels, num_logits=num_logits)()
-
-
 def build_model(config: DictConfig, data: Dataset, objective: Objective) -> Backbone:
     """The network at its initial weights, which depend on (seed, path) alone."""
     return model_factory(config, data, objective)()
@@ -203,14 +199,13 @@ def _run_settings(config: DictConfig) -> RunSettings:
 
 
 def _ranks(config: DictConfig) -> Ranks:
-    plain = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-    return Ranks(config.trainer.devices, config.trainer.backend, rebuild=partial(_rebuild, plain))
+    return Ranks(config.trainer.devices, config.trainer.backend, rebuild=partial(_rebuild, plain(config)))
 
 
-def _rebuild(plain: dict[str, Any]) -> Components:
+def _rebuild(content: dict[str, Any]) -> Components:
     """The components in a process of its own."""
-    torch.set_num_threads(plain["num_threads"])
-    return build(OmegaConf.create(plain))
+    torch.set_num_threads(content["num_threads"])
+    return build(OmegaConf.create(content))
 
 
 def _make(node: DictConfig, base: type[T]) -> T:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from skiplab.configuration.suggestions import unknown_setting
 from skiplab.errors import SkiplabError
 from skiplab.kinds import as_given, is_of, refusal
+from skiplab.records.plain_config import plain
 from skiplab.targets import find_target, obeyed_keys
 
 T = TypeVar("T")
@@ -85,8 +86,7 @@ def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _settings(node: DictConfig) -> dict[str, Any]:
-    resolved = cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
-    return {name: value for name, value in resolved.items() if name not in ("_target_", "_partial_", "_convert_")}
+    return {name: value for name, value in plain(node).items() if name not in ("_target_", "_partial_", "_convert_")}
 
 
 def _call(make: Callable[..., T], refused: str, *arguments: Any, **named: Any) -> T:

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from skiplab.kinds import as_given, is_of, refusal
+from skiplab.records.record_schema import is_number
 
 _MANY, _MOST = 10**5, 2**31 - 1
 # Settings that must be whole numbers from 1, with their largest value; a network of more blocks or channels than _MANY
@@ -28,16 +29,12 @@ _CHOICES = {
 }
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _is_positive(value: Any) -> bool:
-    return _is_number(value) and value > 0
+    return is_number(value) and value > 0
 
 
 def _is_decay(value: Any) -> bool:
-    return _is_number(value) and 0 <= value < 1
+    return is_number(value) and 0 <= value < 1
 
 
 # Which values are valid, as a test and in words; for settings that a configuration has.
@@ -53,8 +50,8 @@ _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and len(value) == 2 and all(map(_is_decay, value)),
         "two numbers of at least 0 and below 1, such as [0.9, 0.999]",
     ),
-    "optimizer.eps": (lambda value: _is_number(value) and value >= 0, "a number of at least 0"),
-    "optimizer.weight_decay": (lambda value: _is_number(value) and value >= 0, "a number of at least 0"),
+    "optimizer.eps": (lambda value: is_number(value) and value >= 0, "a number of at least 0"),
+    "optimizer.weight_decay": (lambda value: is_number(value) and value >= 0, "a number of at least 0"),
 }
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 from hydra.utils import get_object
@@ -23,6 +23,7 @@ from skiplab.listed_options import LISTS, check_flat
 from skiplab.paths import project_dir
 from skiplab.records.file_names import CONFIG
 from skiplab.records.foreign_files import check_yaml, read_own
+from skiplab.records.plain_config import plain
 from skiplab.targets import obeyed_keys
 
 _MOST_SHOWN = 8
@@ -44,11 +45,11 @@ def record_config(
         SkiplabError: if it can't be read, or needs code that isn't trusted.
     """
     config = _read(folder)
-    plain = cast(dict[str, Any], OmegaConf.to_container(config))
+    content = plain(config, resolve=False)
     axes = {name: _options(name, config_dir) for name in _axes()}
-    if lacking := [name for name in (*axes, "run") if not isinstance(plain.get(name), dict)]:
+    if lacking := [name for name in (*axes, "run") if not isinstance(content.get(name), dict)]:
         raise SkiplabError(f"{folder / CONFIG} lacks {', '.join(lacking)}; give the folder of a trial, runs/KEY")
-    asked = [each for name in plain if name not in replaced for each in _foreign(name, plain[name], axes.get(name))]
+    asked = [each for name in content if name not in replaced for each in _foreign(name, content[name], axes.get(name))]
     if asked and not trust:
         shown = ", ".join(asked[:_MOST_SHOWN]) + (f" and {len(asked) - _MOST_SHOWN} more" * (len(asked) > _MOST_SHOWN))
         raise SkiplabError(

@@ -6,13 +6,15 @@ from typing import Any
 
 import wandb
 from hydra.utils import get_object
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+
+from skiplab.records.plain_config import plain
 
 
 def warm(config: DictConfig) -> None:
     """Import all that a trial will import, and start what trials share."""
     import_module("skiplab.training.trial")
-    for target in _targets(OmegaConf.to_container(config)):
+    for target in _targets(plain(config, resolve=False)):
         get_object(target)
     if config.logger._target_ is not None:
         wandb.setup()

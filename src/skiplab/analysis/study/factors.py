@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from skiplab.records.read_records import Records
+from skiplab.records.record_schema import is_number
 
 # Axes that can't change the outcome of a trial.
 _OBSERVERS = ("logger", "instrument", "evaluator", "feature_extractor")
@@ -71,7 +72,7 @@ def _identity(value: Any) -> Any:
 def _typed(values: Sequence[Any]) -> pd.Series | pd.Categorical | list[Any]:
     """A column of numbers, if none of them loses precision; else a categorical with its levels in the order found."""
     present = [value for value in values if value is not None and value is not _ABSENT]
-    numbers = present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present)
+    numbers = present and all(map(is_number, present))
     if numbers and len(present) == len(values) and all(isinstance(value, int) for value in values):
         return list(values)
     if numbers and not any(isinstance(value, int) and abs(value) > _LARGEST_FLOAT for value in present):
