@@ -22,6 +22,12 @@ class Metric:
         metric has no value then.
     reached: the name of a metric that is 1 if the value was reached in training and 0 if not, so that the value is only
         a lower bound (right-censored); None if values are never censored like this.
+    kind: which values it takes, and so which tests it needs. 'continuous': any; 'event': 1 if something happened in
+        the trial, else 0; 'count': a number of events per unit of exposure, such as spikes in 1,000 steps.
+    exposure: of a count, the name of the metric that holds the units of exposure of the trial, such as its steps in
+        thousands; the number of events is value times exposure. None for other kinds.
+    role: 'outcome' if it says how well the network does its task or how its training went, which has a meaning for an
+        arm that learned nothing too; 'mechanism' if it says what happens inside, which has none then.
     """
 
     label: str
@@ -30,6 +36,9 @@ class Metric:
     floor: float | None = None
     if_diverged: float | Literal["measured"] | None = None
     reached: str | None = None
+    kind: Literal["continuous", "event", "count"] = "continuous"
+    exposure: str | None = None
+    role: Literal["outcome", "mechanism"] = "outcome"
 
 
 def missing_text(missing: Mapping[str, str]) -> str:
