@@ -109,8 +109,8 @@ def simulated(advantage: float, num_seeds: int, num_cells: int, generator: np.ra
 def one_claim(smallest_effect: float, looks: tuple[int, ...]) -> Claims:
     contrast = Contrast(metric="score", kind="difference", factor="connection", control="plain", treatment="identity")
     test = Test(contrast=contrast, smallest_effect=smallest_effect)
-    claim = Claim(name="c", text="", source="", tested_part=None, primary=test, cells={}, evidence=())
-    return Claims(question="", tuned=False, collapsed_below=None, claims=(claim,), looks=looks, sha256="")
+    claim = Claim(name="c", text="", source="", tested_part=None, parts=(test,), cells={}, evidence=())
+    return Claims(question="", tuned=False, claims=(claim,), looks=looks, sha256="")
 
 
 def percent(count: int, total: int) -> str:

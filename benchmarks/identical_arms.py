@@ -48,8 +48,8 @@ def claims(names: list[str]) -> Claims:
             direction=METRICS[name],
         )
         test = Test(contrast=contrast, smallest_effect=None)
-        found.append(Claim(name=name, text="", source="", tested_part=None, primary=test, cells={}, evidence=()))
-    return Claims(question="", tuned=False, collapsed_below=None, claims=tuple(found), looks=(), sha256="")
+        found.append(Claim(name=name, text="", source="", tested_part=None, parts=(test,), cells={}, evidence=()))
+    return Claims(question="", tuned=False, claims=tuple(found), looks=(), sha256="")
 
 
 def split(study: Study, num_seeds: int, generator: np.random.Generator) -> Study:

@@ -121,7 +121,7 @@ def _table(headings: list[str], rows: list[list[str]]) -> str:
 
 def _in_short(verdicts: Mapping[str, str]) -> str:
     """Of each verdict its first words."""
-    words = {claim: re.split(r" in |, | [(]|;", verdict)[0] for claim, verdict in verdicts.items()}
+    words = {claim: re.split(r" in |[,:;]| [(]", verdict)[0] for claim, verdict in verdicts.items()}
     return "; ".join(f"{claim.replace('_', ' ')} **{word}**" for claim, word in words.items())
 
 

@@ -57,7 +57,7 @@ def main() -> None:
 def publish(experiment: Experiment, profile: str, control: str | None, runs_dir: Path) -> None:
     """Write a profile's figure, tables and result, and put them into the documents."""
     study, claims = read_study(f"{experiment.name}_{profile}", runs_dir), read_claims(experiment.claims(profile))
-    factor = claims.claims[0].primary.contrast.factor
+    factor = claims.factor
     verdicts, metrics = judge(study, claims), metrics_of_claims(study, claims)
     table = comparison_table(study, factor=factor, metrics=metrics, control=control)
     figure = to_svg(outcome(study, metrics[0], factor))

@@ -65,7 +65,7 @@ def _check_factors(claims: "Claims", config: DictConfig) -> None:
 def _named(claims: "Claims") -> Iterator[tuple[str, Sequence[str]]]:
     """Each factor in the claims, with its levels there."""
     for claim in claims.claims:
-        for contrast in (test.contrast for test in (claim.primary, *claim.evidence)):
+        for contrast in (test.contrast for test in claim.tests):
             control = () if contrast.of_one_arm else (contrast.control,)
             yield contrast.factor, (*control, contrast.treatment)
             if contrast.over is not None:

@@ -6,7 +6,6 @@ factor: connection
 control: plain
 treatment: identity
 tuned: false
-collapsed_below: 0.1
 claims:
   - name: depth
     text: Plain networks get worse with depth.

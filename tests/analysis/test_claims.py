@@ -26,8 +26,8 @@ def test_a_claims_file_is_read(claims_file):
     claims = read_claims(path)
     (claim,) = claims.claims
     assert claims.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (claim.primary.contrast.metric, claim.primary.contrast.over) == ("skill_train", "depth")
-    assert claim.primary.margin == 0.02
+    assert (claim.parts[0].contrast.metric, claim.parts[0].contrast.over) == ("skill_train", "depth")
+    assert claim.parts[0].margin == 0.02
     assert claim.cells == {"long_skip": ("none", "concat")}
 
 
@@ -83,10 +83,10 @@ def test_a_claim_may_have_arms_and_a_law_of_its_own(claims_file):
     entry = CLAIMS[CLAIMS.index("  - name: depth") :].replace(TEST, law(-0.5, 0.1)).replace("name: depth", "name: law")
     own = f"{entry}    treatment: rezero\n    control: identity\n"
     first, second = read_claims(claims_file(CLAIMS + own)).claims
-    assert (first.primary.contrast.control, first.primary.contrast.treatment) == ("plain", "identity")
-    contrast = second.primary.contrast
+    assert (first.parts[0].contrast.control, first.parts[0].contrast.treatment) == ("plain", "identity")
+    contrast = second.parts[0].contrast
     assert (contrast.control, contrast.treatment, contrast.expected) == ("identity", "rezero", -0.5)
-    assert second.primary.margin == 0.1
+    assert second.parts[0].margin == 0.1
 
 
 def test_claims_must_differ_in_name(claims_file):

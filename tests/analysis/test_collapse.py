@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
-from skiplab.analysis.claims.collapse import Collapse, find_collapse
+from skiplab.analysis.claims.collapse import find_collapse
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.rates_table import rates_table
 from skiplab.analysis.tables.table_command import table_command
@@ -35,13 +35,19 @@ def test_rates_count_what_has_ended_with_exact_intervals(study):
 
 
 def test_an_arm_that_collapses_in_some_seeds_shows_them_all(study):
-    collapse = find_collapse(study, "connection", ("plain", "identity"), {}, 0.05)
+    collapse = find_collapse(study, "connection", ("plain", "identity"), {})
     (sentence,) = collapse.notes
     assert sentence.startswith("plain: 2 of 5 (40%, 5% to 85%) of seeds have a skill below 0.05: 0.700, 0.720, 0.0100")
     assert collapse.arms == ()
-    assert find_collapse(study, "connection", ("plain", "identity"), {}, 0.5).arms == ("plain",)
-    assert find_collapse(study, "connection", ("identity",), {}, 0.5).arms == ()
-    assert find_collapse(study, "connection", ("plain", "identity"), {}, None) == Collapse()
+
+
+def test_an_arm_has_collapsed_by_its_mean_skill(runs):
+    for arm, skills in (("plain", (0.0, 0.09)), ("identity", (0.02, 0.09))):
+        for seed, skill in enumerate(skills):
+            runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill})
+    study = read_study("s", runs.folder)
+    assert find_collapse(study, "connection", ("plain", "identity"), {}).arms == ("plain",)
+    assert find_collapse(study, "connection", ("identity",), {}).arms == ()
 
 
 def test_a_study_without_skill_has_rates_of_divergence_alone(runs):
@@ -57,7 +63,7 @@ def test_other_factors_of_a_cell_are_named(runs):
         for seed, skill in enumerate(skills):
             runs.trial(seed=seed, factors={"depth": depth}, summary={"skill_train": skill})
     study = read_study("s", runs.folder)
-    (sentence,) = find_collapse(study, "connection", ("plain",), {}, 0.05).notes
+    (sentence,) = find_collapse(study, "connection", ("plain",), {}).notes
     assert sentence.startswith("plain at depth 8: 1 of 2")
 
 

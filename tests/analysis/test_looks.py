@@ -47,13 +47,13 @@ def test_a_look_asks_for_more_than_the_level_of_a_single_one(runs, claims_file):
 def test_what_an_early_look_decides_stands(runs, claims_file):
     verdict = judged(runs, claims_file, [0.100, 0.101, 0.102, -0.5, -0.4])
     assert verdict.conclusion == "supported"
-    assert verdict.cells[0].interval.n == 3
+    assert verdict.cells[0].parts[0].interval.n == 3
 
 
 def test_seeds_between_looks_wait(runs, claims_file):
     verdict = judged(runs, claims_file, [0.02, 0.3, -0.2, 0.1])
     assert verdict.caveats[-1] == "look 1 of 3, at 3 seeds, 1 more not looked at, next at 5"
-    assert verdict.cells[0].interval.n == 3
+    assert verdict.cells[0].parts[0].interval.n == 3
 
 
 def test_before_the_first_look_nothing_is_said(runs, claims_file):
@@ -65,7 +65,7 @@ def test_before_the_first_look_nothing_is_said(runs, claims_file):
 def test_beyond_the_last_look_further_seeds_say_nothing(runs, claims_file):
     verdict = judged(runs, claims_file, [0.02, -0.02] * 5 + [9.0] * 4)
     assert verdict.caveats[-1] == "look 3 of 3, at 10 seeds, 4 more not looked at, the last"
-    assert verdict.cells[0].interval.n == 10
+    assert verdict.cells[0].parts[0].interval.n == 10
 
 
 def test_a_seed_that_a_cell_lacks_is_no_look(runs, claims_file):

@@ -104,8 +104,8 @@ claims:
     runs.trial(seed=5, choices={"connection": "identity"}, summary={}, missing={"frechet_distance": OVERFLOW})
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(claims)))
     assert verdict.conclusion == "inconclusive"
-    assert (verdict.cells[0].p.supported, verdict.cells[0].p.contradicted) == (1.0, 1.0)
-    assert "identity: 1 not finite" in cell_line(verdict.cells[0]).notes
+    assert (verdict.cells[0].parts[0].p.supported, verdict.cells[0].parts[0].p.contradicted) == (1.0, 1.0)
+    assert "identity: 1 not finite" in cell_line(verdict.cells[0].parts[0]).notes
 
 
 def test_a_cell_without_any_finite_number_keeps_its_row(runs):

@@ -225,7 +225,7 @@ def test_hostile_names_are_shown_as_text_everywhere(runs, claims_file, tmp_path,
         "contrast: interaction\n    over: depth\n    cells: {long_skip: [none, concat]}", "contrast: difference"
     )
     claims = read_claims(claims_file(text.replace("text: Plain", "text: <script>[bold]Plain")))
-    assert claims.claims[0].primary.contrast.treatment == HOSTILE
+    assert claims.claims[0].parts[0].contrast.treatment == HOSTILE
     html = write_report(study, claims).read_text()
     page = Page(html)
     assert page.tags.count("script") == 1

@@ -1,4 +1,5 @@
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def test_permutation_p_counts_the_signs():
         shifted = values - margin
         means = [np.mean(shifted * signs) for signs in itertools.product((-1, 1), repeat=7)]
         expected = np.mean(np.array(means) >= shifted.mean() - 1e-12)
-        assert permutation_p(values, margin, generator()) == pytest.approx(expected)
+        assert permutation_p(values, margin) == pytest.approx(expected)
 
 
 def test_the_bootstrap_is_near_a_percentile_one_of_its_own_and_asymmetric():
@@ -41,5 +42,12 @@ def test_its_interval_is_scipys():
 def test_too_few_seeds_have_neither():
     assert bootstrap_interval(VALUES[:9], generator()) is None
     assert bootstrap_interval([0.1] * 10, generator()) is None
-    assert permutation_p(VALUES[:5], 0.0, generator()) is None
-    assert permutation_p(np.append(VALUES[:5], np.nan), 0.0, generator()) is None
+    assert math.isnan(permutation_p(VALUES[:5], 0.0))
+    assert math.isnan(permutation_p(np.append(VALUES[:5], np.nan), 0.0))
+
+
+def test_random_signs_are_near_the_t_test_and_never_zero():
+    values = np.random.default_rng(4).standard_normal(20) + 0.4
+    expected = stats.ttest_1samp(values, 0.0, alternative="greater").pvalue
+    assert permutation_p(values, 0.0) == pytest.approx(expected, rel=0.2)
+    assert permutation_p(np.full(20, 9.0), 0.0) == pytest.approx(1e-5)

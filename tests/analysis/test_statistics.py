@@ -53,11 +53,14 @@ def test_holm_by_hand():
     assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
-def test_equal_differences_are_a_point_and_say_so():
+def test_equal_differences_are_tested_by_their_signs():
     interval = paired_interval([0.1 + 0.2, 0.3, 0.3])
     assert interval.constant
     assert interval.low == interval.high == interval.mean
-    assert (p_above([0.3, 0.3, 0.3], 0.2), p_above([0.3, 0.3, 0.3], 0.4)) == (0.0, 1.0)
+    assert (p_above([0.3] * 5, 0.2), p_above([0.3] * 6, 0.2), p_above([0.3] * 6, 0.4)) == (1.0, 2**-6, 1.0)
+    assert p_above([0.0] * 8, 0.0) == 1.0
+    assert not within_margin([0.0] * 5, 0.1)
+    assert within_margin([0.0] * 6, 0.1)
     assert seeds_that_decide(interval, 0.1, 1) is None
 
 

@@ -77,7 +77,7 @@ def test_a_verdict_on_trials_with_what_was_chosen_for_them_says_tuned_and_the_bu
 def test_without_the_file_the_arms_share_no_cell(runs, claims_file) -> None:
     trials(runs)
     (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(CLAIM)))
-    assert verdict.num_supported == 0
+    assert verdict.count("supported") == 0
     assert "at shared settings" in verdict.caveats
 
 

@@ -36,7 +36,7 @@ def test_a_metric_that_nothing_measures_is_an_error_with_the_nearest_names(fill,
 def test_a_metric_of_an_option_that_was_not_on_is_not_run_and_says_what_to_add(fill, claims_file):
     (verdict,) = asked_for(fill(effect=0.15, num_seeds=3), claims_file, "lesion_ratio")
     assert verdict.conclusion == "not run"
-    assert "lesion_ratio was not measured; evaluator=[lesion] measures it" in cell_line(verdict.cells[0]).notes
+    assert "lesion_ratio was not measured; evaluator=[lesion] measures it" in cell_line(verdict.cells[0].parts[0]).notes
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_to_add_measures_the_studys_own_networks(runs, claims_file, objecti
             choices={"connection": arm, "long_skip": "none", "objective": objective}, summary={"frechet_distance": 1.0}
         )
     (verdict,) = asked_for(runs, claims_file, "skill_train")
-    assert f"skill_train was not measured; {by} measures it" in cell_line(verdict.cells[0]).notes
+    assert f"skill_train was not measured; {by} measures it" in cell_line(verdict.cells[0].parts[0]).notes
 
 
 @pytest.mark.parametrize("status", ["running", "interrupted", "failed", "diverged"])

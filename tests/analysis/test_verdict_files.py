@@ -15,8 +15,8 @@ def test_the_file_holds_every_test_in_full_precision(fill, runs, claims_file):
     text = CLAIMS + "    evidence:\n      - {metric: loss_val, direction: lower, smallest_effect: 0.02}\n"
     verdicts = judge(read_study("s", runs.folder), read_claims(claims_file(text)))
     rows = pd.read_csv(write_verdicts(verdicts, runs.folder))
-    assert list(rows["role"]) == ["primary", "primary", "evidence", "evidence"]
-    cell, row = verdicts[0].cells[0], rows.iloc[0]
+    assert list(rows["role"]) == ["part", "part", "evidence", "evidence"]
+    cell, row = verdicts[0].cells[0].parts[0], rows.iloc[0]
     advantage = cell.paired.advantage
     assert (row["n"], row["conclusion"]) == (12, "supported")
     expected = stats.ttest_1samp(advantage, 0.0).confidence_interval()
@@ -27,7 +27,8 @@ def test_the_file_holds_every_test_in_full_precision(fill, runs, claims_file):
     )
     assert row["permutation_p"] == pytest.approx(signs.pvalue)
     assert row["probability_of_improvement"] == 1.0
-    assert rows["p_supported"].isna().tolist() == [False, False, True, True]
+    assert rows["cell_conclusion"].isna().tolist() == [False, False, True, True]
+    assert set(rows["says"].dropna()) == {"Plain networks get worse with depth."}
 
 
 def test_a_direction_turns_what_counts_as_improvement(fill, runs, claims_file):

@@ -1,8 +1,10 @@
 import math
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
+from conftest import METRICS
 from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
@@ -12,6 +14,7 @@ from skiplab.analysis.claims.verdict_terminal import render_verdicts
 from skiplab.analysis.claims.verdict_text import cell_line, headline
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import read_study
+from skiplab.metrics import Metric
 
 
 def judged(runs, path):
@@ -53,7 +56,7 @@ def test_a_planted_effect_is_found(fill, claims_file):
     assert verdict.conclusion == "supported"
     assert headline(verdict) == "supported in 2 of 2 cells (at shared settings)"
     for cell in verdict.cells:
-        assert abs(cell.interval.mean - 0.15) < 4 * 0.01 / np.sqrt(5)  # a slope's difference has the sd 0.01
+        assert abs(cell.parts[0].interval.mean - 0.15) < 4 * 0.01 / np.sqrt(5)  # a slope's difference has the sd 0.01
 
 
 def test_an_opposite_effect_contradicts(fill, claims_file):
@@ -108,8 +111,8 @@ def test_holm_counts_every_cell_of_the_file(runs, claims_file):
     )
     first, *rest = judged(runs, claims_file(text + others))
     assert first.conclusion == "inconclusive"  # claims that were not run still count as tests
-    assert first.cells[0].p.supported == pytest.approx(3 * p)
-    assert "Holm" in " ".join(cell_line(first.cells[0]).notes)
+    assert first.cells[0].parts[0].p.supported == pytest.approx(3 * p)
+    assert "Holm" in " ".join(cell_line(first.cells[0].parts[0]).notes)
     assert [verdict.conclusion for verdict in rest] == ["not run", "not run"]
 
 
@@ -119,7 +122,7 @@ def test_holm_is_named_where_it_makes_both_p_values_1(runs, claims_file):
         f"  - {{name: other{n}, text: t, metric: kernel_distance, contrast: difference, direction: higher}}\n"
         for n in range(200)
     )
-    cell = judged(runs, claims_file(difference(smallest_effect="0.0") + others))[0].cells[0]
+    cell = judged(runs, claims_file(difference(smallest_effect="0.0") + others))[0].cells[0].parts[0]
     assert (cell.p.supported, cell.p.contradicted) == (1.0, 1.0)
     assert "Holm-adjusted one-sided p 1 is above 0.025" in cell_line(cell).notes
 
@@ -138,7 +141,7 @@ def test_one_seed_has_no_interval(runs, claims_file):
     pairs(runs, [0.3])
     (verdict,) = judged(runs, claims_file(difference()))
     assert verdict.conclusion == "too few seeds"
-    assert math.isnan(verdict.cells[0].interval.low)
+    assert math.isnan(verdict.cells[0].parts[0].interval.low)
     assert "too few seeds" in printed([verdict])
 
 
@@ -148,11 +151,11 @@ def test_no_verdict_rests_on_survivors(runs, claims_file):
     runs.trial(seed=4, choices={"connection": "plain"}, summary={"skill_train": 0.3, "loss_val": 0.7})
     (verdict,) = judged(runs, claims_file(difference("lower", metric="loss_val")))
     assert verdict.conclusion == "inconclusive"
-    assert (verdict.cells[0].p.supported, verdict.cells[0].p.contradicted) == (1.0, 1.0)
+    assert (verdict.cells[0].parts[0].p.supported, verdict.cells[0].parts[0].p.contradicted) == (1.0, 1.0)
     text = printed([verdict])
     assert "identity: 1 diverged" in text
     (verdict,) = judged(runs, claims_file(difference()))  # skill has a value for a diverged trial
-    assert verdict.cells[0].interval.n == 5
+    assert verdict.cells[0].parts[0].interval.n == 5
 
 
 def test_survivors_show_no_equality_either(runs, claims_file):
@@ -190,11 +193,11 @@ def test_no_verdict_rests_on_lower_bounds_that_could_overturn_it(runs, claims_fi
 
 
 def test_arms_that_both_ended_before_are_not_equal(runs, claims_file):
-    trials = [(100.0, False), (100.0, False), (100.0, False)]
-    reached(runs, trials, [(100.0, True)] * 3)
+    trials = [(100.0, False)] * 6
+    reached(runs, trials, [(100.0, True)] * 6)
     (verdict,) = judged(runs, claims_file(difference(metric="steps_to_threshold")))
     assert verdict.conclusion == "inconclusive"
-    reached(runs, [(steps, True) for steps, _ in trials], [(100.0, True)] * 3)
+    reached(runs, [(steps, True) for steps, _ in trials], [(100.0, True)] * 6)
     (verdict,) = judged(runs, claims_file(difference(metric="steps_to_threshold")))
     assert verdict.conclusion == "no meaningful difference"
 
@@ -208,7 +211,7 @@ def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
     text = difference("lower", "0.1", "loss_val").replace("difference", "change\n    over: frozen_fraction")
     (verdict,) = judged(runs, claims_file(text))
     assert verdict.conclusion == "supported"
-    assert verdict.cells[0].interval.mean == pytest.approx(0.265)  # the mean cost, 0.315, less 0.05
+    assert verdict.cells[0].parts[0].interval.mean == pytest.approx(0.265)  # the mean cost, 0.315, less 0.05
     shown = printed([verdict], 200)
     assert "identity over plain, change from frozen_fraction 0 to 0.3333; claimed lower" in shown
     assert "plain +0.315, identity +0.0500 from frozen_fraction 0 to 0.3333" in shown
@@ -236,27 +239,170 @@ def test_a_law_is_judged_by_whether_its_value_lies_within_reach(runs, claims_fil
     ):
         (verdict,) = judged(runs, claims_file(law(expected, within)))
         assert verdict.conclusion == word
-        assert high - expected == pytest.approx(verdict.cells[0].interval.high)
+        assert high - expected == pytest.approx(verdict.cells[0].parts[0].interval.high)
     shown = printed([verdict])
     assert "identity, change per doubling of depth; claimed equal to 0.5, within 0.05" in shown
     assert "identity -0.130 [-0.171, -0.089] per doubling of depth" in shown
 
 
-def test_equal_differences_are_flagged(runs, claims_file):
-    pairs(runs, [0.25, 0.25, 0.25], base=0.5)
+def test_equal_differences_decide_from_six_seeds_on(runs, claims_file):
+    pairs(runs, [0.25] * 5, base=0.5)
+    (verdict,) = judged(runs, claims_file(difference()))
+    assert verdict.conclusion == "inconclusive"
+    shown = printed([verdict], 200)
+    assert "all seeds are equal, which says nothing about their spread: no interval" in shown
+    assert "an exact test decides here, and needs 6 seeds" in shown
+    pairs(runs, [0.25] * 6, base=0.5)
     (verdict,) = judged(runs, claims_file(difference()))
     assert verdict.conclusion == "supported"
-    assert "all seeds are equal" in printed([verdict])
+    assert verdict.cells[0].parts[0].p.supported == pytest.approx(2**-6)
+
+
+@pytest.mark.parametrize(
+    ("direction", "advantages", "word"),
+    [
+        ("not_lower", [0.0, 0.001, -0.001, 0.002], "supported"),
+        ("not_lower", [0.3, 0.31, 0.32, 0.33], "supported"),
+        ("not_lower", [-0.3, -0.31, -0.32, -0.33], "contradicted"),
+        ("not_lower", [-0.1, 0.1, -0.15, 0.12], "inconclusive"),
+        ("not_higher", [0.0, 0.001, -0.001, 0.002], "supported"),
+        ("not_higher", [-0.3, -0.31, -0.32, -0.33], "supported"),
+        ("not_higher", [0.3, 0.31, 0.32, 0.33], "contradicted"),
+    ],
+)
+def test_that_nothing_changes_is_claimed_up_to_the_smallest_effect(runs, claims_file, direction, advantages, word):
+    pairs(runs, advantages)
+    (verdict,) = judged(runs, claims_file(difference(direction)))
+    assert verdict.conclusion == word
+    assert f"claimed {direction.replace('_', ' ')} by 0.02" in printed([verdict], 200)
+
+
+PARTS = """\
+factor: connection
+control: plain
+treatment: identity
+claims:
+  - name: c
+    text: Plain networks get worse with depth, residual ones don't.
+    parts:
+      - {says: Plain networks get worse with depth, arm: plain, metric: skill_train, contrast: slope, over: depth,
+         direction: lower, smallest_effect: 0.02}
+      - {says: residual ones don't, arm: identity, metric: skill_train, contrast: slope, over: depth,
+         direction: not_lower, smallest_effect: 0.02}
+"""
+
+
+def sloping(runs, plain, identity):
+    """A study over depth whose arms change by so much a doubling, more or less."""
+    for arm, slope in (("plain", plain), ("identity", identity)):
+        for seed, jitter in enumerate((-0.001, 0.0, 0.001, 0.002)):
+            for doublings, depth in enumerate((4, 8, 16)):
+                summary = {"skill_train": 0.7 + (slope + jitter) * doublings}
+                runs.trial(seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary)
+
+
+@pytest.mark.parametrize(
+    ("plain", "identity", "parts", "word"),
+    [
+        (-0.1, 0.0, ["supported", "supported"], "supported"),
+        (-0.1, 0.1, ["supported", "supported"], "supported"),
+        (-0.1, -0.05, ["supported", "contradicted"], "contradicted"),
+        (-0.1, -0.02, ["supported", "inconclusive"], "inconclusive"),
+        (0.0, 0.0, ["no meaningful difference", "supported"], "no meaningful difference"),
+        (0.1, 0.1, ["contradicted", "supported"], "contradicted"),
+    ],
+)
+def test_a_claim_of_two_parts_needs_both(runs, claims_file, plain, identity, parts, word):
+    sloping(runs, plain, identity)
+    (verdict,) = judged(runs, claims_file(PARTS))
+    assert [part.conclusion for part in verdict.cells[0].parts] == parts
+    assert verdict.conclusion == word
+    shown = printed([verdict], 200)
+    assert "part 1, “Plain networks get worse with depth”" in shown
+    assert "part 2, “residual ones don't”" in shown
+    assert "skill: identity, change per doubling of depth; claimed not lower by 0.02" in shown
+
+
+MECHANISM = Metric(label="update ratio", direction="higher", scale="log", role="mechanism")
+
+
+@pytest.mark.parametrize(("base", "word"), [(0.3, "supported"), (0.01, "not applicable")])
+def test_the_mechanism_of_a_collapsed_arm_is_not_judged(runs, claims_file, base, word):
+    for seed in range(4):
+        for arm, skill, value in (("plain", base, 1.0 + 0.01 * seed), ("identity", 0.7, 2.0 + 0.03 * seed)):
+            summary = {"skill_train": skill, "update_ratio": value}
+            metrics = {"skill_train": asdict(METRICS["skill_train"]), "update_ratio": asdict(MECHANISM)}
+            runs.trial(seed=seed, choices={"connection": arm}, summary=summary, metrics=metrics)
+    outcome, mechanism = judged(runs, claims_file(difference() + OTHER.format("update_ratio")))
+    assert mechanism.conclusion == word
+    assert outcome.conclusion == "inconclusive"  # all four seeds are equal
+    if base < 0.05:
+        assert headline(mechanism).startswith("not applicable: an arm collapsed")
+        assert (cell_line(mechanism.cells[0].parts[0]).effect, mechanism.cells[0].parts[0].p.supported) == (
+            "collapsed",
+            1.0,
+        )
+
+
+OTHER = """\
+  - {{name: other, text: t, metric: {}, contrast: difference, direction: higher, smallest_effect: 0.1}}
+"""
+
+
+def test_cells_without_a_mechanism_are_left_out_and_counted(runs, claims_file):
+    for depth, base in ((4, 0.3), (16, 0.01)):
+        for seed in range(4):
+            for arm, skill, value in (("plain", base, 1.0 + 0.01 * seed), ("identity", 0.7, 2.0 + 0.03 * seed)):
+                summary = {"skill_train": skill, "update_ratio": value}
+                metrics = {"skill_train": asdict(METRICS["skill_train"]), "update_ratio": asdict(MECHANISM)}
+                runs.trial(
+                    seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary, metrics=metrics
+                )
+    (verdict,) = judged(runs, claims_file(difference(metric="update_ratio", smallest_effect="0.1")))
+    assert headline(verdict) == "supported in 1 of 2 cells, not applicable in 1 (at shared settings)"
 
 
 def test_evidence_on_the_other_side_contests(fill, claims_file):
     evidence = "    evidence: [{metric: frechet_distance, direction: higher, smallest_effect: 0.02}]\n"
     (verdict,) = judged(fill(effect=0.15), claims_file(CLAIMS + evidence))
-    assert verdict.conclusion == "supported, contested"
+    assert verdict.conclusion == "supported"
+    assert headline(verdict).startswith("supported in 2 of 2 cells, contested in 2 (")
     assert {item.paired.contrast.metric for item in verdict.contested_by} == {"frechet_distance"}
     assert "contested: Frechet distance" in printed([verdict])
     agreeing = evidence.replace("higher", "lower")
-    assert judged(fill(effect=0.15), claims_file(CLAIMS + agreeing))[0].conclusion == "supported"
+    assert "contested" not in headline(judged(fill(effect=0.15), claims_file(CLAIMS + agreeing))[0])
+
+
+def test_evidence_contests_in_its_own_cell_alone(runs, claims_file):
+    """At depth 4 the claim is contradicted and so is the evidence; at depth 8 the claim is supported."""
+    for depth, sign in ((4, -1), (8, 1)):
+        for seed in range(4):
+            plain = {"skill_train": 0.5, "loss_val": 0.5}
+            gain = 0.2 + 0.01 * seed
+            identity = {"skill_train": 0.5 + sign * gain, "loss_val": 0.5 - sign * gain}
+            for arm, summary in (("plain", plain), ("identity", identity)):
+                runs.trial(seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary)
+    text = difference(extra="    evidence: [{metric: loss_val, direction: lower, smallest_effect: 0.02}]\n")
+    (verdict,) = judged(runs, claims_file(text))
+    assert [cell.conclusion for cell in verdict.cells] == ["contradicted", "supported"]
+    assert [item.conclusion for item in verdict.evidence] == ["contradicted", "supported"]
+    assert (verdict.num_contested, verdict.contested_by) == (0, ())
+    (verdict,) = judged(runs, claims_file(text.replace("direction: lower", "direction: higher")))
+    assert [len(cell.contested_by) for cell in verdict.cells] == [1, 1]
+
+
+def test_evidence_is_adjusted_over_all_evidence_of_the_file(runs, claims_file):
+    advantages = [0.02, 0.06, 0.05, 0.07]
+    pairs(runs, advantages)
+    p = stats.ttest_1samp(advantages, 0.0, alternative="greater").pvalue
+    assert 0.025 / 3 < p < 0.025
+    contesting = "{metric: loss_val, direction: higher}"
+    for number, word in ((1, "contradicted"), (3, "inconclusive")):
+        others = ", {metric: kernel_distance, direction: higher}" * (number - 1)
+        text = difference(smallest_effect="0.0", extra=f"    evidence: [{contesting}{others}]\n")
+        (verdict,) = judged(runs, claims_file(text))
+        assert verdict.evidence[0].conclusion == word
+        assert verdict.evidence[0].p.contradicted == pytest.approx(number * p)
 
 
 def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
@@ -265,7 +411,7 @@ def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
     shown = " ".join(printed([verdict], 300).split())
     words = {item.paired.contrast.metric: item.conclusion for item in verdict.evidence}
     assert words == {"frechet_distance": "supported", "loss_val": "contradicted"}
-    assert headline(verdict).endswith("; evidence contradicts it in 2 of 4 cells")
+    assert headline(verdict) == "supported in 2 of 2 cells, contested in 2 (at shared settings)"
     assert re.search(r"evidence, Frechet distance: long_skip \w+ supported ×\S+; long_skip \w+ supported ×", shown)
     assert re.search(r"evidence, [^:]*validation[^:]*: long_skip \w+ contradicted -", shown)
 
@@ -273,8 +419,7 @@ def test_what_the_evidence_says_is_told_cell_by_cell(fill, claims_file):
 def test_evidence_of_a_collapsed_arm_has_no_size(runs, claims_file):
     pairs(runs, [0.5, 0.51, 0.52], base=0.01)
     evidence = "    evidence: [{metric: loss_val, direction: lower}]\n"
-    text = difference(extra=evidence).replace("claims:", "collapsed_below: 0.1\nclaims:")
-    (verdict,) = judged(runs, claims_file(text))
+    (verdict,) = judged(runs, claims_file(difference(extra=evidence)))
     assert "supported (plain collapsed)" in " ".join(printed([verdict], 200).split())
 
 
@@ -303,9 +448,8 @@ def test_depth_with_value_is_not_called_worthless(runs, claims_file):
 
 def test_a_collapsed_arm_gets_no_effect_size(runs, claims_file):
     pairs(runs, [0.7, 0.71, 0.72], base=0.01)
-    text = difference().replace("claims:\n", "collapsed_below: 0.05\nclaims:\n")
-    (verdict,) = judged(runs, claims_file(text))
-    line = cell_line(verdict.cells[0])
+    (verdict,) = judged(runs, claims_file(difference()))
+    line = cell_line(verdict.cells[0].parts[0])
     assert (line.conclusion, line.effect, line.interval) == ("supported", "collapsed", "–")
     assert "collapsed: plain" in line.notes
 
@@ -314,7 +458,7 @@ def test_missing_cells_and_metrics_are_not_run(fill, claims_file):
     runs = fill(effect=0.15)
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("[none, concat]", "[none, add]")))
     assert [cell.conclusion for cell in verdict.cells] == ["supported", "not run"]
-    assert headline(verdict).startswith("mixed, 1 of 2 supported")
+    assert headline(verdict) == "mixed: supported in 1, not run in 1 of 2 cells (at shared settings)"
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: kernel_distance")))
     assert verdict.conclusion == "not run"
     assert "kernel_distance was not measured; evaluator=[kernel_distance] measures it" in printed([verdict])

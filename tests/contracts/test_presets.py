@@ -105,7 +105,7 @@ def test_a_profile_is_judged_by_claims_of_its_own_else_the_experiments(name: str
 def test_a_profile_has_what_its_claims_ask_for(name: str, profile: str) -> None:
     experiment, metrics = experiments()[name], set()
     claims = read_claims(experiment.claims(profile)).claims
-    contrasts = [test.contrast for claim in claims for test in (claim.primary, *claim.evidence)]
+    contrasts = [test.contrast for claim in claims for test in claim.tests]
     factors = {name for each in contrasts for name in (each.factor, each.over)} - {None}
     levels_of = {factor: set() for factor in factors.union(*(claim.cells for claim in claims))}
     for preset in experiment.profiles[profile]:

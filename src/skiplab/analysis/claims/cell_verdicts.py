@@ -7,19 +7,25 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from skiplab.analysis.claims.claims import FEWEST_SEEDS, Test
-from skiplab.analysis.claims.collapse import find_collapse
-from skiplab.analysis.claims.contrasts import PairedContrast
+from skiplab.analysis.claims.collapse import Collapse, find_collapse
+from skiplab.analysis.claims.contrasts import PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes
+from skiplab.analysis.claims.p_values import advantage_interval, p_of_less, p_of_more
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import Interval, no_interval, paired_interval, welch_interval
 from skiplab.analysis.statistics.resampling import bootstrap_interval, permutation_p
 from skiplab.analysis.statistics.sample_size import SeedsRange, seeds_that_decide
-from skiplab.analysis.statistics.significance import p_above, p_below, within_margin
 from skiplab.analysis.study.arms import Cell
 from skiplab.analysis.study.study import Study
 
 Conclusion = Literal[
-    "supported", "contradicted", "no meaningful difference", "inconclusive", "too few seeds", "not run"
+    "supported",
+    "contradicted",
+    "no meaningful difference",
+    "inconclusive",
+    "not applicable",
+    "too few seeds",
+    "not run",
 ]
 ALPHA = 0.025  # one-sided, for each side
 _TASK_METRICS = ("loss", "skill")  # how the names of metrics of the task itself begin
@@ -40,8 +46,17 @@ class AdjustedP(NamedTuple):
     num_tests: int
 
 
-# Evidence is judged by its interval alone.
-NOT_ADJUSTED = AdjustedP(0.0, 0.0, 1)
+class TestInCell(NamedTuple):
+    """A test with its contrast in a cell, and the arms that have collapsed there."""
+
+    test: Test
+    paired: PairedContrast
+    collapse: Collapse
+
+    @property
+    def not_applicable(self) -> bool:
+        """Whether it asks for the mechanism of an arm that has learned next to nothing."""
+        return self.paired.metric.role == "mechanism" and bool(self.collapse.arms)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +65,8 @@ class CellVerdict:
 
     interval, welch: 95% intervals of the advantage, paired by seed and not.
     correlation: between the arms over seeds.
-    collapsed: arms that have learned next to nothing, so that the advantage has no size to speak of.
+    collapsed: arms that have learned next to nothing, so that the advantage has no size to speak of; the conclusion is
+        'not applicable' if the metric says how a network works and not how well.
     """
 
     test: Test
@@ -71,7 +87,7 @@ class CellVerdict:
     @property
     def has_size(self) -> bool:
         """Whether the advantage has a size: a difference from a collapsed arm has none."""
-        return not (self.collapsed and self.test.contrast.kind == "difference")
+        return not self.collapsed or (self.test.contrast.kind != "difference" and self.conclusion != "not applicable")
 
     @property
     def effect_size(self) -> float:
@@ -83,7 +99,7 @@ class CellVerdict:
         """The probability that a seed of the arm claimed to be better exceeds one of the other; nan for one arm."""
         if self.test.contrast.of_one_arm:
             return float("nan")
-        if self.test.contrast.direction == "higher":
+        if self.test.contrast.claimed_sign > 0:
             return probability_of_improvement(self.paired.treatment, self.paired.control)
         return probability_of_improvement(self.paired.control, self.paired.treatment)
 
@@ -100,39 +116,36 @@ class CellVerdict:
         return bootstrap_interval(self.paired.advantage, np.random.default_rng(0))
 
     @cached_property
-    def permutation_p(self) -> float | None:
+    def permutation_p(self) -> float:
         """One-sided permutation p of an advantage of at most the smallest effect, from 6 seeds on; not adjusted."""
-        return permutation_p(self.paired.advantage, self.test.margin, np.random.default_rng(0))
+        return permutation_p(self.paired.advantage, bound_to_exceed(self.test))
 
 
-def judge_cell(
-    study: Study, test: Test, paired: PairedContrast, p: AdjustedP, *, look: Look, collapsed_below: float | None
-) -> CellVerdict:
-    """Judge a contrast whose adjusted p values are known.
+def test_in_cell(study: Study, test: Test, cell: Cell) -> TestInCell:
+    """A test's contrast in a cell, and what has collapsed there."""
+    contrast = test.contrast
+    return TestInCell(
+        test, compute_contrast(study, contrast, cell), find_collapse(study, contrast.factor, contrast.arms, cell)
+    )
 
-    Args:
-        study: the study.
-        test: what is claimed.
-        paired: its contrast in the cell.
-        p: its p values, adjusted over all tests of the look.
-        look: the level of the test, and the seeds it needs.
-        collapsed_below: mean skill below which an arm has collapsed; None: none has.
-    """
+
+def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
+    """Judge a test in a cell by its p values, which are adjusted over all tests of the look."""
+    test, paired, collapse = found
     contrast, interval = test.contrast, advantage_interval(paired)
     if contrast.of_one_arm:
         welch, between_arms = no_interval(), float("nan")
     else:
         welch = welch_interval(paired.treatment, paired.control)
-        if contrast.direction == "lower":
+        if contrast.claimed_sign < 0:
             welch = welch._replace(mean=-welch.mean, low=-welch.high, high=-welch.low)
         between_arms = correlation(paired.treatment, paired.control)
-    collapse = find_collapse(study, contrast.factor, contrast.arms, paired.cell, collapsed_below)
     return CellVerdict(
         test=test,
         paired=paired,
         look=look,
         p=p,
-        conclusion=_conclusion(paired, test, interval, p, look),
+        conclusion=_conclusion(found, interval, p, look),
         interval=interval,
         welch=welch,
         correlation=between_arms,
@@ -141,67 +154,64 @@ def judge_cell(
     )
 
 
-def p_supported(paired: PairedContrast, test: Test) -> float:
-    """One-sided p of an advantage of at most the smallest effect; 1 where no verdict may rest on the trials.
+def bound_to_exceed(test: Test) -> float:
+    """The advantage above which a claim holds: the smallest effect, or, of a claim that nothing changes, its negative."""
+    return -test.margin if test.contrast.direction in ("not_lower", "not_higher") else test.margin
+
+
+def p_supported(found: TestInCell) -> float:
+    """One-sided p of the null hypothesis that the claim doesn't hold; 1 where no verdict may rest on the trials.
 
     For 'equal': the greater of the two p values of a value outside expected ± smallest effect.
     """
-    if _is_undecidable(paired) or paired.may_be_smaller:
+    test, paired, _ = found
+    if _is_undecidable(found) or paired.may_be_smaller:
         return 1.0
     if test.contrast.direction == "equal":
-        return max(p_above(paired.advantage, -test.margin), p_below(paired.advantage, test.margin))
-    return p_above(paired.advantage, test.margin)
+        return max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
+    return p_of_more(paired, bound_to_exceed(test))
 
 
-def p_contradicted(paired: PairedContrast, test: Test) -> float:
-    """One-sided p of a disadvantage of at most the smallest effect; 1 where no verdict may rest on the trials.
+def p_contradicted(found: TestInCell) -> float:
+    """One-sided p of the null hypothesis that the claim isn't wrong; 1 where no verdict may rest on the trials.
 
     For 'equal': twice the smaller of the two p values of a value that isn't above, or isn't below, expected ± smallest
     effect.
     """
-    if _is_undecidable(paired) or paired.may_be_greater:
+    test, paired, _ = found
+    if _is_undecidable(found) or paired.may_be_greater:
         return 1.0
-    below = p_below(paired.advantage, -test.margin)
+    below = p_of_less(paired, -test.margin)
     if test.contrast.direction == "equal":
-        return min(1.0, 2 * below, 2 * p_above(paired.advantage, test.margin))
+        return min(1.0, 2 * below, 2 * p_of_more(paired, test.margin))
     return below
 
 
-def _is_undecidable(paired: PairedContrast) -> bool:
+def _is_undecidable(found: TestInCell) -> bool:
     """Whether p is 1, so that a study in progress counts as many tests as a finished one."""
-    return bool(paired.missing) or paired.survivors_only or paired.advantage.count() < 2
+    paired = found.paired
+    return bool(paired.missing) or paired.survivors_only or found.not_applicable or paired.advantage.count() < 2
 
 
-def _conclusion(paired: PairedContrast, test: Test, interval: Interval, p: AdjustedP, look: Look) -> Conclusion:
+def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look) -> Conclusion:
+    test, paired, _ = found
     if paired.missing:
         return "not run"
+    if found.not_applicable:
+        return "not applicable"
     if paired.survivors_only:
         return "inconclusive"
     if interval.n < look.fewest_seeds:
         return "too few seeds"
-    if test.contrast.direction == "equal":
-        holds = -test.margin < interval.low and interval.high < test.margin
-        fails = interval.low > test.margin or interval.high < -test.margin
-    else:
-        holds, fails = interval.low > test.margin, interval.high < -test.margin
-    if holds and p.supported <= look.alpha and not paired.may_be_smaller:
+    if p.supported <= look.alpha:
         return "supported"
-    if fails and p.contradicted <= look.alpha and not paired.may_be_greater:
+    if p.contradicted <= look.alpha:
         return "contradicted"
-    if test.contrast.direction == "equal":
-        return "inconclusive"
     bounded = paired.may_be_smaller or paired.may_be_greater
-    if within_margin(paired.advantage, test.margin, 2 * look.alpha) and not bounded:
-        return "no meaningful difference"
-    return "inconclusive"
-
-
-def advantage_interval(paired: PairedContrast) -> Interval:
-    """95% paired t interval of the advantage; for a bounded metric's difference, clipped to [-1, 1]."""
-    interval = paired_interval(paired.advantage)
-    if paired.metric.scale == "bounded" and paired.contrast.kind == "difference" and interval.n > 1:
-        return interval._replace(low=max(-1.0, interval.low), high=min(1.0, interval.high))
-    return interval
+    if test.contrast.direction not in ("higher", "lower") or bounded:
+        return "inconclusive"
+    p_equivalent = max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
+    return "no meaningful difference" if p_equivalent < 2 * look.alpha else "inconclusive"
 
 
 def _gain_notes(paired: PairedContrast) -> tuple[str, ...]:

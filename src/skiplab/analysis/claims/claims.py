@@ -1,7 +1,7 @@
 """Claims: what is asked of a study, and what would count as an answer."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from skiplab.analysis.claims.contrasts import Contrast
 
@@ -10,10 +10,16 @@ FEWEST_SEEDS = 3  # below which no verdict is given
 
 @dataclass(frozen=True, kw_only=True)
 class Test:
-    """A contrast with the smallest effect that counts, on the metric's scale; None where none is declared."""
+    """A contrast with the smallest effect that counts, on the metric's scale; None where none is declared.
+
+    says: of a part of a claim, the words of the claim's text that it tests; '' for evidence.
+    reads: for each phrase of those words, what it stands for in the test, see `skiplab.analysis.claims.sentence`.
+    """
 
     contrast: Contrast
     smallest_effect: float | None
+    says: str = ""
+    reads: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def margin(self) -> float:
@@ -22,29 +28,32 @@ class Test:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim: its primary test decides the verdict in each cell; the evidence can contest it."""
+    """One claim: it holds in a cell where all of its parts do; the evidence can contest it there."""
 
     name: str
     text: str
     source: str
     tested_part: str | None
-    primary: Test
+    parts: tuple[Test, ...]
     cells: Mapping[str, Sequence[str]]
     evidence: tuple[Test, ...]
+
+    @property
+    def tests(self) -> tuple[Test, ...]:
+        """The tests of the parts, and those of the evidence."""
+        return (*self.parts, *self.evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
     """The content of a claims file.
 
-    collapsed_below: mean skill below which an arm has collapsed; None where no arm is called so.
     looks: the numbers of seeds at which the study is judged, each at its part of alpha; empty: once, with all seeds.
     caveats: what limits every verdict, such as that the claims were registered late.
     """
 
     question: str
     tuned: bool
-    collapsed_below: float | None
     looks: tuple[int, ...]
     claims: tuple[Claim, ...]
     sha256: str
@@ -53,15 +62,15 @@ class Claims:
     @property
     def factor(self) -> str:
         """The factor that the first claim compares."""
-        return self.claims[0].primary.contrast.factor
+        return self.claims[0].parts[0].contrast.factor
 
     @property
     def control(self) -> str:
         """The control of the first claim."""
-        return self.claims[0].primary.contrast.control
+        return self.claims[0].parts[0].contrast.control
 
     @property
     def metrics(self) -> list[str]:
         """The metrics of all claims and their evidence, each once."""
-        tests = [test for claim in self.claims for test in (claim.primary, *claim.evidence)]
+        tests = [test for claim in self.claims for test in claim.tests]
         return list(dict.fromkeys(test.contrast.metric for test in tests))

@@ -4,12 +4,14 @@ import difflib
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard, TypeVar, get_args
 
 from skiplab.analysis.claims.claims import FEWEST_SEEDS, Claim, Claims, Test
-from skiplab.analysis.claims.contrasts import Contrast, ContrastKind, Direction
+from skiplab.analysis.claims.contrasts import ONE_ARM, Contrast, ContrastKind, Direction
+from skiplab.analysis.claims.sentence import check_parts, check_reading
 from skiplab.analysis.text import level_text
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
@@ -18,9 +20,11 @@ from skiplab.records.foreign_files import parse_yaml, read_bytes
 _KINDS: tuple[ContrastKind, ...] = get_args(ContrastKind)
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 _ARMS = ("control", "treatment")
-_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "collapsed_below", "looks", "claims")
-_TEST_KEYS = (*_ARMS, "metric", "contrast", "over", "direction", "expected", "smallest_effect")
-_CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "evidence", *_TEST_KEYS)
+_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "claims")
+_TEST_KEYS = (*_ARMS, "arm", "metric", "contrast", "over", "direction", "expected", "smallest_effect")
+_PART_KEYS = ("says", "reads", *_TEST_KEYS)
+_CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "evidence", "parts", "reads", *_TEST_KEYS)
+_NEEDED = ("metric", "contrast", "direction")
 _Value = TypeVar("_Value")
 
 
@@ -66,7 +70,6 @@ def _claims(parsed: Any, sha256: str) -> Claims:
     return Claims(
         question=str(parsed.get("question") or ""),
         tuned=_one_of(parsed.get("tuned", False), (True, False), "tuned"),
-        collapsed_below=_number_or_none(parsed.get("collapsed_below"), "collapsed_below"),
         looks=_looks(parsed.get("looks") or []),
         claims=claims,
         sha256=sha256,
@@ -87,35 +90,82 @@ def _looks(value: Any) -> tuple[int, ...]:
 
 
 def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
-    _check_keys(entry, _CLAIM_KEYS, ("name", "text", "metric", "contrast", "direction"), where)
+    has_parts = isinstance(entry, dict) and entry.get("parts") is not None
+    _check_keys(entry, _CLAIM_KEYS, ("name", "text", *(() if has_parts else _NEEDED)), where)
     where = f"claim {printable(entry['name'])!r}"
-    cells = entry.get("cells") or {}
-    if not isinstance(cells, dict) or not all(isinstance(levels, list) and levels for levels in cells.values()):
-        raise SkiplabError(f"{where}: cells is {printable(cells)}; valid: a list of levels for each factor")
-    if entry.get("over") in cells:
-        raise SkiplabError(f"{where}: {printable(entry['over'])} is in both over and cells; valid: in one of the two")
     evidence = entry.get("evidence") or []
     if not isinstance(evidence, list):
         raise SkiplabError(f"{where}: evidence is {printable(evidence)}; valid: a list of contrasts")
     arms = _arms(arms, entry, where)
+    parts = _parts(entry, arms, where) if has_parts else (_part(entry, str(entry["text"]), arms, where),)
     return Claim(
         name=str(entry["name"]),
         text=str(entry["text"]),
         source=str(entry.get("source") or ""),
         tested_part=str(entry["tested_part"]) if entry.get("tested_part") else None,
-        primary=_test(entry, arms, where),
-        cells={str(name): tuple(level_text(level) for level in levels) for name, levels in cells.items()},
+        parts=parts,
+        cells=_cells(entry, parts, where),
         evidence=tuple(
             _evidence(item, entry, arms, f"{where}: evidence {number}") for number, item in enumerate(evidence, start=1)
         ),
     )
 
 
+def _cells(entry: Mapping[str, Any], parts: Sequence[Test], where: str) -> dict[str, tuple[str, ...]]:
+    cells = entry.get("cells") or {}
+    if not isinstance(cells, dict) or not all(isinstance(levels, list) and levels for levels in cells.values()):
+        raise SkiplabError(f"{where}: cells is {printable(cells)}; valid: a list of levels for each factor")
+    for over in (part.contrast.over for part in parts):
+        if over in cells:
+            raise SkiplabError(f"{where}: {printable(over)} is in both over and cells; valid: in one of the two")
+    return {str(name): tuple(level_text(level) for level in levels) for name, levels in cells.items()}
+
+
+def _parts(entry: Mapping[str, Any], arms: _Arms, where: str) -> tuple[Test, ...]:
+    """The parts of a claim whose sentence needs several tests."""
+    if given := [key for key in (*_TEST_KEYS, "reads") if key in entry and key not in _ARMS]:
+        raise SkiplabError(f"{where} has parts and {', '.join(given)}; valid: {', '.join(given)} in each of the parts")
+    if not isinstance(entry["parts"], list) or len(entry["parts"]) < 2:
+        raise SkiplabError(f"{where}: parts is {printable(entry['parts'])}; valid: a list of two or more tests")
+    found = []
+    for number, item in enumerate(entry["parts"], start=1):
+        here = f"{where}: part {number}"
+        _check_keys(item, _PART_KEYS, ("says", *_NEEDED), here)
+        found.append(_part(item, str(item["says"]), _arms(arms, item, here), here))
+    overs = {part.contrast.over for part in found}
+    if len(overs) > 1:
+        raise SkiplabError(
+            f"{where}: its parts have over {', '.join(sorted(map(level_text, overs)))}; valid: the same in all parts, so "
+            "that they are judged in the same cells"
+        )
+    check_parts(str(entry["text"]), [part.says for part in found], where)
+    return tuple(found)
+
+
+def _part(entry: Mapping[str, Any], says: str, arms: _Arms, where: str) -> Test:
+    reads = entry.get("reads") or {}
+    if not isinstance(reads, dict):
+        raise SkiplabError(f"{where}: reads is {printable(reads)}; valid: a mapping of phrases to words of the test")
+    test = replace(
+        _test(entry, arms, where), says=says, reads={str(phrase): level_text(words) for phrase, words in reads.items()}
+    )
+    if reads:
+        check_reading(test, where)
+    return test
+
+
 def _evidence(item: Any, claim: Mapping[str, Any], arms: _Arms, where: str) -> Test:
-    """A further test of a claim, which has the claim's arms, contrast and `over` where it gives none of its own."""
+    """A further test of a claim, which has the claim's arms, contrast and `over` where it gives none of its own.
+
+    A claim of several parts passes on its arms alone.
+    """
     _check_keys(item, _TEST_KEYS, ("metric", "direction"), where)
-    inherited = {name: claim.get(name) for name in ("contrast", "over")}
-    return _test(inherited | item, _arms(arms, item, where), where)
+    inherited = {name: claim.get(name) for name in ("contrast", "over", "arm")}
+    own = inherited | item
+    _check_keys(own, _TEST_KEYS, _NEEDED, where)
+    if own["contrast"] not in ONE_ARM and "arm" not in item:
+        own["arm"] = None
+    return _test(own, _arms(arms, item, where), where)
 
 
 def _arms(inherited: _Arms, entry: Mapping[str, Any], where: str) -> _Arms:
@@ -141,6 +191,15 @@ def _test(entry: Mapping[str, Any], arms: _Arms, where: str) -> Test:
             f"{where}: over is {printable(over)!r}; valid with contrast {kind}: a factor whose levels are numbers, "
             "such as depth"
         )
+    if kind in ONE_ARM and entry.get("arm") is not None:
+        treatment = level_text(entry["arm"])
+    elif entry.get("arm") is not None:
+        raise SkiplabError(
+            f"{where}: arm is {printable(entry['arm'])!r} and contrast is {kind}, which compares two; valid with arm: "
+            f"contrast {' or '.join(ONE_ARM)}"
+        )
+    else:
+        treatment = arms.treatment
     contrast = Contrast(
         metric=str(entry["metric"]),
         kind=kind,
@@ -149,7 +208,7 @@ def _test(entry: Mapping[str, Any], arms: _Arms, where: str) -> Test:
         over=None if kind == "difference" else over,
         factor=arms.factor,
         control=arms.control,
-        treatment=arms.treatment,
+        treatment=treatment,
     )
     smallest = _number_or_none(entry.get("smallest_effect"), f"{where}: smallest_effect")
     return Test(contrast=contrast, smallest_effect=smallest)

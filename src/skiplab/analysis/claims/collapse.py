@@ -12,7 +12,7 @@ from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import number
 
-COLLAPSED_BELOW = 0.05  # mean skill below which an arm has collapsed, where no claims file says otherwise
+COLLAPSED_BELOW = 0.05  # mean skill below which an arm has collapsed
 _SKILLS = ("skill_train", "skill_val")
 
 
@@ -28,9 +28,7 @@ class Collapse:
     notes: tuple[str, ...] = ()
 
 
-def find_collapse(
-    study: Study, factor: str, arms: Sequence[str], cell: Cell, collapsed_below: float | None
-) -> Collapse:
+def find_collapse(study: Study, factor: str, arms: Sequence[str], cell: Cell) -> Collapse:
     """Which of these arms have collapsed in a cell, by their skill on training images if known.
 
     Args:
@@ -38,15 +36,14 @@ def find_collapse(
         factor: the factor whose arms are compared.
         arms: the arms to look at.
         cell: where.
-        collapsed_below: the bound on the mean skill; None: nothing counts as collapsed.
     """
     metric = skill_metric(study)
-    if metric is None or collapsed_below is None:
+    if metric is None:
         return Collapse()
     skills = [each for each in _skills(study, factor, metric, cell_levels(cell)) if each.arm in arms]
     return Collapse(
-        arms=tuple(each.name for each in skills if np.mean(each.skills) < collapsed_below),
-        notes=tuple(note for each in skills if (note := _partly_collapsed(each, collapsed_below))),
+        arms=tuple(each.name for each in skills if np.mean(each.skills) < COLLAPSED_BELOW),
+        notes=tuple(note for each in skills if (note := _partly_collapsed(each))),
     )
 
 
@@ -77,10 +74,10 @@ def _skills(study: Study, factor: str, metric: str, levels: tuple[tuple[str, str
     return found
 
 
-def _partly_collapsed(arm: _ArmSkills, collapsed_below: float) -> str:
+def _partly_collapsed(arm: _ArmSkills) -> str:
     """A sentence where some seeds have collapsed and others haven't, else ''."""
-    rate = exact_rate(sum(skill < collapsed_below for skill in arm.skills), len(arm.skills))
+    rate = exact_rate(sum(skill < COLLAPSED_BELOW for skill in arm.skills), len(arm.skills))
     if rate.count in (0, rate.n):
         return ""
     every = ", ".join(number(skill) for skill in arm.skills)
-    return f"{arm.name}: {rate_text(rate)} of seeds have a skill below {collapsed_below:g}: {every}"
+    return f"{arm.name}: {rate_text(rate)} of seeds have a skill below {COLLAPSED_BELOW:g}: {every}"

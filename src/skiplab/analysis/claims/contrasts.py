@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,8 @@ LOST_STATES = {
     "not positive": "whose value isn't above 0",
 }
 ContrastKind = Literal["difference", "slope", "rate", "interaction", "change"]
-Direction = Literal["higher", "lower", "equal"]
+Direction = Literal["higher", "lower", "not_higher", "not_lower", "equal"]
+ONE_ARM: tuple[ContrastKind, ...] = ("slope", "rate")
 _SLOPE_NEEDS = "a slope needs two levels of {over} above 0 in each arm"
 _NEEDS = {
     "slope": _SLOPE_NEEDS,
@@ -43,8 +44,9 @@ class Contrast:
         'interaction': the treatment's slope minus the control's.
         'change': the metric's change from the lowest to the highest level of `over` in the study, in the treatment
             minus in the control; levels may be any numbers.
-    direction: the claim. 'higher' and 'lower': the contrast is positive, or negative. 'equal': a slope or a rate equals
-        `expected`, on the metric's scale.
+    direction: the claim. 'higher' and 'lower': the contrast is positive, or negative. 'not_lower' and 'not_higher': it
+        isn't negative, or isn't positive. 'equal': a slope or a rate equals `expected`, on the metric's scale.
+    control, treatment: the arms; a slope or a rate is the treatment's alone.
     """
 
     metric: str
@@ -57,13 +59,26 @@ class Contrast:
     expected: float = 0.0
 
     @property
-    def arms(self) -> tuple[str, str]:
-        return self.control, self.treatment
+    def arms(self) -> tuple[str, ...]:
+        """The arms that have a part in it."""
+        return (self.treatment,) if self.of_one_arm else (self.control, self.treatment)
 
     @property
     def of_one_arm(self) -> bool:
         """Whether the control has no part in it."""
-        return self.kind in ("slope", "rate")
+        return self.kind in ONE_ARM
+
+    @property
+    def claimed_sign(self) -> float:
+        """1 if higher values are in the claim's favor, -1 if lower ones are."""
+        return -1.0 if self.direction in ("lower", "not_higher") else 1.0
+
+
+class Events(NamedTuple):
+    """How many events an arm had, in how much exposure: trials, or the unit of a count."""
+
+    count: int
+    exposure: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +91,7 @@ class PairedContrast:
     states: for each arm, the number of its trials in each state of `scale_metric`.
     lost_states: the states of trials that have ended without a value, see `LOST_STATES`.
     levels: the levels of `over` that slopes or changes use.
+    events: of a difference of events or counts, those of the control and of the treatment; else None.
     missing: why there is nothing to compute, else ''.
     """
 
@@ -88,6 +104,7 @@ class PairedContrast:
     states: Mapping[str, Counter[str]]
     lost_states: tuple[str, ...]
     levels: tuple[Any, ...] = ()
+    events: tuple[Events, Events] | None = None
     missing: str = ""
 
     @property
@@ -109,7 +126,7 @@ class PairedContrast:
         bounds = {arm for arm, states in self.states.items() if states["not reached"]}
         if self.contrast.kind != "difference":
             return bool(bounds)  # a bound may lie at either end of a slope or a change
-        in_treatment = claimed_greater == (self.contrast.direction == "higher")
+        in_treatment = claimed_greater == (self.contrast.claimed_sign > 0)
         return (self.contrast.treatment if in_treatment else self.contrast.control) in bounds
 
     def count(self, state: str) -> int:
@@ -126,8 +143,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
     metric = study.metrics.get(contrast.metric)
     if metric is None:
         return _without_values(contrast, cell, not_measured(contrast.metric, study))
-    names = [contrast.treatment] if contrast.of_one_arm else list(contrast.arms)
-    arms = {name: arm_values(study, contrast.factor, contrast.metric, cell, name) for name in names}
+    arms = {name: arm_values(study, contrast.factor, contrast.metric, cell, name) for name in contrast.arms}
     if empty := [name for name, rows in arms.items() if rows.empty]:
         return _without_values(contrast, cell, f"no trials of {', '.join(empty)}")
     levels: tuple[Any, ...] = ()
@@ -144,13 +160,38 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         contrast=contrast,
         cell=cell,
         metric=metric,
-        advantage=(treatment - control) * (-1.0 if contrast.direction == "lower" else 1.0),
+        advantage=(treatment - control) * contrast.claimed_sign,
         control=control,
         treatment=treatment,
         states={name: Counter(rows["state"]) for name, rows in arms.items()},
         lost_states=_lost_states(arms.values()),
         levels=levels,
+        events=_events(study, contrast, metric, cell, arms),
     )
+
+
+def _events(
+    study: Study, contrast: Contrast, metric: Metric, cell: Cell, arms: Mapping[str, pd.DataFrame]
+) -> tuple[Events, Events] | None:
+    """The events of both arms; None where the contrast isn't a difference of events or counts."""
+    if contrast.kind != "difference" or metric.kind == "continuous":
+        return None
+    if metric.kind == "count" and metric.exposure not in study.metrics:
+        return None
+    found = []
+    for arm in contrast.arms:
+        values = column(arms[arm].set_index("seed"), "value").dropna()
+        if metric.kind == "count":
+            assert metric.exposure is not None
+            exposures = column(
+                arm_values(study, contrast.factor, metric.exposure, cell, arm).set_index("seed"), "value"
+            )
+            values, exposures = values.align(exposures.dropna(), join="inner")
+            found.append(Events(round((values * exposures).sum()), float(exposures.sum())))
+        else:
+            found.append(Events(round(values.sum()), float(len(values))))
+    control, treatment = found
+    return (control, treatment) if control.exposure > 0 and treatment.exposure > 0 else None
 
 
 def _lost_states(arms: Iterable[pd.DataFrame]) -> tuple[str, ...]:
@@ -184,7 +225,9 @@ def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float], *, per_doubli
     x = np.asarray(levels, dtype=float)
     x = np.log2(x) if per_doubling else x
     centered = x - x.mean()
-    return pd.Series(table.to_numpy() @ centered / (centered @ centered), index=table.index)
+    values = table.to_numpy()
+    values = values - values[:, :1]  # equal values then have a slope of exactly 0, and not of rounding
+    return pd.Series(values @ centered / (centered @ centered), index=table.index)
 
 
 def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) -> pd.Series:

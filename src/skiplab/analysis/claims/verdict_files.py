@@ -1,7 +1,6 @@
 """Verdicts as a CSV file in full precision, a row for each test in each cell."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +24,41 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """A row for each test in each cell.
 
     claim_conclusion, caveats: of the whole claim.
-    role: 'primary' for the test that decides the claim, else 'evidence'.
+    cell_conclusion: of the claim in this cell, all parts together; evidence has none.
+    role: 'part' for a test that decides the claim, else 'evidence'.
+    says: the words of the claim that the part tests.
     conclusion: of this test in this cell.
     advantage, and every _low and _high: on the metric's scale (of a log metric, differences of logarithms), positive in
         the claimed direction; `bootstrap_` from 10 seeds on.
     probability_of_improvement: that a seed of the arm claimed to be better exceeds one of the other.
-    p_supported, p_contradicted: one-sided, Holm-adjusted over the primary tests; evidence has none.
-    permutation_p: one-sided, of an advantage of at most the smallest effect, from 6 seeds on; not adjusted.
+    p_supported, p_contradicted: one-sided; Holm-adjusted over all parts of the file, or over all of its evidence.
+    permutation_p: one-sided, of an advantage of at most the smallest effect (of 'not_higher' and 'not_lower', its
+        negative), from 6 seeds on; not adjusted.
     seeds_low, seeds_high: estimates of the seeds that would decide an inconclusive cell.
     collapsed: the arms that have learned next to nothing.
     """
     return pd.DataFrame(
-        [
-            _row(verdict, role, cell)
-            for verdict in verdicts
-            for role, cells in (("primary", verdict.cells), ("evidence", verdict.evidence))
-            for cell in cells
-        ]
+        [_row(verdict, role, cell, conclusion) for verdict in verdicts for role, cell, conclusion in _tests(verdict)]
     )
 
 
-def _row(verdict: Verdict, role: str, cell: CellVerdict) -> dict[str, Any]:
-    contrast, primary = cell.test.contrast, role == "primary"
+def _tests(verdict: Verdict) -> Iterator[tuple[str, CellVerdict, str]]:
+    """Every test with its role, and what its claim says in its cell; the parts in their order."""
+    for number in range(len(verdict.claim.parts)):
+        yield from (("part", cell.parts[number], cell.conclusion) for cell in verdict.cells)
+    yield from (("evidence", item, "") for item in verdict.evidence)
+
+
+def _row(verdict: Verdict, role: str, cell: CellVerdict, cell_conclusion: str) -> dict[str, Any]:
+    contrast = cell.test.contrast
     bootstrap, seeds = cell.bootstrap or no_interval(), cell.seeds or SeedsRange(None, None)
     return {
         "claim": verdict.claim.name,
         "claim_conclusion": verdict.conclusion,
         "caveats": "; ".join(verdict.caveats),
+        "cell_conclusion": cell_conclusion,
         "role": role,
+        "says": cell.test.says,
         "metric": contrast.metric,
         "scale": cell.paired.metric.scale,
         "contrast": contrast.kind,
@@ -75,8 +81,8 @@ def _row(verdict: Verdict, role: str, cell: CellVerdict) -> dict[str, Any]:
         "correlation": cell.correlation,
         "effect_size": cell.effect_size,
         "probability_of_improvement": cell.probability_of_improvement,
-        "p_supported": cell.p.supported if primary else math.nan,
-        "p_contradicted": cell.p.contradicted if primary else math.nan,
+        "p_supported": cell.p.supported,
+        "p_contradicted": cell.p.contradicted,
         "permutation_p": cell.permutation_p,
         "alpha": cell.look.alpha,
         "seeds_low": seeds.low,

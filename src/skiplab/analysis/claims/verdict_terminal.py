@@ -31,7 +31,9 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
     if verdicts[0].question:
         parts.append(Text(printable(verdicts[0].question), style="bold"))
     for verdict in verdicts:
-        parts += [Text(""), *_claim_texts(verdict), _cells_table(verdict.cells), *_cell_notes(verdict.cells)]
+        parts += [Text(""), *_claim_texts(verdict)]
+        for number in range(len(verdict.claim.parts)):
+            parts += _part_texts(verdict, number)
         parts += [_indented(line) for line in _evidence_lines(verdict)]
         for item in verdict.contested_by:
             line = cell_line(item)
@@ -60,16 +62,27 @@ def _evidence_lines(verdict: Verdict) -> list[Text]:
 
 
 def _claim_texts(verdict: Verdict) -> list[RenderableType]:
-    style = f"bold {_COLORS.get(verdict.conclusion.split(',')[0], 'default')}"
+    style = f"bold {_COLORS.get(verdict.conclusion, 'default')}"
     lines = [
         Text(f"{printable(verdict.claim.name)}: {printable(verdict.claim.text)}"),
         _indented(Text(printable(headline(verdict)), style=style)),
     ]
     if verdict.claim.tested_part:
         lines.append(_indented(Text(f"tested part: {printable(verdict.claim.tested_part)}")))
-    if verdict.cells:
-        lines.append(_indented(Text(printable(contrast_text(verdict.cells[0])), style="dim")))
+    if len(verdict.claim.parts) > 1 and len(verdict.cells) > 1:
+        cells = "; ".join(f"{cell_text(cell.cell)} {cell.conclusion}" for cell in verdict.cells)
+        lines.append(_indented(Text(f"all parts together: {printable(cells)}")))
     return lines
+
+
+def _part_texts(verdict: Verdict, number: int) -> list[RenderableType]:
+    """One part of a claim: what it says if there are others, what it compares, and its cells."""
+    cells = [cell.parts[number] for cell in verdict.cells]
+    if not cells:
+        return []
+    heading = [Text(f"part {number + 1}, “{cells[0].test.says}”:")] if len(verdict.claim.parts) > 1 else []
+    compared = Text(printable(contrast_text(cells[0])), style="dim")
+    return [*map(_indented, [*heading, compared]), _cells_table(cells), *_cell_notes(cells)]
 
 
 def _indented(text: Text) -> Padding:

@@ -1,8 +1,9 @@
 """Verdicts as text: the same in the terminal and on the page."""
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
-from skiplab.analysis.claims.cell_verdicts import CellVerdict
+from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion, bound_to_exceed
+from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
 from skiplab.analysis.statistics.sample_size import MOST_SEEDS
@@ -31,15 +32,21 @@ class CellLine(NamedTuple):
 
 
 def headline(verdict: Verdict) -> str:
-    """The verdict in one line: conclusion, number of cells, caveats, and how much evidence contradicts the claim."""
-    total = len(verdict.cells)
-    counted = f" in {verdict.num_supported} of {total} cells" if verdict.conclusion.startswith("supported") else ""
-    if verdict.conclusion.startswith("mixed"):
-        counted = f", {verdict.num_supported} of {total} supported"
-    caveats = f" ({', '.join(verdict.caveats)})" if verdict.caveats else ""
-    against = sum(item.conclusion == "contradicted" for item in verdict.evidence)
-    evidence = f"; evidence contradicts it in {against} of {len(verdict.evidence)} cells" if against else ""
-    return f"{verdict.conclusion}{counted}{caveats}{evidence}"
+    """The verdict in one line: the conclusion, in how many cells, where it is contested, and caveats."""
+    total, conclusion = len(verdict.cells), verdict.conclusion
+    text: str = conclusion
+    if conclusion == "mixed":
+        counts = [f"{name} in {count}" for name in get_args(Conclusion) if (count := verdict.count(name))]
+        text = f"mixed: {', '.join(counts)} of {total} cells"
+    elif conclusion == "not applicable":
+        text = "not applicable: an arm collapsed"
+    elif conclusion == "supported":
+        text = f"supported in {verdict.count('supported')} of {total} cells"
+    if conclusion not in ("mixed", "not applicable") and (left_out := verdict.count("not applicable")):
+        text += f", not applicable in {left_out}{'' if conclusion == 'supported' else f' of {total} cells'}"
+    if verdict.num_contested:
+        text += f", contested in {verdict.num_contested}"
+    return f"{text} ({', '.join(verdict.caveats)})" if verdict.caveats else text
 
 
 def contrast_text(cell: CellVerdict) -> str:
@@ -53,16 +60,18 @@ def contrast_text(cell: CellVerdict) -> str:
         "interaction": f"{arms}, change per doubling of {contrast.over}",
         "change": f"{arms}, change {_from_to(cell)}",
     }[contrast.kind]
-    margin = cell.test.margin
-    least = f"×{exponential(margin):.4g}" if metric.scale == "log" else f"{margin:.4g}"
+    least, log = cell.test.margin, metric.scale == "log"
+    least_text = f"×{exponential(least):.4g}" if log else f"{least:.4g}"
     if contrast.direction == "equal":
-        expected = f"×{exponential(contrast.expected):.4g}" if metric.scale == "log" else f"{contrast.expected:.4g}"
-        return f"{metric.label}: {what}; claimed equal to {expected}, within {least}"
-    return f"{metric.label}: {what}; claimed {contrast.direction}, smallest effect that counts {least}"
+        expected = f"×{exponential(contrast.expected):.4g}" if log else f"{contrast.expected:.4g}"
+        return f"{metric.label}: {what}; claimed equal to {expected}, within {least_text}"
+    if contrast.direction in ("not_higher", "not_lower"):
+        return f"{metric.label}: {what}; claimed {contrast.direction.replace('_', ' ')} by {least_text}"
+    return f"{metric.label}: {what}; claimed {contrast.direction}, smallest effect that counts {least_text}"
 
 
 def cell_line(cell: CellVerdict) -> CellLine:
-    """One cell as text."""
+    """A test in one cell as text."""
     notes = list(cell.notes)
     if cell.paired.contrast.kind in ("interaction", "change") and not cell.paired.missing:
         notes.insert(0, _own_changes(cell))
@@ -121,12 +130,12 @@ def seeds_text(cell: CellVerdict) -> str:
 
 def _holm_text(cell: CellVerdict) -> str:
     """Why a cell is undecided although its interval lies beyond the smallest effect."""
-    margin, interval, paired = cell.test.margin, cell.interval, cell.paired
-    if paired.survivors_only:
+    interval, paired = cell.interval, cell.paired
+    if paired.survivors_only or needs_more_seeds(paired):
         return ""
-    if interval.low > margin and not paired.may_be_smaller:
+    if interval.low > bound_to_exceed(cell.test) and not paired.may_be_smaller:
         p = cell.p.supported
-    elif interval.high < -margin and not paired.may_be_greater:
+    elif interval.high < -cell.test.margin and not paired.may_be_greater:
         p = cell.p.contradicted
     else:
         return ""

@@ -2,67 +2,113 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from skiplab.analysis.claims.cell_verdicts import (
     ALPHA,
-    NOT_ADJUSTED,
     AdjustedP,
     CellVerdict,
+    Conclusion,
     Look,
     judge_cell,
     p_contradicted,
     p_supported,
+    test_in_cell,
 )
 from skiplab.analysis.claims.claims import FEWEST_SEEDS, Claim, Claims, Test
-from skiplab.analysis.claims.contrasts import PairedContrast, compute_contrast
 from skiplab.analysis.claims.unmeasured import check_measured
 from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.analysis.statistics.significance import holm
-from skiplab.analysis.study.arms import cells, with_arms
+from skiplab.analysis.study.arms import Cell, cells, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, settings_caveat
-from skiplab.analysis.text import cell_text
+from skiplab.analysis.text import cell_text, level_text
 
 _DECIDED = ("supported", "contradicted", "no meaningful difference")
 _OTHER_SIDE = {"supported": "contradicted", "contradicted": "supported"}
+# What a cell says whose parts differ: the first of these that one of them says.
+_WEAKEST: tuple[Conclusion, ...] = (
+    "contradicted",
+    "no meaningful difference",
+    "not run",
+    "not applicable",
+    "too few seeds",
+    "inconclusive",
+    "supported",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimCell:
+    """A claim in one cell.
+
+    parts: the verdicts on the tests of its parts.
+    contested_by: the evidence in this cell that reaches the opposite conclusion.
+    """
+
+    parts: tuple[CellVerdict, ...]
+    contested_by: tuple[CellVerdict, ...] = ()
+
+    @property
+    def cell(self) -> Cell:
+        return self.parts[0].cell
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """What all parts say; where they differ, the claim fails with the part that fails."""
+        return next(each for each in _WEAKEST if each in {part.conclusion for part in self.parts})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """The verdict on one claim.
 
-    conclusion: that of all its cells where they agree, else 'mixed'; ', contested' follows where evidence disagrees.
+    conclusion: what its cells say where they agree, else 'mixed'; cells where it isn't applicable are left out, unless
+        it is in none.
     caveats: what limits the verdict, such as few seeds.
-    cells, evidence: the verdicts on the primary test and on further ones, each in every cell.
-    contested_by: those of the evidence that reach the opposite conclusion.
+    cells: the verdict in each cell.
+    evidence: the verdicts on further tests in each cell.
     """
 
     claim: Claim
     question: str
     conclusion: str
     caveats: tuple[str, ...]
-    cells: tuple[CellVerdict, ...]
+    cells: tuple[ClaimCell, ...]
     evidence: tuple[CellVerdict, ...]
-    contested_by: tuple[CellVerdict, ...]
     claims_sha256: str
 
+    def count(self, conclusion: Conclusion) -> int:
+        """In how many cells it is the conclusion."""
+        return sum(cell.conclusion == conclusion for cell in self.cells)
+
     @property
-    def num_supported(self) -> int:
-        return sum(cell.conclusion == "supported" for cell in self.cells)
+    def num_contested(self) -> int:
+        """In how many cells evidence contests the conclusion."""
+        return sum(bool(cell.contested_by) for cell in self.cells)
+
+    @property
+    def contested_by(self) -> tuple[CellVerdict, ...]:
+        """The evidence that contests a cell, each once."""
+        contesting = {id(item) for cell in self.cells for item in cell.contested_by}
+        return tuple(item for item in self.evidence if id(item) in contesting)
 
 
 def judge(study: Study, claims: Claims) -> list[Verdict]:
-    """Test every claim in each of its cells.
+    """Test every part of every claim in each of its cells.
 
-    With d the advantage in the claimed direction and δ the smallest effect that counts, a cell is
+    With d the advantage in the claimed direction and δ the smallest effect that counts, a part is
 
-    - 'supported' if the lower end of the 95% interval of d exceeds δ and the one-sided p of d, Holm-adjusted over all
-      primary tests of the file, is at most .025;
-    - 'contradicted' likewise below -δ;
-    - 'no meaningful difference' if the 90% interval lies within ±δ;
+    - 'supported' if the one-sided p of d <= δ, Holm-adjusted over all parts of all claims of the file and their cells,
+      is at most .025; of 'not_higher' and 'not_lower' the p of d <= -δ;
+    - 'contradicted' likewise with d >= -δ;
+    - 'no meaningful difference' if the p values of d <= -δ and of d >= δ are both below .05;
     - 'inconclusive' otherwise.
 
-    No conclusion rests on survivors alone, nor on lower bounds where the true values could overturn it.
+    A claim is supported in a cell if all of its parts are, and contradicted if one is. Evidence is judged in the same
+    way, adjusted over all evidence of the file, and contests the claim in the cell that it was found in. A test of a
+    mechanism is 'not applicable' where an arm has collapsed. No conclusion rests on survivors alone, nor on lower
+    bounds where the true values could overturn it.
 
     Where the file declares looks, the study is judged at each look that its seeds have reached, with so many of its
     lowest seeds and that look's part of .025. What an earlier look decides stands.
@@ -72,17 +118,28 @@ def judge(study: Study, claims: Claims) -> list[Verdict]:
     """
     check_measured(study, claims.metrics)
     if not claims.looks:
-        return _verdicts(study, claims, _judge_cells(study, claims, Look()), ())
+        return _verdicts(study, claims, _judge_parts(study, claims, Look()), ())
     num_seeds = len(set(study.trials["seed"]))
     reached = [n for n in claims.looks if n <= num_seeds]
     alphas = dict(zip(claims.looks, alpha_per_look(claims.looks, ALPHA), strict=True))
-    judged: dict[str, list[CellVerdict]] = {}
+    judged: _Judged = {}
     seen = study
     for n in reached or claims.looks[:1]:
         seen = _with_lowest_seeds(study, n)
-        found = _judge_cells(seen, claims, Look(alphas[n], n))
-        judged = {name: [_first_decided(judged.get(name, ()), cell) for cell in own] for name, own in found.items()}
+        found = _judge_parts(seen, claims, Look(alphas[n], n))
+        judged = {key: _first_decided(judged.get(key), cell) for key, cell in found.items()}
     return _verdicts(seen, claims, judged, (_look_caveat(claims.looks, len(reached), num_seeds),))
+
+
+class _Key(NamedTuple):
+    """Which test of which claim, in which cell."""
+
+    claim: str
+    test: int
+    cell: str
+
+
+_Judged = dict[_Key, CellVerdict]
 
 
 def _with_lowest_seeds(study: Study, num_seeds: int) -> Study:
@@ -91,10 +148,9 @@ def _with_lowest_seeds(study: Study, num_seeds: int) -> Study:
     return replace(study, trials=study.trials.loc[study.trials["seed"].isin(seeds)].reset_index(drop=True))
 
 
-def _first_decided(earlier: Sequence[CellVerdict], cell: CellVerdict) -> CellVerdict:
-    """The verdict of an earlier look on this cell if that look decided it, else this one."""
-    decided = [each for each in earlier if each.conclusion in _DECIDED and cell_text(each.cell) == cell_text(cell.cell)]
-    return decided[0] if decided else cell
+def _first_decided(earlier: CellVerdict | None, cell: CellVerdict) -> CellVerdict:
+    """The verdict of an earlier look if that look decided it, else this one."""
+    return earlier if earlier is not None and earlier.conclusion in _DECIDED else cell
 
 
 def _look_caveat(looks: Sequence[int], num_reached: int, num_seeds: int) -> str:
@@ -106,71 +162,101 @@ def _look_caveat(looks: Sequence[int], num_reached: int, num_seeds: int) -> str:
     return f"look {num_reached} of {len(looks)}, at {at} seeds{unused}{after}"
 
 
-def _judge_cells(study: Study, claims: Claims, look: Look) -> dict[str, list[CellVerdict]]:
-    """Every primary test in each of its cells, by claim, all adjusted together."""
-    pairs = [(claim, paired) for claim in claims.claims for paired in _in_cells(study, claim, claim.primary)]
-    supported = holm([p_supported(paired, claim.primary) for claim, paired in pairs])
-    contradicted = holm([p_contradicted(paired, claim.primary) for claim, paired in pairs])
-    judged: dict[str, list[CellVerdict]] = {claim.name: [] for claim in claims.claims}
-    for (claim, paired), p_yes, p_no in zip(pairs, supported, contradicted, strict=True):
-        p = AdjustedP(p_yes, p_no, len(pairs))
-        cell = judge_cell(study, claim.primary, paired, p, look=look, collapsed_below=claims.collapsed_below)
-        judged[claim.name].append(cell)
-    return judged
+def _judge_parts(study: Study, claims: Claims, look: Look) -> _Judged:
+    """The tests of the parts of all claims in each of their cells, all adjusted together."""
+    return _judge_together({claim.name: claim.parts for claim in claims.claims}, study, claims, look)
 
 
-def _in_cells(study: Study, claim: Claim, test: Test) -> list[PairedContrast]:
+def _judge_evidence(study: Study, claims: Claims) -> _Judged:
+    """The evidence of all claims in each of their cells, all adjusted together."""
+    return _judge_together({claim.name: claim.evidence for claim in claims.claims}, study, claims, Look())
+
+
+def _judge_together(tests: Mapping[str, Sequence[Test]], study: Study, claims: Claims, look: Look) -> _Judged:
+    found = {
+        _Key(claim.name, number, cell_text(cell)): test_in_cell(study, test, cell)
+        for claim in claims.claims
+        for number, test in enumerate(tests[claim.name])
+        for cell in _cells(study, claim, test)
+    }
+    supported, contradicted = (holm([p(each) for each in found.values()]) for p in (p_supported, p_contradicted))
+    adjusted = zip(found.items(), supported, contradicted, strict=True)
+    return {
+        key: judge_cell(each, AdjustedP(p_yes, p_no, len(found)), look=look) for (key, each), p_yes, p_no in adjusted
+    }
+
+
+def _cells(study: Study, claim: Claim, test: Test) -> list[Cell]:
     contrast = test.contrast
     wanted = {name: levels for name, levels in claim.cells.items() if name != contrast.over}
-    found = cells(study, contrast.factor, over=contrast.over, wanted=wanted)
-    return [compute_contrast(study, contrast, cell) for cell in found]
+    return cells(study, contrast.factor, over=contrast.over, wanted=wanted)
 
 
-def _verdicts(
-    study: Study, claims: Claims, judged: Mapping[str, Sequence[CellVerdict]], look_caveats: tuple[str, ...]
-) -> list[Verdict]:
-    return [_verdict(study, claims, claim, judged[claim.name], look_caveats) for claim in claims.claims]
+def _verdicts(study: Study, claims: Claims, parts: _Judged, look_caveats: tuple[str, ...]) -> list[Verdict]:
+    evidence = _judge_evidence(study, claims)
+    return [
+        _verdict(
+            study,
+            claims,
+            claim,
+            {key: cell for key, cell in parts.items() if key.claim == claim.name},
+            tuple(cell for key, cell in evidence.items() if key.claim == claim.name),
+            look_caveats,
+        )
+        for claim in claims.claims
+    ]
 
 
 def _verdict(
-    study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVerdict], look_caveats: tuple[str, ...]
+    study: Study,
+    claims: Claims,
+    claim: Claim,
+    parts: _Judged,
+    evidence: tuple[CellVerdict, ...],
+    look_caveats: tuple[str, ...],
 ) -> Verdict:
-    evidence = [
-        judge_cell(study, test, paired, NOT_ADJUSTED, look=Look(), collapsed_below=claims.collapsed_below)
-        for test in claim.evidence
-        for paired in _in_cells(study, claim, test)
-    ]
+    by_cell = {key.cell: tuple(each for other, each in parts.items() if other.cell == key.cell) for key in parts}
+    judged = tuple(_contested(ClaimCell(parts=own), evidence) for own in by_cell.values())
     conclusions = {cell.conclusion for cell in judged}
-    opposite = {_OTHER_SIDE[each] for each in conclusions if each in _OTHER_SIDE}
-    contested_by = tuple(item for item in evidence if item.conclusion in opposite)
-    conclusion = conclusions.pop() if len(conclusions) == 1 else "mixed"
+    applicable = conclusions - {"not applicable"} or conclusions
     return Verdict(
         claim=claim,
         question=claims.question,
-        conclusion=f"{conclusion}, contested" if contested_by else conclusion,
-        caveats=(*_caveats(study, claims, claim, judged), *look_caveats, *claims.caveats),
-        cells=tuple(judged),
-        evidence=tuple(evidence),
-        contested_by=contested_by,
+        conclusion=applicable.pop() if len(applicable) == 1 else "mixed",
+        caveats=(*_caveats(study, claims, claim, parts), *look_caveats, *claims.caveats),
+        cells=judged,
+        evidence=evidence,
         claims_sha256=claims.sha256,
     )
 
 
-def _caveats(study: Study, claims: Claims, claim: Claim, judged: Sequence[CellVerdict]) -> list[str]:
+def _contested(judged: ClaimCell, evidence: Sequence[CellVerdict]) -> ClaimCell:
+    """The cell with the evidence that contests it there."""
+    opposite = _OTHER_SIDE.get(judged.conclusion)
+    contesting = (item for item in evidence if item.conclusion == opposite and _same_cell(item.cell, judged.cell))
+    return replace(judged, contested_by=tuple(contesting))
+
+
+def _same_cell(one: Cell, other: Cell) -> bool:
+    """Whether two cells agree in each factor that both name; a test over depth names no depth."""
+    return all(level_text(one[name]) == level_text(other[name]) for name in one.keys() & other.keys())
+
+
+def _caveats(study: Study, claims: Claims, claim: Claim, parts: _Judged) -> list[str]:
     """What limits a verdict: few seeds, settings that may suit one arm, no smallest effect declared."""
     caveats = []
-    if any(cell.interval.n == FEWEST_SEEDS for cell in judged):
+    if any(part.interval.n == FEWEST_SEEDS for part in parts.values()):
         caveats.append("preliminary")
     settings = _settings_caveat(study, claim)
     caveats.append(NOT_AS_CLAIMED if claims.tuned and settings == SHARED else settings)
-    if claim.primary.smallest_effect is None:
+    if any(part.smallest_effect is None for part in claim.parts):
         caveats.append("exploratory")
     return caveats
 
 
 def _settings_caveat(study: Study, claim: Claim) -> str:
     """How the settings of both arms' trials were found."""
-    contrast = claim.primary.contrast
-    trials = with_arms(study, contrast.factor)
-    keys = trials.loc[trials["arm"].isin(contrast.arms), "key"]
+    trials = with_arms(study, claim.parts[0].contrast.factor)
+    arms = {arm for part in claim.parts for arm in part.contrast.arms}
+    keys = trials.loc[trials["arm"].isin(list(arms)), "key"]
     return settings_caveat([study.records[key] for key in keys], study.tuned)

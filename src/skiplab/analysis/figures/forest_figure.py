@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -21,21 +22,32 @@ _MOST_DECADES = 6  # of a panel of ratios: beyond, an interval is cut off
 
 
 def forest_figure(verdicts: Sequence[Verdict]) -> Figure:
-    """A panel a claim, a row a cell: the advantage in the claimed direction with its 95% interval, paired by seed.
+    """A panel a part of a claim, a row a cell: the advantage in the claimed direction with its 95% interval, paired by seed.
 
     The band holds effects too small to count, from -δ to δ; of a log metric everything is a ratio. Each row bears its
     verdict and n. A filled dot supports or contradicts the claim, an open one is undecided; a cell without an effect
     has no dot.
     """
-    shown = [verdict for verdict in verdicts if verdict.cells]
-    figure, axes = rows_of_panels([len(verdict.cells) for verdict in shown])
-    for ax, verdict in zip(axes, shown, strict=True):
-        _draw(ax, verdict)
+    panels = [panel for verdict in verdicts if verdict.cells for panel in _panels(verdict)]
+    figure, axes = rows_of_panels([len(panel.cells) for panel in panels])
+    for ax, panel in zip(axes, panels, strict=True):
+        _draw(ax, panel)
     return figure
 
 
-def _draw(ax: Axes, verdict: Verdict) -> None:
-    cells = verdict.cells
+class _Panel(NamedTuple):
+    title: str
+    cells: Sequence[CellVerdict]
+
+
+def _panels(verdict: Verdict) -> list[_Panel]:
+    title, parts = f"{verdict.claim.name}: {verdict.conclusion}", verdict.claim.parts
+    titles = [title] if len(parts) == 1 else [f"{title}; part {n + 1}: {part.says}" for n, part in enumerate(parts)]
+    return [_Panel(own, [cell.parts[number] for cell in verdict.cells]) for number, own in enumerate(titles)]
+
+
+def _draw(ax: Axes, panel: _Panel) -> None:
+    cells = panel.cells
     log = cells[0].paired.metric.scale == "log"
     margin = cells[0].test.margin
     rows = list(range(len(cells)))[::-1]  # the first cell on top
@@ -63,7 +75,7 @@ def _draw(ax: Axes, verdict: Verdict) -> None:
     ax.set_yticks(rows, [plain_text(cell_text(cell.cell)) for cell in cells])
     ax.set_ylim(-0.6, len(cells) - 0.4)
     ax.grid(visible=False, axis="y")
-    frame(ax, f"{verdict.claim.name}: {verdict.conclusion}", _measured(cells[0]), "")
+    frame(ax, panel.title, _measured(cells[0]), "")
 
 
 def _measured(cell: CellVerdict) -> str:

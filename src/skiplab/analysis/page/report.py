@@ -125,13 +125,22 @@ def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:
         "source": verdict.claim.source,
         "tested_part": verdict.claim.tested_part,
         "headline": headline(verdict),
-        "class": verdict.conclusion.split(",")[0].replace(" ", "-"),
-        "contrast": contrast_text(verdict.cells[0]) if verdict.cells else "",
-        "lines": [(filters.tags(cell.cell), cell_line(cell)) for cell in verdict.cells],
+        "class": verdict.conclusion.replace(" ", "-"),
+        "parts": [_part(verdict, number, filters) for number in range(len(verdict.claim.parts)) if verdict.cells],
         "evidence": [
             (filters.tags(item.cell), contrast_text(item), cell_line(item), item in verdict.contested_by)
             for item in verdict.evidence
         ],
+    }
+
+
+def _part(verdict: Verdict, number: int, filters: Filters) -> dict[str, Any]:
+    """One part of a claim in each cell; `says` is empty if it is the only one."""
+    cells = [cell.parts[number] for cell in verdict.cells]
+    return {
+        "says": cells[0].test.says if len(verdict.claim.parts) > 1 else "",
+        "contrast": contrast_text(cells[0]),
+        "lines": [(filters.tags(cell.cell), cell_line(cell)) for cell in cells],
     }
 
 

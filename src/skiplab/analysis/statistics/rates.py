@@ -1,9 +1,9 @@
-"""How often something happens, with its exact interval."""
+"""How often something happens, with its exact interval, and the interval of the difference of two such rates."""
 
 import math
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
+from scipy.special import betaincinv, gammaincinv
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,53 @@ def exact_rate(count: int, n: int, level: float = 0.95) -> Rate:
     low = float(betaincinv(count, n - count + 1, tail)) if count else 0.0
     high = float(betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
     return Rate(count, n, low, high)
+
+
+@dataclass(frozen=True)
+class RateEstimate:
+    """A rate with an interval. value: events per unit, be that a trial or an exposure."""
+
+    value: float
+    low: float
+    high: float
+
+
+def event_rate(count: int, n: int, level: float = 0.95) -> RateEstimate:
+    """The fraction of n trials in which something happened, with Clopper and Pearson's interval."""
+    rate = exact_rate(count, n, level)
+    return RateEstimate(count / n, rate.low, rate.high)
+
+
+def count_rate(count: int, exposure: float, level: float = 0.95) -> RateEstimate:
+    """Events per unit of exposure, with the exact interval of a Poisson rate.
+
+        low = F^-1(tail; count) / exposure,   high = F^-1(1 - tail; count + 1) / exposure,   tail = (1 - level) / 2
+
+    F^-1(p; k) is the quantile of a gamma distribution of shape k. No event in an exposure of E still has the upper
+    end -ln(tail) / E.
+
+    Source: Garwood 1936, Fiducial limits for the Poisson distribution, section 3 (from memory).
+    """
+    tail = (1 - level) / 2
+    low = float(gammaincinv(count, tail)) / exposure if count else 0.0
+    return RateEstimate(count / exposure, low, float(gammaincinv(count + 1, 1 - tail)) / exposure)
+
+
+def rate_difference(treatment: RateEstimate, control: RateEstimate) -> RateEstimate:
+    """The difference of two independent rates, with an interval made from theirs (MOVER).
+
+        low  = t - c - √((t - t_low)^2 + (c_high - c)^2)
+        high = t - c + √((t_high - t)^2 + (c - c_low)^2)
+
+    Source: Donner and Zou 2012, Closed-form confidence intervals for functions of the normal mean and standard
+        deviation, section 2 (from memory); for fractions Newcombe 1998, method 10.
+    Differs from the source: the intervals of the rates are exact ones, which are wider than needed; arms that share
+        their seeds count as independent, which is wider still where they agree.
+    """
+    difference = treatment.value - control.value
+    below = math.hypot(treatment.value - treatment.low, control.high - control.value)
+    above = math.hypot(treatment.high - treatment.value, control.value - control.low)
+    return RateEstimate(difference, difference - below, difference + above)
 
 
 def rate_text(rate: Rate) -> str:

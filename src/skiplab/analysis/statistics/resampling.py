@@ -1,5 +1,8 @@
 """Resampling of paired differences: an interval and a test that assume no t distribution, given enough seeds."""
 
+import math
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -7,6 +10,7 @@ from skiplab.analysis.statistics.intervals import Interval, constant_values, fin
 
 FEWEST_FOR_BOOTSTRAP, FEWEST_FOR_PERMUTATION = 10, 6
 _NUM_RESAMPLES = 9999
+_MOST_FOR_ALL_SIGNS = 14
 
 
 def bootstrap_interval(differences: ArrayLike, generator: np.random.Generator, level: float = 0.95) -> Interval | None:
@@ -30,20 +34,28 @@ def bootstrap_interval(differences: ArrayLike, generator: np.random.Generator, l
     )
 
 
-def permutation_p(differences: ArrayLike, margin: float, generator: np.random.Generator) -> float | None:
+def permutation_p(differences: ArrayLike, margin: float) -> float:
     """One-sided p value of the null hypothesis that differences are symmetric around at most margin.
 
-    All 2^n signs of (difference - margin) are tried up to 13 seeds, beyond that 9,999 random ones. None below 6 seeds,
-    where a two-sided p of 2 / 2^n can't reach .05.
+        p = the fraction of all 2^n signs with which sum(sign (d - margin)) is at least what it is with d's own signs
+
+    Up to 14 seeds all signs are tried; beyond that 99,999 random ones, always the same, and the own ones. nan below 6
+    seeds, where a two-sided p of 2 / 2^n can't reach .05.
 
     Source: Fisher 1935, The design of experiments, section 21.
     """
     values = finite_values(differences) - margin
     if len(values) < FEWEST_FOR_PERMUTATION:
-        return None
-    from scipy.stats import permutation_test
+        return math.nan
+    signs = _signs(len(values))
+    rounding = 1e-12 * float(np.abs(values).sum())
+    return float(np.mean(signs @ values >= values.sum() - rounding))
 
-    found = permutation_test(
-        (values,), np.mean, permutation_type="samples", n_resamples=_NUM_RESAMPLES, alternative="greater", rng=generator
-    )
-    return float(found.pvalue)
+
+@cache
+def _signs(n: int) -> np.ndarray:
+    """Rows of n signs, the first of them all 1."""
+    if n <= _MOST_FOR_ALL_SIGNS:
+        return 1 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1).astype(np.int8)
+    drawn = np.random.default_rng(0).integers(0, 2, (99_999, n), dtype=np.int8)
+    return np.vstack([np.ones((1, n), np.int8), 1 - 2 * drawn])

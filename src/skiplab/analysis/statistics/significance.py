@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
-from skiplab.analysis.statistics.intervals import constant_values, finite_values, paired_interval
+from skiplab.analysis.statistics.intervals import constant_values, finite_values
+from skiplab.analysis.statistics.resampling import permutation_p
 
 
 def p_above(differences: ArrayLike, margin: float) -> float:
@@ -15,13 +16,15 @@ def p_above(differences: ArrayLike, margin: float) -> float:
 
         p = P(T_{n-1} >= (mean - margin) √n / sd)
 
-    Where all differences are equal, p is its limit as sd goes to 0: 0 if they exceed the margin, else 1.
+    Where all differences are equal, they say nothing about their spread, and p is that of `permutation_p`: 1 / 2^n if
+    they exceed the margin, else 1; and 1 below 6 differences.
     """
     values = finite_values(differences)
     if len(values) < 2:
         return math.nan
     if constant_values(values):
-        return 0.0 if values.mean() > margin else 1.0
+        p = permutation_p(values, margin)
+        return 1.0 if math.isnan(p) else p
     t = (values.mean() - margin) * math.sqrt(len(values)) / values.std(ddof=1)
     return float(stdtr(len(values) - 1, -t))
 
@@ -36,8 +39,7 @@ def within_margin(differences: ArrayLike, margin: float, alpha: float = 0.05) ->
 
     Source: Schuirmann 1987, A comparison of the two one-sided tests procedure, section 2.
     """
-    interval = paired_interval(differences, level=1 - 2 * alpha)
-    return -margin < interval.low and interval.high < margin
+    return p_above(differences, -margin) < alpha and p_below(differences, margin) < alpha
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skiplab.analysis.claims.cell_verdicts import advantage_interval
 from skiplab.analysis.claims.collapse import COLLAPSED_BELOW, find_collapse
 from skiplab.analysis.claims.contrasts import Contrast, PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes, state_notes
+from skiplab.analysis.claims.p_values import advantage_interval
 from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import paired_interval, welch_interval
@@ -148,7 +148,7 @@ def _row(study: Study, factor: str, control: str, name: str, cell: Cell, treatme
     if treatment not in trials.diverged and not only_control:
         return None
     values = {arm: column(arm_values(study, factor, name, cell, arm), "value") for arm in contrast.arms}
-    collapse = find_collapse(study, factor, contrast.arms, cell, COLLAPSED_BELOW)
+    collapse = find_collapse(study, factor, contrast.arms, cell)
     notes = contrast_notes(paired, paired_interval(paired.advantage)) + _collapse_notes(collapse.arms) + collapse.notes
     return {
         **_head(name, metric, cell, control, treatment),
@@ -170,7 +170,7 @@ def _row_of_one_arm(study: Study, factor: str, name: str, cell: Cell, arm: str) 
     trials = _trials_in(study, factor, cell_levels(cell))
     rows = arm_values(study, factor, name, cell, arm)
     interval = paired_interval(rows["value"])
-    collapse = find_collapse(study, factor, (arm,), cell, COLLAPSED_BELOW)
+    collapse = find_collapse(study, factor, (arm,), cell)
     notes = [*state_notes(arm, Counter(rows["state"]), metric), *_collapse_notes(collapse.arms), *collapse.notes]
     return {
         **_head(name, metric, cell, "", arm),

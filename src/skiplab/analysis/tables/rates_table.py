@@ -17,8 +17,8 @@ _PARTS = ("", "_of", "_low", "_high")  # of each rate, in the order of `Rate`
 _RATE_COLUMNS = [f"{name}{part}" for name in _RATES for part in _PARTS]
 
 
-def rates_table(study: Study, factor: str | None = None, collapsed_below: float = COLLAPSED_BELOW) -> pd.DataFrame:
-    """How often trials of each arm diverge, and how often they end with a skill below collapsed_below.
+def rates_table(study: Study, factor: str | None = None) -> pd.DataFrame:
+    """How often trials of each arm diverge, and how often they end with a skill below `COLLAPSED_BELOW`.
 
     A row for each cell and arm. `diverged` and `collapsed`: how many trials did; diverged ones have skill 0. `_of`: how
     many have ended with a result that tells. `_low` and `_high`: the exact 95% interval of the fraction.
@@ -34,7 +34,7 @@ def rates_table(study: Study, factor: str | None = None, collapsed_below: float 
             with_skill = ended["skill"].dropna()
             rates = {
                 "diverged": exact_rate(int((ended["status"] == "diverged").sum()), len(ended)),
-                "collapsed": exact_rate(int((with_skill < collapsed_below).sum()), len(with_skill)),
+                "collapsed": exact_rate(int((with_skill < COLLAPSED_BELOW).sum()), len(with_skill)),
             }
             numbers = [value for rate in rates.values() for value in astuple(rate)]
             rows.append({**cell, "arm": arm, **dict(zip(_RATE_COLUMNS, numbers, strict=True))})
