@@ -12,7 +12,8 @@ treatment: identity
 claims:
   - name: c
     text: Shortcuts keep early layers learning as depth grows.
-    reads: {Shortcuts: identity plain, keep early layers learning: update_ratio higher, as depth grows: interaction depth}
+    reads: {Shortcuts: identity plain, keep early layers learning: update_ratio higher,
+            as depth grows: interaction depth}
     metric: update_ratio
     contrast: interaction
     over: depth

@@ -65,7 +65,7 @@ def test_an_arm_that_collapsed_takes_no_effect_from_the_others(runs):
             runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill + seed / 100})
     table = comparison_table(read_study("s", runs.folder)).frame.set_index("treatment")
     assert table.at["identity", "effect"] == pytest.approx(0.5)
-    assert table.at["identity", "notes"] == "all seeds are equal: the interval is that point"
+    assert table.at["identity", "notes"] == "all seeds are equal, which says nothing about their spread: no interval"
     assert np.isnan(table.at["broken", "effect"])
     assert "broken collapsed" in table.at["broken", "notes"]
 

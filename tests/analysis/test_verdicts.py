@@ -4,7 +4,6 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from conftest import METRICS
 from example_claims import CLAIMS
 from rich.console import Console
 from scipy import stats
@@ -323,6 +322,7 @@ def test_a_claim_of_two_parts_needs_both(runs, claims_file, plain, identity, par
     assert "skill: identity, change per doubling of depth; claimed not lower by 0.02" in shown
 
 
+SKILL = Metric(label="skill", direction="higher", scale="bounded", if_diverged=0.0)
 MECHANISM = Metric(label="update ratio", direction="higher", scale="log", role="mechanism")
 
 
@@ -331,7 +331,7 @@ def test_the_mechanism_of_a_collapsed_arm_is_not_judged(runs, claims_file, base,
     for seed in range(4):
         for arm, skill, value in (("plain", base, 1.0 + 0.01 * seed), ("identity", 0.7, 2.0 + 0.03 * seed)):
             summary = {"skill_train": skill, "update_ratio": value}
-            metrics = {"skill_train": asdict(METRICS["skill_train"]), "update_ratio": asdict(MECHANISM)}
+            metrics = {"skill_train": asdict(SKILL), "update_ratio": asdict(MECHANISM)}
             runs.trial(seed=seed, choices={"connection": arm}, summary=summary, metrics=metrics)
     outcome, mechanism = judged(runs, claims_file(difference() + OTHER.format("update_ratio")))
     assert mechanism.conclusion == word
@@ -354,7 +354,7 @@ def test_cells_without_a_mechanism_are_left_out_and_counted(runs, claims_file):
         for seed in range(4):
             for arm, skill, value in (("plain", base, 1.0 + 0.01 * seed), ("identity", 0.7, 2.0 + 0.03 * seed)):
                 summary = {"skill_train": skill, "update_ratio": value}
-                metrics = {"skill_train": asdict(METRICS["skill_train"]), "update_ratio": asdict(MECHANISM)}
+                metrics = {"skill_train": asdict(SKILL), "update_ratio": asdict(MECHANISM)}
                 runs.trial(
                     seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary, metrics=metrics
                 )

@@ -10,10 +10,10 @@ from skiplab.analysis.claims.claims import FEWEST_SEEDS, Test
 from skiplab.analysis.claims.collapse import Collapse, find_collapse
 from skiplab.analysis.claims.contrasts import PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes
-from skiplab.analysis.claims.p_values import advantage_interval, p_of_less, p_of_more
+from skiplab.analysis.claims.p_values import advantage_interval, needs_more_seeds, p_of_less, p_of_more
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import Interval, no_interval, paired_interval, welch_interval
-from skiplab.analysis.statistics.resampling import bootstrap_interval, permutation_p
+from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION, bootstrap_interval, permutation_p
 from skiplab.analysis.statistics.sample_size import SeedsRange, seeds_that_decide
 from skiplab.analysis.study.arms import Cell
 from skiplab.analysis.study.study import Study
@@ -150,12 +150,12 @@ def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
         welch=welch,
         correlation=between_arms,
         collapsed=collapse.arms,
-        notes=contrast_notes(paired, interval) + collapse.notes + _gain_notes(paired),
+        notes=contrast_notes(paired, interval) + _seeds_notes(paired) + collapse.notes + _gain_notes(paired),
     )
 
 
 def bound_to_exceed(test: Test) -> float:
-    """The advantage above which a claim holds: the smallest effect, or, of a claim that nothing changes, its negative."""
+    """The advantage above which a claim holds: the smallest effect; of a claim that nothing changes, its negative."""
     return -test.margin if test.contrast.direction in ("not_lower", "not_higher") else test.margin
 
 
@@ -212,6 +212,12 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
         return "inconclusive"
     p_equivalent = max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
     return "no meaningful difference" if p_equivalent < 2 * look.alpha else "inconclusive"
+
+
+def _seeds_notes(paired: PairedContrast) -> tuple[str, ...]:
+    if not needs_more_seeds(paired):
+        return ()
+    return (f"an exact test decides here, and needs {FEWEST_FOR_PERMUTATION} seeds",)
 
 
 def _gain_notes(paired: PairedContrast) -> tuple[str, ...]:

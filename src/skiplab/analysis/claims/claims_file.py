@@ -135,8 +135,8 @@ def _parts(entry: Mapping[str, Any], arms: _Arms, where: str) -> tuple[Test, ...
     overs = {part.contrast.over for part in found}
     if len(overs) > 1:
         raise SkiplabError(
-            f"{where}: its parts have over {', '.join(sorted(map(level_text, overs)))}; valid: the same in all parts, so "
-            "that they are judged in the same cells"
+            f"{where}: its parts have over {', '.join(sorted(map(level_text, overs)))}; valid: the same in all parts, "
+            "so that they are judged in the same cells"
         )
     check_parts(str(entry["text"]), [part.says for part in found], where)
     return tuple(found)

@@ -77,7 +77,7 @@ class Contrast:
 class Events(NamedTuple):
     """How many events an arm had, in how much exposure: trials, or the unit of a count."""
 
-    count: int
+    num: int
     exposure: float
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 from skiplab.analysis.claims.contrasts import LOST_STATES, PairedContrast
-from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.statistics.intervals import Interval
-from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION
 from skiplab.metrics import Metric
 
 _AT_BOUND = 0.01
@@ -26,8 +24,6 @@ def contrast_notes(paired: PairedContrast, interval: Interval) -> tuple[str, ...
         notes.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
     if interval.constant:
         notes.append("all seeds are equal, which says nothing about their spread: no interval")
-    if needs_more_seeds(paired):
-        notes.append(f"an exact test decides here, and needs {FEWEST_FOR_PERMUTATION} seeds")
     if bound := _shared_bound(paired):
         notes.append(
             f"both arms lie within {_AT_BOUND:g} of the bound {bound}: this metric has no room to tell them apart"

@@ -1,8 +1,9 @@
 """The interval of an advantage, and the p values that it is below or above a bound, by the kind of its metric."""
 
 import math
+from typing import cast
 
-from scipy.optimize import brentq
+from scipy.optimize import bisect
 
 from skiplab.analysis.claims.contrasts import Events, PairedContrast
 from skiplab.analysis.statistics.intervals import Interval, constant_values, finite_values, paired_interval
@@ -68,8 +69,8 @@ def _advantage_of_rates(paired: PairedContrast, level: float) -> RateEstimate:
 
 def _rate(events: Events, paired: PairedContrast, level: float) -> RateEstimate:
     if paired.metric.kind == "event":
-        return event_rate(events.count, int(events.exposure), level)
-    return count_rate(events.count, events.exposure, level)
+        return event_rate(events.num, int(events.exposure), level)
+    return count_rate(events.num, events.exposure, level)
 
 
 def _tail_of_rates(paired: PairedContrast, bound: float, *, above: bool) -> float:
@@ -84,4 +85,4 @@ def _tail_of_rates(paired: PairedContrast, bound: float, *, above: bool) -> floa
         return 1.0
     if beyond(smallest) > 0:
         return _SMALLEST_P
-    return math.exp(float(brentq(beyond, smallest, largest)))
+    return math.exp(cast("float", bisect(beyond, smallest, largest, xtol=1e-9)))

@@ -22,7 +22,7 @@ _MOST_DECADES = 6  # of a panel of ratios: beyond, an interval is cut off
 
 
 def forest_figure(verdicts: Sequence[Verdict]) -> Figure:
-    """A panel a part of a claim, a row a cell: the advantage in the claimed direction with its 95% interval, paired by seed.
+    """A panel a part of a claim, a row a cell: the advantage in the claimed direction with its 95% interval.
 
     The band holds effects too small to count, from -δ to δ; of a log metric everything is a ratio. Each row bears its
     verdict and n. A filled dot supports or contradicts the claim, an open one is undecided; a cell without an effect

@@ -27,7 +27,6 @@ VERDICT_COLORS = {
     "contradicted": "#D55E00",
     "no meaningful difference": "#0072B2",
     "inconclusive": "#6E6E6E",
-    "not applicable": "#9E9E9E",
 }
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
 COLOR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read on light and dark pages
