@@ -3,7 +3,8 @@
     python experiments/publish.py residual_in_diffusion quick    # after the study has run
 
 The figure becomes experiments/NAME/PROFILE.svg. The folder experiments/NAME/PROFILE/ gets every trial, the comparison
-table and the verdicts as CSV, tuned.yaml if rates were tuned, and result.json with cost, machine, versions and date.
+table and the verdicts as CSV, the declarations of the metrics, tuned.yaml if settings were tuned, and result.json with
+cost, machine, versions and date.
 Verdicts and tables go between the `results` marks of experiments/NAME/README.md and, in short, of README.md if it has
 such marks. The generated tables are written anew, as by `make docs`.
 """
@@ -86,6 +87,8 @@ def write_result(
     folder.mkdir(exist_ok=True)
     (folder / "trials.csv").write_text(csv_text(study.trials.drop(columns="error")), encoding="utf-8")
     (folder / "table.csv").write_text(csv_text(table.frame), encoding="utf-8")
+    declared = {name: vars(metric) for name, metric in study.metrics.items()}
+    (folder / "metrics.json").write_text(json.dumps(declared, indent=2) + "\n", encoding="utf-8")
     write_verdicts(verdicts, folder)
     found = [record["provenance"] for record in study.records.values()]
     result: PublishedResult = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from skiplab.analysis.claims.contrasts import Contrast
 
@@ -49,6 +50,7 @@ class Claims:
     """The content of a claims file.
 
     looks: the numbers of seeds at which the study is judged, each at its part of alpha; empty: once, with all seeds.
+    corrected: the day on which the file was changed after trials that it judges; None if it wasn't.
     caveats: what limits every verdict, such as that the claims were registered late.
     """
 
@@ -57,6 +59,7 @@ class Claims:
     looks: tuple[int, ...]
     claims: tuple[Claim, ...]
     sha256: str
+    corrected: date | None = None
     caveats: tuple[str, ...] = ()
 
     @property

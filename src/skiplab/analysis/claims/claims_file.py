@@ -5,6 +5,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard, TypeVar, get_args
@@ -20,7 +21,7 @@ from skiplab.records.foreign_files import parse_yaml, read_bytes
 _KINDS: tuple[ContrastKind, ...] = get_args(ContrastKind)
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 _ARMS = ("control", "treatment")
-_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "claims")
+_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "corrected", "claims")
 _TEST_KEYS = (*_ARMS, "arm", "metric", "contrast", "over", "direction", "expected", "smallest_effect")
 _PART_KEYS = ("says", "reads", *_TEST_KEYS)
 _CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "evidence", "parts", "reads", *_TEST_KEYS)
@@ -71,6 +72,7 @@ def _claims(parsed: Any, sha256: str) -> Claims:
         question=str(parsed.get("question") or ""),
         tuned=_one_of(parsed.get("tuned", False), (True, False), "tuned"),
         looks=_looks(parsed.get("looks") or []),
+        corrected=_date(parsed.get("corrected")),
         claims=claims,
         sha256=sha256,
     )
@@ -89,6 +91,12 @@ def _looks(value: Any) -> tuple[int, ...]:
     )
 
 
+def _date(value: Any) -> date | None:
+    if value is None or type(value) is date:
+        return value
+    raise SkiplabError(f"corrected is {printable(value)!r}; valid: a date such as 2026-11-28")
+
+
 def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
     has_parts = isinstance(entry, dict) and entry.get("parts") is not None
     _check_keys(entry, _CLAIM_KEYS, ("name", "text", *(() if has_parts else _NEEDED)), where)
@@ -98,13 +106,17 @@ def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
         raise SkiplabError(f"{where}: evidence is {printable(evidence)}; valid: a list of contrasts")
     arms = _arms(arms, entry, where)
     parts = _parts(entry, arms, where) if has_parts else (_part(entry, str(entry["text"]), arms, where),)
+    cells = _cells(entry, parts, where)
+    for part in parts:
+        if part.reads:
+            check_reading(part, cells, where)
     return Claim(
         name=str(entry["name"]),
         text=str(entry["text"]),
         source=str(entry.get("source") or ""),
         tested_part=str(entry["tested_part"]) if entry.get("tested_part") else None,
         parts=parts,
-        cells=_cells(entry, parts, where),
+        cells=cells,
         evidence=tuple(
             _evidence(item, entry, arms, f"{where}: evidence {number}") for number, item in enumerate(evidence, start=1)
         ),
@@ -146,12 +158,9 @@ def _part(entry: Mapping[str, Any], says: str, arms: _Arms, where: str) -> Test:
     reads = entry.get("reads") or {}
     if not isinstance(reads, dict):
         raise SkiplabError(f"{where}: reads is {printable(reads)}; valid: a mapping of phrases to words of the test")
-    test = replace(
+    return replace(
         _test(entry, arms, where), says=says, reads={str(phrase): level_text(words) for phrase, words in reads.items()}
     )
-    if reads:
-        check_reading(test, where)
-    return test
 
 
 def _evidence(item: Any, claim: Mapping[str, Any], arms: _Arms, where: str) -> Test:

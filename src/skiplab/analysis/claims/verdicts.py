@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from skiplab.analysis.claims.cell_verdicts import (
@@ -223,7 +224,12 @@ def _verdict(
         claim=claim,
         question=claims.question,
         conclusion=applicable.pop() if len(applicable) == 1 else "mixed",
-        caveats=(*_caveats(study, claims, claim, parts), *look_caveats, *claims.caveats),
+        caveats=(
+            *_caveats(study, claims, claim, parts),
+            *look_caveats,
+            *_correction_caveats(study, claims),
+            *claims.caveats,
+        ),
         cells=judged,
         evidence=evidence,
         claims_sha256=claims.sha256,
@@ -252,6 +258,14 @@ def _caveats(study: Study, claims: Claims, claim: Claim, parts: _Judged) -> list
     if any(part.smallest_effect is None for part in claim.parts):
         caveats.append("exploratory")
     return caveats
+
+
+def _correction_caveats(study: Study, claims: Claims) -> tuple[str, ...]:
+    """That the claims were corrected after a trial had begun."""
+    day = claims.corrected
+    if day is None or all(datetime.fromisoformat(start).date() >= day for start in study.first_starts.values()):
+        return ()
+    return (f"claims corrected on {day}, after the trials",)
 
 
 def _settings_caveat(study: Study, claim: Claim) -> str:
