@@ -31,11 +31,13 @@ def read_losses(record: Record) -> pd.Series:
 
 
 def read_log(record: Record, settings: RunSettings, zero_loss: float) -> TrainingLog:
-    """All that was recorded during training."""
-    history = read_table(record.folder, HISTORY).rows
+    """All that was recorded during training; of a diverged trial, the history up to divergence."""
+    content, history = record.read(), read_table(record.folder, HISTORY).rows
+    history = history[history["step"] < content["step"]]  # a killed process may have come further
     return TrainingLog(
         readings=read_readings(record),
         losses=_losses(history),
+        diverged=content["diverged_step"] is not None,
         num_skipped=len(history[history["metric"] == "skipped_update"]),
         zero_loss=zero_loss,
         max_steps=settings.max_steps,

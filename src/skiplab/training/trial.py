@@ -113,7 +113,7 @@ def _finish(
         record.update(**end._asdict())
         status = "done" if end.diverged_step is None else "diverged"
         log = read_log(record, components.settings, zero_loss(components))
-        summarize(components, log, record, diverged=status == "diverged")
+        summarize(components, log, record)
         interruption.check()
     elif status == "done":
         load_weights(components.model, record.weights, record.read())
