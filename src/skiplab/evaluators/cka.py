@@ -41,14 +41,10 @@ class CKA(Evaluator):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "cka_neighbors": Metric(
-            label="similarity (CKA) before and after a block",
-            direction=None,
-            scale="bounded",
+            label="similarity (CKA) before and after a block", direction=None, scale="bounded", role="mechanism"
         ),
         "cka_first_last": Metric(
-            label="similarity (CKA) of first and last stream",
-            direction=None,
-            scale="bounded",
+            label="similarity (CKA) of first and last stream", direction=None, scale="bounded", role="mechanism"
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

@@ -44,6 +44,7 @@ class GradientCorrelation(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
+        # outcomes: the initial network is what it is, whatever training makes of it
         "gradient_correlation": Metric(
             label="correlation of input gradients before training",
             direction="higher",

@@ -55,10 +55,13 @@ class Jacobian(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        "jacobian_spread": Metric(label="spread of the Jacobian's singular values (nats)", direction=None),
-        "jacobian_median": Metric(
-            label="median singular value of the Jacobian", direction=None, scale="log", floor=_FLOOR
+        "jacobian_spread": Metric(
+            label="spread of the Jacobian's singular values (nats)", direction=None, role="mechanism"
         ),
+        "jacobian_median": Metric(
+            label="median singular value of the Jacobian", direction=None, scale="log", floor=_FLOOR, role="mechanism"
+        ),
+        # outcomes: the initial network is what it is, whatever training makes of it
         "jacobian_spread_untrained": Metric(
             label="spread of the Jacobian's singular values before training (nats)", direction="lower"
         ),

@@ -50,8 +50,12 @@ class Lesion(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        "lesion_ratio": Metric(label="rise of the loss without one block (factor)", direction="lower", scale="log"),
-        "swap_ratio": Metric(label="rise of the loss with two blocks swapped (factor)", direction="lower", scale="log"),
+        "lesion_ratio": Metric(
+            label="rise of the loss without one block (factor)", direction="lower", scale="log", role="mechanism"
+        ),
+        "swap_ratio": Metric(
+            label="rise of the loss with two blocks swapped (factor)", direction="lower", scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "lesion_by_block": Chart(

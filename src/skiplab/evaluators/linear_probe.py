@@ -51,17 +51,17 @@ class LinearProbe(Evaluator):
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
+            role="mechanism",
         ),
         "detail_last_block": Metric(
             label="fraction of fine detail (high band) recovered after the last block",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
+            role="mechanism",
         ),
         "detail_input": Metric(
-            label="fraction of fine detail (high band) recovered from the noisy input",
-            direction=None,
-            scale="bounded",
+            label="fraction of fine detail (high band) recovered from the noisy input", direction=None, scale="bounded"
         ),
     }
 

@@ -50,7 +50,10 @@ class ShatteredGradients(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        "gradient_autocorrelation": Metric(label="autocorrelation of input gradients", direction="higher"),
+        "gradient_autocorrelation": Metric(
+            label="autocorrelation of input gradients", direction="higher", role="mechanism"
+        ),
+        # an outcome: the initial network is what it is, whatever training makes of it
         "gradient_autocorrelation_untrained": Metric(
             label="autocorrelation of input gradients before training", direction="higher"
         ),

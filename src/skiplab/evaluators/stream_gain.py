@@ -35,7 +35,9 @@ class StreamGain(Evaluator):
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
-        "stream_gain": Metric(label="growth of the stream through all blocks (factor)", direction=None, scale="log"),
+        "stream_gain": Metric(
+            label="growth of the stream through all blocks (factor)", direction=None, scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "stream_gain_by_block": Chart(

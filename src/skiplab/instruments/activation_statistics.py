@@ -36,10 +36,16 @@ class ActivationStatistics(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "effective_rank_blocks": Metric(
-            label="effective rank of outputs, geometric mean over the blocks' layers", direction="higher", scale="log"
+            label="effective rank of outputs, geometric mean over the blocks' layers",
+            direction="higher",
+            scale="log",
+            role="mechanism",
         ),
         "dead_fraction": Metric(
-            label="fraction of dead channels, mean over the blocks' layers", direction="lower", scale="bounded"
+            label="fraction of dead channels, mean over the blocks' layers",
+            direction="lower",
+            scale="bounded",
+            role="mechanism",
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

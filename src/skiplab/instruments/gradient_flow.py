@@ -37,13 +37,19 @@ class GradientFlow(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "gradient_first_to_last": Metric(
-            label="weight gradient norm, first over last block", direction=None, scale="log"
+            label="weight gradient norm, first over last block", direction=None, scale="log", role="mechanism"
         ),
         "gradient_growth_per_block": Metric(
-            label="factor by which the weight gradient norm grows from block to block", direction=None, scale="log"
+            label="factor by which the weight gradient norm grows from block to block",
+            direction=None,
+            scale="log",
+            role="mechanism",
         ),
         "gradient_below_floor": Metric(
-            label="fraction of layers whose gradient is below the floor", direction="lower", scale="bounded"
+            label="fraction of layers whose gradient is below the floor",
+            direction="lower",
+            scale="bounded",
+            role="mechanism",
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

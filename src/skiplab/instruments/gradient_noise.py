@@ -37,9 +37,11 @@ class GradientNoise(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "gradient_agreement": Metric(
-            label="cosine of successive gradients, mean over the blocks' layers", direction=None
+            label="cosine of successive gradients, mean over the blocks' layers", direction=None, role="mechanism"
         ),
-        "gradient_noise_scale": Metric(label="gradient noise scale, samples", direction=None, scale="log"),
+        "gradient_noise_scale": Metric(
+            label="gradient noise scale, samples", direction=None, scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_cosine": Chart(

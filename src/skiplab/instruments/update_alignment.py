@@ -31,10 +31,15 @@ class UpdateAlignment(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "update_alignment": Metric(
-            label="cosine of updates to the negative loss gradient, mean over joins", direction="higher"
+            label="cosine of updates to the negative loss gradient, mean over joins",
+            direction="higher",
+            role="mechanism",
         ),
         "update_size": Metric(
-            label="size of updates over their streams, geometric mean over joins", direction=None, scale="log"
+            label="size of updates over their streams, geometric mean over joins",
+            direction=None,
+            scale="log",
+            role="mechanism",
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

@@ -27,7 +27,7 @@ class UpdateRatio(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "update_ratio_first_block": Metric(
-            label="update ratio of the first block", direction="higher", scale="log", floor=1e-12
+            label="update ratio of the first block", direction="higher", scale="log", floor=1e-12, role="mechanism"
         )
     }
     charts: ClassVar[dict[str, Chart]] = {
