@@ -38,6 +38,9 @@ LOSS = "its last update left a loss that isn't a finite number"
 NOT_FINITE = "its loss wasn't a finite number"
 FAR_OFF = ("norm=none", "init=he", "connection=identity", "depth=16")  # its loss starts a thousand times too large
 
+# A residual network of 16 blocks without norm, He-initialized, at a rate of 0.02; it recovers.
+THROWN_UP_AND_DOWN = [800, 1.3e9, 5.7, 2.5, 88, 2500, 1800, 650, 400, 340, 2900, 76, 1.3, 3.8, 9.7, *[1.1] * 20]
+
 
 def judged(*losses: float) -> Divergence:
     """A judge that has seen these losses, in units of the zero predictor's, with a factor of 100."""
@@ -61,7 +64,9 @@ def judged(*losses: float) -> Divergence:
         ([1.0] + [1e6] * 40, 9),  # not before the tenth
         ([1.0] + [1e6] * 8, None),
         ([2650.0] * 3 + [1.0] * 20 + [150.0] * 40, 28),  # far off, learned, and lost it again
-        ([2650.0] * 3 + [5.0] * 20 + [450.0] * 40, None),  # within 100 of the lowest
+        ([2650.0] * 3 + [5.0] * 20 + [450.0] * 40, None),  # within 100 of what it had reached
+        ([2650.0] * 3 + [1.0] * 4 + [900.0] * 40, None),  # four low losses are no level
+        (THROWN_UP_AND_DOWN, None),
     ],
 )
 def test_what_diverges(losses: list[float], step: int | None) -> None:

@@ -17,17 +17,20 @@ NOT_FINITE = "its loss wasn't a finite number"
 class Divergence:
     """Whether training has diverged, judged from the losses of its steps, one after the other.
 
-    With l_t the loss of step t and z the zero predictor's, training has diverged at the first step t at which
+    With l_t the loss of step t, m_t = median(l_{t-9}, ..., l_t) from step 9 on, and z the zero predictor's loss,
+    training has diverged at the first step t at which
 
-        l_t isn't finite   or   median(l_{t-9}, ..., l_t) > factor * max(z, min(l_0, ..., l_t)).
+        l_t isn't finite   or   m_t > factor * max(z, min(l_0, m_9, ..., m_t)).
 
     So there are ten losses before a large one can end a trial. A jump from which the network recovers is a spike, and
-    a network that merely starts far off has not diverged, since its losses are held against the lowest one so far. The
-    verdict depends on the losses and their order alone, not on how many arrive at once.
+    a network that merely starts far off has not diverged: its losses are held against the level that it has reached,
+    which is the first loss until the medians fall below it. A single low loss is no such level, since the first updates
+    of a far-off start may throw the loss up and down. The verdict depends on the losses and their order alone, not on
+    how many arrive at once.
 
     Args:
         zero_loss: the zero predictor's loss z.
-        factor: how many times the larger of z and the lowest loss so far the median may be, above 0.
+        factor: how many times the larger of z and the level reached the median may be, above 0.
     """
 
     def __init__(self, *, zero_loss: float, factor: float) -> None:
@@ -35,15 +38,16 @@ class Divergence:
         self.step: int | None = None
         self.because: str | None = None
         self._num_seen = 0
-        self._lowest = math.inf
+        self._level = math.inf
         self._last: deque[float] = deque(maxlen=NUM_LOSSES)
 
     def see(self, loss: float) -> None:
         """Judge the loss of the next step; what comes after divergence is ignored."""
         if self.step is not None:
             return
+        if self._num_seen == 0:
+            self._level = loss
         self._last.append(loss)
-        self._lowest = min(self._lowest, loss)
         self.because = self._why(loss)
         if self.because:
             self.step = self._num_seen
@@ -55,7 +59,8 @@ class Divergence:
         if len(self._last) < NUM_LOSSES:
             return None
         median = statistics.median(self._last)
-        if median <= self.factor * max(self.zero_loss, self._lowest):
+        self._level = min(self._level, median)
+        if median <= self.factor * max(self.zero_loss, self._level):
             return None
         return (
             f"its loss exploded: its median over {NUM_LOSSES} steps was {median:.3g}, and the zero predictor's loss is "
@@ -64,12 +69,12 @@ class Divergence:
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on after the last loss seen, as plain values."""
-        seen = {"num_seen": self._num_seen, "lowest": self._lowest, "last": list(self._last)}
+        seen = {"num_seen": self._num_seen, "level": self._level, "last": list(self._last)}
         return {**seen, "step": self.step, "because": self.because}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a `state`."""
-        self._num_seen, self._lowest = state["num_seen"], state["lowest"]
+        self._num_seen, self._level = state["num_seen"], state["level"]
         self._last = deque(state["last"], maxlen=NUM_LOSSES)
         self.step, self.because = state["step"], state["because"]
 
