@@ -29,7 +29,8 @@ class CKA(Evaluator):
 
     Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, arXiv:1905.00414, eq. 4, with
         a linear kernel and the unbiased estimator h of Song et al. 2012, Feature Selection via Dependence Maximization,
-        as in Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?, arXiv:2010.15327, eq. 3.
+        as in Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?, arXiv:2010.15327, eq. 3
+        (equations from memory).
     Differs from the source: at each noise level separately, since all streams would share the level; over all images at
         once, not in minibatches. A stream that is equal for all images has similarity 0.
 

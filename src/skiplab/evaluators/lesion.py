@@ -34,8 +34,8 @@ class Lesion(Evaluator[Objective]):
     qualifies, there is no ratio. If a connection needs the updates of all earlier joins (dense), a removed block's
     update is set to zero instead, and nothing is swapped.
 
-    Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks,
-        arXiv:1605.06431, section 4 (removing one layer; of VGG too, and re-ordering).
+    Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks, arXiv:1605.06431,
+        section 4 (removing one layer; of VGG too, and re-ordering, from memory).
     Differs from the source: ratios of losses, not errors; re-ordering is of neighbors, one pair at a time. A loss that
         overflows counts as the largest number of float32, one that underflows as the smallest; of a whole network
         whose loss is no finite number there is no ratio.

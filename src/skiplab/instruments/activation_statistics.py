@@ -21,8 +21,8 @@ class ActivationStatistics(Instrument):
     An input channel is dead if its standard deviation is at most `dead_below` times the RMS of the whole input, as
     behind a ReLU that is never active or a unit with constant output. Everything accumulates in float64.
 
-    Source: activations by layer: Glorot and Bengio 2010, section 3; effective rank: Roy and Vetterli 2007, The
-        effective rank, definition 1; dead units: Lu et al. 2019, Dying ReLU, arXiv:1903.06733.
+    Source: activations by layer: Glorot and Bengio 2010, section 3 (from memory); effective rank: Roy and Vetterli
+        2007, The effective rank, definition 1 (from memory); dead units: Lu et al. 2019, Dying ReLU, arXiv:1903.06733.
     Differs from the source: the effective rank of the covariance, whose eigenvalues are the squares of the singular
         values of the centered activations; dead for a batch, not for all data.
 

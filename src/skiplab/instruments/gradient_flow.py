@@ -23,8 +23,8 @@ class GradientFlow(Instrument):
 
         first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
-    Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks,
-        section 4.2, figures 7 and 9.
+    Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, section
+        4.2, figures 7 and 9 (from memory).
     Differs from the source: norms over a batch's tensor, not histograms of entries.
 
     Args:

@@ -25,10 +25,10 @@ class Stability(Instrument):
 
     `diverged` compares arms best: spikes of trials that ended early have little exposure.
 
-    Source: spikes against a running median: (our own); spikes of large Transformers: Chowdhery et al. 2022, PaLM,
-        arXiv:2204.02311, section 5.1;
-        steps to a fixed threshold: Dahl et al. 2023, Benchmarking Neural Network Training Algorithms, arXiv:2306.07179.
-    Differs from the source: the losses are those of training batches.
+    Source: loss spikes: Chowdhery et al. 2022, PaLM, arXiv:2204.02311, section 5.1; steps to a fixed threshold: Dahl et
+        al. 2023, Benchmarking Neural Network Training Algorithms, arXiv:2306.07179.
+    Differs from the source: PaLM has no rule for spikes, and the one above is our own; losses are those of training
+        batches.
 
     Args:
         window: steps of the running median and mean, from 1.

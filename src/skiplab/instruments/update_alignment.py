@@ -22,7 +22,7 @@ class UpdateAlignment(Instrument):
     stream.
 
     Source: Jastrzebski et al. 2018, Residual Connections Encourage Iterative Inference, arXiv:1710.04773, section 4.2
-        (cosine loss and l2 ratio).
+        (cosine loss and l2 ratio, from memory).
     Differs from the source: in training mode, on the training batch; the gradient is the batch's mean loss's.
 
     Args:

@@ -17,8 +17,8 @@ class UpdateRatio(Instrument):
     Norms are Euclidean over all parameters of the layer or block, and accumulate in float64. The summary is the first
     block's ratio, as the geometric mean over the measured steps.
 
-    Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the
-        ratio of weight to update norms).
+    Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the ratio of
+        weight to update norms, from memory).
     Differs from the source: the step that the optimizer took, not the gradient.
 
     Args:
