@@ -33,7 +33,7 @@ def read_losses(record: Record) -> pd.Series:
 def read_log(record: Record, settings: RunSettings, zero_loss: float) -> TrainingLog:
     """All that was recorded during training; of a diverged trial, the history up to divergence."""
     content, history = record.read(), read_table(record.folder, HISTORY).rows
-    history = history[history["step"] < content["step"]]  # a killed process may have come further
+    history = history.loc[history["step"] < content["step"]]  # a killed process may have come further
     return TrainingLog(
         readings=read_readings(record),
         losses=_losses(history),
