@@ -68,9 +68,13 @@ def options_page() -> str:
     """A section per axis, and in it a row per option."""
     sections = [_OPTIONS]
     for axis, text in _axes().items():
-        rows = [[f"`{path.stem}`", _description(path)] for path in sorted((CONF / axis).glob("*.yaml"))]
+        paths = sorted((CONF / axis).glob("*.yaml"))
+        columns = {"option": [f"`{path.stem}`" for path in paths], "is": [_description(path) for path in paths]}
+        if axis in ("instrument", "evaluator"):
+            columns["its metrics are"] = [_roles(path) for path in paths]
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
         heading = f"## {axis}\n\n{text[0].upper()}{text[1:]}. Default: {_default(axis)}."
-        sections.append(f"{heading}\n\n{_table(['option', 'is'], rows)}")
+        sections.append(f"{heading}\n\n{_table(list(columns), rows)}")
     return "\n".join(sections)
 
 
@@ -108,6 +112,18 @@ def _description(path: Path) -> str:
         settings = [f"{name}={level_text(value)}" for name, value in content.items() if name != "defaults"]
         return f"`{content['defaults'][0]}` with {', '.join(settings)}"
     return f"no {path.parent.name}"
+
+
+def _roles(path: Path) -> str:
+    """Whether the metrics of an instrument or evaluator are outcomes, mechanisms or both."""
+    roles = {metric.role for metric in get_object(_target(path)).metrics.values()}
+    return " and ".join(f"{role}s" for role in ("outcome", "mechanism") if role in roles)
+
+
+def _target(path: Path) -> str:
+    """What an option makes, also if it varies another option."""
+    content = _read(path)
+    return content["_target_"] if "_target_" in content else _target(path.parent / f"{content['defaults'][0]}.yaml")
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -108,7 +108,7 @@ def test_a_finished_trial_says_that_its_weights_are_lost(trial, cut, capsys) -> 
 
 
 def test_a_diverged_trial_has_no_weights_to_lose(tmp_path) -> None:
-    trial = run_tiny(tmp_path, EVALUATORS, "run.study=s", "divergence_factor=0.5")
+    trial = run_tiny(tmp_path, EVALUATORS, "run.study=s", "optimizer.lr=1e30")
     assert trial.outcome.status == "diverged"
     assert trial.record.read()["files"].keys() == {"history.csv", "layers.csv"}
     assert not read_study("s", tmp_path).problems

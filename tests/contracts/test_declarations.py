@@ -42,6 +42,33 @@ def test_outcomes_and_lower_bounds_name_metrics_of_the_same_file(everything) -> 
             assert declared.reached is None or declared.reached in each.metrics, f"{name}: {metric}"
 
 
+def test_a_count_has_its_exposure_beside_it_and_nothing_else_has_one(everything) -> None:
+    counts = 0
+    for name, each in everything.items():
+        for metric, declared in each.metrics.items():
+            counts += declared.kind == "count"
+            assert (declared.kind == "count") == (declared.exposure is not None), f"{name}: {metric}"
+            assert declared.exposure is None or declared.exposure in each.metrics, f"{name}: {metric}"
+    assert counts > 0
+
+
+def test_events_and_what_says_whether_a_value_was_reached_are_0_or_1(everything) -> None:
+    for name, each in everything.items():
+        told = {declared.reached for declared in each.metrics.values()} - {None}
+        for metric, declared in each.metrics.items():
+            assert declared.kind == "event" or metric not in told, f"{name}: {metric}"
+            assert declared.kind != "event" or declared.scale == "bounded", f"{name}: {metric}"
+            assert declared.kind != "event" or declared.if_diverged in (0, 1, "measured"), f"{name}: {metric}"
+
+
+def test_every_option_says_which_of_its_metrics_are_mechanisms(everything) -> None:
+    """As docs/options.md lists them; stability is how training went, and the other instruments look inside."""
+    for name, each in everything.items():
+        roles = {declared.role for declared in each.metrics.values()}
+        if name.startswith("instrument"):
+            assert roles <= ({"outcome"} if name == "instrument stability" else {"mechanism"}), name
+
+
 def test_axes_of_every_chart_are_named(everything) -> None:
     for name, each in everything.items():
         for chart, declared in each.charts.items():

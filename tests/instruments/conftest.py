@@ -70,10 +70,19 @@ def measured(step):
 def log():
     """log(rows, losses): what a trial wrote down, of rows (step, index, path, quantity, value) and a loss a step."""
 
-    def make(rows=(), losses=(), *, max_steps: int | None = None, zero_loss: float = 1.0, num_skipped: int = 0):
+    def make(
+        rows=(),
+        losses=(),
+        *,
+        diverged: bool = False,
+        max_steps: int | None = None,
+        zero_loss: float = 1.0,
+        num_skipped: int = 0,
+    ):
         return TrainingLog(
             readings=pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"]),
             losses=pd.Series(losses, dtype=float),
+            diverged=diverged,
             num_skipped=num_skipped,
             zero_loss=zero_loss,
             max_steps=len(losses) if max_steps is None else max_steps,

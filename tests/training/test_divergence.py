@@ -1,4 +1,4 @@
-"""A network that explodes in its last update has diverged; a number that can't be given leaves its trial done."""
+"""How training ends: what its losses and its last update show; a number that can't be given leaves its trial done."""
 
 import hashlib
 import math
@@ -17,13 +17,15 @@ from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.evaluator import Result
 from skiplab.evaluators.frechet_distance import FrechetDistance
 from skiplab.evaluators.results.missing import UnmeasurableError
+from skiplab.records.file_names import HISTORY
 from skiplab.records.record import Record
+from skiplab.records.table_file import read_table
 from skiplab.seeding import keyed_generator
-from skiplab.training import divergence
 from skiplab.training import trial as trials
 from skiplab.training.build import build
-from skiplab.training.divergence import TrainingEnd, divergence_bound, end_of_training, zero_loss
+from skiplab.training.divergence import Divergence, divergence_of, zero_loss
 from skiplab.training.evaluate_record import evaluate_record
+from skiplab.training.training_end import TrainingEnd, end_of_training
 from tiny_trials import TINY, compose_config, run_composed
 
 ONE_STEP = "trainer.max_steps=1"  # its loss is recorded before its only update
@@ -32,13 +34,122 @@ CLASSIFIER = ("objective=cross_entropy", "backbone=isotropic", "long_skip=none",
 NORM_FREE = [word for word in TINY if not word.startswith("norm.")]
 WEIGHTS = "its last update left weights that aren't finite numbers"
 OUTPUTS = "its last update left outputs that aren't finite numbers"
-LOSS = "its last update made the loss explode"
+LOSS = "its last update left a loss that isn't a finite number"
+NOT_FINITE = "its loss wasn't a finite number"
+FAR_OFF = ("norm=none", "init=he", "connection=identity", "depth=16")  # its loss starts a thousand times too large
+
+# A residual network of 16 blocks without norm, He-initialized, at a rate of 0.02; it recovers.
+THROWN_UP_AND_DOWN = [800, 1.3e9, 5.7, 2.5, 88, 2500, 1800, 650, 400, 340, 2900, 76, 1.3, 3.8, 9.7, *[1.1] * 20]
+
+
+def judged(*losses: float) -> Divergence:
+    """A judge that has seen these losses, in units of the zero predictor's, with a factor of 100."""
+    divergence = Divergence(zero_loss=1.0, factor=100.0)
+    for loss in losses:
+        divergence.see(loss)
+    return divergence
 
 
 @pytest.mark.parametrize(
-    ("update", "why"),
-    [(OVERFLOW, WEIGHTS), (("optimizer.lr=1e15",), OUTPUTS), (("optimizer.lr=1e4",), LOSS)],
-    ids=["weights", "outputs", "loss"],
+    ("losses", "step"),
+    [
+        ([1.0] * 12 + [math.inf, 1.0], 12),
+        ([1.0, math.nan], 1),
+        ([2650.0 * 0.8**step for step in range(40)], None),  # far off, and learns
+        ([2650.0] * 40, None),  # far off, and learns nothing
+        ([1.0] * 12 + [1e6] + [1.0] * 12, None),  # a spike
+        ([1.0] * 12 + [1e6] * 4 + [1.0] * 12, None),
+        ([1.0] * 12 + [150.0] * 5 + [1.0] * 12, None),  # half of ten: the median is 75.5
+        ([1.0] * 12 + [150.0] * 40, 17),
+        ([1.0] + [1e6] * 40, 9),  # not before the tenth
+        ([1.0] + [1e6] * 8, None),
+        ([2650.0] * 3 + [1.0] * 20 + [150.0] * 40, 28),  # far off, learned, and lost it again
+        ([2650.0] * 3 + [5.0] * 20 + [450.0] * 40, None),  # within 100 of what it had reached
+        ([2650.0] * 3 + [1.0] * 4 + [900.0] * 40, None),  # four low losses are no level
+        (THROWN_UP_AND_DOWN, None),
+    ],
+)
+def test_what_diverges(losses: list[float], step: int | None) -> None:
+    assert judged(*losses).step == step
+
+
+def test_losses_count_in_units_of_the_zero_predictors() -> None:
+    for loss, step in ((99 * 7.0, None), (101 * 7.0, 9)):
+        divergence = Divergence(zero_loss=7.0, factor=100.0)
+        for each in [1.0] + [loss] * 9:
+            divergence.see(each)
+        assert divergence.step == step
+
+
+def test_divergence_says_what_happened() -> None:
+    assert judged(1.0, math.inf).because == NOT_FINITE
+    exploded = "its loss exploded: its median over 10 steps was 265, and the zero predictor's loss is 1"
+    assert judged(1.0, *[265.0] * 9).because == exploded
+    assert judged(*[1.0] * 20).because is None
+
+
+def test_a_judge_goes_on_from_its_state() -> None:
+    """Whatever was seen before the state was taken; after divergence nothing changes."""
+    losses = [2650.0] * 3 + [1.0] * 9 + [150.0] * 9
+    whole = judged(*losses)
+    assert whole.step == 17
+    for split in range(len(losses) + 1):
+        resumed = judged()
+        resumed.restore(judged(*losses[:split]).state())
+        for loss in losses[split:]:
+            resumed.see(loss)
+        assert resumed.state() == whole.state()
+
+
+def test_a_network_that_starts_far_off_is_trained_to_the_end(tmp_path) -> None:
+    composed = compose_config(*NORM_FREE, *FAR_OFF, "trainer.max_steps=12", "instrument=[]", "evaluator=[]")
+    trial = run_composed(composed, tmp_path)
+    content = trial.record.read()
+    first = float((trial.record.folder / "history.csv").read_text().splitlines()[1].split(",")[2])
+    assert first > 100 * zero_loss(build(composed.config))
+    assert (content["status"], content["step"], content["diverged_step"]) == ("done", 12, None)
+
+
+EXPLODING = ("optimizer.lr=100", "trainer.max_steps=30", "instrument=[]")
+EVERY_FOUR = "run.checkpoint_every_steps=4"
+
+
+@pytest.fixture(scope="module")
+def exploded(tmp_path_factory):
+    """A trial whose losses are finite and explode from its second step on."""
+    runs_dir = tmp_path_factory.mktemp("exploded")
+    trial = run_composed(compose_config(*TINY, *EXPLODING, "run.log_every_steps=1", EVERY_FOUR), runs_dir)
+    content = trial.record.read()
+    assert (content["status"], content["step"], content["diverged_step"]) == ("diverged", 10, 9)
+    assert content["diverged_because"].startswith("its loss exploded: its median over 10 steps was ")
+    return trial.record
+
+
+def how_it_ended(record: Record) -> tuple:
+    content = record.read()
+    history = read_table(record.folder, HISTORY).rows.to_numpy().tolist()
+    return content["status"], content["step"], content["diverged_step"], content["diverged_because"], history
+
+
+@pytest.mark.parametrize("log_every_steps", [3, 10, 1000])
+def test_the_end_does_not_depend_on_how_often_losses_are_fetched(log_every_steps: int, exploded, run, tmp_path) -> None:
+    """Steps that were made before the losses were fetched don't count, and aren't in the history."""
+    trial = run(tmp_path, *EXPLODING, f"run.log_every_steps={log_every_steps}", "run.checkpoint_every_steps=1000")
+    assert how_it_ended(trial.record) == how_it_ended(exploded)
+
+
+def test_a_resumed_trial_diverges_at_the_same_step(exploded) -> None:
+    """Killed before the record said so; the checkpoint holds the losses that are judged together with later ones."""
+    before = how_it_ended(exploded)
+    assert [path.name for path in exploded.checkpoints.iterdir()] == ["step=8.ckpt"]
+    exploded.update(status="running", step=0, diverged_step=None, diverged_because=None)
+    again = run_composed(compose_config(*TINY, *EXPLODING, EVERY_FOUR), exploded.runs_dir)
+    assert again.outcome.action == "resumed"
+    assert how_it_ended(exploded) == before
+
+
+@pytest.mark.parametrize(
+    ("update", "why"), [(OVERFLOW, WEIGHTS), (("optimizer.lr=1e15",), OUTPUTS)], ids=["weights", "outputs"]
 )
 @pytest.mark.parametrize("task", [(), CLASSIFIER], ids=["denoising", "classification"])
 def test_a_network_that_explodes_in_its_last_update_has_diverged(task, update, why: str, run, tmp_path) -> None:
@@ -56,11 +167,6 @@ def test_several_ranks_end_alike(run, tmp_path) -> None:
     assert trial.record.read()["diverged_because"] == WEIGHTS
 
 
-def test_a_recorded_loss_that_explodes_says_so(run, tmp_path) -> None:
-    content = run(tmp_path, "divergence_factor=0.5").record.read()
-    assert (content["diverged_step"], content["diverged_because"]) == (0, "its loss exploded")
-
-
 @pytest.mark.parametrize("option", options("instrument"))
 def test_what_looks_into_an_exploded_network_lets_it_diverge(option: str, tmp_path) -> None:
     """Losses are fetched every few steps, so instruments see steps of a network that has long exploded."""
@@ -69,7 +175,7 @@ def test_what_looks_into_an_exploded_network_lets_it_diverge(option: str, tmp_pa
     node = composed.config.instrument[option]
     if "every_n_steps" in node:
         node.every_n_steps = 2  # the least that suits all
-    assert run_composed(composed, tmp_path).record.read()["diverged_because"] == "its loss exploded"
+    assert run_composed(composed, tmp_path).record.read()["diverged_because"] == NOT_FINITE
 
 
 def test_a_sound_network_ends_without_a_reason(finished) -> None:
@@ -82,7 +188,7 @@ def test_looking_at_the_last_update_changes_nothing(norm: str) -> None:
     config = compose_config(*NORM_FREE, *CLASSIFIER, f"norm={norm}").config
     parts = build(config)
     before = {name: value.clone() for name, value in parts.model.state_dict().items()}
-    assert end_of_training(parts) == TrainingEnd(6)
+    assert end_of_training(parts, judged()) == TrainingEnd(6)
     assert all(torch.equal(value, before[name]) for name, value in parts.model.state_dict().items())
     assert not any(module.training for module in parts.model.modules())
 
@@ -96,27 +202,43 @@ def test_running_averages_of_a_few_steps_are_no_divergence() -> None:
         average.zero_()
     images, labels = parts.data.train.first(16)
     with torch.no_grad():
-        assert torch.nn.functional.cross_entropy(parts.model.eval()(images), labels) > divergence_bound(parts)
-    assert end_of_training(parts).diverged_because is None
+        loss = torch.nn.functional.cross_entropy(parts.model.eval()(images), labels).item()
+    assert judged(1.0, *[loss] * 9).step is not None
+    assert end_of_training(parts, divergence_of(parts, [1.0] * 9)).diverged_because is None
     averages[0].fill_(torch.inf)
-    assert end_of_training(parts).diverged_because == WEIGHTS
+    assert end_of_training(parts, divergence_of(parts)).diverged_because == WEIGHTS
 
 
-def test_the_last_loss_is_held_against_the_same_bound_as_the_recorded_ones() -> None:
+def test_the_loss_after_the_last_update_is_judged_with_those_before_it() -> None:
     """A network whose output is constant has a loss of known size."""
-    config = compose_config(*TINY).config
-    parts = build(config)
+    parts = build(compose_config(*TINY).config)
     zero = zero_loss(parts)
-    for above, why in ((0.9, None), (1.1, LOSS)):
+    exploding = [zero] * 5 + [1e4 * zero] * 4
+    for above, before, diverges in (
+        (90, exploding, False),  # the median of the ten is then 45
+        (210, exploding, True),  # 105
+        (1e6, [zero] * 9, False),  # a spike
+        (1e6, [1e4 * zero] * 8, False),  # not ten losses yet
+    ):
         with torch.no_grad():
             parts.model.head[-1].weight.zero_()
             # noise has variance one, so a constant c adds c^2 to the loss of 0
-            parts.model.head[-1].bias.fill_(math.sqrt(above * 100 * zero - zero))
-        assert end_of_training(parts).diverged_because == why
+            parts.model.head[-1].bias.fill_(math.sqrt((above - 1) * zero))
+        end = end_of_training(parts, divergence_of(parts, before))
+        assert end.diverged_step == (5 if diverges else None)
+        assert (end.diverged_because or "").startswith("its loss exploded") == diverges
+
+
+def test_a_loss_after_the_last_update_that_overflows_says_so() -> None:
+    parts = build(compose_config(*TINY).config)
+    with torch.no_grad():
+        parts.model.head[-1].weight.zero_()
+        parts.model.head[-1].bias.fill_(1e30)  # its square is no float32
+    assert end_of_training(parts, divergence_of(parts)) == TrainingEnd(6, 5, LOSS)
 
 
 @pytest.mark.parametrize("connection", ["stochastic_depth", "dropout_shortcut"])
-def test_the_global_random_state_has_no_say_in_the_end(connection: str, monkeypatch) -> None:
+def test_the_global_random_state_has_no_say_in_the_end(connection: str) -> None:
     """Left to it, a random network would end above the bound under half of the states."""
     config = compose_config(*TINY, f"connection={connection}").config
     parts = build(config)
@@ -128,20 +250,22 @@ def test_the_global_random_state_has_no_say_in_the_end(connection: str, monkeypa
             losses[state] = parts.objective.loss_of(parts.model.train(), drawn).double().mean().item()
     bound = statistics.median(losses.values())
     assert min(losses.values()) < bound < max(losses.values())
-    monkeypatch.setattr(divergence, "divergence_bound", lambda *_: bound)
     ends = []
     for state in losses:
         torch.manual_seed(state)
-        ends.append(end_of_training(parts))
+        divergence = Divergence(zero_loss=bound, factor=1.0)
+        for loss in [0.0] * 4 + [bound] + [2 * bound] * 4:  # so the last loss decides
+            divergence.see(loss)
+        ends.append(end_of_training(parts, divergence))
     assert all(end == ends[0] for end in ends)
 
 
 def test_what_observes_a_trial_has_no_say_in_its_end(run, tmp_path) -> None:
-    overrides = (ONE_STEP, "optimizer.lr=1e4")
+    overrides = (ONE_STEP, "optimizer.lr=1e15")
     first = run(tmp_path / "a", *overrides, "eval_batch.num_images=1", "eval_batch.num_levels=1", "instrument=[]")
     other = run(tmp_path / "b", *overrides, "eval_batch.num_images=40", "evaluator=[baselines]")
     assert first.record.key == other.record.key
-    assert first.record.read()["diverged_because"] == other.record.read()["diverged_because"] == LOSS
+    assert first.record.read()["diverged_because"] == other.record.read()["diverged_because"] == OUTPUTS
 
 
 def test_weights_that_were_saved_before_the_end_was_known_are_looked_at(run, tmp_path, monkeypatch, capsys) -> None:

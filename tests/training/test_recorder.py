@@ -10,6 +10,7 @@ from torch import nn
 from skiplab.instruments.observer import Observer
 from skiplab.layers import inspect_network
 from skiplab.records.appended_table import AppendedTable
+from skiplab.training.divergence import Divergence
 from skiplab.training.recorder import Recorder
 
 
@@ -26,7 +27,7 @@ def test_a_step_without_an_update_is_noted(tmp_path) -> None:
         should_stop=False,
     )
     with closing(AppendedTable(tmp_path / "history.csv", ("step", "metric", "value"))) as history:
-        recorder = Recorder(history, log_every_steps=10, diverged_above=100.0)
+        recorder = Recorder(history, Divergence(zero_loss=1.0, factor=100.0), log_every_steps=10)
         recorder.on_train_start(trainer, None)
         for step in range(3):
             loss = model(torch.ones(1, 2)).sum()

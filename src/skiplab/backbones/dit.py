@@ -17,9 +17,14 @@ class DiT(Backbone):
     activation=gelu, and width and heads of its table 1. Streams keep two position axes, so every branch for images
     supports patches too.
 
-    Source: Peebles and Xie 2023, Scalable Diffusion Models with Transformers (DiT), arXiv:2212.09748, section 3.2.
+    Source: Peebles and Xie 2023, Scalable Diffusion Models with Transformers (DiT), arXiv:2212.09748, section 3.2;
+        its initial weights: its code, github.com/facebookresearch/DiT, models.py.
     Differs from the source: no predicted variance; the activation before adaLN is the option `activation`, not always
-        SiLU; a classifier reads the mean over positions, not a class token.
+        SiLU; a classifier reads the mean over positions, not a class token. Weights start as `init` says, by default
+        as in PyTorch. The source draws linear maps and the map of patches from Xavier's uniform distribution, the two
+        maps of the level and the vectors of labels from N(0, 0.02^2), and starts biases and the output layer at zero,
+        so that it first predicts zero; no option of `init` does all of this. Gates, shifts and scales start at zero in
+        both.
 
     Shapes: (batch, channels, height, width) to the same, or to (batch, num_logits).
 

@@ -46,7 +46,7 @@ class Embedding(nn.Module):
     """Two linear maps of the noise level's sinusoids, plus a vector per label: cond = W2 act(W1 s(t)) + v_label.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, appendix B; the label's vector: Dhariwal and Nichol 2021,
-        arXiv:2105.05233, section 2.2.
+        arXiv:2105.05233, section 3.1.
     Differs from the source: none.
 
     Shapes: level (batch,), labels (batch,), or None for unknown labels, to cond (batch, width).

@@ -10,7 +10,8 @@ from skiplab.blocks.specification import NetworkSpec
 class MeanOverPositions(nn.Module):
     """Global average pooling; points stay unchanged.
 
-    Source: Lin et al. 2014, Network In Network, arXiv:1312.4400, section 3.2. Differs from the source: none.
+    Source: Lin et al. 2014, Network In Network, arXiv:1312.4400, section 3.2 (from memory).
+    Differs from the source: none.
     """
 
     def forward(self, x: Float[Tensor, "batch width *positions"]) -> Float[Tensor, "batch width"]:

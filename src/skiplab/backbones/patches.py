@@ -28,7 +28,7 @@ def grid(sides: tuple[int, ...], patch_size: int) -> tuple[int, int]:
 class Patchify(nn.Conv2d):
     """A linear map of each patch.
 
-    Source: Dosovitskiy et al. 2021, ViT, arXiv:2010.11929, eq. 1. Differs from the source: none.
+    Source: Dosovitskiy et al. 2021, ViT, arXiv:2010.11929, eq. 1 (from memory). Differs from the source: none.
     """
 
     def __init__(self, channels: int, width: int, patch_size: int) -> None:

@@ -19,9 +19,13 @@ class UViT(Backbone):
     stream and the output of the early block in its mirrored position. The long skip combines the two, and a linear map
     reduces the result to the width.
 
-    Source: Bao et al. 2023, All are Worth Words: U-ViT, arXiv:2209.12152, section 3 and figure 1.
+    Source: Bao et al. 2023, All are Worth Words: U-ViT, arXiv:2209.12152, section 3 and figure 1
+        (from memory); its initial weights: its code, github.com/baofff/U-ViT, libs/uvit.py.
     Differs from the source: each late block has its own memory, so a connection that keeps several entries starts anew
-        there; with long_skip=add or none there is no linear map.
+        there; with long_skip=add or none there is no linear map. Weights start as `init` says, by default as in
+        PyTorch. The source draws all linear maps, that to the pixels of patches too, from a normal distribution of
+        standard deviation 0.02, with zero biases, which no option of `init` does; its convolutions and the vectors of
+        labels start as in PyTorch.
 
     Shapes: (batch, channels, height, width) to the same.
 

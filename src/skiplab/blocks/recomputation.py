@@ -17,7 +17,7 @@ def recomputed(module: nn.Module, function: Callable[..., Any], *arguments: Any)
     The second pass draws the same random numbers and leaves the module's buffers (running statistics) as they are. So
     results, gradients and state are bit-equal to those without recomputation.
 
-    Source: Chen et al. 2016, Training deep nets with sublinear memory cost, arXiv:1604.06174, section 4.
+    Source: Chen et al. 2016, Training deep nets with sublinear memory cost, arXiv:1604.06174, section 4 (from memory).
     """
     contexts = lambda: (nullcontext(), _again(module))  # noqa: E731
     return checkpoint(function, *arguments, use_reentrant=False, context_fn=contexts)

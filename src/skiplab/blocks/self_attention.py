@@ -18,8 +18,8 @@ class SelfAttention(Branch):
 
     Conditioning, if there is any, modulates the norm.
 
-    Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 1; as the branch of a U-Net: Ho et
-        al. 2020, arXiv:2006.11239, appendix B; of a transformer: Peebles and Xie 2023, arXiv:2212.09748.
+    Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 1 (from memory); as the branch of a
+        U-Net: Ho et al. 2020, arXiv:2006.11239, appendix B; of a transformer: Peebles and Xie 2023, arXiv:2212.09748.
     Differs from the source: the norm is a separate axis.
 
     Shapes: (batch, width, *positions), with one or two position axes, to the same.

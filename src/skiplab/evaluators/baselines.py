@@ -21,8 +21,8 @@ class Baselines(Evaluator):
 
     A network whose loss is not below these has learned nothing beyond them.
 
-    Source: linear minimum mean square error estimation; Kay 1993, Fundamentals of Statistical Signal
-        Processing, eq. 12.27.
+    Source: linear minimum mean square error estimation; Kay 1993, Fundamentals of Statistical Signal Processing, eq.
+        12.27 (from memory).
     Differs from the source: none.
     """
 

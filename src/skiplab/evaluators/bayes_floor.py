@@ -22,8 +22,8 @@ class BayesFloor(Evaluator):
 
     In expectation the last two are equal; on finite noise the excess may be negative, the distance not.
 
-    Source: the minimum mean square error estimator; Kay 1993, Fundamentals of Statistical Signal Processing,
-        chapter 11; the ideal denoiser: Karras et al. 2022, EDM, arXiv:2206.00364, appendix B.3.
+    Source: the minimum mean square error estimator; Kay 1993, Fundamentals of Statistical Signal Processing, chapter 11
+        (from memory); the ideal denoiser: Karras et al. 2022, EDM, arXiv:2206.00364, appendix B.3 (from memory).
     Differs from the source: for data of known density, not for the training images as point masses.
     """
 

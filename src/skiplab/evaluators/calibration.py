@@ -20,7 +20,7 @@ class Calibration(Evaluator[CrossEntropy]):
 
         ECE = sum over bins b of |b| / n |accuracy(b) - confidence(b)|.
 
-    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv:1706.04599, eq. 3.
+    Source: Guo et al. 2017, On Calibration of Modern Neural Networks, arXiv:1706.04599, eq. 3 (from memory).
     Differs from the source: none.
 
     Args:

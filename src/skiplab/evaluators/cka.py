@@ -17,22 +17,25 @@ from skiplab.metrics import Metric
 class CKA(Evaluator):
     """How similar the blocks' representations of images are: linear CKA between the streams after any two blocks.
 
-    With X and Y the streams of all images of a noise level, a row an image, K = X X^T and L = Y Y^T, and H the matrix
-    that takes the mean off each column,
+    With X and Y the streams of all n images of a noise level, a row an image, K = X X^T and L = Y Y^T without their
+    diagonals, and 1 a vector of ones,
 
-        CKA = tr(K H L H) / sqrt(tr(K H K H) tr(L H L H)),
+        CKA = h(K, L) / sqrt(h(K, K) h(L, L)),
+        h(K, L) = tr(K L) + (1^T K 1) (1^T L 1) / ((n - 1) (n - 2)) - 2 / (n - 2) 1^T K L 1,
 
-    1 if one stream is the other rotated and scaled, 0 if they have nothing in common; the mean over levels is
-    reported. Block 0 is the first block's input. The evaluation batch consists of validation images.
+    1 if one stream is the other rotated and scaled. For streams that have nothing in common it lies about 0, on either
+    side, however many features they have. The mean over levels is reported. Block 0 is the first block's input. The
+    evaluation batch consists of validation images.
 
-    Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, arXiv:1905.00414, eq. 3-4
-        with a linear kernel.
-    Differs from the source: at each noise level separately, since all streams would share the level. A stream that is
-        equal for all images has similarity 0. As in the source, similarities are larger, alike in all arms, if there
-        are fewer images than features.
+    Source: Kornblith et al. 2019, Similarity of Neural Network Representations Revisited, arXiv:1905.00414, eq. 4, with
+        a linear kernel and the unbiased estimator h of Song et al. 2012, Feature Selection via Dependence Maximization,
+        as in Nguyen et al. 2021, Do Wide and Deep Networks Learn the Same Things?, arXiv:2010.15327, eq. 3
+        (equations from memory).
+    Differs from the source: at each noise level separately, since all streams would share the level; over all images at
+        once, not in minibatches. A stream that is equal for all images has similarity 0.
 
     Args:
-        num_images: validation images, at every noise level, from 2.
+        num_images: validation images, at every noise level, from 4.
         num_levels: noise levels.
 
     Raises:
@@ -40,16 +43,8 @@ class CKA(Evaluator):
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
-        "cka_neighbors": Metric(
-            label="similarity (CKA) before and after a block",
-            direction=None,
-            scale="bounded",
-        ),
-        "cka_first_last": Metric(
-            label="similarity (CKA) of first and last stream",
-            direction=None,
-            scale="bounded",
-        ),
+        "cka_neighbors": Metric(label="similarity (CKA) before and after a block", direction=None, role="mechanism"),
+        "cka_first_last": Metric(label="similarity (CKA) of first and last stream", direction=None, role="mechanism"),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "similarity_by_blocks": Chart(
@@ -60,7 +55,7 @@ class CKA(Evaluator):
             kind="heat",
             x="block, from input to output",
             y="block, from input to output",
-            value="similarity (linear CKA, 0 to 1)",
+            value="similarity (linear CKA, unbiased: about 0 to 1)",
         ),
         "cka_neighbors": Chart(
             title="Similarity of neighboring blocks",
@@ -71,8 +66,8 @@ class CKA(Evaluator):
     }
 
     def __init__(self, *, num_images: int, num_levels: int) -> None:
-        if num_images < 2:
-            raise SkiplabError(f"evaluator.cka.num_images={num_images} is invalid; valid: a whole number from 2")
+        if num_images < 4:
+            raise SkiplabError(f"evaluator.cka.num_images={num_images} is invalid; valid: a whole number from 4")
         self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
@@ -97,13 +92,25 @@ class CKA(Evaluator):
 
 
 def linear_cka(streams: Sequence[Float[Tensor, "sample channel *positions"]]) -> Float[Tensor, "stream stream"]:
-    """CKA of every two streams of the same samples, in float64."""
+    """Unbiased CKA of every two streams of the same samples, 4 or more, in float64.
+
+    h(K, L) is the inner product of the two matrices after `_centered`, Szekely and Rizzo 2014, Partial distance
+    correlation, arXiv:1310.2926, section 3.
+    """
     grams = []
     for stream in streams:
         features = stream.flatten(1).double()
-        centered = features - features.mean(dim=0)
-        # tr(K H L H) is the inner product of the two matrices H K H and H L H
-        gram = (centered @ centered.T).flatten()
+        features = features - features.mean(dim=0)  # changes nothing but the rounding
+        gram = _centered(features @ features.T).flatten()
         grams.append(F.normalize(gram, dim=0, eps=torch.finfo(gram.dtype).tiny))
     stacked = torch.stack(grams)
-    return (stacked @ stacked.T).clamp(0, 1)
+    return (stacked @ stacked.T).clamp(-1, 1)
+
+
+def _centered(gram: Float[Tensor, "sample sample"]) -> Float[Tensor, "sample sample"]:
+    """A symmetric matrix without its diagonal, minus what a sum of a row's and a column's term explains of the rest."""
+    n = len(gram)
+    off_diagonal = gram - gram.diagonal().diag()
+    rows = off_diagonal.sum(dim=1) / (n - 2)
+    centered = off_diagonal - rows[:, None] - rows[None, :] + rows.sum() / (n - 1)
+    return centered - centered.diagonal().diag()

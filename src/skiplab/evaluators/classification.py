@@ -23,7 +23,7 @@ class Classification(Evaluator[CrossEntropy]):
 
     Skill is 0 if the loss isn't finite.
 
-    Source: skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
+    Source: skill: Murphy 1988, Monthly Weather Review 116, eq. 4 (from memory).
     Differs from the source: none.
 
     Args:

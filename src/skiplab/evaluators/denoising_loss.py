@@ -16,7 +16,8 @@ class DenoisingLoss(Evaluator):
     x0_error is the unweighted mean squared error of the clean image that the output implies. Skill is 0 if the loss
     isn't finite.
 
-    Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
+    Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4 (from
+        memory).
     Differs from the source: fixed levels instead of random times.
     """
 

@@ -20,7 +20,7 @@ class FrechetDistance(Evaluator):
 
     With feature_extractor=raw the features are the data: the squared 2-Wasserstein distance of the two Gaussians.
 
-    Source: Heusel et al. 2017, arXiv:1706.08500, eq. 6.
+    Source: Heusel et al. 2017, arXiv:1706.08500, eq. 6 (from memory).
     Differs from the source: the extractor is an option; the score of feature_extractor=inception alone is 'FID'. The
         root's trace comes from the eigenvalues of X S_r X^T, where S_s = X^T X, which has the same ones as S_r S_s but
         zeros and is symmetric.

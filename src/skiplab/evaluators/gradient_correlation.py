@@ -27,9 +27,9 @@ class GradientCorrelation(Evaluator[Objective]):
     gradients that are like white noise. It is measured for validation inputs (noised, for a denoiser) and for normal
     noise, whose samples are nearly orthogonal. Values below 0.001 can't be distinguished from 0 and are censored.
 
-    Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3: with batch norm, which
-        makes two inputs activate a rectifier together a quarter of the time, R falls as 1/2^L over the L layers of a
-        plain network, as (3/4)^L over the blocks of a residual one, and there with batch norm as 1/sqrt(L).
+    Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3 (from memory): with batch
+        norm, which makes two inputs activate a rectifier together a quarter of the time, R falls as 1/2^L over the L
+        layers of a plain network, as (3/4)^L over the blocks of a residual one, and there with batch norm as 1/sqrt(L).
     Differs from the source: a correlation over the inputs of one network with random weights, while theirs is over
         weights. Batch norm takes the mean and variance over the same inputs, held fixed while differentiating.
 
@@ -44,6 +44,7 @@ class GradientCorrelation(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
+        # outcomes: the initial network is what it is, whatever training makes of it
         "gradient_correlation": Metric(
             label="correlation of input gradients before training",
             direction="higher",

@@ -42,7 +42,11 @@ class IterativeRefinement(Evaluator):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "refining_fraction": Metric(
-            label="fraction of blocks that refine", direction="higher", scale="bounded", if_diverged=0.0
+            label="fraction of blocks that refine",
+            direction="higher",
+            scale="bounded",
+            if_diverged=0.0,
+            role="mechanism",
         )
     }
 

@@ -40,7 +40,7 @@ class Jacobian(Evaluator[Objective]):
     output that doesn't depend on the input at all has spread 0 too: read it beside the median.
 
     Source: Pennington et al. 2017, Resurrecting the sigmoid in deep learning through dynamical isometry,
-        arXiv:1711.04735, section 2 (input-output Jacobian and its singular values).
+        arXiv:1711.04735, section 2 (input-output Jacobian and its singular values, from memory).
     Differs from the source: of given networks at given inputs, not in the limit of wide ones; of the whole network,
         stem and head included, so that no network's values need be 1. Batch norm takes its running statistics, which
         before training normalize nothing. A classifier's outputs are its scores, at images without noise.
@@ -55,10 +55,13 @@ class Jacobian(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        "jacobian_spread": Metric(label="spread of the Jacobian's singular values (nats)", direction=None),
-        "jacobian_median": Metric(
-            label="median singular value of the Jacobian", direction=None, scale="log", floor=_FLOOR
+        "jacobian_spread": Metric(
+            label="spread of the Jacobian's singular values (nats)", direction=None, role="mechanism"
         ),
+        "jacobian_median": Metric(
+            label="median singular value of the Jacobian", direction=None, scale="log", floor=_FLOOR, role="mechanism"
+        ),
+        # outcomes: the initial network is what it is, whatever training makes of it
         "jacobian_spread_untrained": Metric(
             label="spread of the Jacobian's singular values before training (nats)", direction="lower"
         ),

@@ -23,7 +23,8 @@ class KernelDistance(Evaluator):
 
     Mean over random subsets of features of training images and of samples.
 
-    Source: Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401, section 4, as torchmetrics computes it.
+    Source: Binkowski et al. 2018, Demystifying MMD GANs, arXiv:1801.01401, section 4 (from memory), as torchmetrics
+        computes it.
     Differs from the source: the extractor is an option; the score of feature_extractor=inception alone is 'KID'. In
         float64, as cubes of large features overflow in float32.
 

@@ -55,9 +55,15 @@ class Landscape(Evaluator[Objective]):
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
         "hessian_top": Metric(
-            label="largest eigenvalue of the loss's Hessian", direction="lower", scale="log", floor=1e-9
+            label="largest eigenvalue of the loss's Hessian",
+            direction="lower",
+            scale="log",
+            floor=1e-9,
+            role="mechanism",
         ),
-        "landscape_rise": Metric(label="rise of the loss one radius away (factor)", direction="lower", scale="log"),
+        "landscape_rise": Metric(
+            label="rise of the loss one radius away (factor)", direction="lower", scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "landscape_slice": Chart(

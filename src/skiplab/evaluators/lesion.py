@@ -34,8 +34,8 @@ class Lesion(Evaluator[Objective]):
     qualifies, there is no ratio. If a connection needs the updates of all earlier joins (dense), a removed block's
     update is set to zero instead, and nothing is swapped.
 
-    Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks,
-        arXiv:1605.06431, section 4 (removing one layer; of VGG too, and re-ordering).
+    Source: Veit et al. 2016, Residual Networks Behave Like Ensembles of Relatively Shallow Networks, arXiv:1605.06431,
+        section 4 (removing one layer; of VGG too, and re-ordering, from memory).
     Differs from the source: ratios of losses, not errors; re-ordering is of neighbors, one pair at a time. A loss that
         overflows counts as the largest number of float32, one that underflows as the smallest; of a whole network
         whose loss is no finite number there is no ratio.
@@ -50,8 +50,12 @@ class Lesion(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        "lesion_ratio": Metric(label="rise of the loss without one block (factor)", direction="lower", scale="log"),
-        "swap_ratio": Metric(label="rise of the loss with two blocks swapped (factor)", direction="lower", scale="log"),
+        "lesion_ratio": Metric(
+            label="rise of the loss without one block (factor)", direction="lower", scale="log", role="mechanism"
+        ),
+        "swap_ratio": Metric(
+            label="rise of the loss with two blocks swapped (factor)", direction="lower", scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "lesion_by_block": Chart(

@@ -34,7 +34,7 @@ class LinearProbe(Evaluator):
     preserves, unless long skips bypass it.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
-        the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out).
+        the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out, from memory).
     Differs from the source: closed-form regression to the clean image, by noise level and frequency band.
 
     Args:
@@ -51,17 +51,17 @@ class LinearProbe(Evaluator):
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
+            role="mechanism",
         ),
         "detail_last_block": Metric(
             label="fraction of fine detail (high band) recovered after the last block",
             direction="higher",
             scale="bounded",
             if_diverged=0.0,
+            role="mechanism",
         ),
         "detail_input": Metric(
-            label="fraction of fine detail (high band) recovered from the noisy input",
-            direction=None,
-            scale="bounded",
+            label="fraction of fine detail (high band) recovered from the noisy input", direction=None, scale="bounded"
         ),
     }
 

@@ -25,8 +25,8 @@ class PrecisionRecall(Evaluator):
         precision = fraction of s in any ball of r,        recall = fraction of r in any ball of s,
         density = (number of pairs, s in the ball of r) / (k m),   coverage = fraction of r whose ball holds any s.
 
-    Source: Kynkaanniemi et al. 2019, Improved Precision and Recall, arXiv:1904.06991, eq. 1 and 2; Naeem et al. 2020,
-        Reliable Fidelity and Diversity Metrics, arXiv:2002.09797, section 3.
+    Source: Kynkaanniemi et al. 2019, Improved Precision and Recall, arXiv:1904.06991, eq. 1 and 2 (from memory); Naeem
+        et al. 2020, Reliable Fidelity and Diversity Metrics, arXiv:2002.09797, section 3 (from memory).
     Differs from the source: the extractor is an option; there may be more training images than samples, and then the
         balls of samples, and with them recall, are larger than for equal numbers.
 

@@ -33,7 +33,7 @@ class RoundTrip(Evaluator):
     one of these, and where the noise hides nearly all, its error is up to twice as large. So arms are to be compared
     at equal steps.
 
-    Source: the round trip: Meng et al. 2022, SDEdit, arXiv:2108.01073, section 3.
+    Source: the round trip: Meng et al. 2022, SDEdit, arXiv:2108.01073, section 3 (from memory).
     Differs from the source: measures what is lost, by frequency band, and with any sampler.
 
     Args:

@@ -32,7 +32,7 @@ class ShatteredGradients(Evaluator[Objective]):
     A network without any gradient has R = 0 too.
 
     Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 2 (autocorrelation of
-        gradients with respect to the input).
+        gradients with respect to the input, from memory).
     Differs from the source: of inputs of many dimensions, whose products are summed, along segments between images,
         where the source takes a grid of numbers; no mean is subtracted, as over random read-outs r it is zero. If
         the network is conditioned on labels, it gets that of a. Batch norm takes its running statistics, which before
@@ -50,7 +50,10 @@ class ShatteredGradients(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        "gradient_autocorrelation": Metric(label="autocorrelation of input gradients", direction="higher"),
+        "gradient_autocorrelation": Metric(
+            label="autocorrelation of input gradients", direction="higher", role="mechanism"
+        ),
+        # an outcome: the initial network is what it is, whatever training makes of it
         "gradient_autocorrelation_untrained": Metric(
             label="autocorrelation of input gradients before training", direction="higher"
         ),

@@ -22,7 +22,7 @@ class StreamGain(Evaluator):
     streams are averaged. Changes of resolution between stages are not counted. Far from 1, signals explode or vanish;
     sums of independent updates grow as sqrt(1 + number of blocks).
 
-    Source: Xie et al. 2025, mHC, arXiv:2512.24880, section 3 (composite mapping through all layers, its maximal gain).
+    Source: Xie et al. 2025, mHC, arXiv:2512.24880, section 3.1 (composite mapping through layers, its maximal gain).
     Differs from the source: the whole block's gain, update included, not that of the mapping between streams alone;
         an average over inputs, not a maximum.
 
@@ -35,7 +35,9 @@ class StreamGain(Evaluator):
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
-        "stream_gain": Metric(label="growth of the stream through all blocks (factor)", direction=None, scale="log"),
+        "stream_gain": Metric(
+            label="growth of the stream through all blocks (factor)", direction=None, scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "stream_gain_by_block": Chart(

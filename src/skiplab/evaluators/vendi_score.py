@@ -22,7 +22,7 @@ class VendiScore(Evaluator):
     which is n if all are orthogonal and 1 if all are equal. The ratio is 1 for samples as diverse as the data. It does
     not measure realism: samples of pure noise are similar to one extractor and distinct to another.
 
-    Source: Friedman and Dieng 2023, The Vendi Score, arXiv:2210.02410, section 3.
+    Source: Friedman and Dieng 2023, The Vendi Score, arXiv:2210.02410, section 3 (from memory).
     Differs from the source: over the training images' own score; the extractor is an option.
 
     Args:

@@ -21,8 +21,8 @@ class ActivationStatistics(Instrument):
     An input channel is dead if its standard deviation is at most `dead_below` times the RMS of the whole input, as
     behind a ReLU that is never active or a unit with constant output. Everything accumulates in float64.
 
-    Source: activations by layer: Glorot and Bengio 2010, section 3; effective rank: Roy and Vetterli 2007, The
-        effective rank, definition 1; dead units: Lu et al. 2019, Dying ReLU, arXiv:1903.06733.
+    Source: activations by layer: Glorot and Bengio 2010, section 3 (from memory); effective rank: Roy and Vetterli
+        2007, The effective rank, definition 1 (from memory); dead units: Lu et al. 2019, Dying ReLU, arXiv:1903.06733.
     Differs from the source: the effective rank of the covariance, whose eigenvalues are the squares of the singular
         values of the centered activations; dead for a batch, not for all data.
 
@@ -36,10 +36,16 @@ class ActivationStatistics(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "effective_rank_blocks": Metric(
-            label="effective rank of outputs, geometric mean over the blocks' layers", direction="higher", scale="log"
+            label="effective rank of outputs, geometric mean over the blocks' layers",
+            direction="higher",
+            scale="log",
+            role="mechanism",
         ),
         "dead_fraction": Metric(
-            label="fraction of dead channels, mean over the blocks' layers", direction="lower", scale="bounded"
+            label="fraction of dead channels, mean over the blocks' layers",
+            direction="lower",
+            scale="bounded",
+            role="mechanism",
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

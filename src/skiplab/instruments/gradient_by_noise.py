@@ -22,8 +22,8 @@ class GradientByNoise(Instrument):
     for its band. Not measured are embeddings, layers that are called more than once or with another batch size, and
     networks without a noise level as input.
 
-    Source: the gradient of each noise level as a task of its own: Hang et al. 2023, Min-SNR, arXiv:2303.09556,
-        section 3.
+    Source: the gradient of each noise level as a task of its own: Hang et al. 2023, Min-SNR, arXiv:2303.09556, section
+        3 (from memory).
     Differs from the source: norms by layer and band, not conflicts between levels.
 
     Args:

@@ -23,8 +23,8 @@ class GradientFlow(Instrument):
 
         first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
-    Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks,
-        section 4.2, figures 7 and 9.
+    Source: Glorot and Bengio 2010, Understanding the difficulty of training deep feedforward neural networks, section
+        4.2, figures 7 and 9 (from memory).
     Differs from the source: norms over a batch's tensor, not histograms of entries.
 
     Args:
@@ -37,13 +37,19 @@ class GradientFlow(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "gradient_first_to_last": Metric(
-            label="weight gradient norm, first over last block", direction=None, scale="log"
+            label="weight gradient norm, first over last block", direction=None, scale="log", role="mechanism"
         ),
         "gradient_growth_per_block": Metric(
-            label="factor by which the weight gradient norm grows from block to block", direction=None, scale="log"
+            label="factor by which the weight gradient norm grows from block to block",
+            direction=None,
+            scale="log",
+            role="mechanism",
         ),
         "gradient_below_floor": Metric(
-            label="fraction of layers whose gradient is below the floor", direction="lower", scale="bounded"
+            label="fraction of layers whose gradient is below the floor",
+            direction="lower",
+            scale="bounded",
+            role="mechanism",
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

@@ -24,7 +24,7 @@ class GradientNoise(Instrument):
         noise scale = batch_size (mean of |g - g'|^2 / 2) / (mean of g . g').
 
     Source: McCandlish et al. 2018, An Empirical Model of Large-Batch Training, arXiv:1812.06162, eq. 2.9 (the simple
-        noise scale) and appendix A.1; Balduzzi et al. 2017, arXiv:1702.08591 (correlated gradients).
+        noise scale) and appendix A.1 (from memory); Balduzzi et al. 2017, arXiv:1702.08591 (correlated gradients).
     Differs from the source: two successive batches of one size instead of a small and a large batch, so that one step
         of the weights lies between them.
 
@@ -37,9 +37,11 @@ class GradientNoise(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "gradient_agreement": Metric(
-            label="cosine of successive gradients, mean over the blocks' layers", direction=None
+            label="cosine of successive gradients, mean over the blocks' layers", direction=None, role="mechanism"
         ),
-        "gradient_noise_scale": Metric(label="gradient noise scale, samples", direction=None, scale="log"),
+        "gradient_noise_scale": Metric(
+            label="gradient noise scale, samples", direction=None, scale="log", role="mechanism"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
         "gradient_cosine": Chart(

@@ -32,7 +32,8 @@ class TrainingLog:
     """Everything recorded while a trial trained.
 
     readings: the instruments' readings, with columns step, index, path, quantity, value.
-    losses: the loss of each step, indexed by step.
+    losses: the loss of each step, indexed by step, up to divergence.
+    diverged: whether training diverged.
     num_skipped: steps whose update was skipped because a scaled gradient overflowed in mixed precision.
     zero_loss: the zero predictor's loss.
     max_steps: the planned number of steps.
@@ -41,6 +42,7 @@ class TrainingLog:
 
     readings: pd.DataFrame
     losses: pd.Series
+    diverged: bool
     num_skipped: int
     zero_loss: float
     max_steps: int

@@ -10,18 +10,25 @@ from skiplab.metrics import Metric
 
 
 class Stability(Instrument):
-    """How smoothly and how fast the training loss falls, relative to the zero predictor's loss.
+    """Whether training diverged, and how smoothly and how fast the loss falls, relative to the zero predictor's loss.
 
     With l_t the loss of step t over the zero predictor's:
+    - training diverged as the trial's record says (`skiplab.training.divergence`);
     - a spike is a step whose loss isn't finite or exceeds `spike_factor` times the median of the `window` losses before
-      it; successive steps count as one spike;
+      it; successive steps count as one spike. Divergence counts as a spike too, so that a trial that diverged early
+      has a high rate of spikes, over the few steps that it made;
     - the threshold is reached at the first step where the mean of the last `window` losses is at most `threshold`;
     - the loss area is the mean over all steps of min(l_t, 1); steps that a diverged trial never made count as 1;
-    - a lost step has a loss that isn't finite, or an update that mixed precision skipped.
+    - a lost step has a loss that isn't finite, or an update that mixed precision skipped;
+    - the start l_0 is about 1 where the initial network predicts next to nothing; at 2,650 its first outputs are about
+      50 times too large.
 
-    Source: spikes against a running median: Chowdhery et al. 2022, PaLM, arXiv:2204.02311, section 5.1 (loss spikes);
-        steps to a fixed threshold: Dahl et al. 2023, Benchmarking Neural Network Training Algorithms, arXiv:2306.07179.
-    Differs from the source: the losses are those of training batches.
+    `diverged` compares arms best: spikes of trials that ended early have little exposure.
+
+    Source: loss spikes: Chowdhery et al. 2022, PaLM, arXiv:2204.02311, section 5.1; steps to a fixed threshold: Dahl et
+        al. 2023, Benchmarking Neural Network Training Algorithms, arXiv:2306.07179.
+    Differs from the source: PaLM has no rule for spikes, and the one above is our own; losses are those of training
+        batches.
 
     Args:
         window: steps of the running median and mean, from 1.
@@ -33,7 +40,17 @@ class Stability(Instrument):
     """
 
     metrics: ClassVar[dict[str, Metric]] = {
-        "spikes_per_1000_steps": Metric(label="loss spikes in 1,000 steps", direction="lower", if_diverged="measured"),
+        "diverged": Metric(
+            label="fraction of trials that diverged", direction="lower", scale="bounded", if_diverged=1.0, kind="event"
+        ),
+        "spikes_per_1000_steps": Metric(
+            label="loss spikes in 1,000 steps",
+            direction="lower",
+            if_diverged="measured",
+            kind="count",
+            exposure="thousand_steps",
+        ),
+        "thousand_steps": Metric(label="steps that were trained, thousands", direction=None, if_diverged="measured"),
         "steps_to_threshold": Metric(
             label="steps until the loss is below the threshold",
             direction="lower",
@@ -46,6 +63,7 @@ class Stability(Instrument):
             direction="higher",
             scale="bounded",
             if_diverged="measured",
+            kind="event",
         ),
         "loss_area": Metric(
             label="loss over the zero predictor's, mean over training",
@@ -59,8 +77,17 @@ class Stability(Instrument):
             scale="bounded",
             if_diverged="measured",
         ),
+        "loss_start": Metric(
+            label="first loss over the zero predictor's", direction="lower", scale="log", if_diverged="measured"
+        ),
     }
     charts: ClassVar[dict[str, Chart]] = {
+        "diverged": Chart(
+            title="Divergence",
+            caption="1 for a trial that diverged, 0 for one that didn't; each seed, and each arm's fraction with its "
+            "95% interval. Lower is better.",
+            kind="outcome",
+        ),
         "steps_to_threshold": Chart(
             title="Steps until the loss is below the threshold",
             caption="Each seed, and each arm's mean with its 95% interval; a trial that never reaches the threshold "
@@ -100,17 +127,23 @@ class Stability(Instrument):
         finite = np.isfinite(losses)
         reached = self.reached(losses)
         never_made = log.max_steps - len(losses)
+        thousands = len(losses) / 1000
         return {
-            "spikes_per_1000_steps": 1000 * self.num_spikes(losses) / len(losses),
+            "diverged": float(log.diverged),
+            "spikes_per_1000_steps": self.num_spikes(losses, diverged=log.diverged) / thousands,
+            "thousand_steps": thousands,
             "steps_to_threshold": float(log.max_steps if reached is None else reached),
             "threshold_reached": float(reached is not None),
             "loss_area": float((losses.where(finite, 1.0).clip(upper=1.0).sum() + never_made) / log.max_steps),
             "lost_step_fraction": float(((~finite).sum() + log.num_skipped) / len(losses)),
+            "loss_start": float(losses.iloc[0]),
         }
 
-    def num_spikes(self, losses: pd.Series) -> int:
+    def num_spikes(self, losses: pd.Series, *, diverged: bool) -> int:
+        """The number of spikes; that of divergence ends with the last loss."""
         median = losses.where(np.isfinite(losses)).shift(1).rolling(self.window, min_periods=self.window).median()
         high = pd.Series(~np.isfinite(losses), index=losses.index) | (losses > self.spike_factor * median)
+        high.iloc[-1] |= diverged
         return int((high & ~high.shift(1, fill_value=False)).sum())
 
     def reached(self, losses: pd.Series) -> int | None:

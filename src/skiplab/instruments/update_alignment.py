@@ -22,7 +22,7 @@ class UpdateAlignment(Instrument):
     stream.
 
     Source: Jastrzebski et al. 2018, Residual Connections Encourage Iterative Inference, arXiv:1710.04773, section 4.2
-        (cosine loss and l2 ratio).
+        (cosine loss and l2 ratio, from memory).
     Differs from the source: in training mode, on the training batch; the gradient is the batch's mean loss's.
 
     Args:
@@ -31,10 +31,15 @@ class UpdateAlignment(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "update_alignment": Metric(
-            label="cosine of updates to the negative loss gradient, mean over joins", direction="higher"
+            label="cosine of updates to the negative loss gradient, mean over joins",
+            direction="higher",
+            role="mechanism",
         ),
         "update_size": Metric(
-            label="size of updates over their streams, geometric mean over joins", direction=None, scale="log"
+            label="size of updates over their streams, geometric mean over joins",
+            direction=None,
+            scale="log",
+            role="mechanism",
         ),
     }
     charts: ClassVar[dict[str, Chart]] = {

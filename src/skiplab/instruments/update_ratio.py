@@ -17,8 +17,8 @@ class UpdateRatio(Instrument):
     Norms are Euclidean over all parameters of the layer or block, and accumulate in float64. The summary is the first
     block's ratio, as the geometric mean over the measured steps.
 
-    Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the
-        ratio of weight to update norms).
+    Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the ratio of
+        weight to update norms, from memory).
     Differs from the source: the step that the optimizer took, not the gradient.
 
     Args:
@@ -27,7 +27,7 @@ class UpdateRatio(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "update_ratio_first_block": Metric(
-            label="update ratio of the first block", direction="higher", scale="log", floor=1e-12
+            label="update ratio of the first block", direction="higher", scale="log", floor=1e-12, role="mechanism"
         )
     }
     charts: ClassVar[dict[str, Chart]] = {

@@ -19,7 +19,7 @@ class DDPM(Sampler):
     with r = alpha_t / alpha_s, and added = sigma_t^2 - r^2 sigma_s^2, the variance of q(x_t | x_s).
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 7 and section 3.2 (both variances); for any alpha and sigma:
-        Kingma et al. 2021, Variational Diffusion Models, arXiv:2107.00630, appendix A.
+        Kingma et al. 2021, Variational Diffusion Models, arXiv:2107.00630, appendix A (from memory).
     Differs from the source: continuous time.
 
     Args:

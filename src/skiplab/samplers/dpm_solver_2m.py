@@ -14,7 +14,7 @@ class DPMSolver2M(Sampler):
 
     with h the step of ln(alpha / sigma).
 
-    Source: Lu et al. 2022, DPM-Solver++, arXiv:2211.01095, algorithm 2.
+    Source: Lu et al. 2022, DPM-Solver++, arXiv:2211.01095, algorithm 2 (from memory).
     Differs from the source: times are the schedule's, not equally spaced in ln(alpha / sigma). lower_order_final is of
         the authors' code, github.com/LuChengTHU/dpm-solver.
 

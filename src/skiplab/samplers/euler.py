@@ -13,8 +13,8 @@ class Euler(Sampler):
     Where alpha and sigma are straight in t, as with `noise_schedule=straight`, it is the sampler of rectified flows and
     equal to ddim, which is Euler's method in sigma / alpha.
 
-    Source: Liu et al. 2022, Rectified Flow, arXiv:2209.03003, section 2.1; the flow of any schedule: Lipman et al.
-        2022, Flow Matching, arXiv:2210.02747, section 4.
+    Source: Liu et al. 2022, Rectified Flow, arXiv:2209.03003, section 2.1 (from memory); the flow of any schedule:
+        Lipman et al. 2022, Flow Matching, arXiv:2210.02747, section 4 (from memory).
     Differs from the source: time runs from data to noise, so that sampling goes down.
 
     Args:

@@ -12,7 +12,8 @@ class Heun(Sampler):
 
         y' = y + (s' - s) noise(y, s),  y = y + (s' - s) (noise(y, s) + noise(y', s')) / 2
 
-    Source: Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, algorithm 1 with sigma(t) = t.
+    Source: Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, algorithm 1 with sigma(t) = t (from
+        memory).
     Differs from the source: times are the schedule's, which are the source's with `noise_schedule=log_normal`.
 
     Args:

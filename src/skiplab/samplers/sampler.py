@@ -23,8 +23,8 @@ class Sampler:
         output = uncond + guidance_scale (cond - uncond), with its outputs given the label and given none,
         x0 = clip(x0, -clip, clip), noise = (x_t - alpha x0) / sigma.
 
-    Source: guidance: Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598, eq. 6; clipping:
-        Ho et al. 2020, DDPM, arXiv:2006.11239 (its code).
+    Source: guidance: Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598, eq. 6 (from memory);
+        clipping: Ho et al. 2020, DDPM, arXiv:2006.11239 (its code).
     Differs from the source: guidance_scale is 1 + w of the source, so that 1 is no guidance.
 
     Args:

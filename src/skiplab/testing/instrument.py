@@ -106,6 +106,7 @@ def _log(rows: list[tuple[int, int, str, str, float]], losses: list[float]) -> T
     return TrainingLog(
         readings=pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"]),
         losses=pd.Series(losses, dtype=float),
+        diverged=False,
         num_skipped=0,
         zero_loss=1.0,
         max_steps=_NUM_STEPS,

@@ -1,90 +1,93 @@
-"""What counts as divergence, and whether the last update diverged, which no recorded loss shows.
-
-Losses are recorded before the update of their step. How a trial ends depends on what its key consists of and on nothing
-else, so observers such as eval_batch.num_images don't affect it.
-"""
+"""What counts as divergence, judged from the losses of a trial's steps."""
 
 import math
-from typing import Any, NamedTuple
+import statistics
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from skiplab.objectives.training_batch import TrainingBatch
-from skiplab.seeding import keyed_generator, keyed_seed, seed_globally
+from skiplab.seeding import keyed_generator
 from skiplab.training.components import Components
 
-LOSS = "its loss exploded"
-WEIGHTS = "its last update left weights that aren't finite numbers"
-OUTPUTS = "its last update left outputs that aren't finite numbers"
-LAST_LOSS = "its last update made the loss explode"
-_NUM_IMAGES = 256  # at most, for estimates of losses
+NUM_LOSSES = 10
+NUM_IMAGES = 256  # at most, for estimates of losses
+NOT_FINITE = "its loss wasn't a finite number"
 
 
-class TrainingEnd(NamedTuple):
-    """The fields of a record that say how training ended.
+class Divergence:
+    """Whether training has diverged, judged from the losses of its steps, one after the other.
 
-    step: number of steps.
-    diverged_step: None unless training diverged.
+    With l_t the loss of step t, m_t = median(l_{t-9}, ..., l_t) from step 9 on, and z the zero predictor's loss,
+    training has diverged at the first step t at which
+
+        l_t isn't finite   or   m_t > factor * max(z, min(l_0, m_9, ..., m_t)).
+
+    So there are ten losses before a large one can end a trial. A jump from which the network recovers is a spike, and
+    a network that merely starts far off has not diverged: its losses are held against the level that it has reached,
+    which is the first loss until the medians fall below it. A single low loss is no such level, since the first updates
+    of a far-off start may throw the loss up and down. The verdict depends on the losses and their order alone, not on
+    how many arrive at once.
+
+    Args:
+        zero_loss: the zero predictor's loss z.
+        factor: how many times the larger of z and the level reached the median may be, above 0.
     """
 
-    step: int
-    diverged_step: int | None = None
-    diverged_because: str | None = None
+    def __init__(self, *, zero_loss: float, factor: float) -> None:
+        self.zero_loss, self.factor = zero_loss, factor
+        self.step: int | None = None
+        self.because: str | None = None
+        self._num_seen = 0
+        self._level = math.inf
+        self._last: deque[float] = deque(maxlen=NUM_LOSSES)
+
+    def see(self, loss: float) -> None:
+        """Judge the loss of the next step; what comes after divergence is ignored."""
+        if self.step is not None:
+            return
+        if self._num_seen == 0:
+            self._level = loss
+        self._last.append(loss)
+        self.because = self._why(loss)
+        if self.because:
+            self.step = self._num_seen
+        self._num_seen += 1
+
+    def _why(self, loss: float) -> str | None:
+        if not math.isfinite(loss):
+            return NOT_FINITE
+        if len(self._last) < NUM_LOSSES:
+            return None
+        median = statistics.median(self._last)
+        self._level = min(self._level, median)
+        if median <= self.factor * max(self.zero_loss, self._level):
+            return None
+        return (
+            f"its loss exploded: its median over {NUM_LOSSES} steps was {median:.3g}, and the zero predictor's loss is "
+            f"{self.zero_loss:.3g}"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs to go on after the last loss seen, as plain values."""
+        seen = {"num_seen": self._num_seen, "level": self._level, "last": list(self._last)}
+        return {**seen, "step": self.step, "because": self.because}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`."""
+        self._num_seen, self._level = state["num_seen"], state["level"]
+        self._last = deque(state["last"], maxlen=NUM_LOSSES)
+        self.step, self.because = state["step"], state["because"]
 
 
 def zero_loss(components: Components) -> float:
     """The training loss of the zero predictor."""
-    images, labels = components.data.train.first(_NUM_IMAGES)
+    images, labels = components.data.train.first(NUM_IMAGES)
     return components.objective.zero_loss(images, labels, keyed_generator(0, "zero loss"))
 
 
-def divergence_bound(components: Components) -> float:
-    """The training loss above which a trial has diverged."""
-    return components.settings.divergence_factor * zero_loss(components)
-
-
-def end_of_training(components: Components) -> TrainingEnd:
-    """How a trial ended that was trained to its last step; the model is left in evaluation mode."""
-    steps = components.settings.max_steps
-    reason = _why_diverged(components)
-    return TrainingEnd(steps, steps - 1, reason) if reason else TrainingEnd(steps)
-
-
-def _why_diverged(components: Components) -> str:
-    """Why the last update diverged; empty if it didn't.
-
-    The first training images, with the same noise in all trials, give the outputs in evaluation mode, and the loss in
-    training mode, which is what a further step would have recorded.
-    """
-    settings, objective, model = components.settings, components.objective, components.model.eval()
-    if not all(bool(tensor.isfinite().all()) for tensor in model.state_dict().values()):
-        return WEIGHTS
-    device = settings.device
-    model.to(device)
-    images, labels = components.data.train.first(min(settings.batch_size, _NUM_IMAGES))
-    batch = objective.draw(images, labels, keyed_generator(0, "last update")).map(lambda tensor: tensor.to(device))
-    outputs, _ = _outputs_and_loss(components, batch)
-    if not outputs.isfinite().all():
-        return OUTPUTS
-    before = [(buffer, buffer.clone()) for buffer in model.buffers()]  # in training, batch norm updates its averages
-    seed_globally(keyed_seed(settings.seed, "last update"), device)
-    _, loss = _outputs_and_loss(components, batch, training=True)
-    for buffer, value in before:
-        buffer.copy_(value)
-    return "" if math.isfinite(loss) and loss <= divergence_bound(components) else LAST_LOSS
-
-
-@torch.no_grad()
-def _outputs_and_loss(components: Components, batch: TrainingBatch, *, training: bool = False) -> tuple[Tensor, float]:
-    """The network's outputs for a batch, and their mean loss."""
-    outputs = []
-
-    def network(*arguments: Any) -> Tensor:
-        outputs.append(components.model(*arguments))
-        return outputs[-1]
-
-    components.model.train(training)
-    loss = components.objective.loss_of(network, batch).double().mean().item()
-    components.model.eval()
-    return torch.cat(outputs), loss
+def divergence_of(components: Components, losses: Iterable[float] = ()) -> Divergence:
+    """The judge of a trial that has seen these losses, from the first step's on."""
+    divergence = Divergence(zero_loss=zero_loss(components), factor=components.settings.divergence_factor)
+    for loss in losses:
+        divergence.see(loss)
+    return divergence

@@ -17,7 +17,7 @@ from skiplab.records.file_names import HISTORY, LAYERS
 from skiplab.records.record import Record
 from skiplab.training.checkpoints import MAX_CHECKPOINTS, Signature, keep_newest
 from skiplab.training.components import Components
-from skiplab.training.divergence import LOSS, TrainingEnd, divergence_bound, end_of_training
+from skiplab.training.divergence import divergence_of
 from skiplab.training.freezing import frozen
 from skiplab.training.gpu.gpu_module import GPUModule
 from skiplab.training.interrupt import StopOnSignal
@@ -25,6 +25,7 @@ from skiplab.training.module import AblationModule
 from skiplab.training.ranks.process_group import together
 from skiplab.training.ranks.ranks import StopTogether
 from skiplab.training.recorder import Recorder
+from skiplab.training.training_end import TrainingEnd, end_of_training
 from skiplab.training.weights import write_weights
 
 
@@ -39,13 +40,9 @@ def fit(
         Interrupted: a signal ended training, and there is a checkpoint.
         RuntimeError: if the trainer stopped early without divergence or signal.
     """
-    earlier = _recorded_losses(record)
     history, readings = record.append_to(HISTORY), record.append_to(LAYERS)
     with closing(history), closing(readings):
         recorder = _recorder(components, history)
-        recorder.look_for_divergence(earlier)
-        if recorder.diverged_step is not None:  # the process was killed before the record could say so
-            return TrainingEnd(max(earlier) + 1, recorder.diverged_step, LOSS)
         observer = Observer(
             list(components.instruments.values()),
             network=inspect_network(components.model, *components.objective.example(components.data.train.shape)),
@@ -63,14 +60,10 @@ def fit(
         finally:
             interruption.patient = False
     keep_newest(record, 1)
-    components.model.eval()
-    if recorder.diverged_step is not None:
-        return TrainingEnd(trainer.global_step, recorder.diverged_step, LOSS)
-    if trainer.global_step < trainer.max_steps:
+    if recorder.divergence.step is None and trainer.global_step < trainer.max_steps:
         interruption.check()
-    if trainer.global_step != trainer.max_steps:
         raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
-    end = end_of_training(components)
+    end = end_of_training(components, recorder.divergence)
     if end.diverged_step is None:
         write_weights(record, components.model, tables=signature.marks)
     return end
@@ -97,11 +90,7 @@ def train(components: Components, trainer: pl.Trainer, resume_from: Path | None)
 
 
 def _recorder(components: Components, history: AppendedTable) -> Recorder:
-    return Recorder(
-        history,
-        log_every_steps=components.settings.log_every_steps,
-        diverged_above=divergence_bound(components),
-    )
+    return Recorder(history, divergence_of(components), log_every_steps=components.settings.log_every_steps)
 
 
 def _other_ranks(components: Components, checkpoints: Path, resume_from: Path | None) -> AbstractContextManager[None]:
@@ -119,13 +108,3 @@ def _follow(rebuild: Callable[[], Components], checkpoints: Path, resume_from: P
         callbacks: list[pl.Callback] = [_recorder(components, nowhere), StopTogether(interruption)]
         every_steps = components.settings.checkpoint_every_steps
         train(components, components.make_trainer(callbacks, None, checkpoints, every_steps, False), resume_from)
-
-
-def _recorded_losses(record: Record) -> dict[int, float]:
-    """The losses that were written before a trial was interrupted, by step; a torn last line is left out."""
-    path = record.folder / HISTORY.file
-    if not path.exists():
-        return {}
-    *rows, _ = path.read_text(encoding="utf-8").split("\n")
-    cells = [row.split(",") for row in rows[1:]]
-    return {int(step): float(value) for step, metric, value in cells if metric == "loss"}

@@ -88,17 +88,17 @@ def declare(components: Components, record: Record) -> None:
     record.update(metrics=findings.metrics, charts=findings.charts)
 
 
-def summarize(components: Components, log: TrainingLog, record: Record, *, diverged: bool) -> None:
+def summarize(components: Components, log: TrainingLog, record: Record) -> None:
     """Write the instruments' summary values and declarations to the record.
 
-    Of a diverged trial, write only the metrics whose measured value counts.
+    Of a diverged trial, write only what counts: metrics whose measured value does, and values that are declared for it.
     """
     findings = Findings.of(record)
     for name, instrument in components.instruments.items():
         summary, missing = split_finite(instrument.summarize(log))
-        if diverged:
-            counted = {metric for metric, declared in instrument.metrics.items() if declared.if_diverged == "measured"}
-            summary = {metric: value for metric, value in summary.items() if metric in counted}
-            missing = {metric: reason for metric, reason in missing.items() if metric in counted}
+        if log.diverged:
+            counted = {metric: declared.if_diverged for metric, declared in instrument.metrics.items()}
+            summary = {metric: value for metric, value in summary.items() if counted[metric] in ("measured", value)}
+            missing = {metric: reason for metric, reason in missing.items() if counted[metric] == "measured"}
         findings.add(instrument, f"instrument {name}", summary, missing)
     record.update(**asdict(findings), files=file_lengths(record.folder, TRAINING_FILES))

@@ -25,16 +25,27 @@ def read_readings(record: Record) -> pd.DataFrame:
     return read_table(record.folder, LAYERS).rows
 
 
+def read_losses(record: Record) -> pd.Series:
+    """The loss of each step, indexed by step in their order."""
+    return _losses(read_table(record.folder, HISTORY).rows)
+
+
 def read_log(record: Record, settings: RunSettings, zero_loss: float) -> TrainingLog:
-    """All that was recorded during training."""
-    history = read_table(record.folder, HISTORY).rows
-    losses = history[history["metric"] == "loss"].set_index("step")["value"]
-    assert isinstance(losses, pd.Series)
+    """All that was recorded during training; of a diverged trial, the history up to divergence."""
+    content, history = record.read(), read_table(record.folder, HISTORY).rows
+    history = history.loc[history["step"] < content["step"]]  # a killed process may have come further
     return TrainingLog(
         readings=read_readings(record),
-        losses=losses,
+        losses=_losses(history),
+        diverged=content["diverged_step"] is not None,
         num_skipped=len(history[history["metric"] == "skipped_update"]),
         zero_loss=zero_loss,
         max_steps=settings.max_steps,
         batch_size=settings.batch_size,
     )
+
+
+def _losses(history: pd.DataFrame) -> pd.Series:
+    losses = history[history["metric"] == "loss"].set_index("step")["value"].sort_index()
+    assert isinstance(losses, pd.Series)
+    return losses

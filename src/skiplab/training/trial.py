@@ -23,13 +23,14 @@ from skiplab.records.writable import explain_unwritable
 from skiplab.training.account import account
 from skiplab.training.build import build
 from skiplab.training.components import Components
-from skiplab.training.divergence import end_of_training, zero_loss
+from skiplab.training.divergence import divergence_of, zero_loss
 from skiplab.training.fit import fit
 from skiplab.training.machine import check_machine
 from skiplab.training.measure import declare, evaluate, summarize
 from skiplab.training.plan import Plan
-from skiplab.training.read_tables import read_log, read_measurements, read_readings
+from skiplab.training.read_tables import read_log, read_losses, read_measurements, read_readings
 from skiplab.training.salvage import salvage
+from skiplab.training.training_end import end_of_training
 from skiplab.training.wandb_logger import log_outcome
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
@@ -106,13 +107,13 @@ def _finish(
         record.update(status="running", error=None)
         if record.weights.exists():
             load_weights(components.model, record.weights, record.read())
-            end = end_of_training(components)
+            end = end_of_training(components, divergence_of(components, read_losses(record)))
         else:
             end = fit(components, record, logger, interruption, progress=progress)
         record.update(**end._asdict())
         status = "done" if end.diverged_step is None else "diverged"
         log = read_log(record, components.settings, zero_loss(components))
-        summarize(components, log, record, diverged=status == "diverged")
+        summarize(components, log, record)
         interruption.check()
     elif status == "done":
         load_weights(components.model, record.weights, record.read())

@@ -13,8 +13,8 @@ class Bottleneck(Branch):
 
     f(x) = conv3(act(norm(conv2(act(norm(conv1(act(norm(x)))) + W act(c))))))
 
-    Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, figure 5 (right); pre-activated: He et al. 2016,
-        Identity Mappings, arXiv:1603.05027, figure 4e, in its ResNet-164 and 1001.
+    Source: He et al. 2015, Deep Residual Learning, arXiv:1512.03385, figure 5 (right, from memory); pre-activated: He
+        et al. 2016, Identity Mappings, arXiv:1603.05027, figure 4e, in its ResNet-164 and 1001.
     Differs from the source: norm and activation are separate axes; the kxk convolution has the stride, because
         a strided 1x1 convolution would skip positions; the backbone gives the output width, which `reduction` divides
         (the source gives the inner width). The conditioning c is added after a norm, because a norm over few channels

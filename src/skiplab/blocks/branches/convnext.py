@@ -14,8 +14,8 @@ class ConvNeXt(Branch):
 
     Conditioning scales and shifts the norm (adaLN).
 
-    Source: Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545, figure 4 (with norm=layer, activation=gelu);
-        the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Source: Liu et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545, figure 4 (with norm=layer, activation=gelu,
+        from memory); the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
     Differs from the source: norm and activation are separate axes; LayerScale is connection=layerscale; if a
         block changes the resolution, its depthwise convolution has the stride, and its MLP changes the width (the
         source has separate layers between its stages).

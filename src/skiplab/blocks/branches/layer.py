@@ -14,8 +14,8 @@ class Layer(Branch):
 
     A plain stack of such blocks is a textbook multi-layer perceptron, with one layer per block.
 
-    Source: the networks of Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3; the
-        modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Source: the networks of Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 3 (from
+        memory); the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
     Differs from the source: norm and activation are separate axes.
 
     Raises:

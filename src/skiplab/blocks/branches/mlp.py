@@ -13,8 +13,8 @@ from skiplab.errors import SkiplabError
 class MLP(Branch):
     """Two linear maps at each position, f(x) = W2 act(W1 norm(x)); conditioning scales and shifts the norm.
 
-    Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 2; the modulation: Peebles and
-        Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Source: Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, eq. 2 (from memory); the modulation:
+        Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
     Differs from the source: norm and activation are separate axes.
 
     Args:

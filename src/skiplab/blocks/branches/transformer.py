@@ -12,8 +12,9 @@ class Transformer(Branch):
 
     Each of the two has its own connection. Conditioning scales and shifts both norms (adaLN).
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, figure 1 (encoder); norm first: Xiong et al. 2020,
-        arXiv:2002.04745, figure 1b; the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section 3.2.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, figure 1 (encoder, from memory); norm first: Xiong et al. 2020,
+        arXiv:2002.04745, figure 1b (from memory); the modulation: Peebles and Xie 2023, DiT, arXiv:2212.09748, section
+        3.2.
     Differs from the source: norm and activation are separate axes; no dropout.
 
     Args:

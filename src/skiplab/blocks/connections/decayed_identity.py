@@ -10,8 +10,8 @@ class DecayedIdentity(Connection):
 
     alpha_l = 1 - (1 - alpha_min) l / (L - 1) for the joins l = 0 ... L - 1 of the network; for one join, alpha_0 = 1.
 
-    Source: Zhang et al. 2024, Residual Connections Harm Generative Representation Learning, arXiv:2404.10947,
-        section 3 (decayed identity shortcuts, linear schedule). As in its diffusion models, alpha falls from the
+    Source: Zhang et al. 2024, Residual Connections Harm Generative Representation Learning, arXiv:2404.10947, section 3
+        (decayed identity shortcuts, linear schedule, from memory). As in its diffusion models, alpha falls from the
         network's first join to its last, through encoder and decoder.
     Differs from the source: alpha_0 = 1, as in the authors' code; the text has 1 - (1 - alpha_min) / L there. The
         source also adds long skips and branches that start at zero, which are separate axes.

@@ -21,8 +21,8 @@ class Dense(Connection):
     writes the newest entry: it computes what the next branch reads or, at the last join, the output of the stage. The
     first branch reads the stage's input.
 
-    Source: Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993, eq. 2; W_l before a
-        branch is its bottleneck layer (DenseNet-B), at the end of a stage its transition layer (section 3).
+    Source: Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993, eq. 2; W_l before a branch is
+        its bottleneck layer (DenseNet-B), at the end of a stage its transition layer (section 3, from memory).
     Differs from the source: updates are as wide as the stream (the source has a smaller growth rate), so that a
         branch costs the same in every arm; W_l has no norm and no ReLU, which the branch has; W_l starts with
         variance 1 / fan_in. Parameters grow with the square of the number of joins in a stage.

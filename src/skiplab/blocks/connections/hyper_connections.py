@@ -47,8 +47,8 @@ class HyperConnections(Connection):
     with j = l mod n, A_r = I and B = 1, which equals the residual connection. Dynamic coefficients add
     s tanh(norm(H) W) to A_m, A_r and B, with W = 0 at the start.
 
-    Source: Zhu et al. 2024, Hyper-Connections, arXiv:2409.19606, eq. 1 to 5 (static), 10 to 13 (dynamic), 14
-        (initial values).
+    Source: Zhu et al. 2024, Hyper-Connections, arXiv:2409.19606, eq. 1 to 5 (static), 10 to 13 (dynamic), 14 (initial
+        values, from memory).
     Differs from the source: streams are averaged at the end of each stage, where the source sums them at the end of
         the network and needs a final norm; the first join of a stage reads the input, because all streams are equal
         there; the norm has no gain or bias; A_m and A_r each have an s.

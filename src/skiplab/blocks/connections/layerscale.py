@@ -8,7 +8,7 @@ from skiplab.blocks.specification import JoinSpec
 class LayerScale(Connection):
     """A residual connection with a trained scale per channel, x_{l+1} = x_l + gamma_l * f(x_l).
 
-    Source: Touvron et al. 2021, Going deeper with Image Transformers, arXiv:2103.17239, eq. 3.
+    Source: Touvron et al. 2021, Going deeper with Image Transformers, arXiv:2103.17239, eq. 3 (from memory).
     Differs from the source: one initial value at every depth; the source uses 0.1, 1e-5 or 1e-6, depending on depth.
 
     Args:

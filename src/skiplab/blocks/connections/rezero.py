@@ -8,8 +8,8 @@ from skiplab.blocks.specification import JoinSpec
 class ReZero(Connection):
     """A residual connection with one trained scalar, x_{l+1} = x_l + alpha_l f(x_l), alpha_l = 0 at the start.
 
-    Source: Bachlechner et al. 2020, ReZero is All You Need, arXiv:2003.04887, eq. 1; SkipInit: De and Smith
-        2020, arXiv:2002.10444, section 3.
+    Source: Bachlechner et al. 2020, ReZero is All You Need, arXiv:2003.04887, eq. 1 (from memory); SkipInit: De and
+        Smith 2020, arXiv:2002.10444, section 3 (from memory).
     Differs from the source: none with initial_alpha 0.
 
     Args:

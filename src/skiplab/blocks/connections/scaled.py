@@ -7,8 +7,9 @@ from skiplab.blocks.specification import JoinSpec
 class Scaled(Connection):
     """A weighted sum with constant factors, x_{l+1} = stream_factor x_l + update_factor f(x_l).
 
-    Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, section 3.1 and eq. 5 (0.5 and 0.5 is the
-        'constant scaling' row of its Table 1); 1/sqrt2 for both: Song et al. 2020, arXiv:2011.13456, appendix H.
+    Source: He et al. 2016, Identity Mappings, arXiv:1603.05027, eq. 6; with a factor of the update, section 3.1 (0.5
+        and 0.5 is a 'constant scaling' row of its Table 1); 1/sqrt2 for both: Song et al. 2020, arXiv:2011.13456,
+        appendix H (from memory).
     Differs from the source: none.
 
     Args:

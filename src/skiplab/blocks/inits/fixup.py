@@ -49,7 +49,7 @@ class Fixup(He):
     parameters: a scalar that is added before each convolution, linear map and activation (`<layer>.offset.value`, 0 at
     the start), and a scalar that multiplies the update (`branch.multiplier.value`, 1 at the start).
 
-    Source: Zhang, Dauphin and Ma 2019, Fixup Initialization, arXiv:1901.09321, section 3, rules 1 to 3.
+    Source: Zhang, Dauphin and Ma 2019, Fixup Initialization, arXiv:1901.09321, section 3, rules 1 to 3 (from memory).
     Differs from the source: only branches have the scalars; layers keep their biases; the term of the conditioning is
         scaled too; the norm is a separate axis (the source has none); all activations have the same gain; L counts
         joins, two for the block of a transformer.

@@ -11,7 +11,7 @@ class He(Init):
 
     For convolutions and linear maps. Norms, gates, embeddings and adaLN keep their own initial values.
 
-    Source: He et al. 2015, Delving Deep into Rectifiers, arXiv:1502.01852, eq. 10 (gain^2 = 2 for ReLU).
+    Source: He et al. 2015, Delving Deep into Rectifiers, arXiv:1502.01852, eq. 10 (gain^2 = 2 for ReLU, from memory).
     Differs from the source: the gain is the same for every activation, and for layers without an activation before
         them.
 

@@ -22,7 +22,7 @@ class LooksLinear(Init):
     convolutions; a depthwise convolution has equal kernels in each pair. Biases are zero. So the network is linear in
     its input, except for norms and connections.
 
-    Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 4.
+    Source: Balduzzi et al. 2017, The Shattered Gradients Problem, arXiv:1702.08591, section 4 (from memory).
     Differs from the source: the weights form the pairs, which are interleaved, so that usual activations replace
         concatenated rectifiers; streams and norms have the pairs too; SiLU and GELU, which obey the same identity.
 

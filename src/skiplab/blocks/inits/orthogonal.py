@@ -12,8 +12,9 @@ class Orthogonal(Init):
     Convolutions are delta-orthogonal: such a matrix at the center of the kernel, zeros around it. Norms, gates,
     embeddings and adaLN keep their own initial values.
 
-    Source: Saxe et al. 2014, Exact solutions to the nonlinear dynamics of learning, arXiv:1312.6120, section 3;
-        convolutions: Xiao et al. 2018, Dynamical Isometry and a Mean Field Theory of CNNs, arXiv:1806.05393, section 3.
+    Source: Saxe et al. 2014, Exact solutions to the nonlinear dynamics of learning, arXiv:1312.6120, section 3 (from
+        memory); convolutions: Xiao et al. 2018, Dynamical Isometry and a Mean Field Theory of CNNs, arXiv:1806.05393,
+        section 3 (from memory).
     Differs from the source: convolutions to fewer channels are delta-orthogonal too, as projections; a grouped
         convolution is delta-orthogonal in each group; a patch is mapped as one vector.
 

@@ -8,8 +8,8 @@ class ZeroLast(Init):
 
     So each join starts as its shortcut. If the last module is a norm, its gain and its bias are zero.
 
-    Source: Goyal et al. 2017, Accurate, Large Minibatch SGD, arXiv:1706.02677, section 5.1 (gain of the last
-        BatchNorm); the last convolution: Ho et al. 2020, DDPM, arXiv:2006.11239, in its code.
+    Source: Goyal et al. 2017, Accurate, Large Minibatch SGD, arXiv:1706.02677, section 5.1 (gain of the last BatchNorm,
+        from memory); the last convolution: Ho et al. 2020, DDPM, arXiv:2006.11239, in its code.
     Differs from the source: other layers have PyTorch's initialization.
 
     Raises:

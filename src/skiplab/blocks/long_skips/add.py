@@ -8,7 +8,8 @@ from skiplab.errors import SkiplabError
 class Add(LongSkip):
     """The sum of stream and skip, y = stream + skip; no parameters.
 
-    Source: Bao et al. 2023, U-ViT, arXiv:2209.12152, figure 2a (the variant that adds without a linear map).
+    Source: Bao et al. 2023, U-ViT, arXiv:2209.12152, figure 2a (the variant that adds without a linear map, from
+        memory).
     Differs from the source: between U-Net stages, not transformer blocks.
 
     Raises:

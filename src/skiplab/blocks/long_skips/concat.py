@@ -8,7 +8,7 @@ from skiplab.blocks.long_skip import LongSkip
 class Concat(LongSkip):
     """Stream and skip concatenated over channels, y = [stream, skip]; the next block reads both.
 
-    Source: Ronneberger et al. 2015, U-Net, arXiv:1505.04597, section 2.
+    Source: Ronneberger et al. 2015, U-Net, arXiv:1505.04597, section 2 (from memory).
     Differs from the source: one long skip per resolution, without cropping.
     """
 

@@ -10,7 +10,7 @@ class Batch(nn.BatchNorm1d):
     In evaluation mode it uses running averages of mean and variance instead of the batch's. In training each channel
     needs more than one value: torch refuses a batch of one point.
 
-    Source: Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167, algorithms 1 and 2.
+    Source: Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167, algorithms 1 and 2 (from memory).
     Differs from the source: evaluation uses exponential averages over training batches, as torch does, instead of
         averages computed after training.
 

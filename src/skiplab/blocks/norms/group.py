@@ -6,7 +6,7 @@ from skiplab.errors import SkiplabError
 class Group(nn.GroupNorm):
     """Group normalization: each group of channels of a sample to mean 0 and variance 1, then a trained affine map.
 
-    Source: Wu and He 2018, Group Normalization, arXiv:1803.08494, eq. 1.
+    Source: Wu and He 2018, Group Normalization, arXiv:1803.08494, eq. 1 (from memory).
     Differs from the source: none.
 
     Args:

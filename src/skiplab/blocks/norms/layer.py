@@ -7,8 +7,8 @@ from skiplab.errors import SkiplabError
 class Layer(nn.LayerNorm):
     """Layer normalization: the channels at each position to mean 0 and variance 1, then a trained affine map.
 
-    Source: Ba et al. 2016, Layer Normalization, arXiv:1607.06450, eq. 3; at each position by itself: Liu et al.
-        2022, A ConvNet for the 2020s, arXiv:2201.03545, section 2.6.
+    Source: Ba et al. 2016, Layer Normalization, arXiv:1607.06450, eq. 3 (from memory); at each position by itself: Liu
+        et al. 2022, A ConvNet for the 2020s, arXiv:2201.03545, section 2.6 (from memory).
     Differs from the source: none.
 
     Shapes: (batch, width, *positions) to the same.

@@ -7,7 +7,7 @@ from skiplab.errors import SkiplabError
 class RMS(nn.RMSNorm):
     """Root mean square normalization over the channels at each position, y = g x / sqrt(mean(x^2) + eps).
 
-    Source: Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467, eq. 4.
+    Source: Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467, eq. 4 (from memory).
     Differs from the source: none; eps is inside the root, as in torch.
 
     Shapes: (batch, width, *positions) to the same.

@@ -9,7 +9,7 @@ def skill(loss: float, zero_loss: float) -> float:
     It is also 0 if the loss isn't finite, since a network that explodes is no better than the zero predictor. It is nan
     if the zero predictor makes no error.
 
-    Source: Murphy 1988, Monthly Weather Review 116, eq. 4.
+    Source: Murphy 1988, Monthly Weather Review 116, eq. 4 (from memory).
     Differs from the source: at least 0.
     """
     if zero_loss == 0:

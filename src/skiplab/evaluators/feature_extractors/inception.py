@@ -19,8 +19,8 @@ class Inception(FileExtractor):
     Images are rounded to whole levels of 0 to 255, as if they had been saved; gray ones are repeated to three
     channels. The network itself brings them to 299 pixels.
 
-    Source: Heusel et al. 2017, arXiv:1706.08500, section 4 (the network of 2015-12-05); as TorchScript: Karras et al.
-        2020, StyleGAN2-ADA, arXiv:2006.06676 (its code).
+    Source: Heusel et al. 2017, arXiv:1706.08500, section 4 (the network of 2015-12-05, from memory); as TorchScript:
+        Karras et al. 2020, StyleGAN2-ADA, arXiv:2006.06676 (its code).
     Differs from the source: none.
 
     Shapes: (batch, 1 or 3, height, width) to (batch, 2048).

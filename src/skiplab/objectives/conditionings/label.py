@@ -11,7 +11,8 @@ class Label(Conditioning):
 
     So one network learns both p(x | class) and p(x), as classifier-free guidance needs.
 
-    Source: Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598, algorithm 1 (p_uncond).
+    Source: Ho and Salimans 2022, Classifier-Free Diffusion Guidance, arXiv:2207.12598, algorithm 1 (p_uncond, from
+        memory).
     Differs from the source: none.
 
     Args:

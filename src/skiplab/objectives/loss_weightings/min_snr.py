@@ -11,7 +11,7 @@ class MinSNR(LossWeighting):
 
     For the noise error that is min(SNR, gamma) / SNR, for the velocity error min(SNR, gamma) / (SNR + 1).
 
-    Source: Hang et al. 2023, Min-SNR Weighting, arXiv:2303.09556, section 3 (of the x0 error).
+    Source: Hang et al. 2023, Min-SNR Weighting, arXiv:2303.09556, section 3 (of the x0 error, from memory).
     Differs from the source: none.
 
     Args:

@@ -18,7 +18,7 @@ class LogNormal(NoiseSchedule):
 
     Samplers use Karras' spacing: s_i^(1/rho) is equally spaced from sigma_max to sigma_min.
 
-    Source: Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, table 1 and eq. 5.
+    Source: Karras et al. 2022, Elucidating the Design Space, arXiv:2206.00364, table 1 and eq. 5 (from memory).
     Differs from the source: variance-preserving scale, x_t / sqrt(1 + s^2); the network reads t, not ln(s) / 4;
         levels outside sigma_min to sigma_max, 16 in a million, aren't drawn.
 
