@@ -476,3 +476,13 @@ def test_marks(fill, claims_file):
 def test_verdicts_fit_a_terminal_of_100_columns(fill, claims_file):
     text = printed(judged(fill(effect=0.15), claims_file()))
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("day", "late"), [("2026-11-27", True), ("2026-11-26", False)])
+def test_a_test_that_was_corrected_after_trials_says_so(runs, claims_file, day, late):
+    for seed in range(4):
+        for arm, skill in (("plain", 0.3), ("identity", 0.5 + 0.01 * seed)):
+            provenance = {"first_started": "2026-11-26T10:00:00+00:00"}
+            runs.trial(seed=seed, choices={"connection": arm}, summary={"skill_train": skill}, provenance=provenance)
+    (verdict,) = judged(runs, claims_file(difference(extra=f"    corrected: {day}\n")))
+    assert ("its test was corrected on 2026-11-27, after trials" in verdict.caveats) == late

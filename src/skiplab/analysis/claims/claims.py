@@ -29,7 +29,10 @@ class Test:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """One claim: it holds in a cell where all of its parts do; the evidence can contest it there."""
+    """One claim: it holds in a cell where all of its parts do; the evidence can contest it there.
+
+    corrected: the day on which its test was changed after trials that it judges; None if it wasn't.
+    """
 
     name: str
     text: str
@@ -38,6 +41,7 @@ class Claim:
     parts: tuple[Test, ...]
     cells: Mapping[str, Sequence[str]]
     evidence: tuple[Test, ...]
+    corrected: date | None = None
 
     @property
     def tests(self) -> tuple[Test, ...]:
@@ -50,7 +54,6 @@ class Claims:
     """The content of a claims file.
 
     looks: the numbers of seeds at which the study is judged, each at its part of alpha; empty: once, with all seeds.
-    corrected: the day on which the file was changed after trials that it judges; None if it wasn't.
     caveats: what limits every verdict, such as that the claims were registered late.
     """
 
@@ -59,7 +62,6 @@ class Claims:
     looks: tuple[int, ...]
     claims: tuple[Claim, ...]
     sha256: str
-    corrected: date | None = None
     caveats: tuple[str, ...] = ()
 
     @property

@@ -21,10 +21,10 @@ from skiplab.records.foreign_files import parse_yaml, read_bytes
 _KINDS: tuple[ContrastKind, ...] = get_args(ContrastKind)
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 _ARMS = ("control", "treatment")
-_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "corrected", "claims")
+_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "claims")
 _TEST_KEYS = (*_ARMS, "arm", "metric", "contrast", "over", "direction", "expected", "smallest_effect")
 _PART_KEYS = ("says", "reads", *_TEST_KEYS)
-_CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "evidence", "parts", "reads", *_TEST_KEYS)
+_CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "corrected", "evidence", "parts", "reads", *_TEST_KEYS)
 _NEEDED = ("metric", "contrast", "direction")
 _Value = TypeVar("_Value")
 
@@ -72,7 +72,6 @@ def _claims(parsed: Any, sha256: str) -> Claims:
         question=str(parsed.get("question") or ""),
         tuned=_one_of(parsed.get("tuned", False), (True, False), "tuned"),
         looks=_looks(parsed.get("looks") or []),
-        corrected=_date(parsed.get("corrected")),
         claims=claims,
         sha256=sha256,
     )
@@ -91,10 +90,10 @@ def _looks(value: Any) -> tuple[int, ...]:
     )
 
 
-def _date(value: Any) -> date | None:
+def _date(value: Any, where: str) -> date | None:
     if value is None or type(value) is date:
         return value
-    raise SkiplabError(f"corrected is {printable(value)!r}; valid: a date such as 2026-11-28")
+    raise SkiplabError(f"{where}: corrected is {printable(value)!r}; valid: a date such as 2026-11-28")
 
 
 def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
@@ -120,6 +119,7 @@ def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
         evidence=tuple(
             _evidence(item, entry, arms, f"{where}: evidence {number}") for number, item in enumerate(evidence, start=1)
         ),
+        corrected=_date(entry.get("corrected"), where),
     )
 
 

@@ -227,7 +227,7 @@ def _verdict(
         caveats=(
             *_caveats(study, claims, claim, parts),
             *look_caveats,
-            *_correction_caveats(study, claims),
+            *_correction_caveats(study, claim),
             *claims.caveats,
         ),
         cells=judged,
@@ -260,12 +260,12 @@ def _caveats(study: Study, claims: Claims, claim: Claim, parts: _Judged) -> list
     return caveats
 
 
-def _correction_caveats(study: Study, claims: Claims) -> tuple[str, ...]:
-    """That the claims were corrected after a trial had begun."""
-    day = claims.corrected
+def _correction_caveats(study: Study, claim: Claim) -> tuple[str, ...]:
+    """That the claim's test was changed after a trial had begun."""
+    day = claim.corrected
     if day is None or all(datetime.fromisoformat(start).date() >= day for start in study.first_starts.values()):
         return ()
-    return (f"claims corrected on {day}, after the trials",)
+    return (f"its test was corrected on {day}, after trials",)
 
 
 def _settings_caveat(study: Study, claim: Claim) -> str:
