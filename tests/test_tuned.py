@@ -4,6 +4,7 @@ import pytest
 
 from skiplab.errors import SkiplabError
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
+from skiplab.records.tuned_budget import budget_text
 
 CHOSEN = {"plain": 6.3e-05, "identity": 0.002}
 RATES = (1e-05, 6.3e-05, 0.0004, 0.002, 0.01)
@@ -15,17 +16,18 @@ def example(seeds=(9001, 9002)) -> Tuned:
         study="mine_tuning",
         preset="mine",
         overrides=("data=digits",),
+        also=("trainer.gradient_clip_norm=null,1",),
         metric="skill_train",
         label="skill on training images",
         direction="higher",
         seeds=seeds,
         rates=RATES,
-        settings={"trainer.gradient_clip_norm": [None, 1]},
         widenings=2,
         shared={"width": 16, "trainer.max_steps": 100, "data": "digits"},
         combinations=tuple(
             Combination(
                 factors={"connection": arm, "depth": depth},
+                tried={"trainer.gradient_clip_norm": [None, 1]},
                 best={RATE: rate, "trainer.gradient_clip_norm": None},
                 value=0.5,
                 edge="lowest" if (arm, depth) == ("plain", 8) else "inside",
@@ -58,7 +60,7 @@ def test_what_is_written_is_read(tmp_path) -> None:
 
 
 def test_the_budget_counts_rates_and_further_settings() -> None:
-    assert example().budget == "5 rates × 2 settings"
+    assert budget_text(5, example().combinations) == "5 rates × 2 gradient_clip_norm"
 
 
 def test_a_window_is_as_wide_as_its_decades() -> None:

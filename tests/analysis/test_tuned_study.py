@@ -30,6 +30,7 @@ def write(runs, study="s", **changed) -> None:
     combinations = [
         Combination(
             factors={"connection": arm, "depth": depth},
+            tried={},
             best={RATE: rate},
             value=0.5,
             edge="lowest" if arm == "plain" else "inside",
@@ -41,7 +42,7 @@ def write(runs, study="s", **changed) -> None:
     ]
     fields = {
         "study": "s_tuning", "preset": "p", "overrides": (), "metric": "skill_train", "label": "skill",
-        "direction": "higher", "seeds": (9001, 9002), "rates": RATES, "settings": {}, "widenings": 1, "shared": {},
+        "direction": "higher", "seeds": (9001, 9002), "rates": RATES, "also": (), "widenings": 1, "shared": {},
         "combinations": tuple(combinations),
     }  # fmt: skip
     path = runs.folder / "studies" / study / "tuned.yaml"

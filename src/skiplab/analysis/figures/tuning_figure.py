@@ -8,12 +8,14 @@ from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import arm_colors, frame, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.records.tuned import RATE, Combination, Tuned
+from skiplab.records.tuned_budget import short_name
 
 
 def tuning_figure(tuned: Tuned) -> Figure:
     """A panel a cell, a line an arm: the mean over seeds at each rate, other settings as chosen.
 
-    Each seed is a dot, a rate at which a trial diverged has a cross, the chosen one a ring.
+    Each seed is a dot, a rate at which a trial diverged has a cross, the chosen one a ring, with the other choices
+    beside it.
     """
     factor = "connection" if "connection" in tuned.factors else next(iter(tuned.factors), None)
     by_cell: dict[tuple[Any, ...], list[Combination]] = {}
@@ -32,8 +34,10 @@ def tuning_figure(tuned: Tuned) -> Figure:
             best = each.best[RATE]
             ring = {"color": color, "markersize": 10, "fillstyle": "none", "markeredgewidth": 1.6}
             drawn += ax.plot([best], [means[best]], "o", **ring)
-            for line in drawn:
-                mark(line, arm=arm)
+            others = "\n".join(f"{short_name(name)} {level_text(each.best[name])}" for name in each.tried)
+            beside = {"xytext": (0, 9), "textcoords": "offset points", "ha": "center", "fontsize": 7, "color": color}
+            for shown in [*drawn, ax.annotate(plain_text(others), (best, means[best]), **beside)]:
+                mark(shown, arm=arm)
         log_ticks(ax, "x")
         mark(ax, cell=dict(cell))
         frame(ax, cell_text(dict(cell)) if cell else "", "learning rate", tuned.label)

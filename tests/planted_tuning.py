@@ -1,0 +1,85 @@
+"""Searches of `skiplab tune` over trials that cost nothing and have a planted skill."""
+
+import csv
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from example_records import write_example
+from hydra_plugins import skiplab_sweeper
+from skiplab.cli import main
+from skiplab.evaluators.denoising_loss import DenoisingLoss
+from skiplab.records.key import factors, trial_key
+from skiplab.training import trial
+from skiplab.training.plan import Plan
+from tiny_trials import TINY
+
+CLIP = "trainer.gradient_clip_norm"
+PRESET, STUDY = "residual_in_diffusion/quick", "residual_in_diffusion_quick"
+GRID = ("depth=4", "long_skip=none")
+TUNING = Path("studies") / f"{STUDY}_tuning"
+BEST = {"plain": 0.00063, "identity": 0.002}  # where the planted curves have their tops
+
+
+def skill(arm: str, lr: float, clip: float | None = None) -> float:
+    """A parabola over the logarithm of the rate; clipping helps plain networks."""
+    distance = math.log10(lr / BEST[arm])
+    return max(0.0, 0.8 - 0.4 * distance**2 - (0.1 if arm == "plain" and clip is None else 0.0))
+
+
+def plant(monkeypatch) -> list[str]:
+    trained = []
+
+    def run(config, choices, *, progress=False):
+        value = skill(choices["connection"], config.optimizer.lr, config.trainer.gradient_clip_norm)
+        diverged = config.optimizer.lr > 0.3
+        record = write_example(
+            Path(config.run.runs_dir),
+            trial_key(config),
+            status="diverged" if diverged else "done",
+            choices=dict(choices),
+            factors=factors(config),
+            summary={} if diverged else {"skill_train": value + 0.001 * (config.seed % 2)},
+            metrics={"skill_train": asdict(DenoisingLoss.metrics["skill_train"])},
+            step=1,
+            diverged_step=1 if diverged else None,
+            provenance={"wall_seconds": 1.0},
+        )
+        trained.append(record.key)
+        return trial.Outcome(record.key, "done", "trained", "")
+
+    def train(launcher, jobs):
+        for job in jobs:
+            run(job.config, job.choices)
+        return {}
+
+    monkeypatch.setattr(trial, "run_trial", run)
+    monkeypatch.setattr(skiplab_sweeper, "train", train)
+    monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
+    monkeypatch.setattr(skiplab_sweeper, "check", lambda *_, **__: None)
+    return trained
+
+
+def tune(runs_dir: Path, *words: str) -> Path:
+    main(["tune", PRESET, *TINY, "hydra/launcher=basic", f"run.runs_dir={runs_dir}", *GRID, *words])
+    return runs_dir / "studies" / f"{STUDY}_tuning"
+
+
+def sweep(runs_dir: Path, *words: str) -> None:
+    own = [word for word in TINY if not word.startswith("evaluator")]
+    folder = f"run.runs_dir={runs_dir}"
+    main(["train", "-m", f"experiment={PRESET}", *own, "hydra/launcher=basic", folder, *GRID, *words])
+
+
+def refused(capsys, act, *words) -> str:
+    with pytest.raises(SystemExit) as ended:
+        act(*words)
+    assert ended.value.code == 1
+    return capsys.readouterr().err
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "tuning.csv").open() as file:
+        return list(csv.DictReader(file))
