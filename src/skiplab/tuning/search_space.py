@@ -16,7 +16,7 @@ class SearchSpace(NamedTuple):
 
     shared: those of all combinations.
     factor: whose levels have further ones of their own; '' for none.
-    own: those of a level, by its text.
+    own: those of each level, by its text.
     """
 
     shared: dict[str, str]
@@ -38,11 +38,11 @@ class SearchSpace(NamedTuple):
         shared = _settings(sweep, words.pop("", []), sweep.jobs)
         if not words:
             return cls(shared, "", {})
-        factor = _factor(sweep, list(words))
+        factor, levels = _factor(sweep, list(words))
         own = {}
-        for level, given in words.items():
+        for level in levels:
             jobs = [job for job in sweep.jobs if _level(job, factor) == level]
-            own[level] = _settings(sweep, given, jobs, prefix=f"{level}:", taken=shared)
+            own[level] = _settings(sweep, words.get(level, []), jobs, prefix=f"{level}:", taken=shared)
         return cls(shared, factor, own)
 
     @property
@@ -66,14 +66,14 @@ class SearchSpace(NamedTuple):
         Raises:
             SkiplabError: names the levels with their numbers of trials.
         """
-        numbers: dict[str, int] = {level: 0 for level in self.own}
+        numbers = dict.fromkeys(self.own, 0)
         for job in jobs if self.own else ():
             numbers[_level(job, self.factor)] += 1
         if len(set(numbers.values())) > 1:
             counts = ", ".join(f"{number} trials for {level}" for level, number in numbers.items())
             raise SkiplabError(
-                f"--also gives unequal budgets: {counts}; give each {self.factor} as many values, or accept it by "
-                "--unequal, and verdicts will say so"
+                f"--also gives unequal budgets: {counts}; give each {self.factor} as many values, as in --also "
+                f"{next(iter(self.own))}:KEY=V1,V2, or accept it by --unequal, and verdicts will say so"
             )
 
 
@@ -81,20 +81,15 @@ def _level(job: Job, factor: str) -> str:
     return level_text(levels_of(job, [factor])[factor])
 
 
-def _factor(sweep: PresetSweep, levels: Sequence[str]) -> str:
-    """The swept factor that has these levels, and no others."""
+def _factor(sweep: PresetSweep, levels: Sequence[str]) -> tuple[str, list[str]]:
+    """The one swept factor that has these levels, and all its levels."""
     found = {factor: list(dict.fromkeys(_level(job, factor) for job in sweep.jobs)) for factor in sweep.factors}
     having = [factor for factor, own in found.items() if set(levels) <= set(own)]
     if len(having) != 1:
         valid = "; ".join(f"{', '.join(own)} ({factor})" for factor, own in found.items())
         reason = f"are levels of {' and '.join(having)}" if having else "are not levels of one swept factor"
         raise SkiplabError(f"--also {', '.join(f'{level}:...' for level in levels)} {reason}; valid: {valid}")
-    if missing := [level for level in found[having[0]] if level not in levels]:
-        raise SkiplabError(
-            f"--also gives {having[0]} {', '.join(levels)} values of its own, and none to {', '.join(missing)}; give "
-            f"each of them as many, by --also {missing[0]}:KEY=V1,V2"
-        )
-    return having[0]
+    return having[0], found[having[0]]
 
 
 def _settings(
@@ -117,7 +112,10 @@ def _settings(
             raise SkiplabError(f"{shown}: the seeds of tuning are set by --seeds instead")
         if any(name in (factor, factor.split(".")[0]) for factor in sweep.factors):
             raise SkiplabError(swept_and_tuned(name))
-        if not any(_is_known(job, name, tuned) for job in jobs):
+        having = [job for job in jobs if _has(job, name, tuned)]
+        if having and len(having) < len(jobs):
+            raise SkiplabError(f"{shown}: not all trials have it; give it to an arm that does, --also ARM:{word}")
+        if not having:
             raise SkiplabError(
                 f"{shown}: unknown setting; valid: an axis or a setting of the trials that affects training, such as "
                 "init or optimizer.eps"
@@ -126,6 +124,6 @@ def _settings(
     return found
 
 
-def _is_known(job: Job, name: str, tuned: set[str]) -> bool:
+def _has(job: Job, name: str, tuned: set[str]) -> bool:
     """Whether a trial has this axis or setting, or an option that is tuned may have it."""
     return name in levels(job) or ("." in name and name.split(".")[0] in tuned)

@@ -1,6 +1,7 @@
 """The table of `skiplab tune`: the best settings of each combination."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich import box
@@ -14,7 +15,7 @@ from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.text import level_text, number
 from skiplab.printable import printable
-from skiplab.records.tuned import Combination, Edge, Tuned, read_tuned
+from skiplab.records.tuned import RATE, Combination, Edge, Tuned, read_tuned
 from skiplab.records.tuned_budget import budget_text, by_level, short_name
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}
@@ -76,11 +77,14 @@ def tuning_words(tuned: Tuned) -> str:
 
 def _tried(tuned: Tuned) -> list[str]:
     """The values of each option and setting that was combined with the rates, such as 'init default, he'."""
-    return [
-        f"{name} {by_level(having, lambda each, name=name: ', '.join(map(level_text, each.tried[name])))}"
-        for name in tuned.names
-        if (having := [each for each in tuned.combinations if name in each.tried])
-    ]
+    others = [name for name in tuned.names if name != RATE]
+    return [f"{short_name(name)} {by_level(tuned.combinations, partial(_values, name))}" for name in others]
+
+
+def _values(name: str, combination: Combination) -> str:
+    if name in combination.tried:
+        return ", ".join(map(level_text, combination.tried[name]))
+    return f"only {level_text(combination.best[name])}" if name in combination.best else "none"
 
 
 def tuning_headings(tuned: Tuned) -> list[str]:
