@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.plugins import Plugins
 
 from example_records import write_example
 from hydra_plugins import skiplab_sweeper
 from skiplab.cli import main
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.records.key import factors, trial_key
+from skiplab.sweeps import rounds
 from skiplab.training import trial
 from skiplab.training.plan import Plan
 from tiny_trials import TINY
@@ -47,6 +49,7 @@ GAINS = {
 
 
 def plant(monkeypatch) -> list[str]:
+    Plugins.instance()  # executes the sweeper's module, which would undo what is set there
     trained = []
 
     def run(config, choices, *, progress=False):
@@ -78,6 +81,11 @@ def plant(monkeypatch) -> list[str]:
     monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
     monkeypatch.setattr(skiplab_sweeper, "check", lambda *_, **__: None)
     return trained
+
+
+def launch(monkeypatch) -> None:
+    """Let Hydra's launcher compose each trial again from its overrides, as in earnest; slower."""
+    monkeypatch.setattr(skiplab_sweeper, "train", rounds.train)
 
 
 def tune(runs_dir: Path, *words: str) -> Path:

@@ -2,9 +2,7 @@
 
 import pytest
 
-from hydra_plugins import skiplab_sweeper
-from planted_tuning import plant
-from skiplab.sweeps import rounds
+from planted_tuning import launch, plant
 
 
 @pytest.fixture
@@ -16,4 +14,4 @@ def planted(monkeypatch) -> list[str]:
 @pytest.fixture
 def launched(monkeypatch) -> None:
     """Hydra's launcher composes each trial again from its overrides, as in earnest; slower."""
-    monkeypatch.setattr(skiplab_sweeper, "train", rounds.train)
+    launch(monkeypatch)

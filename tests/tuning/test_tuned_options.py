@@ -1,11 +1,14 @@
 """Options and settings are tuned like rates: as many tries for each arm, and what was chosen splits no cells."""
 
+import io
 import json
+import shutil
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
-from planted_tuning import BEST, PRESET, STUDY, TUNING, refused, rows, sweep, tune
+from planted_tuning import BEST, PRESET, STUDY, TUNING, launch, plant, refused, rows, sweep, tune
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.arms import arm_names, cells
@@ -26,6 +29,22 @@ claims:
 """
 
 
+@pytest.fixture(scope="module")
+def searched_once(tmp_path_factory) -> tuple[Path, str]:
+    """The runs folder of one search with initializations of each arm's own, and what it printed."""
+    runs_dir, printed = tmp_path_factory.mktemp("by_arm"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        plant(patch)
+        tune(runs_dir, *BY_ARM, "--also", f"{WARM}=0,3", *ONE_SEED)
+    return runs_dir, one_line(printed.getvalue())
+
+
+@pytest.fixture
+def searched(searched_once, planted, tmp_path) -> Path:
+    """A copy of its own of that folder; what is trained in it afterwards stands in `planted`."""
+    return shutil.copytree(searched_once[0], tmp_path / "runs")
+
+
 def bests(folder: Path) -> dict[str, dict]:
     return {each.factors["connection"]: dict(each.best) for each in read_tuned(folder / "tuned.yaml").combinations}
 
@@ -39,35 +58,35 @@ def caveats(runs_dir: Path) -> tuple[str, ...]:
     return judge(read_study(STUDY, runs_dir), read_claims(runs_dir / "claims.yaml"))[0].caveats
 
 
-def test_arms_with_initializations_of_their_own_are_compared_in_one_cell(planted, launched, tmp_path, capsys) -> None:
-    folder = tune(tmp_path, *BY_ARM, "--also", f"{WARM}=0,3", *ONE_SEED)
-    assert len(planted) == len(rows(folder)) == 2 * 5 * 2 * 2  # arms, rates, initializations, warm-ups
-    assert bests(folder) == {
+def test_each_arm_gets_the_best_of_its_own_values(searched_once) -> None:
+    runs_dir, printed = searched_once
+    assert len(rows(runs_dir / TUNING)) == 2 * 5 * 2 * 2  # arms, rates, initializations, warm-ups
+    assert bests(runs_dir / TUNING) == {
         "plain": {RATE: BEST["plain"], WARM: 3, "init": "looks_linear"},
         "identity": {RATE: BEST["identity"], WARM: 3, "init": "fixup", "init.gain": 2**0.5},
     }
-    printed = one_line(capsys.readouterr().out)
     assert "5 rates × 2 warmup_steps × 2 init, values by connection for each combination" in printed
     assert "warmup_steps 0, 3; init default, looks_linear for plain and default, fixup for identity" in printed
 
-    tuning = planted.copy()
-    sweep(tmp_path, f"hydra.sweeper.tuned={tmp_path / TUNING / 'tuned.yaml'}")
-    records = [json.loads((tmp_path / key / "record.json").read_text()) for key in planted[len(tuning) :]]
+
+def test_arms_with_initializations_of_their_own_are_compared_in_one_cell(searched, planted, launched) -> None:
+    sweep(searched, f"hydra.sweeper.tuned={searched / TUNING / 'tuned.yaml'}")
+    records = [json.loads((searched / key / "record.json").read_text()) for key in planted]
     chosen = {(each["choices"]["connection"], each["choices"]["init"], each["factors"][WARM]) for each in records}
     assert chosen == {("plain", "looks_linear", 3), ("identity", "fixup", 3)}
 
-    study = read_study(STUDY, tmp_path)
+    study = read_study(STUDY, searched)
     assert study.factors == ("connection",)
     assert arm_names(study, "connection") == ["plain", "identity"]
     assert cells(study, "connection") == [{}]
     assert (study.constants["init"], study.constants[WARM], study.constants[RATE]) == (TUNED, TUNED, TUNED)
-    assert "tuned per arm, 5 rates × 2 warmup_steps × 2 init, values by connection" in caveats(tmp_path)
+    assert "tuned per arm, 5 rates × 2 warmup_steps × 2 init, values by connection" in caveats(searched)
 
 
-def test_a_trial_with_another_setting_of_the_chosen_option_does_not_follow(planted, tmp_path) -> None:
-    tuned = read_tuned(tune(tmp_path, *BY_ARM, *ONE_SEED) / "tuned.yaml")
+def test_a_trial_with_another_setting_of_the_chosen_option_does_not_follow(searched_once) -> None:
+    tuned = read_tuned(searched_once[0] / TUNING / "tuned.yaml")
     choices = {"connection": "identity", "long_skip": "none", "init": "fixup"}
-    own = {"depth": 4, "seed": 1, RATE: BEST["identity"], "init.gain": 2**0.5}
+    own = {"depth": 4, "seed": 1, RATE: BEST["identity"], WARM: 3, "init.gain": 2**0.5}
     assert tuned.followed_by(choices, own)
     assert not tuned.followed_by(choices, own | {"init.gain": 1.0})
     assert not tuned.followed_by(choices | {"init": "default"}, own)
@@ -84,20 +103,22 @@ def test_an_arm_without_a_tuned_option_follows_only_with_the_option_that_it_was_
         assert tuned.followed_by({"connection": "identity", "init": init}, own) is follows
 
 
-def test_a_setting_that_one_connection_has_is_tuned_for_it_alone(planted, launched, tmp_path) -> None:
+def test_a_setting_that_one_connection_has_is_tuned_for_it_alone(planted, tmp_path, monkeypatch) -> None:
     words = ("--also", "scaled_half:connection.update_factor=0.5,0.25", "--also", "plain:init=default,looks_linear")
     folder = tune(tmp_path, "connection=plain,scaled_half", *words, *ONE_SEED)
     assert bests(folder)["scaled_half"]["connection.update_factor"] == 0.25
+    launch(monkeypatch)
     sweep(tmp_path, "connection=plain,scaled_half", f"hydra.sweeper.tuned={folder / 'tuned.yaml'}")
     study = read_study(STUDY, tmp_path)
     assert arm_names(study, "connection") == ["plain", "scaled_half"]
     assert cells(study, "connection") == [{}]
 
 
-def test_a_list_is_tuned_and_taken_over(planted, launched, tmp_path) -> None:
+def test_a_list_is_tuned_and_taken_over(planted, tmp_path, monkeypatch) -> None:
     folder = tune(tmp_path, "--also", "optimizer.betas=[0.9,0.999],[0.9,0.95]", *ONE_SEED)
     assert bests(folder)["plain"]["optimizer.betas"] == "[0.9, 0.95]"
     num_tuning = len(planted)
+    launch(monkeypatch)
     sweep(tmp_path, f"hydra.sweeper.tuned={folder / 'tuned.yaml'}", "seed=1")
     for key in planted[num_tuning:]:
         assert json.loads((tmp_path / key / "record.json").read_text())["factors"]["optimizer.betas"] == "[0.9, 0.95]"
@@ -152,7 +173,8 @@ def test_the_time_is_told_by_trials_of_the_study_that_are_done(planted, tmp_path
 )
 def test_what_can_not_be_tuned_is_refused(planted, tmp_path, capsys, also, reason) -> None:
     words = [word for each in also for word in ("--also", each)]
-    error = refused(capsys, tune, tmp_path, "long_skip=none,concat", "augmentation=none,flip", *words)
+    more = ("long_skip=none,concat", "augmentation=none,flip") if "none:" in also[0] else ()
+    error = refused(capsys, tune, tmp_path, *more, "seed=1", *words)
     assert reason in error
     assert not planted
 
@@ -170,17 +192,17 @@ def test_an_option_that_a_network_refuses_is_refused_before_any_trial_is_trained
     assert not list(tmp_path.glob("*/record.json"))
 
 
-def test_a_sweep_neither_sets_a_tuned_option_nor_a_setting_of_it(planted, tmp_path, capsys) -> None:
-    path = tune(tmp_path, *BY_ARM, *ONE_SEED) / "tuned.yaml"
-    error = refused(capsys, sweep, tmp_path, f"hydra.sweeper.tuned={path}", "init=he", "init.gain=1")
+def test_a_sweep_neither_sets_a_tuned_option_nor_a_setting_of_it(searched, capsys) -> None:
+    path = searched / TUNING / "tuned.yaml"
+    error = refused(capsys, sweep, searched, f"hydra.sweeper.tuned={path}", "init=he", "init.gain=1")
     assert "init=he and hydra.sweeper.tuned=" in error
 
 
-def test_the_command_that_tunes_what_is_lacking_tries_the_same(planted, tmp_path, capsys) -> None:
-    path = tune(tmp_path, "--also", "init=default,he", *ONE_SEED) / "tuned.yaml"
-    error = refused(capsys, sweep, tmp_path, f"hydra.sweeper.tuned={path}", "connection=plain,rezero")
+def test_the_command_that_tunes_what_is_lacking_tries_the_same(searched, capsys) -> None:
+    path = searched / TUNING / "tuned.yaml"
+    error = refused(capsys, sweep, searched, f"hydra.sweeper.tuned={path}", "connection=plain,rezero")
     assert f"skiplab tune {PRESET} connection=plain,identity,rezero" in error
-    assert error.rstrip().endswith("--also init=default,he")
+    assert error.rstrip().endswith(" ".join([*BY_ARM, "--also", f"{WARM}=0,3"]))
 
 
 @pytest.mark.slow
