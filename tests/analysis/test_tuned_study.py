@@ -214,4 +214,4 @@ def test_the_table_and_the_figure_name_what_was_tried_and_chosen(runs, capsys) -
     (row,) = [line.split() for line in printed.splitlines() if line.startswith("identity") and " 8 " in line]
     assert row[:4] == ["identity", "8", "0.0063", "fixup"]
     for ax in tuning_figure(read_tuned(path)).axes:
-        assert sorted(text.get_text() for text in ax.texts) == ["init fixup", "init he"]
+        assert sorted(text.get_text() for text in ax.texts) == ["identity: init fixup", "plain: init he"]

@@ -169,6 +169,8 @@ def test_the_time_is_told_by_trials_of_the_study_that_are_done(planted, tmp_path
         (["seed=1,2"], "the seeds of tuning are set by --seeds"),
         (["connection=plain,rezero"], "connection can't be swept and tuned at once"),
         (["init=default,nothing"], "nothing"),
+        (["prediction=epsilon,x0"], "prediction changes what the metric measures"),
+        (["data.num_val=360,180"], "data.num_val changes what the metric measures"),
     ],
 )
 def test_what_can_not_be_tuned_is_refused(planted, tmp_path, capsys, also, reason) -> None:

@@ -10,6 +10,9 @@ from skiplab.sweeps.job import Job
 from skiplab.tuning.levels import level_text, levels, levels_of
 from skiplab.tuning.preset_sweep import PresetSweep, swept_and_tuned
 
+# Axes by which the skill of one network at one quality differs.
+_TASK = ("objective", "prediction", "loss_weighting", "noise_schedule", "conditioning", "data")
+
 
 class SearchSpace(NamedTuple):
     """Overrides with several values, by the name of the option or setting.
@@ -112,6 +115,8 @@ def _settings(
             raise SkiplabError(f"{shown}: the seeds of tuning are set by --seeds instead")
         if any(name in (factor, factor.split(".")[0]) for factor in sweep.factors):
             raise SkiplabError(swept_and_tuned(name))
+        if name.split(".")[0] in _TASK:
+            raise SkiplabError(f"{shown}: {name} changes what the metric measures, so its values can't be compared")
         having = [job for job in jobs if _has(job, name, tuned)]
         if having and len(having) < len(jobs):
             raise SkiplabError(f"{shown}: not all trials have it; give it to an arm that does, --also ARM:{word}")
