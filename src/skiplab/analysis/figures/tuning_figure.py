@@ -31,7 +31,8 @@ def tuning_figure(tuned: Tuned) -> Figure:
         for each in combinations:
             arm, color = _arm(each, factor), colors[_arm(each, factor)]
             means = {rate: sum(values) / len(values) for rate, values in each.curve.items()}
-            drawn = ax.plot(list(means), list(means.values()), "-", color=color, linewidth=1.6, label=plain_text(arm))
+            curve = {"color": color, "linewidth": 1.6, "label": plain_text(arm)}
+            drawn: list[Artist] = [*ax.plot(list(means), list(means.values()), "-", **curve)]
             seeds = [(rate, value) for rate, values in each.curve.items() for value in values]
             drawn += ax.plot(*zip(*seeds, strict=True), ".", color=color, alpha=0.55, markersize=6)
             drawn += ax.plot(each.diverged, [means[rate] for rate in each.diverged], "x", color=color, markersize=8)
