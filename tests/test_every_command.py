@@ -46,7 +46,7 @@ CALLS: dict[str, str] = {
     "reproduce --list": "residual_in_diffusion",
     "reproduce veit2016_lesion --profile quick REDUCED run.runs_dir=reproduced": "verdicts as published",
     "tune TUNED --rates 5 --factor 2 --widenings 0 --seeds 9001 --metric skill_train": "tuned.yaml",
-    "tune TUNED --also optimizer.eps=1e-8,1e-7 --config-dir own --dry-run": "20 trials",
+    "tune TUNED --also optimizer.eps=1e-8,1e-7 --unequal --config-dir own --dry-run": "20 trials",
     "doctor --runs-dir runs": "cores",
     "train --help": "connection",
     "train TINY --dry-run": "1 trial",

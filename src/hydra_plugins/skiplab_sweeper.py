@@ -15,6 +15,7 @@ from skiplab.check_claims import check_claims
 from skiplab.errors import SkiplabError
 from skiplab.records.fingerprint import looked_at_once
 from skiplab.records.study_list import join
+from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import check
 from skiplab.sweeps.preview import preview
@@ -33,18 +34,25 @@ class SkiplabSweeper(Sweeper):
 
     Args:
         params: the swept values of a preset, such as {connection: "plain,identity"}.
+        grids: several grids in one sweep: for each the overrides that are added to the others, or replace them; None
+            for one grid.
         tuned: a file of `skiplab tune`, with the settings of each combination; None for none.
 
     Raises:
-        SkiplabError: params isn't a mapping.
+        SkiplabError: params isn't a mapping, or grids aren't lists of texts.
     """
 
-    def __init__(self, params: dict[str, Any] | None, tuned: str | None) -> None:
+    def __init__(self, params: dict[str, Any] | None, grids: Sequence[Sequence[str]] | None, tuned: str | None) -> None:
         if params is not None and not isinstance(params, Mapping):
             raise SkiplabError(
                 f"hydra.sweeper.params={params} is invalid; valid: a mapping of swept values, such as {{depth: '4,8'}}"
             )
-        self.params, self.tuned = params or {}, tuned
+        if grids is not None and not _are_grids(grids):
+            raise SkiplabError(
+                f"hydra.sweeper.grids={grids} is invalid; valid: a list of overrides for each grid, such as "
+                "[[connection=plain,'init=default,he'],[connection=identity]] with each override in quotes"
+            )
+        self.params, self.grids, self.tuned = params or {}, grids or ((),), tuned
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config = hydra_context, config
@@ -67,9 +75,10 @@ class SkiplabSweeper(Sweeper):
         assert self.config is not None
         assert self.launcher is not None
         arguments = [f"{name}={value}" for name, value in self.params.items()] + arguments
-        jobs = make_jobs(self.hydra_context.config_loader, self.config, arguments)
+        composer = Composer(self.hydra_context.config_loader, self.config)
+        jobs = make_jobs(composer, arguments, self.grids)
         if self.tuned:
-            jobs = tuned_jobs(jobs, Path(self.tuned), arguments)
+            jobs = tuned_jobs(jobs, composer, Path(self.tuned))
         if jobs[0].config.run.dry_run:
             preview(jobs)
             return []
@@ -89,3 +98,11 @@ class SkiplabSweeper(Sweeper):
             failures = train(self.launcher, left)
         conclude(jobs, left, failed, failures)
         return []
+
+
+def _are_grids(grids: Any) -> bool:
+    return _is_list(grids) and all(_is_list(grid) and all(isinstance(word, str) for word in grid) for grid in grids)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -1,5 +1,7 @@
 """What a study says of settings that were tuned: only what every trial of both arms bears out."""
 
+from dataclasses import replace
+
 import pytest
 
 from skiplab.analysis.claims.claims_file import read_claims
@@ -30,6 +32,7 @@ def write(runs, study="s", **changed) -> None:
     combinations = [
         Combination(
             factors={"connection": arm, "depth": depth},
+            tried={},
             best={RATE: rate},
             value=0.5,
             edge="lowest" if arm == "plain" else "inside",
@@ -41,7 +44,7 @@ def write(runs, study="s", **changed) -> None:
     ]
     fields = {
         "study": "s_tuning", "preset": "p", "overrides": (), "metric": "skill_train", "label": "skill",
-        "direction": "higher", "seeds": (9001, 9002), "rates": RATES, "settings": {}, "widenings": 1, "shared": {},
+        "direction": "higher", "seeds": (9001, 9002), "rates": RATES, "also": (), "widenings": 1, "shared": {},
         "combinations": tuple(combinations),
     }  # fmt: skip
     path = runs.folder / "studies" / study / "tuned.yaml"
@@ -167,3 +170,48 @@ def test_the_table_names_rate_window_and_edge(runs, capsys) -> None:
     (row,) = [line.split() for line in printed.splitlines() if line.startswith("identity") and " 8 " in line]
     assert row == ["identity", "8", "0.0063", "0.500", "0.0063", "to", "0.02", "≥", "0.5", "no"]
     assert path.with_name("tuning.svg").exists()
+
+
+def with_options(runs, study="s") -> None:
+    """The file after tuning with initializations of each arm's own: those of plain were one more."""
+    write(runs, study)
+    path = runs.folder / "studies" / study / "tuned.yaml"
+    tuned = read_tuned(path)
+    tried = {"plain": ["default", "looks_linear", "he"], "identity": ["default", "fixup"]}
+    combinations = [
+        replace(each, tried={"init": own}, best={**each.best, "init": own[-1], "init.gain": 1.5})
+        for each in tuned.combinations
+        for own in [tried[each.factors["connection"]]]
+    ]
+    path.write_text(write_tuned(replace(tuned, combinations=tuple(combinations))))
+
+
+def test_a_chosen_option_splits_no_cells_with_its_settings(runs, caveats) -> None:
+    for (arm, depth), rate in CHOSEN.items():
+        choices = {"connection": arm, "init": "he" if arm == "plain" else "fixup"}
+        for seed in range(4):
+            own = {"depth": depth, RATE: rate, "seed": seed, "init.gain": 1.5}
+            runs.trial(seed=seed, choices=choices, factors=own, summary={"skill_train": 0.5 + 0.01 * seed})
+    assert "init" in read_study("s", runs.folder).factors
+    with_options(runs)
+    study = read_study("s", runs.folder)
+    assert study.factors == ("connection", "depth")
+    assert cells(study, "connection") == [{"depth": 4}, {"depth": 8}]
+    assert study.constants["init"] == TUNED
+    assert "init.gain" not in study.constants
+    assert unequal_arms(study, "plain") == []
+    told = "tuned per arm, unequal budgets: 5 rates × 3 init for plain and 5 rates × 2 init for identity"
+    assert caveats() == (f"{told}, 2 of 4 at the edge of the rates",)
+
+
+def test_the_table_and_the_figure_name_what_was_tried_and_chosen(runs, capsys) -> None:
+    with_options(runs)
+    path = runs.folder / "studies" / "s" / "tuned.yaml"
+    tuning_command(path)
+    printed = capsys.readouterr().out
+    words = "init default, looks_linear, he for plain and default, fixup for identity"
+    assert words in " ".join(printed.split())
+    (row,) = [line.split() for line in printed.splitlines() if line.startswith("identity") and " 8 " in line]
+    assert row[:4] == ["identity", "8", "0.0063", "fixup"]
+    for ax in tuning_figure(read_tuned(path)).axes:
+        assert sorted(text.get_text() for text in ax.texts) == ["identity: init fixup", "plain: init he"]

@@ -1,44 +1,18 @@
 """`skiplab tune` gives all combinations one budget, on seeds of its own; a sweep takes over what it found."""
 
-import csv
 import json
-import math
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from example_records import write_example
-from hydra_plugins import skiplab_sweeper
 from option_files import presets
+from planted_tuning import BEST, CLIP, GRID, PRESET, STUDY, TUNING, plant, refused, rows, skill, sweep, tune
 from skiplab.cli import main
-from skiplab.evaluators.denoising_loss import DenoisingLoss
-from skiplab.records.key import factors, trial_key
 from skiplab.records.registrations import registrations
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
-from skiplab.sweeps import rounds
-from skiplab.training import trial
-from skiplab.training.plan import Plan
+from skiplab.records.tuned_budget import budget_text
 from skiplab.tuning.trials import TuningTrial, tidy
-from tiny_trials import TINY
-
-CLIP = "trainer.gradient_clip_norm"
-PRESET, STUDY = "residual_in_diffusion/quick", "residual_in_diffusion_quick"
-GRID = ("depth=4", "long_skip=none")
-BEST = {"plain": 0.00063, "identity": 0.002}  # where the planted curves have their tops
-
-
-def skill(arm: str, lr: float, clip: float | None = None) -> float:
-    """A parabola over the logarithm of the rate; clipping helps plain networks."""
-    distance = math.log10(lr / BEST[arm])
-    return max(0.0, 0.8 - 0.4 * distance**2 - (0.1 if arm == "plain" and clip is None else 0.0))
-
-
-@pytest.fixture
-def planted(monkeypatch) -> list[str]:
-    """Trials that cost nothing and leave a record with the planted skill; returns the keys that were trained."""
-    return plant(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -57,78 +31,13 @@ def searched(tuned_once, planted, tmp_path) -> Path:
     return shutil.copytree(tuned_once, tmp_path / "runs")
 
 
-@pytest.fixture
-def launched(monkeypatch) -> None:
-    """Hydra's launcher composes each trial again from its overrides, as in earnest; slower."""
-    monkeypatch.setattr(skiplab_sweeper, "train", rounds.train)
-
-
-def plant(monkeypatch) -> list[str]:
-    trained = []
-
-    def run(config, choices, *, progress=False):
-        value = skill(choices["connection"], config.optimizer.lr, config.trainer.gradient_clip_norm)
-        diverged = config.optimizer.lr > 0.3
-        record = write_example(
-            Path(config.run.runs_dir),
-            trial_key(config),
-            status="diverged" if diverged else "done",
-            choices=dict(choices),
-            factors=factors(config),
-            summary={} if diverged else {"skill_train": value + 0.001 * (config.seed % 2)},
-            metrics={"skill_train": asdict(DenoisingLoss.metrics["skill_train"])},
-            step=1,
-            diverged_step=1 if diverged else None,
-            provenance={"wall_seconds": 1.0},
-        )
-        trained.append(record.key)
-        return trial.Outcome(record.key, "done", "trained", "")
-
-    def train(launcher, jobs):
-        for job in jobs:
-            run(job.config, job.choices)
-        return {}
-
-    monkeypatch.setattr(trial, "run_trial", run)
-    monkeypatch.setattr(skiplab_sweeper, "train", train)
-    monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
-    monkeypatch.setattr(skiplab_sweeper, "check", lambda *_, **__: None)
-    return trained
-
-
-TUNING = Path("studies") / f"{STUDY}_tuning"
-
-
-def tune(runs_dir: Path, *words: str) -> Path:
-    main(["tune", PRESET, *TINY, "hydra/launcher=basic", f"run.runs_dir={runs_dir}", *GRID, *words])
-    return runs_dir / "studies" / f"{STUDY}_tuning"
-
-
-def sweep(runs_dir: Path, *words: str) -> None:
-    own = [word for word in TINY if not word.startswith("evaluator")]
-    folder = f"run.runs_dir={runs_dir}"
-    main(["train", "-m", f"experiment={PRESET}", *own, "hydra/launcher=basic", folder, *GRID, *words])
-
-
-def refused(capsys, act, *words) -> str:
-    with pytest.raises(SystemExit) as ended:
-        act(*words)
-    assert ended.value.code == 1
-    return capsys.readouterr().err
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "tuning.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
 def test_each_arm_gets_the_rate_at_the_top_of_its_curve(searched) -> None:
     tuned = read_tuned(searched / TUNING / "tuned.yaml")
     found = {each.factors["connection"]: each for each in tuned.combinations}
     assert {arm: each.best for arm, each in found.items()} == {arm: {"optimizer.lr": lr} for arm, lr in BEST.items()}
     assert found["identity"].value == pytest.approx(0.8 + 0.0005)
     assert [each.edge for each in found.values()] == ["inside", "inside"]
-    assert tuned.budget == "5 rates"
+    assert budget_text(len(tuned.rates), tuned.combinations) == "5 rates"
     assert tuned.shared["trainer.max_steps"] == 6
     assert len(list(searched.glob("*/record.json"))) == 2 * 5 * 2
 
@@ -188,7 +97,7 @@ def test_a_further_setting_is_crossed_with_the_rates(planted, tmp_path) -> None:
         "plain": 1,
         "identity": None,  # equal at both: the first of them
     }
-    assert tuned.budget == "5 rates × 2 settings"
+    assert budget_text(len(tuned.rates), tuned.combinations) == "5 rates × 2 gradient_clip_norm"
 
 
 def test_a_figure_and_a_table_say_what_was_found(searched, capsys) -> None:
@@ -214,7 +123,7 @@ def test_a_figure_and_a_table_say_what_was_found(searched, capsys) -> None:
         (["seed=9002"], "the tuning seeds 9001,9002 include 9002, which the study uses too"),
         (["--metric", "loss_train"], "--metric loss_train can't compare rates; valid: skill_train"),
         (["--also", "optimizer.eps=1"], "only one value; valid: several, optimizer.eps=V1,V2"),
-        (["--also", "optimizer.nothing=1,2"], "unknown setting; valid: a setting of the trials"),
+        (["--also", "optimizer.nothing=1,2"], "unknown setting; valid: an axis or a setting"),
         (["--also", "optimizer.lr=1,2"], "learning rates are set by --rates and --factor"),
         (["optimizer.lr=1,2"], "optimizer.lr can't be swept and tuned at once"),
         (["optimizer=adam,sgd"], "optimizer.lr is 0.001,0.1 in this sweep"),
@@ -254,10 +163,10 @@ def test_values_that_no_number_writes_are_taken_over(planted, launched, tmp_path
         write_tuned(
             Tuned(
                 study="s", preset=PRESET, overrides=(), metric="skill_train", label="skill", direction="higher",
-                seeds=(9001,), rates=(1e-05, 6.3e-05), settings={}, widenings=0, shared={},
+                seeds=(9001,), rates=(1e-05, 6.3e-05), also=(), widenings=0, shared={},
                 combinations=tuple(
                     Combination(
-                        factors={"connection": arm}, best=values, value=0.5, edge="inside", window=window,
+                        factors={"connection": arm}, tried={}, best=values, value=0.5, edge="inside", window=window,
                         curve={rate: [0.5] for rate in (1e-05, 6.3e-05)}, diverged=(),
                     )
                     for arm, values in chosen.items()
@@ -321,7 +230,7 @@ def test_tuning_really_trains(tmp_path) -> None:
 
 def test_no_level_reaches_a_spreadsheet_as_a_formula() -> None:
     levels = {"connection": "=1+1", "depth": None}
-    trial = TuningTrial("0" * 16, levels, {"optimizer.lr": 1e-05, "@x": -0.5}, 9001, -0.25, "done")
+    trial = TuningTrial("0" * 16, levels, 1e-05, {"@x": -0.5}, {}, 9001, -0.25, "done")
     assert tidy([trial], "skill_train").splitlines() == [
         "connection,depth,optimizer.lr,'@x,seed,skill_train,status,key",
         "'=1+1,null,1e-05,-0.5,9001,-0.25,done,0000000000000000",

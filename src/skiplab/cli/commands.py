@@ -135,16 +135,17 @@ def tune(
     widenings: int,
     seeds: tuple[int, ...],
     also: Sequence[str],
+    unequal: bool,
     metric: str,
     config_dir: Path | None,
     dry_run: bool,
 ) -> None:
-    """Find the best learning rate of each arm in each cell of a preset, and print them."""
+    """Find the best learning rate, and other settings, of each arm in each cell of a preset, and print them."""
     from skiplab.analysis.tables.tuning_table import tuning_command
     from skiplab.tuning.budget import Budget
     from skiplab.tuning.tune import tune
 
-    budget = Budget(num_rates, factor, widenings, seeds, tuple(also))
+    budget = Budget(num_rates, factor, widenings, seeds, tuple(also), unequal)
     words = [*overrides, *(["run.dry_run=true"] if dry_run else [])]
     path = tune(preset, words, budget, metric, train, config_dir)
     if path:

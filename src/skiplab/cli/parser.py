@@ -106,7 +106,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_overrides(command, "run.runs_dir=/data/runs")
     command.set_defaults(command=commands.reproduce)
 
-    command = subparsers.add_parser("tune", help="tune the learning rate of each arm and cell with equal budgets")
+    command = subparsers.add_parser(
+        "tune", help="tune rates and any other option for each arm and cell, with equal budgets"
+    )
     command.add_argument("preset", help="a preset of conf/experiment, whose sweep defines the arms and cells")
     _add_overrides(command, "depth=4 hydra/launcher=basic")
     command.add_argument(
@@ -125,7 +127,16 @@ def make_parser() -> argparse.ArgumentParser:
         "--seeds", type=_seeds, default=(9001, 9002), help="seeds that the study doesn't use (default: 9001,9002)"
     )
     command.add_argument(
-        "--also", action="append", default=[], metavar="KEY=V1,V2", help="another setting to tune; may be repeated"
+        "--also",
+        action="append",
+        default=[],
+        metavar="[ARM:]KEY=V1,V2",
+        help="an option or setting to try with every rate, such as init=default,he or plain:init=default,looks_linear "
+        "for one arm, which then needs as many values for each other arm; may be repeated. What a network refuses is "
+        "refused before anything is trained",
+    )
+    command.add_argument(
+        "--unequal", action="store_true", help="accept more tries for one arm than for another; verdicts say so"
     )
     command.add_argument(
         "--metric", default="skill_train", help="the metric that selects the best (default: skill_train)"

@@ -14,6 +14,7 @@ from skiplab.records.foreign_files import parse_yaml, read_bytes
 RATE = "optimizer.lr"  # the setting that is tuned
 Edge = Literal["inside", "lowest", "highest", "both"]
 _ABSENT = object()
+_TUPLES = ("overrides", "also", "seeds", "rates")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class Combination:
     """An arm in a cell, and its best settings.
 
     factors: its levels by factor.
-    best: the best value of each tuned setting, by name.
+    tried: the values of each option and setting that was combined with the rates, by name.
+    best: the best of these, the best rate, and the settings that belong to the best options.
     value: the metric with these settings, the mean over the seeds.
     edge: the edge of the grid at which the best rate is; 'both' if all rates are equal.
     curve: the metric of each seed by rate, with the other settings at their best.
@@ -45,6 +47,7 @@ class Combination:
     """
 
     factors: Mapping[str, Any]
+    tried: Mapping[str, Sequence[Any]]
     best: Mapping[str, Any]
     value: float
     edge: Edge
@@ -58,11 +61,10 @@ class Tuned:
     """The content of tuned.yaml.
 
     study: the study of the tuning trials.
-    preset, overrides: what was tuned.
+    preset, overrides, also: what was tuned, and the words that say what was tried besides rates.
     metric, label, direction: the metric that selects the best, its name in figures, and which values are better.
     seeds: those of the tuning trials.
     rates: the learning rates that each combination was given, ascending.
-    settings: the values of the further settings, which were combined with the rates.
     widenings: how often the grid of rates was widened.
     shared: every option and setting that all tuning trials had in common.
     combinations: the results.
@@ -71,31 +73,29 @@ class Tuned:
     study: str
     preset: str
     overrides: tuple[str, ...]
+    also: tuple[str, ...]
     metric: str
     label: str
     direction: str
     seeds: tuple[int, ...]
     rates: tuple[float, ...]
-    settings: Mapping[str, Sequence[Any]]
     widenings: int
     shared: Mapping[str, Any]
     combinations: tuple[Combination, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The settings that were tuned."""
-        return (RATE, *self.settings)
+        """The options and settings that were tuned, in any combination."""
+        return tuple(dict.fromkeys([RATE, *(name for each in self.combinations for name in each.tried)]))
+
+    def sets(self, name: str) -> bool:
+        """Whether a setting was tuned, or belongs to an option that was."""
+        return name in self.names or name.split(".")[0] in self.names
 
     @property
     def factors(self) -> tuple[str, ...]:
         """The names of the factors."""
         return tuple(self.combinations[0].factors)
-
-    @property
-    def budget(self) -> str:
-        """What each combination was given, such as '5 rates' or '5 rates × 2 settings'."""
-        num_settings = math.prod(len(values) for values in self.settings.values())
-        return f"{len(self.rates)} rates" + (f" × {num_settings} settings" if num_settings > 1 else "")
 
     def find(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> Combination | None:
         """The combination of a trial with these options and settings; None if it wasn't tuned."""
@@ -105,7 +105,9 @@ class Tuned:
     def followed_by(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> bool:
         """Whether a trial has the best settings of its combination and isn't a tuning trial."""
         found = self.find(choices, factors)
-        return found is not None and factors.get("seed") not in self.seeds and _holds(factors, found.best)
+        return (
+            found is not None and factors.get("seed") not in self.seeds and _holds({**factors, **choices}, found.best)
+        )
 
     def departures(self, choices: Mapping[str, Any], factors: Mapping[str, Any]) -> dict[str, Any]:
         """The shared settings in which a trial differs from the tuning trials, with the values of those."""
@@ -150,17 +152,16 @@ def _tuned(content: Any) -> Tuned:
     )
     if not combinations or any(set(each.factors) != set(combinations[0].factors) for each in combinations):
         raise ValueError("it has no combinations, or they have different factors")
-    sequences = {name: tuple(content[name]) for name in ("overrides", "seeds", "rates")}
+    sequences = {name: tuple(content[name]) for name in _TUPLES}
     return Tuned(**{**content, **sequences, "combinations": combinations})
 
 
 def write_tuned(tuned: Tuned) -> str:
     """The text of tuned.yaml."""
-    lists = {name: list(getattr(tuned, name)) for name in ("overrides", "seeds", "rates")}
+    lists = {name: list(getattr(tuned, name)) for name in _TUPLES}
     content = {**vars(tuned), **lists, "combinations": [_entry(each) for each in tuned.combinations]}
-    head = f"# The result of `skiplab tune {tuned.preset}`: each combination was given {tuned.budget}"
     body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120)
-    return f"{head} at seeds {', '.join(map(str, tuned.seeds))}.\n{body}"
+    return f"# The result of `skiplab tune {tuned.preset}` at seeds {', '.join(map(str, tuned.seeds))}.\n{body}"
 
 
 def _entry(combination: Combination) -> dict[str, Any]:

@@ -1,61 +1,47 @@
-"""The trials of a grid, composed once per combination of options: composing takes a tenth of a second each."""
+"""The trials of one or several grids."""
 
 from collections.abc import Sequence
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig
 
-from skiplab.configuration.overrides import apply_overrides, grid_points
-from skiplab.configuration.settings import Settings
+from skiplab.configuration.overrides import grid_points
 from skiplab.errors import SkiplabError
 from skiplab.records.key import OBSERVERS
-from skiplab.records.plain_config import plain
+from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.job import Job
 
 
-def make_jobs(loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]) -> list[Job]:
-    """Every trial of the grid that the arguments span, once each, however often or however spelled it appears.
-
-    An option is composed by Hydra; a value is set in a copy of what was composed, with the same result.
+def make_jobs(composer: Composer, arguments: Sequence[str], grids: Sequence[Sequence[str]] = ((),)) -> list[Job]:
+    """Every trial of the grids that the arguments span, once each, however often or however spelled it appears.
 
     Args:
-        loader: Hydra's.
-        config: the configuration of the sweep itself.
+        composer: of the sweep.
         arguments: overrides, some with several values.
+        grids: for each grid the overrides that are added to the arguments and replace those of the same name.
 
     Raises:
         HydraException: an override can't be applied.
-        SkiplabError: a setting is unknown, the grid is empty, or two trials differ only in how they are observed.
+        SkiplabError: a setting is unknown, a grid is empty, or two trials differ only in how they are observed.
     """
-    parser = OverridesParser.create(config_loader=loader)
-    spanning = parser.parse_overrides(list(arguments))
-    names = {each.key_or_group for each in spanning if each.package}
-    groups = names | {each.key_or_group for each in spanning if loader.get_group_options(each.key_or_group, None)}
+    jobs: dict[str, Job] = {}
+    for grid in grids:
+        for point in _points(composer.parse([*arguments, *grid])):
+            job = composer.job(point)
+            if jobs:
+                _check_same_run(next(iter(jobs.values())), job)
+            if jobs and job.record.key in jobs:
+                _check_same_trial(jobs[job.record.key], job)
+                continue
+            jobs[job.record.key] = job
+    return list(jobs.values())
+
+
+def _points(spanning: Sequence[Override]) -> list[list[str]]:
     points = grid_points(spanning)
     if not points:
         empty = next(each.input_line for each in spanning if _is_empty(each))
         raise SkiplabError(f"{empty} has no values, so there is nothing to train; give at least one value")
-    settings, own = Settings(loader), plain(config.hydra.overrides, resolve=False)["hydra"]
-    composed: dict[tuple[str, ...], Job] = {}
-    jobs: dict[str, Job] = {}
-    for point in points:
-        parsed = parser.parse_overrides(point)
-        options = [word for word, each in zip(point, parsed, strict=True) if each.key_or_group in groups]
-        combination = tuple(options)
-        if combination not in composed:
-            composed[combination] = Job.composed(loader.load_sweep_config(config, options))
-        job = composed[combination].copy(point)
-        apply_overrides([each for each in parsed if each.key_or_group not in groups], job.config)
-        if jobs:
-            _check_same_run(next(iter(jobs.values())), job)
-        if jobs and job.record.key in jobs:
-            _check_same_trial(jobs[job.record.key], job)
-            continue
-        settings.check(job.config, [*own, *options], None if jobs else config.hydra)
-        jobs[job.record.key] = job
-    return list(jobs.values())
+    return points
 
 
 def _is_empty(override: Override) -> bool:
@@ -82,6 +68,10 @@ def _check_same_trial(earlier: Job, job: Job) -> None:
 
 def _difference(one: Job, other: Job) -> str:
     """The overrides that two trials don't share, and of these the ones that only observe a trial if there are any."""
-    pairs = [pair for pair in zip(one.overrides, other.overrides, strict=True) if pair[0] != pair[1]]
-    observers = [pair for pair in pairs if pair[0].lstrip("+").split("=")[0].split(".")[0] in OBSERVERS]
-    return " and ".join(" ".join(words) for words in zip(*(observers or pairs), strict=True))
+    own = [[word for word in job.overrides if word not in rest.overrides] for job, rest in ((one, other), (other, one))]
+    observing = [[word for word in words if _observes(word)] for words in own]
+    return " and ".join(" ".join(words) for words in (observing if all(observing) else own))
+
+
+def _observes(word: str) -> bool:
+    return word.lstrip("+").split("=")[0].split(".")[0] in OBSERVERS

@@ -44,10 +44,13 @@ def preview(jobs: Sequence[Job]) -> None:
     console.print(table)
     if len(jobs) > _MAX_ROWS:
         console.print(f"and {len(jobs) - _MAX_ROWS} more")
+    left, done = [job for job in jobs if job.left and not job.failed], [job for job in jobs if not job.left]
     counts = Counter(states)
     by_state = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{counted(len(jobs))}: {by_state}; {_time(jobs)}", soft_wrap=True)
-    training = sum(_training(job, costs[job.kind]) for job, state in zip(jobs, states, strict=True) if state in _TRAINS)
+    console.print(f"{counted(len(jobs))}: {by_state}; {remaining_time(left, done)}", soft_wrap=True)
+    training = sum(
+        training_flops(job, costs[job.kind]) for job, state in zip(jobs, states, strict=True) if state in _TRAINS
+    )
     if training:
         console.print(f"{training:.2g} FLOPs to train what is left, without instruments and evaluation")
 
@@ -60,30 +63,38 @@ def _state(job: Job) -> str:
 
 
 def _costs(jobs: Sequence[Job]) -> dict[str, Costs]:
-    """The costs of each kind of trial, from a record if there is one, else from a network that is built here."""
-    from skiplab.training.build import build
-
+    """The costs of each kind of trial."""
     found: dict[str, Costs] = {}
     for job in jobs:
         if job.kind not in found:
-            content = job.record.read_if_any()
-            found[job.kind] = build(job.config).costs if content is None else content["parity"]
+            found[job.kind] = costs_of(job)
     return found
 
 
-def _training(job: Job, costs: Costs) -> float:
+def costs_of(job: Job) -> Costs:
+    """The costs of a trial's network, from its record if there is one, else from a network that is built here.
+
+    Raises:
+        SkiplabError: the trial is invalid.
+    """
+    from skiplab.training.build import build
+
+    content = job.record.read_if_any()
+    return build(job.config).costs if content is None else content["parity"]
+
+
+def training_flops(job: Job, costs: Costs) -> float:
     """FLOPs of all steps: a forward pass, a backward pass of twice its cost, and another forward for recomputation."""
     passes = 4 if job.config.run.activation_checkpointing else 3
     return passes * costs["flops_per_sample"] * job.config.batch_size * job.config.trainer.max_steps
 
 
-def _time(jobs: Sequence[Job]) -> str:
-    """The time for the trials that are left, at the speed of the trials of the grid that are done."""
-    done = [job for job in jobs if not job.left]
-    seconds = sum(job.record.read()["provenance"]["wall_seconds"] for job in done)
-    left = sum(job.cost for job in jobs if job.left and not job.failed)
+def remaining_time(left: Sequence[Job], done: Sequence[Job]) -> str:
+    """The time for the trials that are left, at the speed of those that are done."""
     if not left:
         return "nothing left to train"
+    seconds = sum(job.record.read()["provenance"]["wall_seconds"] for job in done)
     if not seconds:
         return "the time is unknown until one trial is done"
-    return f"about {duration(left * seconds / sum(job.cost for job in done))} left on one worker"
+    speed = sum(job.cost for job in done) / seconds
+    return f"about {duration(sum(job.cost for job in left) / speed)} left on one worker"

@@ -1,4 +1,4 @@
-"""What every combination is given in tuning: the same number of rates, the same seeds, the same further settings."""
+"""What every combination is given in tuning: the same rates and seeds, and as many further options and settings."""
 
 import math
 from typing import NamedTuple
@@ -16,7 +16,8 @@ class Budget(NamedTuple):
     factor: the ratio of two neighboring rates, at least 1.2.
     widenings: how often the grid may be widened while a best rate is at its edge, at least 0.
     seeds: those of the tuning trials.
-    also: further settings to tune, each 'KEY=V1,V2'.
+    also: options and settings to try besides rates, each 'KEY=V1,V2', or 'ARM:KEY=V1,V2' for one arm.
+    unequal: whether arms may be given different numbers of values.
     """
 
     num_rates: int
@@ -24,6 +25,7 @@ class Budget(NamedTuple):
     widenings: int
     seeds: tuple[int, ...]
     also: tuple[str, ...]
+    unequal: bool
 
     def check(self) -> None:
         """Refuse values out of range.

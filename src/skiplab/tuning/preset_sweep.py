@@ -4,28 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from hydra.utils import get_class
-from omegaconf import DictConfig
 
 from skiplab.configuration.overrides import written
 from skiplab.errors import SkiplabError
-from skiplab.records.key import factors
 from skiplab.records.tuned import RATE
+from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import Job
 from skiplab.tuning.budget import Budget
-from skiplab.tuning.trials import levels_of
+from skiplab.tuning.levels import levels_of
 
-_WITHOUT_OWN_SWEEP = ("hydra.sweeper.params=null", "hydra.sweeper.tuned=null")
+_WITHOUT_OWN_SWEEP = ("hydra.sweeper.params=null", "hydra.sweeper.grids=null", "hydra.sweeper.tuned=null")
 
 
 class PresetSweep(NamedTuple):
     """The trials of a preset.
 
-    loader: Hydra's.
-    config: the configuration of the sweep itself.
+    composer: of its trials.
     preset: the override that selects the preset.
     overrides: one for each setting of the trials, by the name of the setting.
     hydra_overrides: those of Hydra itself.
@@ -33,8 +30,7 @@ class PresetSweep(NamedTuple):
     jobs: the trials.
     """
 
-    loader: ConfigLoader
-    config: DictConfig
+    composer: Composer
     preset: str
     overrides: dict[str, str]
     hydra_overrides: list[str]
@@ -55,16 +51,21 @@ class PresetSweep(NamedTuple):
             raise SkiplabError(f"unknown preset {name!r}; valid: {', '.join(names)}")
         preset = f"experiment={name}"
         config = loader.load_configuration("train", [preset, *overrides], run_mode=RunMode.MULTIRUN)
-        parser = OverridesParser.create(config_loader=loader)
-        given = parser.parse_overrides(list(config.hydra.overrides.task)[1:])  # without the preset itself
+        if config.hydra.sweeper.grids is not None:
+            raise SkiplabError(
+                f"{preset} sweeps several grids, hydra.sweeper.grids, and only one can be tuned; give its levels as "
+                "overrides, such as connection=plain,identity, and hydra.sweeper.grids=null"
+            )
+        composer = Composer(loader, config)
+        given = composer.parse(list(config.hydra.overrides.task)[1:])  # without the preset itself
         words = {swept: f"{swept}={value}" for swept, value in (config.hydra.sweeper.params or {}).items()}
         words |= {each.key_or_group: written(each) for each in given}
-        swept = {each.key_or_group for each in parser.parse_overrides(list(words.values())) if each.is_sweep_override()}
-        jobs = make_jobs(loader, config, [preset, *words.values()])
+        swept = {each.key_or_group for each in composer.parse(list(words.values())) if each.is_sweep_override()}
+        jobs = make_jobs(composer, [preset, *words.values()])
         own_factors = tuple(each for each in words if each in swept - {"seed"})
         levels_of(jobs[0], own_factors)  # refuses factors that define no trial
         of_hydra = [word for word in config.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
-        return cls(loader, config, preset, words, [*_WITHOUT_OWN_SWEEP, *of_hydra], own_factors, jobs)
+        return cls(composer, preset, words, [*_WITHOUT_OWN_SWEEP, *of_hydra], own_factors, jobs)
 
     @property
     def rate(self) -> float:
@@ -73,6 +74,8 @@ class PresetSweep(NamedTuple):
         Raises:
             SkiplabError: there are several.
         """
+        if RATE in self.factors:
+            raise SkiplabError(swept_and_tuned(RATE))
         rates = sorted({job.config.optimizer.lr for job in self.jobs})
         if len(rates) > 1:
             raise SkiplabError(
@@ -85,30 +88,6 @@ class PresetSweep(NamedTuple):
     def objective(self) -> type:
         """The class of the objective."""
         return get_class(self.jobs[0].config.objective._target_)
-
-    def further_settings(self, budget: Budget) -> dict[str, str]:
-        """An override with several values for each further setting to tune, by its name.
-
-        Raises:
-            SkiplabError: a setting can't be tuned.
-        """
-        parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(budget.also))
-        own = factors(self.jobs[0].config)
-        for each in parsed:
-            name = each.key_or_group
-            if name not in own:
-                raise SkiplabError(
-                    f"--also {each.input_line}: unknown setting; valid: a setting of the trials, such as optimizer.eps"
-                )
-            if not each.is_sweep_override():
-                raise SkiplabError(f"--also {each.input_line}: only one value; valid: several, {name}=V1,V2")
-        settings = {each.key_or_group: written(each) for each in parsed}
-        for name in (RATE, *settings):
-            if name in self.factors:
-                raise SkiplabError(f"{name} can't be swept and tuned at once; remove it from the sweep")
-        if RATE in settings:
-            raise SkiplabError(f"--also {settings[RATE]}: learning rates are set by --rates and --factor instead")
-        return settings
 
     def check_seeds(self, budget: Budget) -> None:
         """Refuse to tune on seeds of the study.
@@ -137,6 +116,11 @@ class PresetSweep(NamedTuple):
             **settings,
         }
         return [self.preset, *{**self.overrides, **own}.values()]
+
+
+def swept_and_tuned(name: str) -> str:
+    """Why a name can't be among the factors."""
+    return f"{name} can't be swept and tuned at once; remove it from the sweep"
 
 
 def _joined(values: Sequence[Any]) -> str:

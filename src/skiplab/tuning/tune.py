@@ -1,4 +1,4 @@
-"""`skiplab tune`: every arm and cell gets the same learning rates, on seeds that the comparison never uses."""
+"""`skiplab tune`: every arm and cell gets the same budget, on seeds that the comparison never uses."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from skiplab.configuration.override_text import override_text
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.paths import project_dir
@@ -16,8 +17,10 @@ from skiplab.records.tuned import RATE, Tuned, write_tuned
 from skiplab.records.writable import explain_unwritable
 from skiplab.sweeps.grid import make_jobs
 from skiplab.tuning.budget import Budget
+from skiplab.tuning.expected_cost import expected_cost
 from skiplab.tuning.preset_sweep import PresetSweep
 from skiplab.tuning.rates import RateGrid
+from skiplab.tuning.search_space import SearchSpace
 from skiplab.tuning.trials import TuningTrial, combinations, shared, tidy
 
 
@@ -50,17 +53,21 @@ def tune(
     with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
     sweep = PresetSweep.read(loader, preset, [*search_path, *overrides])
-    settings = sweep.further_settings(budget)
+    space = SearchSpace.read(sweep, budget.also)
     sweep.check_seeds(budget)
     evaluator, metric = _evaluator(sweep.objective, metric_name)
     grid = RateGrid(sweep.rate, budget.num_rates, budget.factor, budget.widenings)
     while True:
-        words = sweep.tuning_overrides(evaluator, grid.rates, settings, budget.seeds)
-        train(["-m", *sweep.hydra_overrides, *words])
-        jobs = make_jobs(loader, sweep.config, words)
+        words = sweep.tuning_overrides(evaluator, grid.rates, space.shared, budget.seeds)
+        jobs = make_jobs(sweep.composer, words, space.grids)
+        if not budget.unequal:
+            space.check_equal(jobs)
+        if not grid.num_widened:
+            print(expected_cost(jobs, sweep, grid, budget), flush=True)
+        train(["-m", *sweep.hydra_overrides, f"hydra.sweeper.grids={override_text(space.grids)}", *words])
         if jobs[0].config.run.dry_run:
             return None
-        trials = [TuningTrial.read(job, sweep.factors, [RATE, *settings], metric_name, metric) for job in jobs]
+        trials = [TuningTrial.read(job, sweep.factors, space, metric_name, metric) for job in jobs]
         found = combinations(trials, grid.rates, budget.seeds)
         if not grid.widen([each.edge for each in found]):
             break
@@ -69,14 +76,14 @@ def tune(
         study=str(jobs[0].config.run.study),
         preset=preset,
         overrides=tuple(overrides),
+        also=budget.also,
         metric=metric_name,
         label=metric.label,
         direction=str(metric.direction),
         seeds=budget.seeds,
         rates=grid.rates,
-        settings={name: list(dict.fromkeys(trial.settings[name] for trial in trials)) for name in settings},
         widenings=grid.num_widened,
-        shared=shared(jobs, [*sweep.factors, RATE, *settings]),
+        shared=shared(jobs, lambda name: name in (*sweep.factors, RATE, "seed") or space.sets(name)),
         combinations=tuple(found),
     )
     folder = study_folder(jobs[0].record.runs_dir, tuned.study)

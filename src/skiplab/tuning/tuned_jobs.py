@@ -1,38 +1,36 @@
 """The trials of a sweep with the settings that `skiplab tune` found for them."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-
-from skiplab.configuration.override_text import override_text
-from skiplab.configuration.overrides import apply_overrides
 from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import TUNED
 from skiplab.records.study_list import study_folder
-from skiplab.records.tuned import Combination, Tuned, read_tuned
+from skiplab.records.tuned import Tuned, read_tuned
 from skiplab.records.writable import explain_unwritable
+from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.job import Job
-from skiplab.tuning.trials import levels_of
+from skiplab.tuning.levels import level_text, levels_of
 
 
-def tuned_jobs(jobs: Sequence[Job], path: Path, arguments: Sequence[str]) -> list[Job]:
-    """Each trial with the best settings of its combination.
+def tuned_jobs(jobs: Sequence[Job], composer: Composer, path: Path) -> list[Job]:
+    """Each trial with the best options and settings of its combination.
 
     Args:
         jobs: the trials as they were composed.
+        composer: of the sweep.
         path: tuned.yaml.
-        arguments: the overrides of the sweep.
 
     Raises:
-        SkiplabError: a tuned setting is also among the arguments, a combination wasn't tuned, or a seed was used for
-            tuning.
+        SkiplabError: a tuned setting is also an override of the sweep, a combination wasn't tuned, or a seed was used
+            for tuning.
     """
     tuned = read_tuned(path)
-    parser = OverridesParser.create()
-    for each in parser.parse_overrides(list(arguments)):
-        if each.key_or_group in tuned.names:
+    words = dict.fromkeys(word for job in jobs for word in job.overrides)
+    for each in composer.parse(list(words)):
+        if tuned.sets(each.key_or_group):
             raise SkiplabError(f"{each.input_line} and hydra.sweeper.tuned={path} set the same; remove one of them")
     if both := sorted({job.config.seed for job in jobs} & set(tuned.seeds)):
         raise SkiplabError(f"seed={','.join(map(str, both))} was used to tune {path}; use other seeds")
@@ -46,7 +44,8 @@ def tuned_jobs(jobs: Sequence[Job], path: Path, arguments: Sequence[str]) -> lis
                 f"{path} lacks {words}; nothing was trained; tune all combinations together:\n"
                 f"  {_command(tuned, levels)}"
             )
-        found.append(_tuned(job, combination, parser))
+        best = [f"{name}={level_text(value)}" for name, value in combination.best.items()]
+        found.append(composer.job([*job.overrides, *best]))
     return found
 
 
@@ -58,16 +57,10 @@ def copy_tuned(path: Path, runs_dir: Path, study: str) -> None:
         write_atomically(folder / TUNED, content)
 
 
-def _tuned(job: Job, combination: Combination, parser: OverridesParser) -> Job:
-    words = [f"{name}={override_text(value)}" for name, value in combination.best.items()]
-    found = job.copy([*job.overrides, *words])
-    apply_overrides(parser.parse_overrides(words), found.config)
-    return found
-
-
 def _command(tuned: Tuned, levels: Sequence[dict[str, object]]) -> str:
     """The command that tunes the combinations in the file and the requested ones."""
     wanted = [*(each.factors for each in tuned.combinations), *levels]
-    swept = [f"{name}={','.join(dict.fromkeys(override_text(own[name]) for own in wanted))}" for name in tuned.factors]
+    swept = [f"{name}={','.join(dict.fromkeys(level_text(own[name]) for own in wanted))}" for name in tuned.factors]
     others = [word for word in tuned.overrides if word.lstrip("+").split("=")[0] not in tuned.factors]
-    return " ".join(["skiplab tune", tuned.preset, *swept, *others])
+    also = [part for word in tuned.also for part in ("--also", word)]
+    return f"skiplab tune {shlex.join([tuned.preset, *swept, *others, *also])}"

@@ -1,5 +1,7 @@
 """The table of `skiplab tune`: the best settings of each combination."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich import box
@@ -13,7 +15,8 @@ from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.text import level_text, number
 from skiplab.printable import printable
-from skiplab.records.tuned import Combination, Edge, Tuned, read_tuned
+from skiplab.records.tuned import RATE, Combination, Edge, Tuned, read_tuned
+from skiplab.records.tuned_budget import budget_text, by_level, short_name
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}
 _UNBROKEN = 28  # characters of a level that stay on one line in a narrow terminal
@@ -54,7 +57,7 @@ def tuning_command(path: Path, console: Console | None = None) -> None:
 
 def _overrides(tuned: Tuned) -> list[str]:
     """The overrides of the comparison: those of tuning, except for what the file sets."""
-    return [word for word in tuned.overrides if word.lstrip("+").split("=")[0] not in tuned.names]
+    return [word for word in tuned.overrides if not tuned.sets(word.lstrip("+").split("=")[0])]
 
 
 def tuning_words(tuned: Tuned) -> str:
@@ -64,29 +67,43 @@ def tuning_words(tuned: Tuned) -> str:
     widened = f"; the grid was widened {times} for all" if tuned.widenings else ""
     still = f"; {at_edge} of {len(tuned.combinations)} best rates are still at an edge" if at_edge else ""
     seeds = ", ".join(map(str, tuned.seeds))
+    budget = budget_text(len(tuned.rates), tuned.combinations)
+    tried = "".join(f"; {words}" for words in _tried(tuned))
     return (
-        f"{tuned.budget} for each combination, {tuned.rates[0]:g} to {tuned.rates[-1]:g}, by {tuned.label} at seeds "
-        f"{seeds}{widened}{still}"
+        f"{budget} for each combination, {tuned.rates[0]:g} to {tuned.rates[-1]:g}, by {tuned.label} at seeds "
+        f"{seeds}{tried}{widened}{still}"
     )
+
+
+def _tried(tuned: Tuned) -> list[str]:
+    """The values of each option and setting that was combined with the rates, such as 'init default, he'."""
+    others = [name for name in tuned.names if name != RATE]
+    return [f"{short_name(name)} {by_level(tuned.combinations, partial(_values, name))}" for name in others]
+
+
+def _values(name: str, combination: Combination) -> str:
+    if name in combination.tried:
+        return ", ".join(map(level_text, combination.tried[name]))
+    return f"only {level_text(combination.best[name])}" if name in combination.best else "none"
 
 
 def tuning_headings(tuned: Tuned) -> list[str]:
     """The columns of `tuning_rows`."""
-    settings = [name.rpartition(".")[2] for name in tuned.names]
+    settings = [short_name(name) for name in tuned.names]
     return [*tuned.factors, *settings, tuned.metric, "workable rates", "decades", "at edge"]
 
 
 def tuning_rows(tuned: Tuned) -> list[list[str]]:
     """One row per combination: its levels, best settings, the metric, the workable rates, whether at an edge."""
-    return [_row(each) for each in tuned.combinations]
+    return [_row(each, tuned.names) for each in tuned.combinations]
 
 
-def _row(combination: Combination) -> list[str]:
+def _row(combination: Combination, names: Sequence[str]) -> list[str]:
     window = combination.window
     learns = combination.value > 0
     return [
         *(level_text(level) for level in combination.factors.values()),
-        *(level_text(value) for value in combination.best.values()),
+        *(level_text(combination.best[name]) if name in combination.best else "–" for name in names),
         number(combination.value),
         f"{window.lowest:g} to {window.highest:g}" if learns else "none",
         f"{'≥ ' if window.at_least else ''}{window.decades:.1f}" if learns else "–",
