@@ -6,7 +6,8 @@ For each connection, norm and initialization, at 16 blocks of one width on noise
 the growth of the stream's variance and of the gradient from the first stream to the last, means of the correlation of
 two inputs at the last block; the spread of the measured values over seeds behind them; the largest factor between
 predicted and measured variance in any block, after geometric means over seeds. The last column counts the seeds whose
-network the initialization accepts.
+network the initialization accepts. Looks-linear networks have 2 groups: in the default groups, of one pair of channels
+at width 16, they are all but chaotic, and the initialization refuses some.
 """
 
 import math
@@ -26,6 +27,11 @@ from skiplab.training.build import build
 
 NETWORK = ("backbone=isotropic", "long_skip=none", "depth=16", "instrument=[]", "evaluator=[signal_propagation]")
 CELLS = list(product(("plain", "identity"), ("group", "none"), ("default", "he", "looks_linear")))
+
+
+def overrides_of(connection: str, norm: str, init: str) -> list[str]:
+    groups = ["norm.num_groups=2"] if (norm, init) == ("group", "looks_linear") else []
+    return [f"connection={connection}", f"norm={norm}", f"init={init}", *groups]
 
 
 def result(*overrides: str) -> Result | None:
@@ -96,10 +102,10 @@ def main(num_seeds: int, overrides: list[str]) -> None:
     heads += ["gradient, predicted", "measured", "largest factor", "seeds"]
     print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for cell in CELLS:
-        names = [f"{axis}={option}" for axis, option in zip(("connection", "norm", "init"), cell, strict=True)]
-        found = [result(*names, f"seed={seed}", *overrides) for seed in range(num_seeds)]
-        print(row(cell, [each for each in found if each is not None]), flush=True)
+        found = [result(*overrides_of(*cell), f"seed={seed}", *overrides) for seed in range(num_seeds)]
+        accepted = [each for each in found if each is not None]
+        print(row(cell, accepted) if accepted else f"| {' | '.join(cell)} | refused |", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 8, sys.argv[2:])
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5, sys.argv[2:])
