@@ -1,6 +1,7 @@
 """Composed configurations and finished trials that several tests share."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -26,6 +27,7 @@ from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny  # noqa:
 
 def pytest_configure(config: pytest.Config) -> None:
     composition_cache.install()
+    gc.set_threshold(50_000)  # Hydra and torch make small objects by the thousand, and keep most of them
     for line in (
         # Lightning's own use of torch's pytrees
         r"ignore:.*isinstance\(treespec, LeafSpec\).*:FutureWarning",
@@ -41,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
     items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
+
+
+def pytest_collection_finish() -> None:
+    """Modules and thousands of tests stay to the end: the garbage collector need not look at them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
