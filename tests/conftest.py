@@ -40,8 +40,23 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+# Files that take longest go first, so that no process is left with one of them at the end.
+LONGEST = (
+    "test_slurm.py",
+    "test_notebooks.py",
+    "test_shell_lines.py",
+    "test_presets.py",
+    "test_degenerate_studies.py",
+    "test_cores.py",
+    "test_extending.py",
+    "test_tune.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
     items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
 
 
