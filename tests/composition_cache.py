@@ -61,7 +61,8 @@ def install() -> None:
     defaults_list._create_interpolation_map = interpolated
     defaults_list._create_defaults_list = listed
     ConfigLoaderImpl._compose_config_from_defaults_list = combination
-    ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # its sources are replaced, never changed
+    # its sources are replaced, never changed
+    ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # pyright: ignore[reportAttributeAccessIssue]
     base.parse = cache(base.parse)  # the tree of an interpolation, which nobody changes
 
 
