@@ -1,8 +1,10 @@
-"""Hydra composes as ever and works each step out once: a file that is read, a word that is parsed.
+"""Hydra composes as ever and works each step out once: a file that is read, a word that is parsed, options combined.
 
 A composition takes an eighth of a second, and the suite makes thousands, of the same files and mostly the same words.
+Overrides of values are applied by Hydra each time, to a copy of what the chosen options combine to.
 """
 
+import copy
 import os
 import pickle
 from collections.abc import Callable
@@ -16,11 +18,14 @@ enabled = True  # a process in which unpickling is watched does without
 def install() -> None:
     """Let Hydra remember, in this process and in those forked from it."""
     from hydra._internal import defaults_list
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.config_repository import ConfigRepository
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf, base
 
     load, parse, choices = OmegaConf.load, OverridesParser.parse_rule, defaults_list._create_interpolation_map
-    files, words = _Remembered(), _Remembered()
+    listing, combine = defaults_list._create_defaults_list, ConfigLoaderImpl._compose_config_from_defaults_list
+    files, words, lists, combined = (_Remembered() for _ in range(4))
 
     def loaded(file: Any) -> Any:
         path = Path(file if isinstance(file, str | os.PathLike) else file.name)
@@ -34,9 +39,54 @@ def install() -> None:
         """Needed, and dear, only where a default names another."""
         return choices(overrides, found, self_added) if any(each.is_interpolation() for each in found) else None
 
+    def listed(repo: Any, config_name: Any, overrides: Any, prepend_hydra: bool, skip_missing: bool) -> Any:
+        """The files that the chosen options name, and what the search for them noted in `overrides`."""
+        noted = ("override_choices", "override_metadata", "deletions", "known_choices", "known_choices_per_group")
+        asked = repr([getattr(overrides, name) for name in (*noted, "append_group_defaults")])
+
+        def search() -> Any:
+            found, _ = listing(repo, config_name, overrides, prepend_hydra, skip_missing)
+            return found, {name: getattr(overrides, name) for name in noted}
+
+        key = (_state(repo), config_name, prepend_hydra, skip_missing, asked)
+        found, notes = lists.get(key, search)
+        vars(overrides).update(notes)
+        return found, None  # no tree, which `--info` alone would show
+
+    def combination(self: ConfigLoaderImpl, defaults: Any, repo: Any) -> Any:
+        key = (_state(repo), tuple((each.config_path, each.package, each.primary) for each in defaults))
+        return combined.get(key, lambda: combine(self, defaults, repo))
+
     OmegaConf.load, OverridesParser.parse_rule = staticmethod(loaded), parsed
     defaults_list._create_interpolation_map = interpolated
+    defaults_list._create_defaults_list = listed
+    ConfigLoaderImpl._compose_config_from_defaults_list = combination
+    # its sources are replaced, never changed
+    ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # pyright: ignore[reportAttributeAccessIssue]
     base.parse = cache(base.parse)  # the tree of an interpolation, which nobody changes
+
+
+def _state(repo: Any) -> tuple[Any, ...]:
+    """Where a composition's files are looked for, and of each that is there when it was written and its length."""
+    if not hasattr(repo, "state"):
+        repo.state = tuple(
+            (source.provider, source.path, *(_files(source.path) if source.scheme() == "file" else ()))
+            for source in repo.get_sources()
+        )
+    return repo.state
+
+
+def _files(folder: str) -> list[Any]:
+    found: list[Any] = []
+    if os.path.isdir(folder):
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    found += _files(entry.path)
+                else:
+                    status = entry.stat()
+                    found.append((entry.path, status.st_mtime_ns, status.st_size))
+    return found
 
 
 class _Remembered:

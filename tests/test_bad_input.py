@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from forked_process import forked_command
 from skiplab.cli import main
 from tiny_trials import TINY
 
@@ -88,16 +89,28 @@ def test_a_trials_mistake(mistake: str, tmp_path: Path, capsys) -> None:
 
 @pytest.mark.parametrize(
     "mistake",
-    ["unknown option", "misspelt override", "depth in words", "batch too large", "bad study name", "threads in words"],
+    ["unknown option", "misspelt override", "depth in words", "bad study name", "threads in words"],
 )
 def test_a_sweeps_mistake(mistake: str, tmp_path: Path, capsys) -> None:
     overrides, named = MISTAKES[mistake]
     arguments = ["train", "-m", *TINY, f"run.runs_dir={tmp_path / 'runs'}", "connection=plain,identity", *overrides]
     if mistake == "unknown option":
         arguments.remove("connection=plain,identity")
-    if mistake != "batch too large":  # which a worker finds
-        arguments.append("hydra/launcher=basic")
-    message = explained(arguments, capsys)
+    message = explained([*arguments, "hydra/launcher=basic"], capsys)
+    for part in named:
+        assert part in message, message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_sweeps_mistake_that_a_worker_finds(tmp_path: Path) -> None:
+    overrides, named = MISTAKES["batch too large"]
+    arguments = ["train", "-m", *TINY, f"run.runs_dir={tmp_path / 'runs'}", "connection=plain,identity", *overrides]
+    sweep = forked_command(arguments)
+    _, message = sweep.communicate()
+    assert sweep.returncode == 1
+    assert message.startswith("skiplab: ")
+    assert message.count("skiplab: ") == 1
+    assert "Traceback" not in message
     for part in named:
         assert part in message, message
     assert not (tmp_path / "runs").exists()

@@ -4,6 +4,8 @@ import re
 import shlex
 import sys
 import time
+from collections.abc import Callable
+from functools import cache
 from html import unescape
 from pathlib import Path
 
@@ -24,6 +26,7 @@ STUDY = "residual_in_diffusion_quick"
 CLAIMS = "experiments/residual_in_diffusion/quick/claims.yaml"
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+ANSI = re.compile("\x1b\\[[0-9;]*m")
 ABSOLUTE = re.compile(r"(?<![\w.:/<])(?:/[\w.~-]+){2,}|\b[A-Za-z]:\\")
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
@@ -69,6 +72,22 @@ def runs_dir(newcomer):
     return newcomer / "runs"
 
 
+@pytest.fixture(scope="module")
+def executed(runs_dir) -> Callable[[Path], nbformat.NotebookNode]:
+    """executed(path): a notebook with the outputs of its cells, which a kernel ran once."""
+
+    @cache
+    def execute(path: Path) -> nbformat.NotebookNode:
+        notebook = nbformat.read(path, as_version=4)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SKIPLAB_RUNS", str(runs_dir))
+            patch.setenv("SKIPLAB_STUDY", STUDY)
+            NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+        return notebook
+
+    return execute
+
+
 @each_notebook
 def test_notebook_is_stored_clean(path):
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
@@ -89,12 +108,9 @@ def test_notebook_says_what_it_asks_and_ends_with_exercises(path):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @each_notebook
-def test_notebook_runs_and_shows_its_figures(path, runs_dir, monkeypatch):
-    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
-    monkeypatch.setenv("SKIPLAB_STUDY", STUDY)
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    shown = [output.data for cell in notebook.cells for output in cell.get("outputs", ()) if "data" in output]
+def test_notebook_runs_and_shows_its_figures(path, executed):
+    outputs = [output for cell in executed(path).cells for output in cell.get("outputs", ())]
+    shown = [output.data for output in outputs if "data" in output]
     figures = [data for data in shown if re.search(r"<\w*Figure", data["text/plain"])]
     assert figures
     assert all("image/png" in data for data in figures)
@@ -129,16 +145,15 @@ def test_a_study_without_the_claim_is_told_so_first(runs_dir, monkeypatch):
         run_code(PATHS[2])
 
 
-def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, monkeypatch, capsys):
-    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
-    monkeypatch.setenv("SKIPLAB_STUDY", STUDY)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, executed, capsys):
     study, claims = read_study(STUDY, runs_dir), read_claims(ROOT / CLAIMS)
     said = {verdict.claim.name: headline(verdict) for verdict in judge(study, claims)}
     assert all("at shared settings" in words for words in said.values())
 
-    def printed() -> dict[str, str]:
-        """The verdict below each claim's name, as it was just printed."""
-        lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    def verdicts(text: str) -> dict[str, str]:
+        """The verdict below each claim's name, as it was printed."""
+        lines = [line.strip() for line in text.splitlines()]
         found = {}
         for name in said:
             at = next((at for at, line in enumerate(lines) if line.startswith(f"{name}: ")), None)
@@ -146,14 +161,15 @@ def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, monke
                 found[name] = next(line for line in lines[at:] if line in said.values())
         return found
 
-    capsys.readouterr()
     for path, names in zip(PATHS, ([*said], ["gradient_flow"], ["depth_without_degradation"]), strict=False):
-        run_code(path)
-        assert printed() == {name: said[name] for name in names}
+        outputs = [output for cell in executed(path).cells for output in cell.get("outputs", ())]
+        text = "\n".join(output.get("text") or output.data["text/plain"] for output in outputs)
+        assert verdicts(ANSI.sub("", text)) == {name: said[name] for name in names}
+    capsys.readouterr()
     reproduce("residual_in_diffusion", "quick", [f"run.runs_dir={runs_dir}"], train=lambda words: None)
-    assert printed() == said
+    assert verdicts(capsys.readouterr().out) == said
     cli.main(["report", STUDY, "--runs-dir", str(runs_dir)])
-    assert printed() == said
+    assert verdicts(capsys.readouterr().out) == said
     served = ServedPage(STUDY, runs_dir, None, str)
     while served.shown.version == "none":
         served.look_soon()

@@ -53,9 +53,10 @@ def _compose(overrides: tuple[str, ...]) -> bytes:
 
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         whole = compose("train", overrides=list(overrides), return_hydra_config=True)
-    config = OmegaConf.masked_copy(whole, [name for name in whole if name != "hydra"])
-    choices = {axis: option for axis, option in whole.hydra.runtime.choices.items() if axis in config}
-    return pickle.dumps(Composed(config, choices))
+    OmegaConf.set_struct(whole, None)
+    hydra = whole.pop("hydra")
+    choices = {axis: option for axis, option in hydra.runtime.choices.items() if axis in whole}
+    return pickle.dumps(Composed(whole, choices))
 
 
 def run_composed(composed: Composed, runs_dir: Path) -> Trial:
