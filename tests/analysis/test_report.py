@@ -302,12 +302,21 @@ def test_a_notebook_shows_a_figure_by_itself_on_a_white_ground(fill):
         assert image.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
 
+def test_a_figure_of_skill_shows_the_strongest_simple_baseline(fill):
+    study = read_study("s", fill(effect=0.1, num_seeds=4).folder)
+    ax = figures.outcome(study, "skill_train").axes[0]
+    (line,) = [line for line in ax.get_lines() if line.get_label() == "best affine predictor, validation images"]
+    trials = study.trials
+    assert set(line.get_ydata()) == {pytest.approx(1 - trials["loss_affine"].mean() / trials["loss_zero"].mean())}
+
+
 def test_an_outcome_figure_shows_its_baselines_and_every_seed(fill):
     study = read_study("s", fill(effect=0.1, num_seeds=4).folder)
     figure = figures.outcome(study, "loss_val")
     ax = figure.axes[0]
     labels = [line.get_label() for line in ax.get_lines()]
-    assert {"zero predictor", "best affine predictor"} <= set(labels)
+    of_validation = {f"{name} predictor, validation images" for name in ("zero", "best affine")}
+    assert of_validation <= set(labels)
     dots = [line for line in ax.get_lines() if line.get_marker() == "."]
     assert sum(len(line.get_xdata()) for line in dots) == 2 * 3 * 4
 

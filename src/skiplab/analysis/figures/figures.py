@@ -1,7 +1,7 @@
 """Figures of a study. An arm has the same color in all of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,8 @@ LOSS_CAPTION = (
     "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
 )
 _HEADLINES = ("skill_train", "skill_val", "loss_val")
-_BASELINES = {
-    "loss_val": (("loss_zero", "zero predictor", ":"), ("loss_affine", "best affine predictor", "--")),
-}
+_SKILLS = ("skill_train", "skill_val")
+_AFFINE = "best affine predictor, validation images"
 
 
 def depth_factor(study: Study, factor: str) -> str | None:
@@ -107,9 +106,8 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
                 look = {"color": colors[arm], "marker": "o", "markersize": 4, "capsize": 3}
                 drawn = ax.errorbar(middle, position, xerr=reach, **look)
                 mark(drawn, arm=arm, texts=[_mean_text(arm, middle, low, high)])
-        for name, words, style in _BASELINES.get(metric, ()):
-            if name in study.metrics and column(chosen, name).count():
-                ax.axvline(column(chosen, name).mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+        for baseline in _baselines(metric, chosen):
+            ax.axvline(baseline.value, color="0.5", linestyle=baseline.style, linewidth=1, label=baseline.label)
         ax.set_yticks(list(rows.values()), [plain_text(arm) for arm in rows])
         for tick, arm in zip(ax.yaxis.get_major_ticks(), rows, strict=True):
             mark(tick.label1, arm=arm)
@@ -138,9 +136,8 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
             rows = chosen.loc[chosen["arm"] == arm]
             offset = (position - (len(arms) - 1) / 2) * 0.06
             _draw_outcome(ax, rows, column(rows, over).astype(float) * 2**offset, declared, metric, arm, colors[arm])
-        for name, words, style in _BASELINES.get(metric, ()):
-            if name in study.metrics and column(chosen, name).count():
-                ax.axhline(column(chosen, name).mean(), color="0.5", linestyle=style, linewidth=1, label=words)
+        for baseline in _baselines(metric, chosen):
+            ax.axhline(baseline.value, color="0.5", linestyle=baseline.style, linewidth=1, label=baseline.label)
         ax.set_xscale("log", base=2)
         ax.set_xticks(depths, [level_text(depth) for depth in depths])
         ax.set_xlim(depths[0] * 2**-margin, depths[-1] * 2**margin)  # a study half run has the same axis
@@ -150,6 +147,22 @@ def outcome_by_depth(study: Study, metric: str, factor: str | None = None) -> Fi
         _frame(ax, cell, over, declared.label if is_first_of_row(ax) else "")
     share_legend(figure, axes)
     return figure
+
+
+class _Baseline(NamedTuple):
+    value: float
+    label: str
+    style: str
+
+
+def _baselines(metric: str, trials: pd.DataFrame) -> list[_Baseline]:
+    """What simple predictors reach in a loss or a skill on the trials' data, as far as it was measured."""
+    if any(name not in trials or not column(trials, name).count() for name in ("loss_zero", "loss_affine")):
+        return []
+    zero, affine = column(trials, "loss_zero").mean(), column(trials, "loss_affine").mean()
+    if metric == "loss_val":
+        return [_Baseline(zero, "zero predictor, validation images", ":"), _Baseline(affine, _AFFINE, "--")]
+    return [_Baseline(1 - affine / zero, _AFFINE, "--")] if metric in _SKILLS else []
 
 
 def headline_figure(study: Study, factor: str | None = None) -> Figure:
