@@ -166,6 +166,16 @@ def test_the_figure_has_a_line_for_each_arm_and_depth_and_an_envelope(study) -> 
             assert (np.diff(line.get_ydata()) <= 0).all()
 
 
+def test_trials_of_unknown_cost_have_no_line_and_no_row(runs) -> None:
+    for arm in SKILL:
+        for depth in (4, 8):  # without batch_size
+            key = runs.trial(choices={"connection": arm}, factors={"depth": depth}, summary={"skill_train": 0.5})
+            (runs.folder / key / "history.csv").write_text("step,metric,value\n0,loss,2.0\n", encoding="utf-8")
+    study = read_study("s", runs.folder)
+    assert [len(ax.lines) for ax in equal_cost_figure(study).axes] == [0]
+    assert set(equal_cost_table(study, "skill_train")["cost"]) == {"seconds"}
+
+
 def test_refuses_what_it_cannot_order(study) -> None:
     with pytest.raises(SkiplabError, match="valid in study 's': depth; choose with --over"):
         equal_cost_table(study, "skill_train", over="connection")

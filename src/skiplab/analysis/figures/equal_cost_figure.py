@@ -39,7 +39,7 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
     trials = with_arms(study, factor).join(training_costs(study))
     curves = training_losses(study).merge(trials[["key", "flops_per_step"]], on="key")
     curves = curves.assign(step=curves.groupby("key")["step"].transform(step_windows), value=np.log(curves["value"]))
-    curves = curves.assign(flops=(curves["step"] + 1) * curves["flops_per_step"])
+    curves = curves.assign(flops=(curves["step"] + 1) * curves["flops_per_step"]).dropna(subset="flops")
     styles, colors = level_styles(levels := sorted(set(study.trials[over]))), arm_colors(arm_names(study, factor))
     found = cells(study, factor, over=over)
     figure, axes = panels(len(found))

@@ -14,7 +14,7 @@ from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
-from skiplab.analysis.tables.equal_cost import equal_cost_metric, equal_cost_table
+from skiplab.analysis.tables.equal_cost import TRAINING_LOSS, equal_cost_metric, equal_cost_table
 from skiplab.analysis.tables.equal_cost_text import (
     EQUAL_COST_CAPTION,
     equal_cost_cells,
@@ -116,7 +116,7 @@ def equal_cost(
     names = equal_cost_cells(table)
     rows = zip(equal_cost_rows(table), frame_rows(table), strict=True)
     figure = None
-    if "loss" in set(study.history["metric"]):
+    if TRAINING_LOSS in set(table["metric"]):
         figure = drawing.figure(
             "Training loss at equal FLOPs", EQUAL_COST_FIGURE_CAPTION, equal_cost_figure(study, factor, over)
         )
