@@ -1,6 +1,10 @@
 """Training loss against FLOPs: which depth of each arm is best at which cost."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from skiplab.analysis.figures.chart_values import step_windows
@@ -14,7 +18,6 @@ from skiplab.analysis.figures.palette import (
     plain_text,
     share_legend,
 )
-from skiplab.analysis.frames import column
 from skiplab.analysis.study.arms import arm_names, cells, factor_under_test, in_cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.equal_cost import numeric_factor
@@ -47,15 +50,22 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
         own = curves.merge(in_cell(study, trials, cell)[["key", "arm", over]], on="key")
         for arm, of_arm in own.groupby("arm", observed=True):
             for level in levels:
-                means = column(of_arm.loc[of_arm[over] == level], "value").groupby(of_arm["flops"]).mean()
+                means = _means(of_arm.loc[of_arm[over] == level], ["flops"])
                 if means.empty:
                     continue
                 label = plain_text(f"{arm}, {over} {level_text(level)}")
-                (line,) = ax.plot(means.index, np.exp(means), label=label, color=colors[str(arm)], **styles[level])
+                (line,) = ax.plot(
+                    means.index.to_numpy(),
+                    np.exp(means.to_numpy()),
+                    label=label,
+                    color=colors[str(arm)],
+                    **styles[level],
+                )
                 mark(line, cell={over: level}, arm=str(arm))
-            reached = column(of_arm, "value").groupby([of_arm["flops"], of_arm[over]]).mean()
-            envelope = np.exp(reached.groupby("flops").min().cummin())
-            (band,) = ax.plot(envelope.index, envelope, color=colors[str(arm)], linewidth=6, alpha=0.25)
+            reached = _means(of_arm, ["flops", over]).groupby("flops").min().cummin()
+            (band,) = ax.plot(
+                reached.index.to_numpy(), np.exp(reached.to_numpy()), color=colors[str(arm)], linewidth=6, alpha=0.25
+            )
             mark(band, arm=str(arm))
         log_ticks(ax, "x")
         log_ticks(ax, "y")
@@ -63,3 +73,7 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
         frame(ax, cell_text(cell) if cell else "", "FLOPs spent on training", "training loss")
     share_legend(figure, axes)
     return figure
+
+
+def _means(curves: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    return cast("pd.Series", curves.groupby(list(names))["value"].mean())

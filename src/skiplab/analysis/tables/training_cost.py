@@ -57,7 +57,7 @@ def losses_at(study: Study, costs: pd.DataFrame, budget: float) -> pd.Series:
         if status == "diverged":
             found[index] = float(np.log(column(curves[key], "value").iloc[0]))
             continue
-        steps = math.floor(budget / own["flops_per_step"] * (1 + 1e-9))
+        steps = math.floor(budget / float(own["flops_per_step"]) * (1 + 1e-9))
         values = column(curves[key], "value")[curves[key]["step"] < steps]
         if len(values):
             found[index] = float(np.log(values.iloc[-max(1, int(len(curves[key]) * _WINDOW)) :].mean()))
