@@ -62,7 +62,7 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
                     **styles[level],
                 )
                 mark(line, cell={over: level}, arm=str(arm))
-            reached = _means(of_arm, ["flops", over]).groupby("flops").min().cummin()
+            reached = _least(_means(of_arm, ["flops", over]))
             (band,) = ax.plot(
                 reached.index.to_numpy(), np.exp(reached.to_numpy()), color=colors[str(arm)], linewidth=6, alpha=0.25
             )
@@ -73,6 +73,11 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
         frame(ax, cell_text(cell) if cell else "", "FLOPs spent on training", "training loss")
     share_legend(figure, axes)
     return figure
+
+
+def _least(means: pd.Series) -> pd.Series:
+    """The least mean that was reached at each cost or below it."""
+    return cast("pd.Series", means.groupby("flops").min()).cummin()
 
 
 def _means(curves: pd.DataFrame, names: Sequence[str]) -> pd.Series:

@@ -7,7 +7,7 @@ from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION
 from skiplab.analysis.figures.figures import depth_factor
 from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
 from skiplab.analysis.figures.tuning_figure import tuning_figure
-from skiplab.analysis.frames import frame_rows
+from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.study.arms import cell_factors, with_arms
 from skiplab.analysis.study.filters import Filters
@@ -103,7 +103,7 @@ def equal_cost(
 ) -> dict[str, Any] | None:
     """The best depth of each arm at equal cost; None if depth doesn't vary or nothing was measured."""
     over = depth_factor(study, factor)
-    if not over or not metrics or study.trials[over].nunique() < 2:
+    if not over or not metrics or column(study.trials, over).nunique() < 2:
         return None
     name = equal_cost_metric(study, metrics)
     table = (

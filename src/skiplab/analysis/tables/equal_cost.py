@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
 from skiplab.analysis.study.arms import (
     Cell,
@@ -63,7 +64,7 @@ def numeric_factor(study: Study, factor: str, over: str | None) -> str:
     valid = [
         name
         for name in cell_factors(study, factor)
-        if pd.api.types.is_numeric_dtype(study.trials[name].dtype) and study.trials[name].nunique() > 1
+        if pd.api.types.is_numeric_dtype(study.trials[name].dtype) and column(study.trials, name).nunique() > 1
     ]
     name = over or "depth"
     if name not in valid:
@@ -91,13 +92,18 @@ def best_at(values: pd.DataFrame, direction: str) -> Best | None:
     means = values.mean()
     best = (sign * means).idxmax()
     if len(values) < 2:
-        return Best(level=best, levels={}, held_out=pd.Series(dtype=float), optimistic=float(means[best]))
+        return Best(
+            level=best,
+            levels={},
+            held_out=pd.Series(dtype=float),
+            optimistic=float(means.max() if sign > 0 else means.min()),
+        )
     chosen = {seed: (sign * values.drop(index=seed).mean()).idxmax() for seed in values.index}
     return Best(
         level=best,
         levels=pd.Series(chosen).value_counts().to_dict(),
         held_out=pd.Series({seed: values.loc[seed, level] for seed, level in chosen.items()}),
-        optimistic=float(means[best]),
+        optimistic=float(means.max() if sign > 0 else means.min()),
     )
 
 
@@ -201,7 +207,7 @@ def _notes(trials: pd.DataFrame, best: Best, over: str, fall: float) -> list[str
     if len(best.levels) > 1:
         votes = ", ".join(f"{level_text(level)} by {count}" for level, count in sorted(best.levels.items()))
         notes.append(f"seeds disagree on the best {over}: {votes}")
-    missing = trials["seed"].nunique() - max(len(best.held_out), 1)
+    missing = column(trials, "seed").nunique() - max(len(best.held_out), 1)
     if missing > 0:
         notes.append(f"{missing} seeds lack a value at some {over}")
     if fall > STILL_FALLING:

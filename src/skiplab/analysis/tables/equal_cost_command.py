@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 from rich import box
@@ -54,8 +55,9 @@ def equal_cost_command(
     options = {"factor": compared.factor, "control": compared.control, "over": over}
     table = pd.concat([equal_cost_table(study, name, **options) for name in names]).drop_duplicates(ignore_index=True)
     footnotes = []
-    for (metric, cost), part in table.groupby(["metric", "cost"], sort=False):
-        console.print(Text(f"\n{printable(metric)} at equal {COST_UNITS[str(cost)]}", style="bold"))
+    for names_of_part, part in table.groupby(["metric", "cost"], sort=False):
+        metric, cost = cast("tuple[str, str]", names_of_part)
+        console.print(Text(f"\n{printable(metric)} at equal {COST_UNITS[cost]}", style="bold"))
         console.print(_grid(part, over))
         lines = zip(equal_cost_rows(part), part["notes"], strict=True)
         footnotes += [f"{', '.join(row[: _num_texts(part)])}: {note}" for row, note in lines if note]

@@ -22,7 +22,7 @@ def training_costs(study: Study) -> pd.DataFrame:
     diverged or was stopped counts with all of its planned steps, and has no seconds.
     """
     settings = [study.records[key]["factors"] for key in study.trials["key"]]
-    batch = pd.Series([float(each.get("batch_size", math.nan)) for each in settings], index=study.trials.index)
+    batch = pd.Series([each.get("batch_size") for each in settings], index=study.trials.index, dtype=float)
     planned = [each.get("trainer.max_steps") for each in settings]
     steps = pd.Series(planned, index=study.trials.index, dtype=float).fillna(study.trials["step"])
     per_step = _PASSES * column(study.trials, "flops_per_sample") * batch
@@ -50,15 +50,16 @@ def losses_at(study: Study, costs: pd.DataFrame, budget: float) -> pd.Series:
     """
     curves = dict(iter(training_losses(study).groupby("key", sort=False)))
     found = {}
-    for index, own in costs.iterrows():
-        key, status = study.trials.loc[index, ["key", "status"]]
+    trials = study.trials.loc[costs.index]
+    rows = zip(costs.index, trials["key"], trials["status"], costs["flops_per_step"], strict=True)
+    for index, key, status, per_step in rows:
         if key not in curves or status not in ("done", "diverged"):
             continue
         if status == "diverged":
             found[index] = float(np.log(column(curves[key], "value").iloc[0]))
             continue
-        steps = math.floor(budget / float(own["flops_per_step"]) * (1 + 1e-9))
-        values = column(curves[key], "value")[curves[key]["step"] < steps]
+        steps = math.floor(budget / per_step * (1 + 1e-9))
+        values = column(curves[key].loc[curves[key]["step"] < steps], "value")
         if len(values):
             found[index] = float(np.log(values.iloc[-max(1, int(len(curves[key]) * _WINDOW)) :].mean()))
     return pd.Series(found, index=costs.index, dtype=float)
@@ -75,4 +76,4 @@ def last_falls(study: Study) -> pd.Series:
         if len(late) >= 5:
             slope = np.polyfit(late["step"], np.log(late["value"]), 1)[0]
             found[key] = 1 - exponential(float(slope) * len(late))
-    return study.trials["key"].map(found).astype(float)
+    return pd.Series([found.get(key, math.nan) for key in study.trials["key"]], index=study.trials.index, dtype=float)
