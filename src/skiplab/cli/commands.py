@@ -43,6 +43,20 @@ def effects(study: str, factor: str | None, control: str | None, metrics: Sequen
     effects_command(study, runs_dir, factor, control, metrics)
 
 
+def equal_cost(
+    study: str,
+    factor: str | None,
+    control: str | None,
+    over: str | None,
+    metrics: Sequence[str] | None,
+    runs_dir: Path,
+) -> None:
+    """Print and write the best depth of each arm at equal cost."""
+    from skiplab.analysis.tables.equal_cost_command import equal_cost_command
+
+    equal_cost_command(study, runs_dir, factor, control, over, metrics)
+
+
 def report(
     study: str,
     claims: Path | None,

@@ -46,6 +46,14 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs_dir(command)
     command.set_defaults(command=commands.effects)
 
+    command = subparsers.add_parser("equal-cost", help="compare the best depths of the arms at equal cost of training")
+    _add_studies(command)
+    _add_comparison(command)
+    command.add_argument("--over", help="the numeric factor whose best level each arm takes (default: depth)")
+    _add_metrics(command)
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.equal_cost)
+
     command = subparsers.add_parser("report", help="write one HTML page with verdicts, tables and plots")
     _add_studies(command)
     _add_claims(command)

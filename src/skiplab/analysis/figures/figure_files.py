@@ -15,7 +15,14 @@ from skiplab.analysis.claims.claims import Claims
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
-from skiplab.analysis.figures.figures import LOSS_CAPTION, headline_figure, headline_metric, loss_curves
+from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION, equal_cost_figure
+from skiplab.analysis.figures.figures import (
+    LOSS_CAPTION,
+    depth_factor,
+    headline_figure,
+    headline_metric,
+    loss_curves,
+)
 from skiplab.analysis.figures.forest_figure import FOREST_CAPTION, forest_figure
 from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
 from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
@@ -50,6 +57,8 @@ def drawables(
             )
     if "loss" in set(study.history["metric"]):
         found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_CAPTION)
+        if depth_factor(study, factor):
+            found["equal_cost"] = lambda: DrawnChart(equal_cost_figure(study, factor), EQUAL_COST_FIGURE_CAPTION)
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
 

@@ -3,15 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION, equal_cost_figure
+from skiplab.analysis.figures.figures import depth_factor
 from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
 from skiplab.analysis.figures.tuning_figure import tuning_figure
-from skiplab.analysis.frames import frame_rows
+from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.study.arms import cell_factors, with_arms
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
+from skiplab.analysis.tables.equal_cost import TRAINING_LOSS, equal_cost_metric, equal_cost_table
+from skiplab.analysis.tables.equal_cost_text import (
+    EQUAL_COST_CAPTION,
+    equal_cost_cells,
+    equal_cost_headings,
+    equal_cost_rows,
+)
 from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.rates_table import rate_headings, rate_rows, rates_table
 from skiplab.analysis.tables.table_text import better_means, caption, headings, text_rows
@@ -87,6 +96,37 @@ def effects(
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)
     return found | {"figure": drawing.figure("How the effect depends on the rest", INTERACTION_CAPTION, drawn)}
+
+
+def equal_cost(
+    study: Study, factor: str, control: str, metrics: Sequence[str], filters: Filters, drawing: PageFigures
+) -> dict[str, Any] | None:
+    """The best depth of each arm at equal cost; None if depth doesn't vary or nothing was measured."""
+    over = depth_factor(study, factor)
+    if not over or not metrics or column(study.trials, over).nunique() < 2:
+        return None
+    name = equal_cost_metric(study, metrics)
+    table = (
+        equal_cost_table(study, name, factor=factor, control=control, over=over)
+        if study.metrics[name].direction
+        else None
+    )
+    if table is None or table.empty:
+        return None
+    names = equal_cost_cells(table)
+    rows = zip(equal_cost_rows(table), frame_rows(table), strict=True)
+    figure = None
+    if TRAINING_LOSS in set(table["metric"]):
+        figure = drawing.figure(
+            "Training loss at equal FLOPs", EQUAL_COST_FIGURE_CAPTION, equal_cost_figure(study, factor, over)
+        )
+    return {
+        "caption": EQUAL_COST_CAPTION.format(over=over, control=control),
+        "headings": equal_cost_headings(table, over),
+        "num_texts": len(names) + 3,
+        "rows": [Row(texts, filters.tags({each: row[each] for each in names}, row["arm"])) for texts, row in rows],
+        "figure": figure,
+    }
 
 
 def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, Any] | None:

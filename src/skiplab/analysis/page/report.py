@@ -103,6 +103,7 @@ def report_page(
         "forest": _forest(verdicts, drawing),
         "rates": page_tables.rates(study, factor, filters),
         "effects": page_tables.effects(study, factor, control, metrics, drawing),
+        "equal_cost": page_tables.equal_cost(study, factor, control, metrics, filters, drawing),
         "tables": page_tables.comparisons(study, factor, control, arms, metrics, filters),
         "figures": drawing.groups(study, factor),
         "tuning": page_tables.tuning(study, filters, drawing),
