@@ -187,6 +187,7 @@ ASK = {
     "bayes_floor": ("data=gaussian_mixture", "backbone=mlp", "branch=mlp", "long_skip=none", "norm=layer"),
     "gradient_correlation": CLASSIFIER,
     "shattered_gradients": (),
+    "effective_depth": ("long_skip=none",),
 }
 SMALL = ("evaluator.kernel_distance.subset_size=16", "evaluator.landscape.num_points=3")
 

@@ -210,6 +210,7 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
     bounded = paired.may_be_smaller or paired.may_be_greater
     if test.contrast.direction not in ("higher", "lower") or bounded:
         return "inconclusive"
+    # Two one-sided tests: Schuirmann 1987, A comparison of the two one-sided tests procedure, section 2.
     p_equivalent = max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
     return "no meaningful difference" if p_equivalent < 2 * look.alpha else "inconclusive"
 

@@ -1,4 +1,4 @@
-"""One-sided t tests of paired differences, a test of equivalence, and Holm's adjustment for many tests."""
+"""One-sided t tests of paired differences, and Holm's adjustment for many tests."""
 
 import math
 from collections.abc import Sequence
@@ -32,14 +32,6 @@ def p_above(differences: ArrayLike, margin: float) -> float:
 def p_below(differences: ArrayLike, margin: float) -> float:
     """One-sided p value of the null hypothesis that the true mean is at least margin."""
     return p_above(-np.asarray(differences, dtype=float), -margin)
-
-
-def within_margin(differences: ArrayLike, margin: float, alpha: float = 0.05) -> bool:
-    """Whether two one-sided tests at alpha find equivalence: the 1 - 2 alpha interval lies strictly within ± margin.
-
-    Source: Schuirmann 1987, A comparison of the two one-sided tests procedure, section 2.
-    """
-    return p_above(differences, -margin) < alpha and p_below(differences, margin) < alpha
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
