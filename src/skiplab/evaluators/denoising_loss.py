@@ -5,6 +5,9 @@ from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.metrics import Metric
+from skiplab.objectives.denoising import Denoising
+
+_WEIGHT_TIMES = 65_536  # times over which output weights are averaged; a log-normal's tail needs that many
 
 
 class DenoisingLoss(Evaluator):
@@ -13,8 +16,15 @@ class DenoisingLoss(Evaluator):
         loss = mean over levels of w(t) |F(x_t, t) - target|^2 / dimensions
         skill = max(0, 1 - loss / zero-predictor loss)
 
-    x0_error is the unweighted mean squared error of the clean image that the output implies. Skill is 0 if the loss
-    isn't finite.
+    x0_error is the unweighted mean squared error of the clean image that the output implies, and
+
+        x0_skill = max(0, 1 - x0_error / mean |x0|^2 / dimensions),
+
+    which is comparable between predictions and between weightings, unlike skill. Skills are 0 if the loss isn't finite.
+
+    output_weight_mean is the mean over the times of training of w, the weight of the squared error of the network's own
+    output, and output_weight_variation its standard deviation over its mean, 0 where all times weigh the same. Both are
+    known before training. Arms that differ in them differ in what the loss weighs, not in their factor alone.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4.
     Differs from the source: fixed levels instead of random times.
@@ -26,6 +36,17 @@ class DenoisingLoss(Evaluator):
         "skill_train": Metric(label="skill on training images", direction="higher", scale="bounded", if_diverged=0.0),
         "skill_val": Metric(label="skill on validation images", direction="higher", scale="bounded", if_diverged=0.0),
         "x0_error_val": Metric(label="squared error of the clean image", direction="lower", scale="log"),
+        "x0_skill_train": Metric(
+            label="skill in the clean image, training images", direction="higher", scale="bounded", if_diverged=0.0
+        ),
+        "output_weight_mean": Metric(
+            label="mean weight of the output's squared error in the loss", direction=None, scale="log", role="mechanism"
+        ),
+        "output_weight_variation": Metric(
+            label="variation of that weight over times (standard deviation over mean)",
+            direction=None,
+            role="mechanism",
+        ),
     }
 
     charts: ClassVar[dict[str, Chart]] = {
@@ -62,6 +83,9 @@ class DenoisingLoss(Evaluator):
             summary[f"loss_{split}"] = _mean(levels.losses)
             summary[f"skill_{split}"] = skill(_mean(levels.losses), _mean(levels.zero_losses))
         summary["x0_error_val"] = _mean(val.x0_errors)
+        images = trained.split("train").first(eval_batch.num_images).images
+        summary["x0_skill_train"] = skill(_mean(train.x0_errors), images.double().square().mean().item())
+        summary |= _output_weights(objective)
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         values = {"loss_by_noise": val.losses, "x0_error_by_noise": val.x0_errors}
         measurements = [
@@ -94,6 +118,13 @@ def _levels(trained: Trained, split: SplitName) -> _Levels:
         [weight * loss for weight, loss in zip(weights, found, strict=True)] for found in (losses, zeros)
     )
     return _Levels(weighted, weighted_zeros, x0_errors)
+
+
+def _output_weights(objective: Denoising) -> dict[str, float]:
+    """Mean and coefficient of variation, over the times of training, of the weight of the output's squared error."""
+    weights = objective.weight(objective.noise_schedule.levels(_WEIGHT_TIMES).double())
+    mean = weights.mean().item()
+    return {"output_weight_mean": mean, "output_weight_variation": weights.std(correction=0).item() / mean}
 
 
 def _mean(values: list[float]) -> float:
