@@ -5,9 +5,6 @@ from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.eval_batches.skill import skill
 from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.metrics import Metric
-from skiplab.objectives.denoising import Denoising
-
-_WEIGHT_TIMES = 65_536  # times over which output weights are averaged; a log-normal's tail needs that many
 
 
 class DenoisingLoss(Evaluator):
@@ -85,7 +82,9 @@ class DenoisingLoss(Evaluator):
         summary["x0_error_val"] = _mean(val.x0_errors)
         images = trained.split("train").first(eval_batch.num_images).images
         summary["x0_skill_train"] = skill(_mean(train.x0_errors), images.double().square().mean().item())
-        summary |= _output_weights(objective)
+        output_weights, _ = objective.weights()
+        summary["output_weight_mean"] = output_weights.mean().item()
+        summary["output_weight_variation"] = (output_weights.std(correction=0) / output_weights.mean()).item()
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         values = {"loss_by_noise": val.losses, "x0_error_by_noise": val.x0_errors}
         measurements = [
@@ -118,13 +117,6 @@ def _levels(trained: Trained, split: SplitName) -> _Levels:
         [weight * loss for weight, loss in zip(weights, found, strict=True)] for found in (losses, zeros)
     )
     return _Levels(weighted, weighted_zeros, x0_errors)
-
-
-def _output_weights(objective: Denoising) -> dict[str, float]:
-    """Mean and coefficient of variation, over the times of training, of the weight of the output's squared error."""
-    weights = objective.weight(objective.noise_schedule.levels(_WEIGHT_TIMES).double())
-    mean = weights.mean().item()
-    return {"output_weight_mean": mean, "output_weight_variation": weights.std(correction=0).item() / mean}
 
 
 def _mean(values: list[float]) -> float:
