@@ -29,6 +29,7 @@ def of_x0(weighting: str, alpha: float, sigma: float) -> float:
     level, spread = sigma / alpha, 0.75
     return {
         "snr": snr,
+        "snr_plus_one": snr + 1,
         "truncated_snr": max(snr, 1.0),
         "min_snr": min(snr, 5.0),
         "edm": (level**2 + spread**2) / (level * spread) ** 2,
@@ -62,6 +63,8 @@ CLOSED_FORMS = {
     ("min_snr", "velocity"): lambda snr: min(snr, 5.0) / (snr + 1),
     ("truncated_snr", "epsilon"): lambda snr: max(1.0, 1 / snr),
     ("truncated_snr", "x0"): lambda snr: max(snr, 1.0),
+    ("snr_plus_one", "velocity"): lambda snr: 1.0,
+    ("snr_plus_one", "epsilon"): lambda snr: 1 + 1 / snr,
     ("edm", "edm"): lambda snr: 1.0,
     ("edm", "edm_c_skip_0"): lambda snr: snr * 0.75**2 + 1,
 }

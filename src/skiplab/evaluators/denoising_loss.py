@@ -13,8 +13,15 @@ class DenoisingLoss(Evaluator):
         loss = mean over levels of w(t) |F(x_t, t) - target|^2 / dimensions
         skill = max(0, 1 - loss / zero-predictor loss)
 
-    x0_error is the unweighted mean squared error of the clean image that the output implies. Skill is 0 if the loss
-    isn't finite.
+    x0_error is the unweighted mean squared error of the clean image that the output implies, and
+
+        x0_skill = max(0, 1 - x0_error / mean |x0|^2 / dimensions),
+
+    which is comparable between predictions and between weightings, unlike skill. Skills are 0 if the loss isn't finite.
+
+    output_weight_mean is the mean over the times of training of w, the weight of the squared error of the network's own
+    output, and output_weight_variation its standard deviation over its mean, 0 where all times weigh the same. Both are
+    known before training. Arms that differ in them differ in what the loss weighs, not in their factor alone.
 
     Source: Ho et al. 2020, DDPM, arXiv:2006.11239, eq. 14; skill: Murphy 1988, Monthly Weather Review 116, eq. 4 (from
         memory).
@@ -27,6 +34,17 @@ class DenoisingLoss(Evaluator):
         "skill_train": Metric(label="skill on training images", direction="higher", scale="bounded", if_diverged=0.0),
         "skill_val": Metric(label="skill on validation images", direction="higher", scale="bounded", if_diverged=0.0),
         "x0_error_val": Metric(label="squared error of the clean image", direction="lower", scale="log"),
+        "x0_skill_train": Metric(
+            label="skill in the clean image, training images", direction="higher", scale="bounded", if_diverged=0.0
+        ),
+        "output_weight_mean": Metric(
+            label="mean weight of the output's squared error in the loss", direction=None, scale="log", role="mechanism"
+        ),
+        "output_weight_variation": Metric(
+            label="variation of that weight over times (standard deviation over mean)",
+            direction=None,
+            role="mechanism",
+        ),
     }
 
     charts: ClassVar[dict[str, Chart]] = {
@@ -63,6 +81,11 @@ class DenoisingLoss(Evaluator):
             summary[f"loss_{split}"] = _mean(levels.losses)
             summary[f"skill_{split}"] = skill(_mean(levels.losses), _mean(levels.zero_losses))
         summary["x0_error_val"] = _mean(val.x0_errors)
+        images = trained.split("train").first(eval_batch.num_images).images
+        summary["x0_skill_train"] = skill(_mean(train.x0_errors), images.double().square().mean().item())
+        output_weights, _ = objective.weights()
+        summary["output_weight_mean"] = output_weights.mean().item()
+        summary["output_weight_variation"] = (output_weights.std(correction=0) / output_weights.mean()).item()
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         values = {"loss_by_noise": val.losses, "x0_error_by_noise": val.x0_errors}
         measurements = [

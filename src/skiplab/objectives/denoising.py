@@ -15,6 +15,8 @@ from skiplab.objectives.objective import Forward, Objective
 from skiplab.objectives.prediction import Estimate, Prediction
 from skiplab.objectives.training_batch import TrainingBatch
 
+_WEIGHT_TIMES = 65_536  # times over which weights are averaged; a log-normal's tail needs that many
+
 
 class Noised(NamedTuple):
     """Noisy images with their times and labels, and the targets of the network's output."""
@@ -97,6 +99,17 @@ class Denoising(Objective[DenoisingBatch]):
     def weight(self, time: Float[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """The weight of the squared error of the network's output at each time."""
         return self.loss_weighting.of_output(self.prediction, *self.noise_schedule.alpha_sigma(time))
+
+    def weights(self) -> tuple[Float[Tensor, " time"], Float[Tensor, " time"]]:
+        """The weights of the squared errors of the network's output and of the clean image, over training's times.
+
+        With target = a x0 + b noise, an error of the output is one of x0 times -(alpha b - sigma a) / sigma.
+        """
+        times = self.noise_schedule.levels(_WEIGHT_TIMES).double()
+        alpha, sigma = self.noise_schedule.alpha_sigma(times)
+        a, b = self.prediction.coefficients(alpha, sigma)
+        of_output = self.weight(times)
+        return of_output, of_output * torch.square((alpha * b - sigma * a) / sigma)
 
     def noised(self, x0: Tensor, noise: Tensor, time: Float[Tensor, " batch"], labels: Int[Tensor, " batch"]) -> Noised:
         alpha, sigma = self.alpha_sigma(time, x0)
