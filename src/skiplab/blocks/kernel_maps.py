@@ -13,7 +13,7 @@ Differs from the source: none.
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -73,7 +73,8 @@ def critical_point(f: Callable[[Tensor], Tensor]) -> CriticalPoint:
         return mean(value * curvature)
 
     at_1 = excess(1.0)
-    stream = brentq(excess, 1.0, 100.0) if abs(at_1) > 1e-9 and at_1 * excess(100.0) < 0 else 1.0
+    crosses = abs(at_1) > 1e-9 and at_1 * excess(100.0) < 0
+    stream = cast("float", brentq(excess, 1.0, 100.0)) if crosses else 1.0
     _, value, slope = derivatives(f, 1, stream)
     weight = 1 / mean(slope * slope)
     return CriticalPoint(weight, max(stream - weight * mean(value * value), 0.0), stream)
