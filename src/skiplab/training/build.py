@@ -24,6 +24,7 @@ from skiplab.blocks.inits.default import Default
 from skiplab.blocks.long_skip import LongSkip
 from skiplab.blocks.shortcut import Shortcut
 from skiplab.blocks.specification import NetworkSpec
+from skiplab.blocks.tailored_activation import tailor_activations
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
@@ -177,6 +178,7 @@ def _initialized(make_backbone: Callable[[], Backbone], make_init: Callable[[], 
             f"backbone=external has initial weights of its own, which {type(init).__name__} would replace; choose "
             "init=default"
         )
+    tailor_activations(model)
     initialize(model, init, seed, model.drawn_modules())
     return model
 

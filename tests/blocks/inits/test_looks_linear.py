@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from skiplab.blocks.block import Join
+from skiplab.blocks.stream_activations import layer_without_cancellation
 from skiplab.errors import SkiplabError
 from small_networks import DATA, home, small
 from tiny_trials import network
@@ -110,6 +111,50 @@ def test_streams_are_pairs_and_a_plain_network_keeps_their_length(backbone: str)
 def test_networks_whose_activations_do_not_cancel_are_refused(choices: dict[str, str], named: str) -> None:
     with pytest.raises(SkiplabError, match=rf"init=looks_linear.*({named})"):
         make(**choices)
+
+
+def deep(depth: int, backbone: str, **choices: str):
+    """Four groups of one pair: such norms amplify rounding from layer to layer."""
+    config = small(init="looks_linear", backbone=backbone, depth=depth, long_skip="none", **choices)
+    if choices["norm"] == "group":
+        config.norm.num_groups = 4
+    return config
+
+
+@pytest.mark.parametrize("depth", [32, 64, 128])
+@pytest.mark.parametrize("backbone", ["isotropic", "unet"])
+@pytest.mark.parametrize("connection", ["plain", "identity"])
+@pytest.mark.parametrize("norm", ["group", "none"])
+def test_activations_cancel_at_every_depth(depth: int, backbone: str, connection: str, norm: str) -> None:
+    network(deep(depth, backbone, connection=connection, norm=norm), DATA["images"])
+
+
+@pytest.mark.parametrize("depth", [4, 32, 128])
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ({"branch": "basic"}, "take branch=preact"),
+        ({"connection": "conv_shortcut"}, "take a connection that only sums"),
+    ],
+)
+def test_activations_that_do_not_cancel_are_refused_at_every_depth(depth: int, wrong: dict, advice: str) -> None:
+    with pytest.raises(SkiplabError, match=f"before the layer stage.*{advice}"):
+        network(deep(depth, "isotropic", norm="none", **wrong), DATA["images"])
+
+
+@pytest.mark.parametrize("depth", [4, 128])
+def test_one_layer_without_mirrored_columns_is_found_at_every_depth(depth: int) -> None:
+    model = network(deep(depth, "isotropic", connection="plain", norm="group"), DATA["images"]).double().eval()
+    assert layer_without_cancellation(model) is None
+    model.stage.joins[depth - 1].branch.conv1.weight.data[:, 0] *= 1.001
+    assert layer_without_cancellation(model) == f"stage.joins.{depth - 1}.branch.conv1"
+
+
+def test_the_advice_names_nothing_that_is_in_use() -> None:
+    with pytest.raises(SkiplabError) as refusal:
+        make(branch="basic", activation="silu", norm="none", connection="identity")
+    advice = str(refusal.value).partition("; take ")[2]
+    assert all(each not in advice for each in ("activation=", "backbone=", "connection", "norm"))
 
 
 def test_groups_that_part_pairs_are_refused() -> None:

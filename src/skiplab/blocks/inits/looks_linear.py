@@ -9,7 +9,7 @@ from skiplab.blocks.orthogonal_weight import orthogonal_weight
 from skiplab.blocks.self_attention import SelfAttention
 from skiplab.blocks.shift import Shift
 from skiplab.blocks.specification import NetworkSpec
-from skiplab.blocks.stream_activations import activations_cancel, layers_after_activations
+from skiplab.blocks.stream_activations import layer_without_cancellation, layers_after_activations
 from skiplab.errors import SkiplabError
 
 
@@ -43,12 +43,10 @@ class LooksLinear(Init):
         for path, module in twin.named_modules():
             if next(module.parameters(recurse=False), None) is not None:
                 self(module, path)
-        if not activations_cancel(twin):
+        if (path := layer_without_cancellation(twin)) is not None:
             raise SkiplabError(
-                f"init=looks_linear needs activations that cancel, and with {_described(model)} they don't; take "
-                "branch=preact, activation_only_preact, bottleneck, convnext or mlp, a connection that only sums, a "
-                "norm with an even number of channels per group, activation=relu, silu or gelu, and "
-                "backbone=isotropic, unet, resnet or mlp; or take init=orthogonal"
+                "init=looks_linear needs activations that cancel, act(z) - act(-z) = z, and those before the layer "
+                f"{path} don't, with {_described(model)}; {_advice(model)}"
             )
 
     @torch.no_grad()
@@ -101,3 +99,28 @@ def _described(model: nn.Module) -> str:
     kinds = {"connection": join.connection, "norm": norm, "activation": activation}
     others = ", ".join(f"{axis} {type(part).__name__}" for axis, part in kinds.items())
     return f"branch={join.branch.option}, {others} and backbone={model.option}"
+
+
+_BRANCHES = ("preact", "activation_only_preact", "bottleneck", "convnext", "mlp", "layer")
+_BACKBONES = ("isotropic", "unet", "resnet", "mlp")
+
+
+@torch.no_grad()
+def _advice(model: nn.Module) -> str:
+    """What to change: only parts that don't fit, so that nothing in use is called valid."""
+    spec, branch = cast(NetworkSpec, model.spec), branch_joins(model)[0].branch.option
+    z = torch.linspace(-3, 3, spec.width // 2 * 4, dtype=torch.float64).view(1, -1, 4)  # of four positions
+    pairs = torch.stack([z, -z], dim=2).flatten(1, 2)
+    act, normed = spec.activation(), spec.norm(spec.width).double().eval()(pairs)
+    advice = []
+    if not torch.allclose(act(z) - act(-z), z):
+        advice.append("activation=relu, silu or gelu")
+    if not torch.allclose(normed[:, 1::2], -normed[:, 0::2]):
+        advice.append("a norm with an even number of channels per group")
+    if branch not in _BRANCHES:
+        advice.append(f"branch={', '.join(_BRANCHES[:-1])} or {_BRANCHES[-1]}")
+    if model.option not in _BACKBONES:
+        advice.append(f"backbone={', '.join(_BACKBONES[:-1])} or {_BACKBONES[-1]}")
+    if not advice:
+        advice.append("a connection that only sums, such as connection=identity or plain")
+    return f"take {', and '.join(advice)}; or take init=orthogonal"
