@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from skiplab.charts import Chart
+from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
 from skiplab.layers import Block, IndexedJoin, Layer, Network
 from skiplab.metrics import Metric
+from skiplab.objectives.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def geometric_mean(values: pd.Series) -> float:
 class Instrument:
     """Measures every `every_n_steps` steps.
 
-    In a measured step, `begin` is called before the forward pass, `before_update` when the gradients are available
-    (unscaled, not clipped), and `after_update` after the optimizer's step. An instrument draws nothing from the global
-    generators and leaves parameters, buffers and gradients unchanged. To hook a forward pass, use
-    `skiplab.layers.watch`, which ignores recomputed activations.
+    `prepare` is called before training. In a measured step, `begin` is called before the forward pass, `before_update`
+    when the gradients are available (unscaled, not clipped), and `after_update` after the optimizer's step. An
+    instrument draws nothing from the global generators and leaves parameters, buffers and gradients unchanged. To hook
+    a forward pass, use `skiplab.layers.watch`, which ignores recomputed activations.
 
     metrics: the summary values that `summarize` may return, by name.
     charts: the figures. A chart has the name of its quantity; an 'outcome' chart has the name of its metric.
@@ -94,6 +96,12 @@ class Instrument:
     def is_due(self, step: int) -> bool:
         """Whether to measure a step."""
         return step % self.every_n_steps == 0
+
+    def prepare(self, network: Network, objective: Objective[Any], split: Split) -> None:
+        """Called before training starts or is resumed, with what the network is trained to do and the training split.
+
+        What it draws must depend on its own key alone (`skiplab.seeding`), so that a resumed trial measures the same.
+        """
 
     def begin(self, network: Network, step: int) -> None:
         """Called before the forward pass of a measured step."""

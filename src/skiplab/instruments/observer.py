@@ -7,9 +7,11 @@ import pytorch_lightning as pl
 import torch
 from torch.optim import Optimizer
 
+from skiplab.data.dataset import Split
 from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
 from skiplab.layers import Network
+from skiplab.objectives.objective import Objective
 from skiplab.records.appended_table import AppendedTable
 from skiplab.records.layer_keys import layer_key
 
@@ -18,6 +20,8 @@ class _Watched(Protocol):
     """The training module. A step that instruments measure isn't replayed as a CUDA graph."""
 
     watched: bool
+    objective: Objective[Any]
+    split: Split
 
 
 class Observer(pl.Callback):
@@ -33,6 +37,11 @@ class Observer(pl.Callback):
         self.instruments, self.network, self.table = instruments, network, table
         self._step = 0
         self._due: list[Instrument] = []
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        module = cast("_Watched", pl_module)
+        for instrument in self.instruments:
+            instrument.prepare(self.network, module.objective, module.split)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

@@ -72,6 +72,8 @@ def _train(
     if recomputes:
         recompute_stages(model)
     network = inspect_network(model, *trained.objective.example(trained.data.train.shape))
+    if instrument is not None:
+        instrument.prepare(network, trained.objective, trained.data.train)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     images, labels = trained.data.train.first(16)
     readings, losses = [], []
