@@ -32,6 +32,9 @@ test: $(STAMP)
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m ''
 
+recheck: $(STAMP)
+	$(BIN)/python tests/recheck/recheck.py
+
 lint: $(STAMP)
 	$(BIN)/pre-commit run --all-files
 
