@@ -246,7 +246,7 @@ def interval(seen):
     if seen["n"] > 1 and formulas.equal(formulas.finite(seen["advantage"])):
         return mean, math.nan, math.nan
     if seen["metric"]["scale"] == "bounded" and seen["test"]["contrast"] == "difference":
-        return mean, max(-1.0, low), min(1.0, high)  # of nan: nan
+        return mean, np.maximum(-1.0, low), np.minimum(1.0, high)  # nan stays nan
     return mean, low, high
 
 
