@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
 ALPHA = 0.025
 
@@ -43,7 +43,7 @@ def correlation(a, b):
     pairs = [(x, y) for x, y in zip(a, b, strict=True) if np.isfinite(x) and np.isfinite(y)]
     if len(pairs) < 3 or any(equal(side) for side in zip(*pairs, strict=True)):
         return math.nan
-    return stats.pearsonr(*zip(*pairs, strict=True)).statistic
+    return float(np.corrcoef(np.array(pairs).T)[0, 1])
 
 
 def hedges_g(values):
@@ -106,23 +106,28 @@ def exact_rate(kind, num, exposure, tail):
     return num / exposure, low, high
 
 
-def rate_difference(kind, better, worse, tail):
-    """better - worse with the interval that Newcombe, and Donner and Zou, make of both exact ones (MOVER)."""
-    (b, b_low, b_high), (w, w_low, w_high) = (exact_rate(kind, *arm, tail) for arm in (better, worse))
+def rate_difference(kind, arms, tail):
+    """First arm minus second, each (events, exposure), with the interval of both exact ones (MOVER)."""
+    (b, b_low, b_high), (w, w_low, w_high) = (exact_rate(kind, num, exposure, tail) for num, exposure in arms)
     low = b - w - math.sqrt((b - b_low) ** 2 + (w_high - w) ** 2)
     return b - w, low, b - w + math.sqrt((b_high - b) ** 2 + (w - w_low) ** 2)
 
 
-def p_rate_above(kind, better, worse, bound):
-    """The one-sided tail at which the interval of better - worse reaches down to the bound, from 1e-12 on; else 1."""
+def p_rate_above(kind, arms, bound):
+    """The one-sided tail at which the interval of their difference reaches down to the bound, from 1e-12 on; else 1."""
 
     def excess(log_tail):
-        return rate_difference(kind, better, worse, math.exp(log_tail))[1] - bound
+        return rate_difference(kind, arms, math.exp(log_tail))[1] - bound
 
-    ends = math.log(1e-12), math.log(0.499)
-    if excess(ends[1]) <= 0:
+    low, high = math.log(1e-12), math.log(0.499)
+    if excess(high) <= 0:
         return 1.0
-    return 1e-12 if excess(ends[0]) > 0 else math.exp(optimize.brentq(excess, *ends, xtol=1e-11))
+    if excess(low) > 0:
+        return 1e-12
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
+    return math.exp(low)
 
 
 def holm(p_values):

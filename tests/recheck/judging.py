@@ -127,7 +127,7 @@ class Trials:
         groups = defaultdict(list)
         for row, value, _ in self.values(self.inside(cell), skill):
             arm = self.arm(row, factor)
-            if arm in arms and not math.isnan(value):
+            if arm in arms and not np.isnan(value):
                 groups[" ".join([arm, *(f"at {name} {level(row[name])}" for name in others)])].append(value)
         return {name for name, skills in groups.items() if np.mean(skills) < COLLAPSED_BELOW}
 
@@ -228,7 +228,7 @@ def per_seed(rows, kind, over, levels):
 
 def events(trials, rows, metric):
     """How many events an arm had, in how many trials or units of exposure; None without a known exposure."""
-    values = [(row, value) for row, value, _ in rows if not math.isnan(value)]
+    values = [(row, value) for row, value, _ in rows if not np.isnan(value)]
     if metric["kind"] == "event":
         return round(sum(value for _, value in values)), len(values)
     if metric["exposure"] not in trials.metrics:
@@ -241,7 +241,7 @@ def events(trials, rows, metric):
 def interval(seen):
     """Mean, low and high of the advantage."""
     if seen["events"] and seen["n"]:
-        return formulas.rate_difference(seen["metric"]["kind"], *seen["events"], formulas.ALPHA)
+        return formulas.rate_difference(seen["metric"]["kind"], seen["events"], formulas.ALPHA)
     mean, low, high = formulas.t_interval(seen["advantage"])
     if seen["n"] > 1 and formulas.equal(formulas.finite(seen["advantage"])):
         return mean, math.nan, math.nan
@@ -257,7 +257,7 @@ def p_above(seen, bound, sign=1):
         return formulas.p_mean_above(values, bound)
     p = formulas.permutation_p(values, bound)
     return (
-        1.0 if math.isnan(p) else max(p, formulas.p_rate_above(seen["metric"]["kind"], *seen["events"][::sign], bound))
+        1.0 if math.isnan(p) else max(p, formulas.p_rate_above(seen["metric"]["kind"], seen["events"][::sign], bound))
     )
 
 
@@ -291,7 +291,7 @@ def both_p(seen):
     return 1.0 if smaller else p_above(seen, bound_to_exceed(test)), 1.0 if greater else p_above(seen, margin, -1)
 
 
-def conclude(seen, p_yes, p_no, alpha, fewest):
+def conclude(seen, p, alpha, fewest):
     if seen["missing"]:
         return "not run"
     if not_applicable(seen):
@@ -300,8 +300,8 @@ def conclude(seen, p_yes, p_no, alpha, fewest):
         return "inconclusive"
     if seen["n"] < fewest:
         return "too few seeds"
-    if p_yes <= alpha or p_no <= alpha:
-        return "supported" if p_yes <= alpha else "contradicted"
+    if min(p) <= alpha:
+        return "supported" if p[0] <= alpha else "contradicted"
     if seen["test"]["direction"] in ("higher", "lower") and not any(open_sides(seen)):
         margin = seen["test"]["margin"]
         if max(p_above(seen, -margin), p_above(seen, -margin, -1)) < 2 * alpha:
@@ -318,7 +318,7 @@ def judge_together(trials, tests, which, alpha=formulas.ALPHA, fewest=3):
                 found[claim["name"], index, cell_text(cell)] = contrast(trials, test, cell)
     adjusted = [formulas.holm(list(side)) for side in zip(*map(both_p, found.values()), strict=True)]
     for seen, *p in zip(found.values(), *adjusted, strict=True):
-        seen |= {"p": p, "alpha": alpha, "num": len(found), "conclusion": conclude(seen, *p, alpha, fewest)}
+        seen |= {"p": p, "alpha": alpha, "num": len(found), "conclusion": conclude(seen, p, alpha, fewest)}
     return found
 
 

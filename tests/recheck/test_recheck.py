@@ -6,6 +6,7 @@ from pathlib import Path
 
 import formulas
 import pytest
+from judging import read_csv
 from scipy import stats
 
 from recheck import main
@@ -28,10 +29,9 @@ def change(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
-def cell(path, column, row=1):
-    """The text of a cell of a CSV file whose first columns hold no commas in quotes."""
-    lines = path.read_text().splitlines()
-    return lines[row].split(",")[lines[0].split(",").index(column)]
+def cell(path, column):
+    """The text of a column in the first row of a CSV file."""
+    return read_csv(path)[0][column]
 
 
 def test_published_profile_agrees(published, capsys):
@@ -92,5 +92,5 @@ def test_closed_forms():
     assert formulas.exact_rate("event", 0, 5, 0.025)[2] == pytest.approx(1 - 0.025 ** (1 / 5))
     exact = stats.binomtest(2, 7).proportion_ci(0.95, "exact")
     assert formulas.exact_rate("event", 2, 7, 0.025)[1:] == pytest.approx((exact.low, exact.high))
-    p = formulas.p_rate_above("event", (9, 10), (1, 10), 0.1)
-    assert formulas.rate_difference("event", (9, 10), (1, 10), p)[1] == pytest.approx(0.1)
+    p = formulas.p_rate_above("event", [(9, 10), (1, 10)], 0.1)
+    assert formulas.rate_difference("event", [(9, 10), (1, 10)], p)[1] == pytest.approx(0.1)
