@@ -3,12 +3,13 @@
 # make lint   set up, check style, imports and types, as pre-commit does
 # make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run
 # make docs   set up, write the generated tables of README.md and docs/ anew
+# make recheck   set up, recompute every published number independently of skiplab
 # make reproduce-quick   set up, run the quick profile of every experiment
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: bench demo docs reproduce-quick test test-all lint lock clean
+.PHONY: bench demo docs recheck reproduce-quick test test-all lint lock clean
 
 demo: $(STAMP)
 	$(BIN)/skiplab reproduce residual_in_diffusion --profile quick
@@ -31,6 +32,9 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m ''
+
+recheck: $(STAMP)
+	$(BIN)/python tests/recheck/recheck.py
 
 lint: $(STAMP)
 	$(BIN)/pre-commit run --all-files

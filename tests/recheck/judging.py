@@ -1,0 +1,338 @@
+"""From published trials to conclusions, by docs/statistics.md alone; nothing of skiplab is imported."""
+
+import csv
+import itertools
+import math
+from collections import defaultdict
+
+import formulas
+import numpy as np
+
+COLLAPSED_BELOW = 0.05
+LOST = ("diverged", "not finite", "not positive")
+WEAKEST = (
+    "contradicted",
+    "no meaningful difference",
+    "not run",
+    "not applicable",
+    "too few seeds",
+    "inconclusive",
+    "supported",
+)
+IN_HEADLINE = (
+    "supported",
+    "contradicted",
+    "no meaningful difference",
+    "inconclusive",
+    "not applicable",
+    "too few seeds",
+    "not run",
+)
+DECIDED = WEAKEST[:2] + WEAKEST[-1:]
+OPPOSITE = {"supported": "contradicted", "contradicted": "supported"}
+
+
+def level(value):
+    """A level as text: 8, 0.001, identity, null."""
+    if value is None or value == "":
+        return "null"
+    text = str(value)
+    if text in ("True", "False"):
+        return text.lower()
+    try:
+        return f"{float(text):.10g}"
+    except ValueError:
+        return text
+
+
+def number(text):
+    return float(text) if text else math.nan
+
+
+def read_csv(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+class Trials:
+    """The published trials of a profile, with the declarations of their metrics."""
+
+    def __init__(self, rows, metrics):
+        self.rows, self.metrics = rows, metrics
+        names = list(rows[0])
+        self.factors = names[names.index("status") + 1 : names.index("seed")]
+        self.seeds = sorted({int(float(row["seed"])) for row in rows})
+
+    def lowest_seeds(self, num):
+        kept = self.seeds[:num]
+        return Trials([row for row in self.rows if int(float(row["seed"])) in kept], self.metrics)
+
+    def arm(self, row, factor):
+        """The factor's level with those of its own settings; the claims' word for a factor that doesn't vary."""
+        own = [name for name in self.factors if name.startswith(f"{factor}.") and row[name]]
+        return ", ".join([level(row[factor]), *(f"{name.split('.', 1)[1]} {level(row[name])}" for name in own)])
+
+    def value(self, row, name):
+        """A metric on its scale, with the state that explains it."""
+        metric, raw, status = self.metrics[name], number(row.get(name, "")), row["status"]
+        reached, state = number(row.get(metric["reached"] or "", "")), "measured"
+        if status == "diverged":
+            state = "diverged"
+            if metric["if_diverged"] != "measured":
+                raw = math.nan if metric["if_diverged"] is None else float(metric["if_diverged"])
+            elif reached == 0:
+                state = "not reached"
+        elif status != "done":
+            return math.nan, status
+        elif not math.isfinite(raw):
+            return math.nan, "not finite"  # a metric that was measured in some trials of the arm, see `values`
+        elif reached == 0:
+            state = "not reached"
+        elif metric["floor"] is not None and raw <= metric["floor"]:
+            raw, state = metric["floor"], "censored"
+        if metric["scale"] == "log":
+            return (math.nan, "not positive") if raw <= 0 else (math.log(raw), state)
+        return raw, state
+
+    def values(self, rows, name):
+        """(row, value, state) of each trial; an arm in which no trial has the metric was not measured."""
+        found = [(row, *self.value(row, name)) for row in rows]
+        if all(state == "not finite" for _, _, state in found):
+            return [(row, value, "without a value") for row, value, _ in found]
+        return found
+
+    def inside(self, cell):
+        return [row for row in self.rows if all(level(row[name]) == cell[name] for name in cell if name in row)]
+
+    def of_arm(self, factor, arm, cell):
+        return [row for row in self.inside(cell) if self.arm(row, factor) == arm]
+
+    def cells(self, factor, over=None, wanted=None):
+        wanted = {name: [level(each) for each in levels] for name, levels in (wanted or {}).items() if name != over}
+        others = [
+            name for name in self.factors if name not in (factor, over, *wanted) and not name.startswith(f"{factor}.")
+        ]
+        found = dict.fromkeys(tuple(level(row[name]) for name in others) for row in self.rows)
+        products = itertools.product(*wanted.values())
+        return [
+            dict(zip([*wanted, *others], [*one, *two], strict=True)) for one, two in itertools.product(products, found)
+        ]
+
+    def collapsed(self, factor, arms, cell):
+        """The arms, each with the level of what varies within the cell, whose mean skill is below the bound."""
+        skill = next((name for name in ("skill_train", "skill_val") if name in self.metrics), None)
+        if skill is None:
+            return set()
+        others = [name for name in self.factors if name not in (factor, *cell) and "." not in name]
+        groups = defaultdict(list)
+        for row, value, _ in self.values(self.inside(cell), skill):
+            arm = self.arm(row, factor)
+            if arm in arms and not np.isnan(value):
+                groups[" ".join([arm, *(f"at {name} {level(row[name])}" for name in others)])].append(value)
+        return {name for name, skills in groups.items() if np.mean(skills) < COLLAPSED_BELOW}
+
+
+def read_tests(claims):
+    """[(claim, parts, evidence)]: each test with its arms, contrast and all that it inherits."""
+
+    def test(entry, *above):
+        arms = {key: next(each[key] for each in (entry, *above, claims) if each.get(key)) for key in ARMS}
+        kind = entry["contrast"]
+        one_arm = kind in ("slope", "rate")
+        if one_arm and entry.get("arm") is not None:
+            arms["treatment"] = entry["arm"]
+        return {
+            "says": "",
+            **entry,
+            **{key: level(arm) for key, arm in arms.items()},
+            "factor": claims["factor"],
+            "over": None if kind == "difference" else entry.get("over"),
+            "one_arm": one_arm,
+            "sign": -1.0 if entry["direction"] in ("lower", "not_higher") else 1.0,
+            "margin": float(entry.get("smallest_effect") or 0.0),
+        }
+
+    found = []
+    for claim in claims["claims"]:
+        parts = [test(each, claim) for each in claim.get("parts") or [{**claim, "says": claim["text"]}]]
+        inherited = {key: claim[key] for key in ("contrast", "over", "arm") if key in claim}
+        evidence = []
+        for item in claim.get("evidence") or []:
+            own = inherited | item
+            if own["contrast"] not in ("slope", "rate"):
+                own.pop("arm", None)
+            evidence.append(test(own, claim))
+        found.append((claim, parts, evidence))
+    return found
+
+
+ARMS = ("control", "treatment")
+
+
+def contrast(trials, test, cell):
+    """What a test sees in a cell: each seed's advantage, both arms, and what limits them."""
+    factor, name, kind, over = test["factor"], test["metric"], test["contrast"], test["over"]
+    arms = [test["treatment"]] if test["one_arm"] else [test["control"], test["treatment"]]
+    seen = {"test": test, "cell": cell, "n": 0, "missing": True, "events": None, "lost": False, "bounds": set()}
+    seen |= {"advantage": [], "control": [], "treatment": [], "collapsed": trials.collapsed(factor, arms, cell)}
+    if name not in trials.metrics:
+        return seen | {"metric": {"scale": "linear", "kind": "continuous", "role": "outcome"}}
+    seen["metric"] = metric = trials.metrics[name]
+    by_arm = {arm: trials.values(trials.of_arm(factor, arm, cell), name) for arm in arms}
+    if not all(by_arm.values()):
+        return seen
+    levels = []
+    if kind != "difference":
+        shared = set.intersection(*({number(row[over]) for row, _, _ in each} for each in by_arm.values()))
+        every = [number(row[over]) for row in trials.rows]
+        wanted = {min(every), max(every)} if kind == "change" else {each for each in shared if each > 0}
+        levels = sorted(shared & wanted)
+        if len(levels) < 2:
+            return seen
+        by_arm = {arm: [each for each in rows if number(each[0][over]) in levels] for arm, rows in by_arm.items()}
+    seen["missing"] = False
+    seen["lost"] = any(math.isnan(v) and state in LOST for rows in by_arm.values() for _, v, state in rows)
+    seen["bounds"] = {arm for arm, rows in by_arm.items() if any(state == "not reached" for _, _, state in rows)}
+    seeds = {arm: per_seed(rows, kind, over, levels) for arm, rows in by_arm.items()}
+    treatment = seeds[test["treatment"]]
+    expected = float(test.get("expected") or 0.0)
+    control = {seed: value * 0 + expected for seed, value in treatment.items()}
+    control = control if test["one_arm"] else seeds[test["control"]]
+    for seed in sorted(treatment.keys() | control.keys()):
+        seen["treatment"].append(treatment.get(seed, math.nan))
+        seen["control"].append(control.get(seed, math.nan))
+    seen["advantage"] = test["sign"] * (np.array(seen["treatment"]) - np.array(seen["control"]))
+    seen["n"] = int(np.isfinite(seen["advantage"]).sum())
+    if kind == "difference" and metric["kind"] != "continuous":
+        counted = [events(trials, by_arm[arm], metric) for arm in arms]
+        if all(each is not None and each[1] > 0 for each in counted):
+            seen["events"] = counted[:: -int(test["sign"])]  # the arm claimed to be higher first
+    return seen
+
+
+def per_seed(rows, kind, over, levels):
+    """A number for each seed: the value, the change between two levels, or the least-squares slope."""
+    table = defaultdict(dict)
+    for row, value, _ in rows:
+        table[int(float(row["seed"]))][number(row[over]) if over else None] = value
+    if kind == "difference":
+        return {seed: own[None] for seed, own in table.items()}
+    x = np.array(levels) if kind in ("rate", "change") else np.log2(levels)
+    found = {}
+    for seed, own in table.items():
+        y = np.array([own.get(each, math.nan) for each in levels])
+        y = y - y[0]
+        found[seed] = y[-1] if kind == "change" else ((x - x.mean()) * y).sum() / ((x - x.mean()) ** 2).sum()
+    return found
+
+
+def events(trials, rows, metric):
+    """How many events an arm had, in how many trials or units of exposure; None without a known exposure."""
+    values = [(row, value) for row, value, _ in rows if not np.isnan(value)]
+    if metric["kind"] == "event":
+        return round(sum(value for _, value in values)), len(values)
+    if metric["exposure"] not in trials.metrics:
+        return None
+    units = [(value, trials.value(row, metric["exposure"])[0]) for row, value in values]
+    units = [(value, unit) for value, unit in units if not math.isnan(unit)]
+    return round(sum(value * unit for value, unit in units)), sum(unit for _, unit in units)
+
+
+def interval(seen):
+    """Mean, low and high of the advantage."""
+    if seen["events"] and seen["n"]:
+        return formulas.rate_difference(seen["metric"]["kind"], seen["events"], formulas.ALPHA)
+    mean, low, high = formulas.t_interval(seen["advantage"])
+    if seen["n"] > 1 and formulas.equal(formulas.finite(seen["advantage"])):
+        return mean, math.nan, math.nan
+    if seen["metric"]["scale"] == "bounded" and seen["test"]["contrast"] == "difference":
+        return mean, np.maximum(-1.0, low), np.minimum(1.0, high)  # nan stays nan
+    return mean, low, high
+
+
+def p_above(seen, bound, sign=1):
+    """One-sided p of a sign x advantage of at most the bound."""
+    values = sign * np.asarray(seen["advantage"])
+    if not seen["events"]:
+        return formulas.p_mean_above(values, bound)
+    p = formulas.permutation_p(values, bound)
+    return (
+        1.0 if math.isnan(p) else max(p, formulas.p_rate_above(seen["metric"]["kind"], seen["events"][::sign], bound))
+    )
+
+
+def open_sides(seen):
+    """Whether the true advantage may be smaller, and greater, than the lower bounds show."""
+    test, bounds = seen["test"], seen["bounds"]
+    if test["contrast"] != "difference":
+        return bool(bounds), bool(bounds)
+    up, down = test["treatment"] in bounds, test["control"] in bounds
+    return (down, up) if test["sign"] > 0 else (up, down)
+
+
+def not_applicable(seen):
+    return seen["metric"]["role"] == "mechanism" and bool(seen["collapsed"])
+
+
+def bound_to_exceed(test):
+    return -test["margin"] if test["direction"].startswith("not_") else test["margin"]
+
+
+def both_p(seen):
+    """The p of a claim that doesn't hold, and of one that isn't wrong; before any adjustment."""
+    test, (smaller, greater) = seen["test"], open_sides(seen)
+    margin = test["margin"]
+    if seen["missing"] or seen["lost"] or not_applicable(seen) or seen["n"] < 2:
+        return 1.0, 1.0
+    above, below = p_above(seen, -margin), p_above(seen, -margin, -1)  # advantage > -margin, advantage < margin
+    if test["direction"] == "equal":
+        outside = min(1.0, 2 * p_above(seen, margin), 2 * p_above(seen, margin, -1))
+        return 1.0 if smaller else max(above, below), 1.0 if greater else outside
+    return 1.0 if smaller else p_above(seen, bound_to_exceed(test)), 1.0 if greater else p_above(seen, margin, -1)
+
+
+def conclude(seen, p, alpha, fewest):
+    if seen["missing"]:
+        return "not run"
+    if not_applicable(seen):
+        return "not applicable"
+    if seen["lost"]:
+        return "inconclusive"
+    if seen["n"] < fewest:
+        return "too few seeds"
+    if min(p) <= alpha:
+        return "supported" if p[0] <= alpha else "contradicted"
+    if seen["test"]["direction"] in ("higher", "lower") and not any(open_sides(seen)):
+        margin = seen["test"]["margin"]
+        if max(p_above(seen, -margin), p_above(seen, -margin, -1)) < 2 * alpha:
+            return "no meaningful difference"
+    return "inconclusive"
+
+
+def judge_together(trials, tests, which, alpha=formulas.ALPHA, fewest=3):
+    """{(claim, number, cell): what is seen, with its conclusion}, all adjusted together."""
+    found = {}
+    for claim, *both in tests:
+        for index, test in enumerate(both[which]):
+            for cell in trials.cells(test["factor"], test["over"], claim.get("cells")):
+                found[claim["name"], index, cell_text(cell)] = contrast(trials, test, cell)
+    adjusted = [formulas.holm(list(side)) for side in zip(*map(both_p, found.values()), strict=True)]
+    for seen, *p in zip(found.values(), *adjusted, strict=True):
+        seen |= {"p": p, "alpha": alpha, "num": len(found), "conclusion": conclude(seen, p, alpha, fewest)}
+    return found
+
+
+def judge(trials, tests, looks):
+    """Parts and evidence; with looks, what an earlier look decided stands."""
+    if not looks:
+        return judge_together(trials, tests, 0), judge_together(trials, tests, 1)
+    parts, seen = {}, trials
+    for look in [each for each in looks if each <= len(trials.seeds)] or looks[:1]:
+        seen = trials.lowest_seeds(look)
+        now = judge_together(seen, tests, 0, formulas.alpha_of_looks(looks)[look], look)
+        parts = {key: parts[key] if key in parts and parts[key]["conclusion"] in DECIDED else now[key] for key in now}
+    return parts, judge_together(seen, tests, 1)
+
+
+def cell_text(cell):
+    return ", ".join(f"{name} {each}" for name, each in cell.items()) or "all trials"

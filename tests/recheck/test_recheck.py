@@ -1,0 +1,96 @@
+"""The second computation of published numbers agrees with them, and finds what was changed."""
+
+import math
+import shutil
+from pathlib import Path
+
+import formulas
+import pytest
+from judging import read_csv
+from scipy import stats
+
+from recheck import main
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A folder with one published profile."""
+    name = tmp_path / "he2015_resnet"
+    shutil.copytree(EXPERIMENTS / name.name / "quick", name / "quick")
+    shutil.copy(EXPERIMENTS / name.name / "claims.yaml", name)
+    return name
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def cell(path, column):
+    """The text of a column in the first row of a CSV file."""
+    return read_csv(path)[0][column]
+
+
+def test_published_profile_agrees(published, capsys):
+    assert main(published.parent) == 0
+    assert "recheck: 1 profiles, 30 trials, 3 claims" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("column", ["advantage", "low", "p_supported", "effect_size"])
+def test_finds_a_changed_number_of_a_verdict(published, capsys, column):
+    path = published / "quick" / "verdicts.csv"
+    old = cell(path, column)
+    change(path, f",{old},", f",{float(old) * 1.001},")
+    assert main(published.parent) == 1
+    assert f": {column}: published" in capsys.readouterr().out
+
+
+def test_finds_a_changed_trial(published, capsys):
+    path = published / "quick" / "trials.csv"
+    old = cell(path, "skill_train")
+    change(path, f",{old},", f",{float(old) - 0.001},")
+    assert main(published.parent) == 1
+    out = capsys.readouterr().out
+    assert "verdicts.csv: degradation, skill_train slope, all trials: advantage" in out
+    assert "table.csv: skill_train, depth 3, identity: control_mean" in out
+
+
+def test_finds_a_changed_conclusion(published, capsys):
+    change(published / "quick" / "result.json", '"degradation": "supported', '"degradation": "contradicted')
+    assert main(published.parent) == 1
+    assert "result.json: degradation: published 'contradicted" in capsys.readouterr().out
+
+
+def test_finds_a_text_that_its_phrases_are_not(published, capsys):
+    change(
+        published / "claims.yaml",
+        "text: Deeper plain networks have a higher",
+        "text: Deeper plain networks have a lower",
+    )
+    assert main(published.parent) == 1
+    assert "degradation: the phrases of reads are not the words" in capsys.readouterr().out
+
+
+def test_finds_a_test_of_something_else(published, capsys):
+    change(published / "claims.yaml", "direction: lower", "direction: higher")
+    assert main(published.parent) == 1
+    assert "differ in higher, lower" in capsys.readouterr().out
+
+
+def test_nothing_published_is_no_agreement(tmp_path):
+    assert main(tmp_path) == 1
+
+
+def test_closed_forms():
+    assert formulas.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert formulas.permutation_p([1.0] * 6, 0.0) == 1 / 64
+    assert math.isnan(formulas.permutation_p([1.0] * 5, 0.0))
+    assert formulas.exact_rate("count", 0, 2.0, 0.025)[2] == pytest.approx(-math.log(0.025) / 2)
+    assert formulas.exact_rate("event", 0, 5, 0.025)[2] == pytest.approx(1 - 0.025 ** (1 / 5))
+    exact = stats.binomtest(2, 7).proportion_ci(0.95, "exact")
+    assert formulas.exact_rate("event", 2, 7, 0.025)[1:] == pytest.approx((exact.low, exact.high))
+    p = formulas.p_rate_above("event", [(9, 10), (1, 10)], 0.1)
+    assert formulas.rate_difference("event", [(9, 10), (1, 10)], p)[1] == pytest.approx(0.1)
