@@ -105,8 +105,8 @@ class CellVerdict:
 
     @cached_property
     def seeds(self) -> SeedsRange | None:
-        """How many seeds would decide an inconclusive cell; None for any other cell."""
-        if self.conclusion != "inconclusive":
+        """How many seeds would decide an inconclusive cell; None for any other cell, and for events and counts."""
+        if self.conclusion != "inconclusive" or self.paired.events is not None:
             return None
         return seeds_that_decide(self.interval, self.test.margin, self.p.num_tests)
 

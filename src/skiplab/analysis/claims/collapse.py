@@ -10,7 +10,7 @@ from skiplab.analysis.study.arms import Cell, cell_levels, in_cell
 from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
-from skiplab.analysis.text import number
+from skiplab.analysis.text import level_text, number
 
 COLLAPSED_BELOW = 0.05  # mean skill below which an arm has collapsed
 _SKILLS = ("skill_train", "skill_val")
@@ -69,7 +69,7 @@ def _skills(study: Study, factor: str, metric: str, levels: tuple[tuple[str, str
     others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
     found = []
     for (arm, *own), rows in trials.groupby(["arm", *others], observed=True):
-        at = [f"at {other} {level}" for other, level in zip(others, own, strict=True)]
+        at = [f"at {other} {level_text(level)}" for other, level in zip(others, own, strict=True)]
         found.append(_ArmSkills(arm=arm, name=" ".join([arm, *at]), skills=tuple(rows["value"])))
     return found
 

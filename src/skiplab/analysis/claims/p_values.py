@@ -3,7 +3,7 @@
 import math
 from typing import cast
 
-from scipy.optimize import bisect
+from scipy.optimize import brentq
 
 from skiplab.analysis.claims.contrasts import Events, PairedContrast
 from skiplab.analysis.statistics.intervals import Interval, constant_values, finite_values, paired_interval
@@ -85,4 +85,4 @@ def _tail_of_rates(paired: PairedContrast, bound: float, *, above: bool) -> floa
         return 1.0
     if beyond(smallest) > 0:
         return _SMALLEST_P
-    return math.exp(cast("float", bisect(beyond, smallest, largest, xtol=1e-9)))
+    return math.exp(cast("float", brentq(beyond, smallest, largest, xtol=1e-9)))
