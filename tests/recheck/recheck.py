@@ -133,7 +133,7 @@ def _recomputed(seen, sha256):
         greater = formulas.probability_greater(better, worse)
     boot = formulas.bootstrap(advantage)
     seeds = (math.nan, math.nan)
-    if seen["conclusion"] == "inconclusive":
+    if seen["conclusion"] == "inconclusive" and not seen["events"]:
         seeds = formulas.seeds_that_decide(advantage, mean, test["margin"], seen["num"])
     smallest = test.get("smallest_effect")
     return {
