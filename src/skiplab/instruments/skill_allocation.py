@@ -29,15 +29,15 @@ class SkillAllocation(Instrument):
         S = max(0, 1 - L / L_0),
 
     with L the training loss at fixed images and noise and L_0 the zero predictor's, see FixedSkill. The parts of all
-    weights add up to S(W') - S(W), and so, over the whole training, to the skill at its end. On a path that crosses L_0,
-    where S has a kink, they do to within what S changes on 1/32 of it. A part is below 0 if what the block learned makes
+    weights add up to S(W') - S(W), and so, over the whole training, to the skill at its end; on a path that crosses
+    L_0, where S has a kink, to within what S changes on 1/256 of it. A part is below 0 if what the block learned makes
     the loss larger. Over the trial, with B blocks,
 
         skill from the first block = sum of its parts,   relative = B times that / sum of all blocks' parts,
 
-    so that 1 means as much as an average block. docs/gradient_flow.md says what they were held against. A block that gets no gradient, that is frozen, or that the
+    so that relative 1 means as much as an average block. A block that gets no gradient, that is frozen, or that the
     output doesn't depend on has part 0, however far the optimizer moves it. The relative value is missing if the
-    blocks together bring nothing.
+    blocks together bring nothing. docs/gradient_flow.md says what both were held against.
 
     Source: Lan et al. 2019, LCA: Loss Change Allocation for Neural Network Training, arXiv:1909.01440, section 2.
     Differs from the source: skill in place of the loss; along the straight path over n steps, not over each one;

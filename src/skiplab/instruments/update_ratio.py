@@ -17,6 +17,11 @@ class UpdateRatio(Instrument):
     Norms are Euclidean over all parameters of the layer or block, and accumulate in float64. The summary is the first
     block's ratio, as the geometric mean over the measured steps.
 
+    It says how far weights move, not what that brings. It grows with the learning rate; under Adam it also depends on
+    how long the moments remember earlier gradients compared with the training, and on epsilon once gradients are small,
+    but hardly on the gradient's size. So a block that can't change the output may still have a ratio like the others'.
+    For what a block's learning brings, use `skill_allocation`; docs/gradient_flow.md compares the two.
+
     Source: You et al. 2017, Large Batch Training of Convolutional Networks, arXiv:1708.03888, section 4 (the ratio of
         weight to update norms, from memory).
     Differs from the source: the step that the optimizer took, not the gradient.
@@ -27,7 +32,11 @@ class UpdateRatio(Instrument):
 
     metrics: ClassVar[dict[str, Metric]] = {
         "update_ratio_first_block": Metric(
-            label="update ratio of the first block", direction="higher", scale="log", floor=1e-12, role="mechanism"
+            label="update ratio of the first block",
+            direction="higher",
+            scale="log",
+            floor=1e-12,
+            role="mechanism",
         )
     }
     charts: ClassVar[dict[str, Chart]] = {
@@ -44,7 +53,8 @@ class UpdateRatio(Instrument):
         "update_ratio_first_block": Chart(
             title="Update ratio of the first block",
             caption="Size of the optimizer's step relative to the weights, geometric mean over measured steps; each "
-            "seed, and each arm's mean with its 95% interval. Higher means that the first block moves more.",
+            "seed, and each arm's mean with its 95% interval. Higher means that the first block moves more, which need "
+            "not bring anything.",
             kind="outcome",
         ),
     }
