@@ -99,5 +99,9 @@ class _Remembered:
         if not enabled:
             return make()
         if key not in self._pickles:
-            self._pickles[key] = pickle.dumps(make())
+            made = make()
+            try:
+                self._pickles[key] = pickle.dumps(made)
+            except pickle.PicklingError:  # its classes were imported anew since
+                return made
         return pickle.loads(self._pickles[key])

@@ -1,7 +1,6 @@
 """Composed configurations and finished trials that several tests share."""
 
 import atexit
-import gc
 import os
 import shutil
 import tempfile
@@ -27,7 +26,6 @@ from tiny_trials import TINY, Composed, Trial, compose_config, run_tiny  # noqa:
 
 def pytest_configure(config: pytest.Config) -> None:
     composition_cache.install()
-    gc.set_threshold(50_000)  # Hydra and torch make small objects by the thousand, and keep most of them
     for line in (
         # Lightning's own use of torch's pytrees
         r"ignore:.*isinstance\(treespec, LeafSpec\).*:FutureWarning",
@@ -40,30 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
-# Files that take longest go first, so that no process is left with one of them at the end.
-LONGEST = (
-    "test_slurm.py",
-    "test_notebooks.py",
-    "test_shell_lines.py",
-    "test_presets.py",
-    "test_degenerate_studies.py",
-    "test_cores.py",
-    "test_extending.py",
-    "test_tune.py",
-)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
     items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
-
-
-def pytest_collection_finish() -> None:
-    """Modules and thousands of tests stay to the end: the garbage collector need not look at them again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

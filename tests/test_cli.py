@@ -41,7 +41,8 @@ def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> No
 
 def test_a_second_sweep_of_a_study_is_no_profile() -> None:
     with pytest.raises(
-        SkiplabError, match=r"unknown profile of six_claims 'digits_frozen'; valid: digits, patches; did you mean"
+        SkiplabError,
+        match=r"unknown profile of six_claims 'digits_frozen'; valid: digits, patches, tuned_digits; did you mean",
     ):
         reproduce.reproduce("six_claims", "digits_frozen", [], list.append)
 
@@ -64,7 +65,8 @@ def test_verdicts_that_are_not_compared_with_published_are_named() -> None:
             claim=SimpleNamespace(name=name),
             conclusion=conclusion,
             cells=(1,),
-            num_supported=1,
+            count=lambda conclusion: 1 if conclusion == "supported" else 0,
+            num_contested=0,
             caveats=(),
             evidence=(),
         )

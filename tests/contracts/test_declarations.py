@@ -81,7 +81,7 @@ def test_axes_of_every_chart_are_named(everything) -> None:
 @pytest.mark.parametrize("option", options("instrument"))
 def test_an_instruments_charts_draw_what_it_reads(option: str, run, tmp_path) -> None:
     """Each chart but outcomes is a quantity that a real trial reads, and each metric that sums it up is declared."""
-    steps = "trainer.max_steps=10"  # by then each has measured at its default schedule
+    steps = "trainer.max_steps=11"  # by then each has measured at its default schedule
     trial = run(tmp_path, f"instrument=[{option}]", "evaluator=[]", "depth=8", steps)
     content = trial.record.read()
     each = measures("instrument", option)

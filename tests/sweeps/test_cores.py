@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -53,6 +54,7 @@ class Noting(Identity):
                 file.write(f"{os.getpid()}\\n")
         return stream + update
 '''
+COMMAND = (sys.executable, "-c", "from skiplab.cli import main; main()")
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,17 @@ def start(environment: dict[str, str], runs_dir: Path, *overrides: str) -> Forke
     return forked_command(words(environment, runs_dir, *overrides), environment=environment)
 
 
+def start_fresh(environment: dict[str, str], runs_dir: Path, *overrides: str) -> subprocess.Popen:
+    """The same with an interpreter of its own, whose workers have theirs."""
+    return subprocess.Popen(
+        [*COMMAND, *words(environment, runs_dir, *overrides)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def records(runs_dir: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in sorted(runs_dir.glob("*/record.json"))]
 
@@ -86,22 +99,10 @@ def wait_until(condition, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_a_worker_has_an_interpreter_of_its_own(environment, tmp_path, monkeypatch, capsys) -> None:
-    """As a user has it: no fork of a process that has all modules, which the other tests start."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([environment["PYTHONPATH"], *filter(None, sys.path)]))
-    monkeypatch.syspath_prepend(environment["OWN"])
-    with pytest.raises(SystemExit) as ended:
-        main(words(environment, tmp_path, "connection.how=exit", "connection=ending", "seed=0"))
-    assert ended.value.code == 1
-    assert "1 of 1 trial failed" in capsys.readouterr().err
-    (record,) = records(tmp_path)
-    assert (record["status"], record["error"]) == ("failed", "its process ended with exit status 3")
-
-
 def test_whatever_ends_a_trial_is_told_and_ends_no_other(environment, tmp_path) -> None:
     hows = ["raise", "exit", "SIGKILL", "SIGSEGV"]
     grid = [f"connection.how={','.join(hows)}", "connection=ending", "seed=0"]
-    sweep = start(environment, tmp_path, *grid)
+    sweep = start_fresh(environment, tmp_path, *grid)
     output, errors = sweep.communicate(timeout=120)
     assert sweep.returncode == 1, errors
     assert "4 of 4 trials failed" in errors

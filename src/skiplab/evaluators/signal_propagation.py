@@ -1,6 +1,5 @@
 import copy
 import math
-from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -29,11 +28,18 @@ def _mechanism(label: str, scale: Literal["linear", "log"] = "log") -> Metric:
     return Metric(label=label, direction=None, scale=scale, role="mechanism")
 
 
-_FOUND = {
-    "variance_growth": _mechanism("growth of the stream's variance per block before training (factor)"),
-    "correlation_last": _mechanism("correlation of two inputs' streams after the last block before training", "linear"),
-    "gradient_gain": _mechanism("gradient at the first over that at the last stream before training (factor)"),
-}
+def _growth(how: str) -> Metric:
+    return _mechanism(f"growth of the stream's variance per block before training (factor), {how}")
+
+
+def _correlation(how: str) -> Metric:
+    return _mechanism(f"correlation of two inputs' streams after the last block before training, {how}", "linear")
+
+
+def _gain(how: str) -> Metric:
+    return _mechanism(f"gradient at the first over that at the last stream before training (factor), {how}")
+
+
 _CURVES = ("signal_variance", "signal_correlation", "signal_gradient")
 
 
@@ -68,10 +74,14 @@ class SignalPropagation(Evaluator[Objective]):
 
     measures: ClassVar[type[Objective]] = Objective
     metrics: ClassVar[dict[str, Metric]] = {
-        f"{how}_{name}": replace(metric, label=f"{metric.label}, {how}")
-        for name, metric in _FOUND.items()
-        for how in ("predicted", "measured")
-    } | {"propagation_error": _mechanism("largest factor between predicted and measured variance of the stream")}
+        "predicted_variance_growth": _growth("predicted"),
+        "measured_variance_growth": _growth("measured"),
+        "predicted_correlation_last": _correlation("predicted"),
+        "measured_correlation_last": _correlation("measured"),
+        "predicted_gradient_gain": _gain("predicted"),
+        "measured_gradient_gain": _gain("measured"),
+        "propagation_error": _mechanism("largest factor between predicted and measured variance of the stream"),
+    }
     charts: ClassVar[dict[str, Chart]] = {
         "signal_variance": Chart(
             title="Variance of the stream before training, predicted and measured",

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from skiplab.blocks.activations.shaped import Shaped
-from skiplab.blocks.activations.tailored import Tailored
+from skiplab.blocks.activations.shaped_silu import ShapedSiLU
 from skiplab.blocks.activations.tailored_relu import TailoredReLU
+from skiplab.blocks.activations.tailored_silu import TailoredSiLU
 from skiplab.blocks.tailored_activation import TailoredActivation
 from skiplab.errors import SkiplabError
 from small_networks import DATA, small
@@ -49,7 +49,7 @@ def variance_slope(f: nn.Module) -> float:
 @pytest.mark.parametrize("function", ["silu", "gelu"])
 @pytest.mark.parametrize("num_activations", DEPTHS)
 def test_shaped_activations_meet_the_four_conditions(function: str, num_activations: int) -> None:
-    f = tailored(Shaped(function=function, zeta=1.5), num_activations)
+    f = tailored(ShapedSiLU(function=function, zeta=1.5), num_activations)
     squares, degrees = hermite_squares(f), torch.arange(40)
     assert squares.sum().item() == pytest.approx(1, abs=1e-7)
     assert squares[0].item() == pytest.approx(0, abs=1e-9)
@@ -60,7 +60,7 @@ def test_shaped_activations_meet_the_four_conditions(function: str, num_activati
 @pytest.mark.parametrize("function", ["silu", "gelu"])
 @pytest.mark.parametrize("num_activations", DEPTHS)
 def test_tailored_smooth_activations_meet_the_four_conditions(function: str, num_activations: int) -> None:
-    f = tailored(Tailored(function=function, tau=0.3), num_activations)
+    f = tailored(TailoredSiLU(function=function, tau=0.3), num_activations)
     squares, degrees = hermite_squares(f), torch.arange(40)
     assert squares.sum().item() == pytest.approx(1, abs=1e-7)
     assert (squares * degrees).sum().item() == pytest.approx(1, abs=1e-7)
@@ -110,7 +110,7 @@ def last_cosine(f: nn.Module, num_activations: int, width: int = 600) -> float:
 
 
 def test_wide_plain_networks_keep_orthogonal_inputs_at_the_predicted_cosine() -> None:
-    smooth = tailored(Tailored(function="silu", tau=0.3), 41)
+    smooth = tailored(TailoredSiLU(function="silu", tau=0.3), 41)
     series, cosine = hermite_squares(smooth), 0.0
     for _ in range(41):
         cosine = (series * cosine ** torch.arange(40)).sum().item()
@@ -132,18 +132,21 @@ def test_wide_plain_networks_keep_orthogonal_inputs_at_the_predicted_cosine() ->
 )
 def test_a_network_gives_its_activations_the_number_of_them_on_its_path(choices: dict, count: int) -> None:
     model = network(small(activation="tailored_silu", long_skip="none", **choices), DATA["images"])
-    found = {module.constants for module in model.modules() if isinstance(module, Tailored)}
-    assert found == {tailored(Tailored(function="silu", tau=0.3), count).constants}
+    found = {module.constants for module in model.modules() if isinstance(module, TailoredSiLU)}
+    assert found == {tailored(TailoredSiLU(function="silu", tau=0.3), count).constants}
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: TailoredReLU(eta=1.0), r"activation\.eta=1\.0 is invalid; valid: a number above 0 and below 1"),
-        (lambda: Shaped(function="silu", zeta=1.0), r"activation\.zeta=1\.0 is invalid; valid: a number above 1"),
-        (lambda: Tailored(function="silu", tau=0.0), r"activation\.tau=0\.0 is invalid; valid: a number above 0"),
-        (lambda: Tailored(function="relu", tau=0.3), r"activation\.function=relu is invalid; valid: silu, gelu"),
-        (lambda: tailored(Shaped(function="silu", zeta=9.0), 1), "take another depth, or a smaller activation.zeta"),
+        (lambda: ShapedSiLU(function="silu", zeta=1.0), r"activation\.zeta=1\.0 is invalid; valid: a number above 1"),
+        (lambda: TailoredSiLU(function="silu", tau=0.0), r"activation\.tau=0\.0 is invalid; valid: a number above 0"),
+        (lambda: TailoredSiLU(function="relu", tau=0.3), r"activation\.function=relu is invalid; valid: silu, gelu"),
+        (
+            lambda: tailored(ShapedSiLU(function="silu", zeta=9.0), 1),
+            "take another depth, or a smaller activation.zeta",
+        ),
     ],
 )
 def test_invalid_constants_are_refused(make, message: str) -> None:

@@ -2,7 +2,7 @@ from skiplab.blocks.transformed_activation import Constants, TransformedActivati
 from skiplab.errors import SkiplabError
 
 
-class Shaped(TransformedActivation):
+class ShapedSiLU(TransformedActivation):
     """Deep Kernel Shaping, gamma (act(alpha z + beta) + delta): orthogonal inputs stay so, close ones move apart.
 
     Four constants for four conditions on the maps of variances, Q, and of cosines, C: Q(1) = 1, Q'(1) = 1, C(0) = 0,

@@ -2,7 +2,7 @@ from skiplab.blocks.transformed_activation import Constants, TransformedActivati
 from skiplab.errors import SkiplabError
 
 
-class Tailored(TransformedActivation):
+class TailoredSiLU(TransformedActivation):
     """A tailored smooth activation, gamma (act(alpha z + beta) + delta), whose gradients keep their size.
 
     Four constants for four conditions on the maps of variances, Q, and of cosines, C: Q(1) = 1, Q'(1) = 1, C'(1) = 1,
