@@ -34,6 +34,7 @@ from judging import (
 )
 from sentences import sentence_faults
 
+_SHOWN = 20  # differences of a profile that are named
 _KEYS = ("claim", "role", "says", "metric", "contrast", "over", "control", "treatment", "direction", "cell")
 
 
@@ -63,7 +64,9 @@ def main(experiments):
         print(
             f"{folder.parent.name} {folder.name}: {num_trials} trials, {num_claims} claims, {found.compared:,} numbers"
         )
-        print("".join(f"  differs: {line}\n" for line in found.found), end="")
+        print("".join(f"  differs: {line}\n" for line in found.found[:_SHOWN]), end="")
+        if len(found.found) > _SHOWN:
+            print(f"  and {len(found.found) - _SHOWN} more")
         compared, trials, claims = compared + found.compared, trials + num_trials, claims + num_claims
         faults += found.found
     print(
@@ -92,9 +95,9 @@ def recheck(folder):
     sha256 = hashlib.sha256(content).hexdigest()
     parts, evidence = judge(trials, tests, looks)
     _check_verdicts(rows, tests, parts, evidence, sha256, differences)
-    _check_claims(rows, claims, tests, parts, evidence, result, differences)
+    _check_claims(rows, tests, parts, evidence, result, differences)
     _check_result(result, trials, sha256, differences)
-    _check_table(read_csv(folder / "table.csv"), trials, claims["factor"], differences)
+    _check_table(read_csv(folder / "table.csv"), trials, claims["factor"], tests, differences)
     return differences, len(trials.rows), len(tests)
 
 
@@ -163,7 +166,7 @@ def _recomputed(seen, sha256):
     }
 
 
-def _check_claims(rows, claims, tests, parts, evidence, result, differences):
+def _check_claims(rows, tests, parts, evidence, result, differences):
     """The conclusion of each claim, in its cells and over all, where it is contested, and its headline."""
     differences.check("result.json: verdicts", sorted(result["verdicts"]), sorted(claim["name"] for claim, *_ in tests))
     for claim, own, _ in tests:
@@ -183,22 +186,27 @@ def _check_claims(rows, claims, tests, parts, evidence, result, differences):
             )
             for cell, all_parts in by_cell.items()
         )
-        row = next(row for row in rows if row["claim"] == name)
-        for each in rows:
-            if each["claim"] == name and each["role"] == "part":
-                where = f"verdicts.csv: {name}, {each['cell']}: cell_conclusion"
-                differences.check(where, each["cell_conclusion"], concluded.get(each["cell"]))
         conclusion, text = _headline(Counter(concluded.values()), contested)
-        differences.check(f"verdicts.csv: {name}: claim_conclusion", row["claim_conclusion"], conclusion)
-        caveats = row["caveats"].split("; ")
+        of_claim = [row for row in rows if row["claim"] == name]
+        written = of_claim[0]["caveats"] if of_claim else ""
+        for row in of_claim:
+            where = f"verdicts.csv: {name}, {row['metric']} {row['contrast']}, {row['cell']}"
+            in_cell = concluded.get(row["cell"]) if row["role"] == "part" else ""
+            differences.check(f"{where}: cell_conclusion", row["cell_conclusion"], in_cell)
+            differences.check(f"{where}: claim_conclusion", row["claim_conclusion"], conclusion)
+            differences.check(f"{where}: caveats", row["caveats"], written)
+        caveats = written.split("; ")
         preliminary = any(seen["n"] == 3 for all_parts in by_cell.values() for seen in all_parts)
         differences.check(f"verdicts.csv: {name}: preliminary", "preliminary" in caveats, preliminary)
         exploratory = any(part.get("smallest_effect") is None for part in own)
         differences.check(f"verdicts.csv: {name}: exploratory", "exploratory" in caveats, exploratory)
-        if claims.get("corrected") and result["date"] < str(claims["corrected"]):
-            corrected = f"claims corrected on {claims['corrected']}, after the trials"
+        day = claim.get("corrected")
+        corrected = f"its test was corrected on {day}, after trials"
+        if day is None or result["date"] < str(day):  # later, it depends on when the first trial began: not published
+            differences.check(f"verdicts.csv: {name}: corrected", "was corrected on" in written, day is not None)
+        if "was corrected on" in written:
             differences.check(f"verdicts.csv: {name}: corrected", corrected in caveats, True)
-        text += f" ({', '.join(caveats)})" if row["caveats"] else ""
+        text += f" ({', '.join(caveats)})" if written else ""
         differences.check(f"result.json: {name}", result["verdicts"].get(name), text)
 
 
@@ -233,12 +241,22 @@ def _check_result(result, trials, sha256, differences):
     differences.check("result.json: claims_sha256", result["claims_sha256"], sha256)
 
 
-def _check_table(rows, trials, factor, differences):
-    """Every number of the comparison table."""
-    for row in rows:
-        names = list(row)
-        columns = names[names.index("scale") + 1 : names.index("control")]
-        cell = {name: level(row[name]) for name in columns}
+def _check_table(rows, trials, factor, tests, differences):
+    """Every number of the comparison table, which has each metric of the claims, in each cell, for each arm."""
+    tested = {test["metric"] for _, parts, evidence in tests for test in (*parts, *evidence)}
+    measured = {name for name in tested & trials.metrics.keys() if any(row.get(name) for row in trials.rows)}
+    controls = {row["control"] for row in rows}
+    arms = {trials.arm(row, factor) for row in trials.rows} - controls
+    cells = [cell_text(cell) for cell in trials.cells(factor)]
+    shown = {row["metric"] for row in rows}
+    differences.check("table.csv: metrics of the claims without a row", sorted(measured - shown), [])
+    differences.check("table.csv: metrics that no trial has", sorted(shown - trials.metrics.keys()), [])
+    differences.check("table.csv: rows", len(rows), len(shown) * len(arms) * len(cells))
+    found = {(row["metric"], row["treatment"], cell_text(_table_cell(row))) for row in rows}
+    differences.check("table.csv: rows that differ", len(found), len(rows))
+    for row in [row for row in rows if row["metric"] in trials.metrics]:
+        cell = _table_cell(row)
+        differences.check(f"table.csv: {row['metric']}: label", row["label"], trials.metrics[row["metric"]]["label"])
         test = {"factor": factor, "metric": row["metric"], "contrast": "difference", "over": None, "sign": 1.0}
         test |= {"control": row["control"], "treatment": row["treatment"], "one_arm": not row["control"]}
         seen = contrast(trials, test, cell)
@@ -246,6 +264,11 @@ def _check_table(rows, trials, factor, differences):
         for column, value in _table_row(trials, seen).items():
             if column in row:
                 differences.check(f"{where}: {column}", row[column], value)
+
+
+def _table_cell(row):
+    names = list(row)
+    return {name: level(row[name]) for name in names[names.index("scale") + 1 : names.index("control")]}
 
 
 def _table_row(trials, seen):

@@ -1,5 +1,6 @@
 """The second computation of published numbers agrees with them, and finds what was changed."""
 
+import csv
 import math
 import shutil
 from pathlib import Path
@@ -62,6 +63,59 @@ def test_finds_a_changed_conclusion(published, capsys):
     change(published / "quick" / "result.json", '"degradation": "supported', '"degradation": "contradicted')
     assert main(published.parent) == 1
     assert "result.json: degradation: published 'contradicted" in capsys.readouterr().out
+
+
+def rewrite(path, edit):
+    """Changes the rows of a CSV file, its header first."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    edit(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+@pytest.mark.parametrize("name", ["table.csv", "verdicts.csv"])
+def test_finds_a_row_left_out(published, capsys, name):
+    rewrite(published / "quick" / name, lambda rows: rows.pop())
+    assert main(published.parent) == 1
+    assert f"{name}: rows: published" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("column", ["claim_conclusion", "cell_conclusion", "caveats"])
+def test_finds_a_changed_word_of_evidence(published, capsys, column):
+    """shortcuts_prevent_it has a row of evidence after that of its part."""
+
+    def edit(rows):
+        row = next(row for row in rows if row[rows[0].index("role")] == "evidence")
+        row[rows[0].index(column)] = "contradicted"
+
+    rewrite(published / "quick" / "verdicts.csv", edit)
+    assert main(published.parent) == 1
+    assert f": {column}: published 'contradicted'" in capsys.readouterr().out
+
+
+def test_finds_a_correction_that_no_verdict_tells(published, capsys):
+    for name in ("verdicts.csv", "result.json"):
+        path = published / "quick" / name
+        text = path.read_text()
+        told = ("; " if name == "verdicts.csv" else ", ") + "its test was corrected on 2026-11-28, after trials"
+        assert told in text
+        path.write_text(text.replace(told, ""))
+    assert main(published.parent) == 1
+    assert "shortcuts_prevent_it: corrected: published False" in capsys.readouterr().out
+
+
+def test_names_at_most_twenty_differences(published, capsys):
+    def edit(rows):
+        for row in rows[1:]:
+            row[rows[0].index("n")] = "77"
+
+    for name in ("table.csv", "verdicts.csv"):
+        rewrite(published / "quick" / name, edit)
+    assert main(published.parent) == 1
+    out = capsys.readouterr().out
+    assert out.count("differs:") == 20
+    assert "  and 3 more" in out
 
 
 def test_finds_a_text_that_its_phrases_are_not(published, capsys):
