@@ -32,7 +32,7 @@ def _growth(how: str) -> Metric:
     return _mechanism(f"growth of the stream's variance per block before training (factor), {how}")
 
 
-def _correlation(how: str) -> Metric:
+def _last_correlation(how: str) -> Metric:
     return _mechanism(f"correlation of two inputs' streams after the last block before training, {how}", "linear")
 
 
@@ -76,8 +76,8 @@ class SignalPropagation(Evaluator[Objective]):
     metrics: ClassVar[dict[str, Metric]] = {
         "predicted_variance_growth": _growth("predicted"),
         "measured_variance_growth": _growth("measured"),
-        "predicted_correlation_last": _correlation("predicted"),
-        "measured_correlation_last": _correlation("measured"),
+        "predicted_correlation_last": _last_correlation("predicted"),
+        "measured_correlation_last": _last_correlation("measured"),
         "predicted_gradient_gain": _gain("predicted"),
         "measured_gradient_gain": _gain("measured"),
         "propagation_error": _mechanism("largest factor between predicted and measured variance of the stream"),
