@@ -18,8 +18,8 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.effective_depth import EffectiveDepth, gradient_shares
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
-from skiplab.evaluators.path_gradients import PathGradients
 from skiplab.evaluators.results.missing import UnmeasurableError
+from skiplab.evaluators.streams.path_gradients import PathGradients
 from skiplab.objectives.cross_entropy import CrossEntropy
 from small_networks import DATA, accepted, small
 from tiny_trials import network

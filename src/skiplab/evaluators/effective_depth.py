@@ -8,8 +8,8 @@ from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.path_gradients import PathGradients, paths_of_length
 from skiplab.evaluators.results.missing import UnmeasurableError
+from skiplab.evaluators.streams.path_gradients import PathGradients, paths_of_length
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
 

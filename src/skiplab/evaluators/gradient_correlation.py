@@ -1,15 +1,15 @@
 import copy
-from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
+from skiplab.evaluators.streams.batch_norm import settle_batch_norm
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -90,8 +90,7 @@ class GradientCorrelation(Evaluator[Objective]):
         noise = self._drawn("noise", inputs.shape, inputs.device)
         objective, further = trained.objective, ()
         if isinstance(objective, Denoising):
-            schedule = objective.noise_schedule
-            time = schedule.time_min + self.time * (schedule.time_max - schedule.time_min)
+            time = objective.noise_schedule.time_at(self.time)
             times = torch.full((len(inputs),), time, device=inputs.device)
             inputs, further = objective.noised(inputs, noise, times, labels).x_t, (times, labels)
         return Result(
@@ -125,16 +124,3 @@ def correlation(gradients: Float[Tensor, "read_out input dimension"]) -> float:
     products = gradients.sum(dim=1).square().sum(dim=1) - squares  # over ordered pairs of different inputs
     mean_square = squares.mean() / count
     return 0.0 if mean_square == 0 else float(products.mean() / (count * (count - 1)) / mean_square)
-
-
-def settle_batch_norm(model: nn.Module, run: Callable[[], Tensor]) -> None:
-    """Give the model's batch norms, which stay in evaluation mode, the mean and variance of the inputs of one run."""
-    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the running averages are plain ones
-        norm.train()
-    with torch.no_grad():
-        run()
-    for norm in norms:
-        norm.eval()

@@ -143,7 +143,7 @@ def path_from(schedule: NoiseSchedule, fraction: float, num_steps: int) -> Float
     """num_steps times, from a fraction of the schedule's range down to its lowest, spaced like the schedule's path."""
     times = schedule.path(_FINE).flip(0).numpy()
     places = np.linspace(0, 1, _FINE)
-    start = np.interp(schedule.time_min + fraction * (schedule.time_max - schedule.time_min), times, places)
+    start = np.interp(schedule.time_at(fraction), times, places)
     return torch.from_numpy(np.interp(np.linspace(start, 0, num_steps), places, times))
 
 

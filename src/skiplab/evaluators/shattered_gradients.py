@@ -142,8 +142,8 @@ class ShatteredGradients(Evaluator[Objective]):
         network: Callable[..., Tensor] = model
         arguments = [x]
         if isinstance(objective, Denoising):
-            schedule, own = objective.noise_schedule, labels[0::2].repeat_interleave(self.num_points)
-            time = schedule.time_min + self.time * (schedule.time_max - schedule.time_min)
+            own = labels[0::2].repeat_interleave(self.num_points)
+            time = objective.noise_schedule.time_at(self.time)
             times = torch.full((len(x),), time, device=x.device)
             noise = self._drawn("noise", images.shape[1:], x.device)
             network = partial(objective.predict, model)

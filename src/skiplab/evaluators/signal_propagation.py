@@ -11,11 +11,11 @@ from skiplab.charts import Chart, Measurement
 from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.gradient_correlation import settle_batch_norm
 from skiplab.evaluators.mean_field.gradients import measured_norms, predicted_norms
 from skiplab.evaluators.mean_field.signal import Signal
 from skiplab.evaluators.mean_field.walk import Streams, walk
 from skiplab.evaluators.results.missing import UnmeasurableError, require_finite
+from skiplab.evaluators.streams.batch_norm import settle_batch_norm
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
@@ -177,8 +177,7 @@ class SignalPropagation(Evaluator[Objective]):
         inputs, labels = images[:count].cpu().double(), labels[:count].cpu()
         further, network = (), model
         if isinstance(objective, Denoising):
-            schedule = objective.noise_schedule
-            time = schedule.time_min + self.time * (schedule.time_max - schedule.time_min)
+            time = objective.noise_schedule.time_at(self.time)
             times = torch.full((count,), time, dtype=torch.double)
             inputs, further = objective.noised(inputs, self._drawn("noise", inputs), times, labels).x_t, (times, labels)
             network = partial(objective.predict, model)

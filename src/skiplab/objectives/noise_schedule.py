@@ -39,6 +39,10 @@ class NoiseSchedule:
         middles = (torch.arange(count) + 0.5) / count
         return self.time_min + (self.time_max - self.time_min) * middles
 
+    def time_at(self, fraction: float) -> float:
+        """The time at a fraction of the range, from time_min (0) to time_max (1)."""
+        return self.time_min + fraction * (self.time_max - self.time_min)
+
     def path(self, num_steps: int) -> Float[Tensor, " steps"]:
         """num_steps times from time_max down to time_min, at which a sampler calls the network; in float64."""
         return torch.linspace(self.time_max, self.time_min, num_steps, dtype=torch.float64)

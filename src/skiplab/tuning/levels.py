@@ -30,6 +30,6 @@ def levels_of(job: Job, names: Sequence[str]) -> dict[str, Any]:
     return {name: own[name] for name in names}
 
 
-def level_text(level: Any) -> str:
+def level_override(level: Any) -> str:
     """A level as Hydra's grammar reads it; a list is JSON text already, which the grammar reads as a list."""
     return level if isinstance(level, str) and level.startswith("[") else override_text(level)

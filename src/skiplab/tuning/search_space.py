@@ -7,7 +7,7 @@ from skiplab.configuration.overrides import written
 from skiplab.errors import SkiplabError
 from skiplab.records.tuned import RATE
 from skiplab.sweeps.job import Job
-from skiplab.tuning.levels import level_text, levels, levels_of
+from skiplab.tuning.levels import level_override, levels, levels_of
 from skiplab.tuning.preset_sweep import PresetSweep, swept_and_tuned
 
 # Axes by which the skill of one network at one quality differs.
@@ -81,7 +81,7 @@ class SearchSpace(NamedTuple):
 
 
 def _level(job: Job, factor: str) -> str:
-    return level_text(levels_of(job, [factor])[factor])
+    return level_override(levels_of(job, [factor])[factor])
 
 
 def _factor(sweep: PresetSweep, levels: Sequence[str]) -> tuple[str, list[str]]:

@@ -12,7 +12,7 @@ from skiplab.records.tuned import Tuned, read_tuned
 from skiplab.records.writable import explain_unwritable
 from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.job import Job
-from skiplab.tuning.levels import level_text, levels_of
+from skiplab.tuning.levels import level_override, levels_of
 
 
 def tuned_jobs(jobs: Sequence[Job], composer: Composer, path: Path) -> list[Job]:
@@ -44,7 +44,7 @@ def tuned_jobs(jobs: Sequence[Job], composer: Composer, path: Path) -> list[Job]
                 f"{path} lacks {words}; nothing was trained; tune all combinations together:\n"
                 f"  {_command(tuned, levels)}"
             )
-        best = [f"{name}={level_text(value)}" for name, value in combination.best.items()]
+        best = [f"{name}={level_override(value)}" for name, value in combination.best.items()]
         found.append(composer.job([*job.overrides, *best]))
     return found
 
@@ -60,7 +60,7 @@ def copy_tuned(path: Path, runs_dir: Path, study: str) -> None:
 def _command(tuned: Tuned, levels: Sequence[dict[str, object]]) -> str:
     """The command that tunes the combinations in the file and the requested ones."""
     wanted = [*(each.factors for each in tuned.combinations), *levels]
-    swept = [f"{name}={','.join(dict.fromkeys(level_text(own[name]) for own in wanted))}" for name in tuned.factors]
+    swept = [f"{name}={','.join(dict.fromkeys(level_override(own[name]) for own in wanted))}" for name in tuned.factors]
     others = [word for word in tuned.overrides if word.lstrip("+").split("=")[0] not in tuned.factors]
     also = [part for word in tuned.also for part in ("--also", word)]
     return f"skiplab tune {shlex.join([tuned.preset, *swept, *others, *also])}"

@@ -13,7 +13,7 @@ from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text, number
 
 COLLAPSED_BELOW = 0.05  # mean skill below which an arm has collapsed
-_SKILLS = ("skill_train", "skill_val")
+SKILLS = ("skill_train", "skill_val")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def find_collapse(study: Study, factor: str, arms: Sequence[str], cell: Cell) ->
 
 def skill_metric(study: Study) -> str | None:
     """The metric that says whether an arm has collapsed; None where the study has none."""
-    return next((name for name in _SKILLS if name in study.metrics), None)
+    return next((name for name in SKILLS if name in study.metrics), None)
 
 
 @dataclass(frozen=True, kw_only=True)

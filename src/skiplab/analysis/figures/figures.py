@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from skiplab.analysis.claims.collapse import SKILLS
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
@@ -25,14 +26,14 @@ from skiplab.analysis.statistics.intervals import paired_interval
 from skiplab.analysis.study.arms import Cell, arm_names, cells, factor_under_test, in_cell, with_arms
 from skiplab.analysis.study.metric_values import metric_values, scale_metric
 from skiplab.analysis.study.study import Study
+from skiplab.analysis.tables.comparison import BASELINES
 from skiplab.analysis.text import cell_text, interval_text, level_text, number
 from skiplab.metrics import Metric
 
 LOSS_CAPTION = (
     "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
 )
-_HEADLINES = ("skill_train", "skill_val", "loss_val")
-_SKILLS = ("skill_train", "skill_val")
+_HEADLINES = (*SKILLS, "loss_val")
 _AFFINE = "best affine predictor, validation images"
 
 
@@ -157,12 +158,14 @@ class _Baseline(NamedTuple):
 
 def _baselines(metric: str, trials: pd.DataFrame) -> list[_Baseline]:
     """What simple predictors reach in a loss or a skill on the trials' data, as far as it was measured."""
-    if any(name not in trials or not column(trials, name).count() for name in ("loss_zero", "loss_affine")):
-        return []
-    zero, affine = column(trials, "loss_zero").mean(), column(trials, "loss_affine").mean()
+    known = {name: column(trials, name).dropna() for name in BASELINES if name in trials}
+    zero, affine = (known[name].mean() if name in known and len(known[name]) else None for name in BASELINES)
     if metric == "loss_val":
-        return [_Baseline(zero, "zero predictor, validation images", ":"), _Baseline(affine, _AFFINE, "--")]
-    return [_Baseline(1 - affine / zero, _AFFINE, "--")] if metric in _SKILLS else []
+        found = ((zero, "zero predictor, validation images", ":"), (affine, _AFFINE, "--"))
+        return [_Baseline(float(value), label, style) for value, label, style in found if value is not None]
+    if metric in SKILLS and zero is not None and affine is not None:
+        return [_Baseline(float(1 - affine / zero), _AFFINE, "--")]
+    return []
 
 
 def headline_figure(study: Study, factor: str | None = None) -> Figure:

@@ -11,11 +11,10 @@ from rich.text import Text
 
 from skiplab.analysis import terminal
 from skiplab.analysis.output_files import write, writing
-from skiplab.analysis.study.arms import factor_under_test, status_counts
-from skiplab.analysis.study.study import read_study
+from skiplab.analysis.study.arms import factor_under_test
+from skiplab.analysis.study.measured_study import read_measured_study
 from skiplab.analysis.tables.comparison import select_metrics
 from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
-from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.spreadsheet import csv_text
 
@@ -34,12 +33,7 @@ def effects_command(
         SkiplabError: where the study is no full grid, or a name is unknown.
     """
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
-    if not study.has_numbers:
-        raise SkiplabError(
-            f"no trial of {printable(study.name)} has a number to compare ({status_counts(study)}); valid for effects: "
-            "a study with trials that are done; wait for them, or train them"
-        )
+    study = read_measured_study(study_name, runs_dir, "effects")
     factor, names = factor_under_test(study, factor), select_metrics(study, metrics)
     tables = [effects_table(study, name, factor, control) for name in names]
     for name, table in zip(names, tables, strict=True):

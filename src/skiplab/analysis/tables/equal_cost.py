@@ -91,19 +91,14 @@ def best_at(values: pd.DataFrame, direction: str) -> Best | None:
     sign = 1.0 if direction == "higher" else -1.0
     means = values.mean()
     best = (sign * means).idxmax()
-    if len(values) < 2:
-        return Best(
-            level=best,
-            levels={},
-            held_out=pd.Series(dtype=float),
-            optimistic=float(means.max() if sign > 0 else means.min()),
-        )
-    chosen = {seed: (sign * values.drop(index=seed).mean()).idxmax() for seed in values.index}
+    chosen = {}
+    if len(values) > 1:
+        chosen = {seed: (sign * values.drop(index=seed).mean()).idxmax() for seed in values.index}
     return Best(
         level=best,
-        levels=pd.Series(chosen).value_counts().to_dict(),
-        held_out=pd.Series({seed: values.loc[seed, level] for seed, level in chosen.items()}),
-        optimistic=float(means.max() if sign > 0 else means.min()),
+        levels=pd.Series(chosen, dtype=object).value_counts().to_dict(),
+        held_out=pd.Series({seed: values.loc[seed, level] for seed, level in chosen.items()}, dtype=float),
+        optimistic=float(means[best]),
     )
 
 

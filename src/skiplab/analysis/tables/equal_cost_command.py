@@ -13,8 +13,7 @@ from rich.text import Text
 from skiplab.analysis import terminal
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.output_files import write, writing
-from skiplab.analysis.study.arms import status_counts
-from skiplab.analysis.study.study import read_study
+from skiplab.analysis.study.measured_study import read_measured_study
 from skiplab.analysis.tables.comparison import Selection, find_comparison
 from skiplab.analysis.tables.equal_cost import COST_UNITS, equal_cost_metric, equal_cost_table, numeric_factor
 from skiplab.analysis.tables.equal_cost_text import (
@@ -23,7 +22,6 @@ from skiplab.analysis.tables.equal_cost_text import (
     equal_cost_headings,
     equal_cost_rows,
 )
-from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.spreadsheet import csv_text
 
@@ -43,12 +41,7 @@ def equal_cost_command(
         SkiplabError: if no trial has a number, or a name is unknown or doesn't fit.
     """
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
-    if not study.has_numbers:
-        raise SkiplabError(
-            f"no trial of {printable(study.name)} has a number to compare ({status_counts(study)}); valid for "
-            "equal-cost: a study with trials that are done; wait for them, or train them"
-        )
+    study = read_measured_study(study_name, runs_dir, "equal-cost")
     compared = find_comparison(study, study_claims(study, None), Selection(factor, control, metrics))
     over = numeric_factor(study, compared.factor, over)
     names = metrics or [equal_cost_metric(study, compared.metrics)]

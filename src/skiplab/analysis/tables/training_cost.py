@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skiplab.analysis.frames import column
+from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import exponential
 
@@ -37,6 +38,12 @@ def training_losses(study: Study) -> pd.DataFrame:
     return history.loc[shown, ["key", "step", "value"]]
 
 
+@cached_per_study
+def _curves(study: Study) -> dict[str, pd.DataFrame]:
+    """The rows of `training_losses` of each trial."""
+    return {str(key): own for key, own in training_losses(study).groupby("key", sort=False)}
+
+
 def losses_at(study: Study, costs: pd.DataFrame, budget: float) -> pd.Series:
     """The logarithm of each trial's training loss when it has cost `budget` FLOPs, or at its end if it costs less.
 
@@ -48,7 +55,7 @@ def losses_at(study: Study, costs: pd.DataFrame, budget: float) -> pd.Series:
         costs: rows of `training_costs`, with the study's index.
         budget: in FLOPs.
     """
-    curves = dict(iter(training_losses(study).groupby("key", sort=False)))
+    curves = _curves(study)
     found = {}
     trials = study.trials.loc[costs.index]
     rows = zip(costs.index, trials["key"], trials["status"], costs["flops_per_step"], strict=True)
@@ -71,7 +78,7 @@ def last_falls(study: Study) -> pd.Series:
     fall = 1 - exp(slope of log loss against step, least squares, times the number of steps)
     """
     found = {}
-    for key, own in training_losses(study).groupby("key", sort=False):
+    for key, own in _curves(study).items():
         late = own.loc[own["step"] >= 0.8 * (own["step"].max() + 1)]
         if len(late) >= 5:
             slope = np.polyfit(late["step"], np.log(late["value"]), 1)[0]
