@@ -123,7 +123,7 @@ def test_a_figure_and_a_table_say_what_was_found(searched, capsys) -> None:
         (["seed=9002"], "the tuning seeds 9001,9002 include 9002, which the study uses too"),
         (["--metric", "loss_train"], "--metric loss_train can't compare rates; valid: skill_train"),
         (["--also", "optimizer.eps=1"], "only one value; valid: several, optimizer.eps=V1,V2"),
-        (["--also", "optimizer.nothing=1,2"], "unknown setting; valid: an axis or a setting"),
+        (["--also", "optimizer.nothing=1,2"], "unknown setting optimizer.nothing; valid: an axis or a setting"),
         (["--also", "optimizer.lr=1,2"], "learning rates are set by --rates and --factor"),
         (["optimizer.lr=1,2"], "optimizer.lr can't be swept and tuned at once"),
         (["optimizer=adam,sgd"], "optimizer.lr is 0.001,0.1 in this sweep"),
@@ -230,7 +230,7 @@ def test_tuning_really_trains(tmp_path) -> None:
 
 def test_no_level_reaches_a_spreadsheet_as_a_formula() -> None:
     levels = {"connection": "=1+1", "depth": None}
-    trial = TuningTrial("0" * 16, levels, 1e-05, {"@x": -0.5}, {}, 9001, -0.25, "done")
+    trial = TuningTrial("0" * 16, levels, 1e-05, {"@x": -0.5}, {}, {}, 9001, -0.25, "done")
     assert tidy([trial], "skill_train").splitlines() == [
         "connection,depth,optimizer.lr,'@x,seed,skill_train,status,key",
         "'=1+1,null,1e-05,-0.5,9001,-0.25,done,0000000000000000",

@@ -103,6 +103,25 @@ def test_an_arm_without_a_tuned_option_follows_only_with_the_option_that_it_was_
         assert tuned.followed_by({"connection": "identity", "init": init}, own) is follows
 
 
+def test_options_that_belong_together_change_together(planted, tmp_path, capsys) -> None:
+    words = ("--also", "plain:init+activation=default+silu,looks_linear+relu", "--also", "identity:init=default,fixup")
+    folder = tune(tmp_path, *words, *ONE_SEED)
+    assert len(planted) == 2 * 5 * 2  # arms, rates, alternatives
+    assert bests(folder)["plain"] == {RATE: BEST["plain"], "init": "looks_linear", "activation": "relu"}
+    identity = {RATE: BEST["identity"], "init": "fixup", "init.gain": 2**0.5, "activation": "silu"}
+    assert bests(folder)["identity"] == identity
+    printed = one_line(capsys.readouterr().out)
+    assert "5 rates × 2 init+activation for plain and 5 rates × 2 init for identity" in printed
+    assert "init+activation default+silu, looks_linear+relu for plain and none for identity" in printed
+    sweep(tmp_path, f"hydra.sweeper.tuned={folder / 'tuned.yaml'}", "seed=1")
+    study = read_study(STUDY, tmp_path)
+    assert [each["activation"] for each in (study.records[key]["choices"] for key in study.trials["key"])] == [
+        "relu",
+        "silu",
+    ]
+    assert cells(study, "connection") == [{}]
+
+
 def test_a_setting_that_one_connection_has_is_tuned_for_it_alone(planted, tmp_path, monkeypatch) -> None:
     words = ("--also", "scaled_half:connection.update_factor=0.5,0.25", "--also", "plain:init=default,looks_linear")
     folder = tune(tmp_path, "connection=plain,scaled_half", *words, *ONE_SEED)
@@ -164,7 +183,14 @@ def test_the_time_is_told_by_trials_of_the_study_that_are_done(planted, tmp_path
         (["none:init=default,he"], "none:... are levels of long_skip and augmentation; valid: "),
         (["init=default,he", "init=default,fixup"], "init is given twice; give all its values at once"),
         (["init=default,he", "plain:init=default,fixup"], "--also plain:init=default,fixup: init is given twice"),
-        (["evaluator=[lesion],[baselines]"], "unknown setting; valid: an axis or a setting of the trials that affects"),
+        (
+            ["evaluator=[lesion],[baselines]"],
+            "unknown setting evaluator; valid: an axis or a setting of the trials that affects",
+        ),
+        (["init+norm=default+group"], "init+norm changes 2 options or settings together, so give several alternatives"),
+        (["init+norm=default+group,fixup"], "with a value for each; valid: init+norm=INIT1+NORM1,INIT2+NORM2"),
+        (["init+norm=default+group,fixup+nothing"], "nothing"),
+        (["init+norm=default+group,fixup+none", "norm=group,none"], "norm is given twice"),
         (["init.gain=1,2"], "--also init.gain=1,2: unknown setting"),
         (["seed=1,2"], "the seeds of tuning are set by --seeds"),
         (["connection=plain,rezero"], "connection can't be swept and tuned at once"),

@@ -140,8 +140,9 @@ def make_parser() -> argparse.ArgumentParser:
         default=[],
         metavar="[ARM:]KEY=V1,V2",
         help="an option or setting to try with every rate, such as init=default,he or plain:init=default,looks_linear "
-        "for one arm, which then needs as many values for each other arm; may be repeated. What a network refuses is "
-        "refused before anything is trained",
+        "for one arm, which then needs as many values for each other arm; names joined by + change together, such as "
+        "init+norm=default+group,fixup+none; may be repeated. What a network refuses is refused before anything is "
+        "trained",
     )
     command.add_argument(
         "--unequal", action="store_true", help="accept more tries for one arm than for another; verdicts say so"

@@ -38,7 +38,8 @@ class Combination:
     """An arm in a cell, and its best settings.
 
     factors: its levels by factor.
-    tried: the values of each option and setting that was combined with the rates, by name.
+    tried: the values of each option and setting that was combined with the rates, by name; of those that change
+        together, names and values are joined by `+`.
     best: the best of these, the best rate, and the settings that belong to the best options.
     value: the metric with these settings, the mean over the seeds.
     edge: the edge of the grid at which the best rate is; 'both' if all rates are equal.
@@ -86,7 +87,12 @@ class Tuned:
     @property
     def names(self) -> tuple[str, ...]:
         """The options and settings that were tuned, in any combination."""
-        return tuple(dict.fromkeys([RATE, *(name for each in self.combinations for name in each.tried)]))
+        return tuple(dict.fromkeys([RATE, *(name for choice in self.choices for name in choice.split("+"))]))
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What was combined with the rates, in any combination, as in `Combination.tried`."""
+        return tuple(dict.fromkeys(name for each in self.combinations for name in each.tried))
 
     def sets(self, name: str) -> bool:
         """Whether a setting was tuned, or belongs to an option that was."""

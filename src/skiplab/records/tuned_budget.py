@@ -52,5 +52,5 @@ def deciding_factor(combinations: Sequence[Combination], texts: Sequence[str]) -
 
 
 def short_name(name: str) -> str:
-    """A setting without its axis, such as lr for optimizer.lr."""
-    return name.rpartition(".")[2]
+    """A setting without its axis, such as lr for optimizer.lr; of settings that change together, each."""
+    return "+".join(each.rpartition(".")[2] for each in name.split("+"))

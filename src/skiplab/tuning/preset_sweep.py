@@ -1,6 +1,6 @@
 """The sweep of a preset, for which learning rates are tuned, and the sweep that tunes them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -102,9 +102,7 @@ class PresetSweep(NamedTuple):
                 f"seeds other than {_joined(sorted(used))} by --seeds"
             )
 
-    def tuning_overrides(
-        self, evaluator: str, rates: Sequence[float], settings: Mapping[str, str], seeds: Sequence[int]
-    ) -> list[str]:
+    def tuning_overrides(self, evaluator: str, rates: Sequence[float], seeds: Sequence[int]) -> list[str]:
         """The sweep that tunes, as overrides of the trials."""
         own = {
             "seed": f"seed={_joined(seeds)}",
@@ -113,7 +111,6 @@ class PresetSweep(NamedTuple):
             "run.study": f"run.study={self.jobs[0].config.run.study}_tuning",
             "run.claims": "run.claims=null",  # claims are about the study that follows
             RATE: f"{RATE}={_joined(rates)}",
-            **settings,
         }
         return [self.preset, *{**self.overrides, **own}.values()]
 

@@ -1,7 +1,8 @@
 """What is tried besides learning rates: options and settings, the same for all arms or as many of its own for each."""
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from skiplab.configuration.overrides import written
 from skiplab.errors import SkiplabError
@@ -14,21 +15,40 @@ from skiplab.tuning.preset_sweep import PresetSweep, swept_and_tuned
 _TASK = ("objective", "prediction", "loss_weighting", "noise_schedule", "conditioning", "data")
 
 
-class SearchSpace(NamedTuple):
-    """Overrides with several values, by the name of the option or setting.
+class Choice(NamedTuple):
+    """Options or settings that are tried, together if there are several.
 
-    shared: those of all combinations.
-    factor: whose levels have further ones of their own; '' for none.
+    names: what is set.
+    grids: for each alternative its overrides; of a single option or setting one override with all its values.
+    """
+
+    names: tuple[str, ...]
+    grids: tuple[tuple[str, ...], ...]
+
+    def level(self, own: Mapping[str, Any]) -> tuple[str, Any]:
+        """Its name and what a trial with these levels has of it; of several settings both are joined by `+`."""
+        if len(self.names) == 1:
+            return self.names[0], own[self.names[0]]
+        return "+".join(self.names), "+".join(level_override(own[name]) for name in self.names)
+
+
+class SearchSpace(NamedTuple):
+    """What each combination tries with every rate.
+
+    shared: by all combinations.
+    factor: whose levels have further choices of their own; '' for none.
     own: those of each level, by its text.
     """
 
-    shared: dict[str, str]
+    shared: tuple[Choice, ...]
     factor: str
-    own: dict[str, dict[str, str]]
+    own: dict[str, tuple[Choice, ...]]
 
     @classmethod
     def read(cls, sweep: PresetSweep, also: Sequence[str]) -> "SearchSpace":
         """The space of words such as `init=default,he`, or `plain:init=default,he` for one level of a factor.
+
+        Options joined by `+` change together: `init+norm=default+group,fixup+none` has two alternatives.
 
         Raises:
             SkiplabError: an option or setting can't be tuned, or a level isn't in the sweep.
@@ -38,29 +58,33 @@ class SearchSpace(NamedTuple):
             head, equals, values = each.partition("=")
             level, _, name = head.rpartition(":")
             words.setdefault(level, []).append(f"{name}{equals}{values}")
-        shared = _settings(sweep, words.pop("", []), sweep.jobs)
+        shared = _choices(sweep, words.pop("", []), sweep.jobs)
         if not words:
             return cls(shared, "", {})
         factor, levels = _factor(sweep, list(words))
         own = {}
         for level in levels:
             jobs = [job for job in sweep.jobs if _level(job, factor) == level]
-            own[level] = _settings(sweep, words.get(level, []), jobs, prefix=f"{level}:", taken=shared)
+            own[level] = _choices(sweep, words.get(level, []), jobs, prefix=f"{level}:", taken=names_of(shared))
         return cls(shared, factor, own)
 
     @property
     def grids(self) -> list[list[str]]:
-        """A grid for each level that has settings of its own; one for all if none has."""
-        return [[f"{self.factor}={level}", *words.values()] for level, words in self.own.items()] or [[]]
+        """The overrides of each grid; one grid without any if nothing but rates is tried."""
+        levels = {f"{self.factor}={level}": choices for level, choices in self.own.items()} or {"": ()}
+        return [
+            [*([level] if level else []), *itertools.chain.from_iterable(alternatives)]
+            for level, choices in levels.items()
+            for alternatives in itertools.product(*(choice.grids for choice in (*self.shared, *choices)))
+        ]
 
-    def names(self, job: Job) -> list[str]:
-        """The options and settings that are tried for the combination of a trial."""
-        own = self.own[_level(job, self.factor)] if self.own else {}
-        return [*self.shared, *own]
+    def choices(self, job: Job) -> tuple[Choice, ...]:
+        """What is tried for the combination of a trial."""
+        return (*self.shared, *(self.own[_level(job, self.factor)] if self.own else ()))
 
     def sets(self, name: str) -> bool:
         """Whether an option or setting is tried for any combination, or belongs to an option that is."""
-        tried = {*self.shared, *(each for words in self.own.values() for each in words)}
+        tried = names_of((*self.shared, *itertools.chain.from_iterable(self.own.values())))
         return name in tried or name.split(".")[0] in tried
 
     def check_equal(self, jobs: Sequence[Job]) -> None:
@@ -95,40 +119,80 @@ def _factor(sweep: PresetSweep, levels: Sequence[str]) -> tuple[str, list[str]]:
     return having[0], found[having[0]]
 
 
-def _settings(
+def names_of(choices: Iterable[Choice]) -> list[str]:
+    """All options and settings of choices."""
+    return [name for choice in choices for name in choice.names]
+
+
+def _choices(
     sweep: PresetSweep, words: Sequence[str], jobs: Sequence[Job], prefix: str = "", taken: Collection[str] = ()
-) -> dict[str, str]:
-    """The words by the names that they set."""
-    found: dict[str, str] = {}
-    parsed = sweep.composer.parse(words)
-    tuned = {each.key_or_group for each in parsed} | set(taken)
-    for each in parsed:
-        name, word = each.key_or_group, written(each)
-        shown = f"--also {prefix}{word}"
-        if name in found or name in taken:
-            raise SkiplabError(f"{shown}: {name} is given twice; give all its values at once, {name}=V1,V2")
-        if not each.is_sweep_override():
-            raise SkiplabError(f"{shown}: only one value; valid: several, {name}=V1,V2")
-        if name == RATE:
-            raise SkiplabError(f"{shown}: learning rates are set by --rates and --factor instead")
-        if name == "seed":
-            raise SkiplabError(f"{shown}: the seeds of tuning are set by --seeds instead")
-        if any(name in (factor, factor.split(".")[0]) for factor in sweep.factors):
-            raise SkiplabError(swept_and_tuned(name))
-        if name.split(".")[0] in _TASK:
-            raise SkiplabError(f"{shown}: {name} changes what the metric measures, so its values can't be compared")
-        having = [job for job in jobs if _has(job, name, tuned)]
-        if having and len(having) < len(jobs):
-            raise SkiplabError(f"{shown}: not all trials have it; give it to an arm that does, --also ARM:{word}")
-        if not having:
-            raise SkiplabError(
-                f"{shown}: unknown setting; valid: an axis or a setting of the trials that affects training, such as "
-                "init or optimizer.eps"
-            )
-        found[name] = word
-    return found
+) -> tuple[Choice, ...]:
+    """What the words try.
+
+    Args:
+        sweep: that is tuned.
+        words: such as `init=default,he`.
+        jobs: the trials that get them.
+        prefix: what stood before a word on the command line.
+        taken: the names that are set already.
+    """
+    choices = [_choice(sweep, word, f"--also {prefix}{word}") for word in words]
+    tried = [*taken, *names_of(choices)]
+    for word, choice in zip(words, choices, strict=True):
+        for name in choice.names:
+            shown = f"--also {prefix}{word}"
+            if tried.count(name) > 1:
+                raise SkiplabError(f"{shown}: {name} is given twice; give all its values at once, {name}=V1,V2")
+            _check_name(sweep, name, shown)
+            having = [job for job in jobs if _has(job, name, tried)]
+            if having and len(having) < len(jobs):
+                raise SkiplabError(
+                    f"{shown}: not all trials have {name}; give it to an arm that does, --also ARM:{word}"
+                )
+            if not having:
+                raise SkiplabError(
+                    f"{shown}: unknown setting {name}; valid: an axis or a setting of the trials that affects "
+                    "training, such as init or optimizer.eps"
+                )
+    return tuple(choices)
 
 
-def _has(job: Job, name: str, tuned: set[str]) -> bool:
-    """Whether a trial has this axis or setting, or an option that is tuned may have it."""
-    return name in levels(job) or ("." in name and name.split(".")[0] in tuned)
+def _choice(sweep: PresetSweep, word: str, shown: str) -> Choice:
+    head, _, values = word.partition("=")
+    if "+" not in head.lstrip("+"):
+        override = sweep.composer.parse([word])[0]
+        if not override.is_sweep_override():
+            raise SkiplabError(f"{shown}: only one value; valid: several, {override.key_or_group}=V1,V2")
+        return Choice((override.key_or_group,), ((written(override),),))
+    names, alternatives = tuple(head.split("+")), [each.split("+") for each in values.split(",")]
+    if len(alternatives) < 2 or any(len(each) != len(names) for each in alternatives):
+        form = "+".join(f"{name.upper()}1" for name in names), "+".join(f"{name.upper()}2" for name in names)
+        raise SkiplabError(
+            f"{shown}: {head} changes {len(names)} options or settings together, so give several alternatives with a "
+            f"value for each; valid: {head}={form[0]},{form[1]}"
+        )
+    grids = tuple(tuple(f"{name}={value}" for name, value in zip(names, each, strict=True)) for each in alternatives)
+    for grid in grids:
+        sweep.composer.parse(grid)
+    return Choice(names, grids)
+
+
+def _check_name(sweep: PresetSweep, name: str, shown: str) -> None:
+    """Refuse what can't be tuned.
+
+    Raises:
+        SkiplabError: names it.
+    """
+    if name == RATE:
+        raise SkiplabError(f"{shown}: learning rates are set by --rates and --factor instead")
+    if name == "seed":
+        raise SkiplabError(f"{shown}: the seeds of tuning are set by --seeds instead")
+    if any(name in (factor, factor.split(".")[0]) for factor in sweep.factors):
+        raise SkiplabError(swept_and_tuned(name))
+    if name.split(".")[0] in _TASK:
+        raise SkiplabError(f"{shown}: {name} changes what the metric measures, so its values can't be compared")
+
+
+def _has(job: Job, name: str, tried: Collection[str]) -> bool:
+    """Whether a trial has this axis or setting, or an option that is tried may have it."""
+    return name in levels(job) or ("." in name and name.split(".")[0] in tried)

@@ -13,7 +13,7 @@ from skiplab.records.tuned import RATE, Combination
 from skiplab.sweeps.job import Job
 from skiplab.tuning.levels import levels
 from skiplab.tuning.rates import best_of
-from skiplab.tuning.search_space import SearchSpace
+from skiplab.tuning.search_space import SearchSpace, names_of
 
 
 class TuningTrial(NamedTuple):
@@ -23,6 +23,7 @@ class TuningTrial(NamedTuple):
     levels: its levels of the factors.
     rate: its learning rate.
     settings: the options and settings that were combined with the rates for its combination.
+    tried: the same by the name of each choice; settings that change together are one.
     fixed: those that were for other combinations, and the settings that belong to tuned options.
     seed: its seed.
     value: the metric.
@@ -33,6 +34,7 @@ class TuningTrial(NamedTuple):
     levels: Mapping[str, Any]
     rate: float
     settings: Mapping[str, Any]
+    tried: Mapping[str, Any]
     fixed: Mapping[str, Any]
     seed: int
     value: float
@@ -62,13 +64,15 @@ class TuningTrial(NamedTuple):
         value = content["summary"].get(name) if status == "done" else None
         value = metric.if_diverged if value is None else value
         assert isinstance(value, int | float)  # `tune` takes only metrics with a number for diverged trials
-        own, tried = levels(job), space.names(job)
+        own, choices = levels(job), space.choices(job)
+        names_tried = names_of(choices)
         return cls(
             key=job.record.key,
             levels={each: own[each] for each in names},
             rate=own[RATE],
-            settings={each: own[each] for each in tried},
-            fixed={each: own[each] for each in own if space.sets(each) and each not in (RATE, *tried)},
+            settings={each: own[each] for each in names_tried},
+            tried=dict(choice.level(own) for choice in choices),
+            fixed={each: own[each] for each in own if space.sets(each) and each not in (RATE, *names_tried)},
             seed=job.config.seed,
             value=float(value),
             status=status,
@@ -93,7 +97,7 @@ def _combination(own: Sequence[TuningTrial], rates: Sequence[float], seeds: Sequ
     best, found = bests[settings], by_settings[settings]
     return Combination(
         factors=dict(own[0].levels),
-        tried={name: list(dict.fromkeys(trial.settings[name] for trial in own)) for name in own[0].settings},
+        tried={name: list(dict.fromkeys(trial.tried[name] for trial in own)) for name in own[0].tried},
         best={RATE: best.rate, **found[0].settings, **found[0].fixed},
         value=best.value,
         edge=best.edge,

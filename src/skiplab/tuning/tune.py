@@ -58,7 +58,7 @@ def tune(
     evaluator, metric = _evaluator(sweep.objective, metric_name)
     grid = RateGrid(sweep.rate, budget.num_rates, budget.factor, budget.widenings)
     while True:
-        words = sweep.tuning_overrides(evaluator, grid.rates, space.shared, budget.seeds)
+        words = sweep.tuning_overrides(evaluator, grid.rates, budget.seeds)
         jobs = make_jobs(sweep.composer, words, space.grids)
         if not budget.unequal:
             space.check_equal(jobs)

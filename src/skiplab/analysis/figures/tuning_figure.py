@@ -52,7 +52,8 @@ def tuning_figure(tuned: Tuned) -> Figure:
 
 def _choices(ax: Axes, arm: str, combination: Combination, color: str, line: int) -> Artist:
     """A line of text on the chosen options and settings, below the label of the rates."""
-    chosen = (f"{short_name(name)} {level_text(combination.best[name])}" for name in combination.tried)
+    names = [name for choice in combination.tried for name in choice.split("+")]
+    chosen = (f"{short_name(name)} {level_text(combination.best[name])}" for name in names)
     words = f"{plain_text(arm)}: {', '.join(map(plain_text, chosen))}"
     place = (0, -_LABEL_POINTS - _LINE_POINTS * line)
     look = {"fontsize": 7, "color": color, "ha": "center", "va": "top", "annotation_clip": False}

@@ -15,7 +15,7 @@ from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.text import level_text, number
 from skiplab.printable import printable
-from skiplab.records.tuned import RATE, Combination, Edge, Tuned, read_tuned
+from skiplab.records.tuned import Combination, Edge, Tuned, read_tuned
 from skiplab.records.tuned_budget import budget_text, by_level, short_name
 
 _EDGES: dict[Edge, str] = {"inside": "no", "lowest": "lowest", "highest": "highest", "both": "flat"}
@@ -77,13 +77,14 @@ def tuning_words(tuned: Tuned) -> str:
 
 def _tried(tuned: Tuned) -> list[str]:
     """The values of each option and setting that was combined with the rates, such as 'init default, he'."""
-    others = [name for name in tuned.names if name != RATE]
-    return [f"{short_name(name)} {by_level(tuned.combinations, partial(_values, name))}" for name in others]
+    return [f"{short_name(name)} {by_level(tuned.combinations, partial(_values, name))}" for name in tuned.choices]
 
 
 def _values(name: str, combination: Combination) -> str:
     if name in combination.tried:
         return ", ".join(map(level_text, combination.tried[name]))
+    if any(name in choice.split("+") for choice in combination.tried):
+        return "together with others"
     return f"only {level_text(combination.best[name])}" if name in combination.best else "none"
 
 
