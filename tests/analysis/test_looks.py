@@ -4,6 +4,7 @@ from example_claims import CLAIMS
 from scipy import stats
 
 from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.ladder import open_tests
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.analysis.study.study import read_study
@@ -74,6 +75,55 @@ def test_a_seed_that_a_cell_lacks_is_no_look(runs, claims_file):
     for seed in range(2):
         runs.trial(seed=seed, choices={"connection": "identity"}, summary={"skill_train": 0.6 + 0.001 * seed})
     assert judged(runs, claims_file, []).conclusion == "too few seeds"
+
+
+def in_cells(runs, claims_file, **advantages):
+    """The verdict over cells with these advantages of their seeds; None: a trial that is listed and has not ended."""
+    for long_skip, own in advantages.items():
+        for seed, advantage in enumerate(own):
+            cell = {"seed": seed, "status": "pending" if advantage is None else "done"}
+            base = {"skill_train": 0.5}
+            runs.trial(choices={"connection": "plain", "long_skip": long_skip}, summary=base, **cell)
+            base = {"skill_train": 0.5 + (advantage or 0.0)}
+            runs.trial(choices={"connection": "identity", "long_skip": long_skip}, summary=base, **cell)
+    (verdict,) = judge(read_study("s", runs.folder), read_claims(claims_file(TEXT)))
+    return verdict, {each.cell["long_skip"]: each.parts[0] for each in verdict.cells}
+
+
+UNDECIDED = [0.02, -0.02, 0.01]
+FIVE = [0.02, 0.06, 0.05, 0.07, 0.035]
+
+
+def test_a_cell_that_gets_no_more_seeds_keeps_its_verdict(runs, claims_file):
+    verdict, cells = in_cells(runs, claims_file, none=UNDECIDED, concat=FIVE)
+    assert (cells["none"].conclusion, cells["none"].interval.n) == ("inconclusive", 3)
+    assert cells["concat"].interval.n == 5
+    assert verdict.caveats[-1] == "looks 1 to 2 of 3, at 3 to 5 seeds, next at 10"
+
+
+def test_a_look_waits_for_all_of_its_trials(runs, claims_file):
+    _, cells = in_cells(runs, claims_file, none=[0.3, -0.2, 0.1, 0.1, None], concat=UNDECIDED)
+    assert (cells["none"].conclusion, cells["none"].interval.n) == ("inconclusive", 3)
+
+
+def test_a_test_that_an_earlier_look_rejected_makes_room_for_the_rest(runs, claims_file):
+    p = stats.ttest_1samp(FIVE, 0.0, alternative="greater").pvalue
+    second = alpha_per_look([3, 5, 10], 0.025)[1]
+    assert second / 2 < p < second
+    _, cells = in_cells(runs, claims_file, none=UNDECIDED, concat=FIVE)
+    assert cells["concat"].conclusion == "inconclusive"
+    _, cells = in_cells(runs, claims_file, none=[0.1000, 0.1001, 0.1002], concat=FIVE)
+    assert {name: each.conclusion for name, each in cells.items()} == {"none": "supported", "concat": "supported"}
+
+
+def test_what_is_open_names_its_next_look_and_its_trials(runs, claims_file):
+    in_cells(runs, claims_file, none=[0.1000, 0.1001, 0.1002], concat=UNDECIDED)
+    (test,) = open_tests(read_study("s", runs.folder), read_claims(claims_file(TEXT)))
+    assert (test.claim, test.next_look, test.verdict.conclusion) == ("c", 5, "inconclusive")
+    assert sorted(map(str, test.trials)) == [
+        "{'connection': 'identity', 'long_skip': 'concat'}",
+        "{'connection': 'plain', 'long_skip': 'concat'}",
+    ]
 
 
 @pytest.mark.parametrize("looks", ["[5]", "[2, 5]", "[5, 5]", "[5, 3]", "5", "[3, 5.5]", "[3, true]"])

@@ -309,29 +309,61 @@ def conclude(seen, p, alpha, fewest):
     return "inconclusive"
 
 
-def judge_together(trials, tests, which, alpha=formulas.ALPHA, fewest=3):
-    """{(claim, number, cell): what is seen, with its conclusion}, all adjusted together."""
-    found = {}
-    for claim, *both in tests:
-        for index, test in enumerate(both[which]):
-            for cell in trials.cells(test["factor"], test["over"], claim.get("cells")):
-                found[claim["name"], index, cell_text(cell)] = contrast(trials, test, cell)
-    adjusted = [formulas.holm(list(side)) for side in zip(*map(both_p, found.values()), strict=True)]
-    for seen, *p in zip(found.values(), *adjusted, strict=True):
-        seen |= {"p": p, "alpha": alpha, "num": len(found), "conclusion": conclude(seen, p, alpha, fewest)}
+def in_cells(trials, tests, which):
+    """{(claim, number, cell): (test, cell)} of the parts, 0, or of the evidence, 1."""
+    return {
+        (claim["name"], index, cell_text(cell)): (test, cell)
+        for claim, *both in tests
+        for index, test in enumerate(both[which])
+        for cell in trials.cells(test["factor"], test["over"], claim.get("cells"))
+    }
+
+
+def judge_together(found, sides, alpha=formulas.ALPHA, fewest=3):
+    """Adds the conclusion to what is seen; sides: the p of each test of the file on either side."""
+    adjusted = [dict(zip(side, formulas.holm(list(side.values())), strict=True)) for side in sides]
+    for key, seen in found.items():
+        p = [side[key] for side in adjusted]
+        seen |= {"p": p, "alpha": alpha, "num": len(sides[0]), "conclusion": conclude(seen, p, alpha, fewest)}
     return found
 
 
+def judge_once(trials, tests, which):
+    found = {key: contrast(trials, *each) for key, each in in_cells(trials, tests, which).items()}
+    return judge_together(found, [{key: both_p(each)[side] for key, each in found.items()} for side in (0, 1)])
+
+
 def judge(trials, tests, looks):
-    """Parts and evidence; with looks, what an earlier look decided stands."""
+    """Parts and evidence; with looks, what an earlier look decided stands, and each test climbs for itself."""
     if not looks:
-        return judge_together(trials, tests, 0), judge_together(trials, tests, 1)
-    parts, seen = {}, trials
-    for look in [each for each in looks if each <= len(trials.seeds)] or looks[:1]:
+        return judge_once(trials, tests, 0), judge_once(trials, tests, 1)
+    every, parts = in_cells(trials, tests, 0), {}
+    for look, alpha in formulas.alpha_of_looks(looks).items():
         seen = trials.lowest_seeds(look)
-        now = judge_together(seen, tests, 0, formulas.alpha_of_looks(looks)[look], look)
-        parts = {key: parts[key] if key in parts and parts[key]["conclusion"] in DECIDED else now[key] for key in now}
-    return parts, judge_together(seen, tests, 1)
+        now = {
+            key: contrast(seen, *each) for key, each in every.items() if not parts or climbs(trials, parts[key], look)
+        }
+        sides = []
+        for side, word in enumerate(("supported", "contradicted")):
+            rejected = {key for key, each in parts.items() if each["conclusion"] == word}
+            sides.append({key: both_p(now[key])[side] if key in now else float(key not in rejected) for key in every})
+        parts |= judge_together(now, sides, alpha, look)
+        for key in now:
+            parts[key]["look"] = look
+    return parts, judge_once(trials.lowest_seeds(max(each["look"] for each in parts.values())), tests, 1)
+
+
+def climbs(trials, seen, look):
+    """Whether a test is open and all of its trials with the lowest seeds have ended."""
+    test, cell = seen["test"], seen["cell"]
+    arms = [test["treatment"]] if test["one_arm"] else [test["control"], test["treatment"]]
+    if seen["conclusion"] in DECIDED or look > len(trials.seeds):
+        return False
+    ended = defaultdict(set)
+    for row in (row for arm in arms for row in trials.of_arm(test["factor"], arm, cell)):
+        levels = tuple(row[name] for name in trials.factors)
+        ended[levels] |= {int(float(row["seed"]))} if row["status"] in ("done", "diverged") else set()
+    return bool(ended) and all(set(trials.seeds[:look]) <= seeds for seeds in ended.values())
 
 
 def cell_text(cell):

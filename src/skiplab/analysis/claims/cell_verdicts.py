@@ -32,10 +32,10 @@ _TASK_METRICS = ("loss", "skill")  # how the names of metrics of the task itself
 
 
 class Look(NamedTuple):
-    """One judging of a study. alpha: one-sided, for each side; fewest_seeds: below which no verdict is given."""
+    """One judging of a study. alpha: one-sided, for each side; num_seeds: below which no verdict is given."""
 
     alpha: float = ALPHA
-    fewest_seeds: int = FEWEST_SEEDS
+    num_seeds: int = FEWEST_SEEDS
 
 
 class AdjustedP(NamedTuple):
@@ -201,7 +201,7 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
         return "not applicable"
     if paired.survivors_only:
         return "inconclusive"
-    if interval.n < look.fewest_seeds:
+    if interval.n < look.num_seeds:
         return "too few seeds"
     if p.supported <= look.alpha:
         return "supported"

@@ -1,31 +1,19 @@
 """Verdicts: what a study says about each claim, cell by cell, by one rule."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
 
-from skiplab.analysis.claims.cell_verdicts import (
-    ALPHA,
-    AdjustedP,
-    CellVerdict,
-    Conclusion,
-    Look,
-    judge_cell,
-    p_contradicted,
-    p_supported,
-    test_in_cell,
-)
-from skiplab.analysis.claims.claims import FEWEST_SEEDS, Claim, Claims, Test
+from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion
+from skiplab.analysis.claims.claims import FEWEST_SEEDS, Claim, Claims
+from skiplab.analysis.claims.judging import Judged, judge_once
+from skiplab.analysis.claims.looks import judge_looks, look_caveats, looked_at
 from skiplab.analysis.claims.unmeasured import check_measured
-from skiplab.analysis.statistics.alpha_spending import alpha_per_look
-from skiplab.analysis.statistics.significance import holm
-from skiplab.analysis.study.arms import Cell, cells, with_arms
+from skiplab.analysis.study.arms import Cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, settings_caveat
-from skiplab.analysis.text import cell_text, level_text
+from skiplab.analysis.text import level_text
 
-_DECIDED = ("supported", "contradicted", "no meaningful difference")
 _OTHER_SIDE = {"supported": "contradicted", "contradicted": "supported"}
 # What a cell says whose parts differ: the first of these that one of them says.
 _WEAKEST: tuple[Conclusion, ...] = (
@@ -111,90 +99,15 @@ def judge(study: Study, claims: Claims) -> list[Verdict]:
     mechanism is 'not applicable' where an arm has collapsed. No conclusion rests on survivors alone, nor on lower
     bounds where the true values could overturn it.
 
-    Where the file declares looks, the study is judged at each look that its seeds have reached, with so many of its
-    lowest seeds and that look's part of .025. What an earlier look decides stands.
+    Where the file declares looks, each test is judged at each look that its own trials have reached, with so many of
+    the study's lowest seeds and that look's part of .025. What an earlier look decides stands.
 
     Raises:
         SkiplabError: where a claim names a factor that the study doesn't know, or a metric that nothing measures.
     """
     check_measured(study, claims.metrics)
-    if not claims.looks:
-        return _verdicts(study, claims, _judge_parts(study, claims, Look()), ())
-    num_seeds = len(set(study.trials["seed"]))
-    reached = [n for n in claims.looks if n <= num_seeds]
-    alphas = dict(zip(claims.looks, alpha_per_look(claims.looks, ALPHA), strict=True))
-    judged: _Judged = {}
-    seen = study
-    for n in reached or claims.looks[:1]:
-        seen = _with_lowest_seeds(study, n)
-        found = _judge_parts(seen, claims, Look(alphas[n], n))
-        judged = {key: _first_decided(judged.get(key), cell) for key, cell in found.items()}
-    return _verdicts(seen, claims, judged, (_look_caveat(claims.looks, len(reached), num_seeds),))
-
-
-class _Key(NamedTuple):
-    """Which test of which claim, in which cell."""
-
-    claim: str
-    test: int
-    cell: str
-
-
-_Judged = dict[_Key, CellVerdict]
-
-
-def _with_lowest_seeds(study: Study, num_seeds: int) -> Study:
-    """The study without all but so many of its lowest seeds."""
-    seeds = sorted(study.trials["seed"].unique())[:num_seeds]
-    return replace(study, trials=study.trials.loc[study.trials["seed"].isin(seeds)].reset_index(drop=True))
-
-
-def _first_decided(earlier: CellVerdict | None, cell: CellVerdict) -> CellVerdict:
-    """The verdict of an earlier look if that look decided it, else this one."""
-    return earlier if earlier is not None and earlier.conclusion in _DECIDED else cell
-
-
-def _look_caveat(looks: Sequence[int], num_reached: int, num_seeds: int) -> str:
-    if num_reached == 0:
-        return f"before the first look, at {looks[0]} seeds"
-    at = looks[num_reached - 1]
-    unused = f", {num_seeds - at} more not looked at" if num_seeds > at else ""
-    after = f", next at {looks[num_reached]}" if num_reached < len(looks) else ", the last"
-    return f"look {num_reached} of {len(looks)}, at {at} seeds{unused}{after}"
-
-
-def _judge_parts(study: Study, claims: Claims, look: Look) -> _Judged:
-    """The tests of the parts of all claims in each of their cells, all adjusted together."""
-    return _judge_together({claim.name: claim.parts for claim in claims.claims}, study, claims, look)
-
-
-def _judge_evidence(study: Study, claims: Claims) -> _Judged:
-    """The evidence of all claims in each of their cells, all adjusted together."""
-    return _judge_together({claim.name: claim.evidence for claim in claims.claims}, study, claims, Look())
-
-
-def _judge_together(tests: Mapping[str, Sequence[Test]], study: Study, claims: Claims, look: Look) -> _Judged:
-    found = {
-        _Key(claim.name, number, cell_text(cell)): test_in_cell(study, test, cell)
-        for claim in claims.claims
-        for number, test in enumerate(tests[claim.name])
-        for cell in _cells(study, claim, test)
-    }
-    supported, contradicted = (holm([p(each) for each in found.values()]) for p in (p_supported, p_contradicted))
-    adjusted = zip(found.items(), supported, contradicted, strict=True)
-    return {
-        key: judge_cell(each, AdjustedP(p_yes, p_no, len(found)), look=look) for (key, each), p_yes, p_no in adjusted
-    }
-
-
-def _cells(study: Study, claim: Claim, test: Test) -> list[Cell]:
-    contrast = test.contrast
-    wanted = {name: levels for name, levels in claim.cells.items() if name != contrast.over}
-    return cells(study, contrast.factor, over=contrast.over, wanted=wanted)
-
-
-def _verdicts(study: Study, claims: Claims, parts: _Judged, look_caveats: tuple[str, ...]) -> list[Verdict]:
-    evidence = _judge_evidence(study, claims)
+    parts = judge_looks(study, claims) if claims.looks else judge_once(study, claims, "parts")
+    evidence = judge_once(looked_at(study, parts) if claims.looks else study, claims, "evidence")
     return [
         _verdict(
             study,
@@ -202,7 +115,6 @@ def _verdicts(study: Study, claims: Claims, parts: _Judged, look_caveats: tuple[
             claim,
             {key: cell for key, cell in parts.items() if key.claim == claim.name},
             tuple(cell for key, cell in evidence.items() if key.claim == claim.name),
-            look_caveats,
         )
         for claim in claims.claims
     ]
@@ -212,9 +124,8 @@ def _verdict(
     study: Study,
     claims: Claims,
     claim: Claim,
-    parts: _Judged,
+    parts: Judged,
     evidence: tuple[CellVerdict, ...],
-    look_caveats: tuple[str, ...],
 ) -> Verdict:
     by_cell = {key.cell: tuple(each for other, each in parts.items() if other.cell == key.cell) for key in parts}
     judged = tuple(_contested(ClaimCell(parts=own), evidence) for own in by_cell.values())
@@ -226,7 +137,7 @@ def _verdict(
         conclusion=applicable.pop() if len(applicable) == 1 else "mixed",
         caveats=(
             *_caveats(study, claims, claim, parts),
-            *look_caveats,
+            *look_caveats(study, claims, list(parts.values())),
             *_correction_caveats(study, claim),
             *claims.caveats,
         ),
@@ -248,7 +159,7 @@ def _same_cell(one: Cell, other: Cell) -> bool:
     return all(level_text(one[name]) == level_text(other[name]) for name in one.keys() & other.keys())
 
 
-def _caveats(study: Study, claims: Claims, claim: Claim, parts: _Judged) -> list[str]:
+def _caveats(study: Study, claims: Claims, claim: Claim, parts: Judged) -> list[str]:
     """What limits a verdict: few seeds, settings that may suit one arm, no smallest effect declared."""
     caveats = []
     if any(part.interval.n == FEWEST_SEEDS for part in parts.values()):

@@ -1,0 +1,95 @@
+"""Two computations of verdicts agree on studies whose cells have climbed to different looks."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from judging import Trials, read_tests
+from judging import judge as judge_again
+
+from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.looks import judge_looks
+from skiplab.analysis.study.study import Study
+from skiplab.metrics import Metric
+
+CLAIMS = """\
+factor: connection
+control: plain
+treatment: identity
+looks: [3, 6, 9]
+claims:
+  - {name: a, text: t, metric: score, contrast: difference, direction: higher, smallest_effect: 0.3}
+  - {name: b, text: t, metric: score, contrast: slope, over: depth, direction: not_lower, smallest_effect: 0.3}
+"""
+METRIC = Metric(label="score", direction="higher", if_diverged=0.0)
+
+
+def ragged_trials(generator):
+    """Two cells by two depths, each with a number of seeds and an effect of its own; some trials have not ended."""
+    rows = []
+    for long_skip in ("concat", "none"):
+        seeds = generator.choice([3, 4, 6, 9])
+        for depth in (4, 16):
+            effect, own = generator.choice([0.0, 0.3, 1.0, 3.0]), seeds if generator.random() < 0.8 else 3
+            for seed in range(own):
+                for connection in ("plain", "identity"):
+                    status = generator.choice(["done", "diverged", "pending"], p=[0.97, 0.01, 0.02])
+                    score = generator.normal(effect * (connection == "identity"), 0.5)
+                    rows.append(
+                        {
+                            "status": status,
+                            "connection": connection,
+                            "long_skip": long_skip,
+                            "depth": depth,
+                            "seed": seed,
+                            "score": score if status == "done" else np.nan,
+                        }
+                    )
+    return pd.DataFrame(rows)
+
+
+def as_study(trials):
+    factors = ("connection", "long_skip", "depth")
+    own = trials.assign(key=[f"{number:016x}" for number in range(len(trials))])
+    return Study(
+        name="s",
+        runs_dir=Path(),
+        folder=Path(),
+        listed_in=(),
+        trials=own,
+        missing={},
+        factors=factors,
+        constants={},
+        metrics={"score": METRIC},
+        charts={},
+        measured_by={},
+        first_starts={},
+        records={},
+        tuned=None,
+        problems=(),
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_ladders_agree(tmp_path, seed):
+    (tmp_path / "claims.yaml").write_text(CLAIMS)
+    claims = read_claims(tmp_path / "claims.yaml")
+    tests = read_tests(yaml.safe_load(CLAIMS))
+    generator = np.random.default_rng(seed)
+    conclusions = set()
+    for _ in range(5):
+        trials = ragged_trials(generator)
+        found = judge_looks(as_study(trials), claims)
+        rows = trials.astype(object).where(trials.notna(), "").to_dict("records")
+        again, _ = judge_again(Trials(rows, {"score": asdict(METRIC)}), tests, [3, 6, 9])
+        assert {tuple(key): (each.conclusion, each.interval.n) for key, each in found.items()} == {
+            key: (each["conclusion"], each["n"]) for key, each in again.items()
+        }
+        for key, each in found.items():
+            p = each.p.supported, each.p.contradicted
+            assert p == pytest.approx(again[tuple(key)]["p"], rel=1e-9)
+        conclusions |= {each.conclusion for each in found.values()}
+    assert len(conclusions) > 1
