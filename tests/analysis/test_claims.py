@@ -69,6 +69,17 @@ def test_evidence_inherits_the_contrast(claims_file):
         (TEST, law("null", "0.1"), r"expected is 'None'; valid with direction equal: a number"),
         ("tuned: false", "tuned: perhaps", r"tuned is 'perhaps'; valid: true, false"),
         ("cells: {long_skip: [none, concat]}", "cells: {depth: [4]}", r"both over and cells"),
+        (
+            "    direction: higher\n",
+            "    direction: higher\n    mean_over: [long_skip]\n",
+            r"long_skip is in both mean_over and cells",
+        ),
+        (
+            "direction: higher",
+            "direction: higher\n    mean_over: depth",
+            r"mean_over is 'depth'; valid: a list of factors",
+        ),
+        ("direction: higher", "direction: higher\n    mean_over: [depth]", r"mean_over has depth, which is compared"),
         ("cells: {long_skip: [none, concat]}", "cells: none", r"cells is none; valid: a list of levels"),
         ("claims:\n", "claims: [\n", r"is not valid YAML"),
     ],

@@ -1,4 +1,5 @@
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from skiplab.analysis.claims.notes import contrast_notes
 from skiplab.analysis.statistics.intervals import paired_interval
 from skiplab.analysis.study.arms import cells
 from skiplab.analysis.study.study import read_study
+from skiplab.errors import SkiplabError
+from skiplab.metrics import Metric
 
 ARMS = {"factor": "connection", "control": "plain", "treatment": "identity"}
 
@@ -197,3 +200,53 @@ def test_arms_at_the_bound_are_named(runs):
     contrast = Contrast(metric="skill_train", kind="difference", **ARMS)
     paired = compute_contrast(study, contrast, {})
     assert "within 0.01 of the bound 1" in contrast_notes(paired, paired_interval(paired.advantage))[-1]
+
+
+def test_a_mean_over_depth_is_one_number_a_seed_and_needs_all_depths(runs):
+    for seed, depths in ((0, (4, 8, 16)), (1, (4, 8, 16)), (2, (4, 8))):
+        for depth in depths:
+            add(runs, "plain", seed, depth, skill_train=0.1)
+            add(runs, "identity", seed, depth, skill_train=0.1 + 0.01 * depth + 0.1 * seed)
+    study = read_study("s", runs.folder)
+    contrast = Contrast(metric="skill_train", kind="difference", mean_over=("depth",), **ARMS)
+    assert cells(study, "connection", within=("depth",)) == [{}]
+    paired = compute_contrast(study, contrast, {})
+    assert paired.advantage.dropna().to_dict() == pytest.approx({0: 0.28 / 3, 1: 0.28 / 3 + 0.1})
+    assert list(paired.advantage.index) == [0, 1, 2]
+
+
+def test_a_slope_of_means_is_the_mean_of_slopes(runs):
+    for long_skip, factor in (("none", 1.0), ("concat", 3.0)):
+        for depth in (4, 8, 16):
+            value = {"skill_train": factor * np.log2(depth) / 100}
+            runs.trial(
+                choices={"connection": "identity", "long_skip": long_skip}, factors={"depth": depth}, summary=value
+            )
+    contrast = Contrast(metric="skill_train", kind="slope", over="depth", mean_over=("long_skip",), **ARMS)
+    assert compute_contrast(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(0.02)
+
+
+def test_events_are_counted_over_all_levels_of_a_mean(runs):
+    diverged = Metric(label="diverged", direction="lower", scale="bounded", kind="event", if_diverged=1.0)
+    for seed in range(6):
+        for depth in (4, 8):
+            for arm in ("plain", "identity"):
+                event = float(arm == "plain" and depth == 8 and seed < 2)
+                runs.trial(
+                    seed=seed,
+                    choices={"connection": arm},
+                    factors={"depth": depth},
+                    summary={"diverged": event},
+                    metrics={"diverged": asdict(diverged)},
+                )
+    contrast = Contrast(metric="diverged", kind="difference", direction="lower", mean_over=("depth",), **ARMS)
+    paired = compute_contrast(read_study("s", runs.folder), contrast, {})
+    assert paired.events == ((2, 12.0), (0, 12.0))
+    assert paired.advantage.to_dict() == {0: 0.5, 1: 0.5, 2: 0.0, 3: 0.0, 4: 0.0, 5: 0.0}
+
+
+def test_a_mean_over_something_unknown_is_refused(runs):
+    add(runs, "plain", 0, skill_train=0.1)
+    contrast = Contrast(metric="skill_train", kind="difference", mean_over=("dept",), **ARMS)
+    with pytest.raises(SkiplabError, match="unknown factor 'dept'"):
+        compute_contrast(read_study("s", runs.folder), contrast, {})

@@ -107,11 +107,11 @@ class Trials:
     def of_arm(self, factor, arm, cell):
         return [row for row in self.inside(cell) if self.arm(row, factor) == arm]
 
-    def cells(self, factor, over=None, wanted=None):
-        wanted = {name: [level(each) for each in levels] for name, levels in (wanted or {}).items() if name != over}
-        others = [
-            name for name in self.factors if name not in (factor, over, *wanted) and not name.startswith(f"{factor}.")
-        ]
+    def cells(self, factor, within=(), wanted=None):
+        wanted = {name: [level(each) for each in levels] for name, levels in (wanted or {}).items()}
+        wanted = {name: levels for name, levels in wanted.items() if name not in within}
+        skipped = (factor, *within, *wanted)
+        others = [name for name in self.factors if name not in skipped and not name.startswith(f"{factor}.")]
         found = dict.fromkeys(tuple(level(row[name]) for name in others) for row in self.rows)
         products = itertools.product(*wanted.values())
         return [
@@ -147,6 +147,7 @@ def read_tests(claims):
             **{key: level(arm) for key, arm in arms.items()},
             "factor": claims["factor"],
             "over": None if kind == "difference" else entry.get("over"),
+            "mean_over": entry.get("mean_over") or [],
             "one_arm": one_arm,
             "sign": -1.0 if entry["direction"] in ("lower", "not_higher") else 1.0,
             "margin": float(entry.get("smallest_effect") or 0.0),
@@ -193,7 +194,9 @@ def contrast(trials, test, cell):
     seen["missing"] = False
     seen["lost"] = any(math.isnan(v) and state in LOST for rows in by_arm.values() for _, v, state in rows)
     seen["bounds"] = {arm for arm, rows in by_arm.items() if any(state == "not reached" for _, _, state in rows)}
-    seeds = {arm: per_seed(rows, kind, over, levels) for arm, rows in by_arm.items()}
+    names = [name for name in test.get("mean_over", []) if name in trials.factors]
+    needed = {tuple(row[each] for each in names) for rows in by_arm.values() for row, _, _ in rows}
+    seeds = {arm: per_seed(rows, kind, over, levels, len(needed)) for arm, rows in by_arm.items()}
     treatment = seeds[test["treatment"]]
     expected = float(test.get("expected") or 0.0)
     control = {seed: value * 0 + expected for seed, value in treatment.items()}
@@ -210,11 +213,18 @@ def contrast(trials, test, cell):
     return seen
 
 
-def per_seed(rows, kind, over, levels):
-    """A number for each seed: the value, the change between two levels, or the least-squares slope."""
-    table = defaultdict(dict)
+def per_seed(rows, kind, over, levels, num=1):
+    """A number for each seed: the value, the change between two levels, or the least-squares slope.
+
+    num: of how many trials a value is the mean; one with fewer is missing.
+    """
+    found = defaultdict(lambda: defaultdict(list))
     for row, value, _ in rows:
-        table[int(float(row["seed"]))][number(row[over]) if over else None] = value
+        found[int(float(row["seed"]))][number(row[over]) if over else None].append(value)
+    table = {
+        seed: {at: float(np.mean(values)) if len(values) == num else math.nan for at, values in own.items()}
+        for seed, own in found.items()
+    }
     if kind == "difference":
         return {seed: own[None] for seed, own in table.items()}
     x = np.array(levels) if kind in ("rate", "change") else np.log2(levels)
@@ -315,7 +325,7 @@ def in_cells(trials, tests, which):
         (claim["name"], index, cell_text(cell)): (test, cell)
         for claim, *both in tests
         for index, test in enumerate(both[which])
-        for cell in trials.cells(test["factor"], test["over"], claim.get("cells"))
+        for cell in trials.cells(test["factor"], (test["over"], *test["mean_over"]), claim.get("cells"))
     }
 
 
@@ -364,6 +374,10 @@ def climbs(trials, seen, look):
         levels = tuple(row[name] for name in trials.factors)
         ended[levels] |= {int(float(row["seed"]))} if row["status"] in ("done", "diverged") else set()
     return bool(ended) and all(set(trials.seeds[:look]) <= seeds for seeds in ended.values())
+
+
+def contrast_name(test):
+    return test["contrast"] + (f", mean over {', '.join(test['mean_over'])}" if test["mean_over"] else "")
 
 
 def cell_text(cell):

@@ -25,6 +25,7 @@ from judging import (
     bound_to_exceed,
     cell_text,
     contrast,
+    contrast_name,
     interval,
     judge,
     level,
@@ -107,7 +108,7 @@ def _check_verdicts(rows, tests, parts, evidence, sha256, differences):
     for (claim, _, cell), seen in (*parts.items(), *evidence.items()):
         test = seen["test"]
         role = "part" if test["says"] else "evidence"
-        words = (claim, role, test["says"], test["metric"], test["contrast"], test["over"] or "")
+        words = (claim, role, test["says"], test["metric"], contrast_name(test), test["over"] or "")
         wanted[(*words, test["control"], test["treatment"], test["direction"], cell)] = seen
     published = {tuple(row[key] for key in _KEYS): row for row in rows}
     differences.check("verdicts.csv: rows", len(rows), sum(map(len, (parts, evidence))))

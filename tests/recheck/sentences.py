@@ -29,6 +29,7 @@ def sentence_faults(claim, parts):
         if [word for phrase in reads for word in words(phrase)] != words(part["says"]):
             faults.append(f"{name}: the phrases of reads are not the words {part['says']!r}")
         tested = [part["treatment"], part["metric"], part["contrast"], part["over"] or "", part["direction"]]
+        tested += part["mean_over"]
         tested += [] if part["one_arm"] else [part["control"]]
         tested += [f"{float(part['expected']):g}"] if part["direction"] == "equal" else []
         needed = {word for each in tested for word in each.split()}

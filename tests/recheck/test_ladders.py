@@ -23,6 +23,13 @@ looks: [3, 6, 9]
 claims:
   - {name: a, text: t, metric: score, contrast: difference, direction: higher, smallest_effect: 0.3}
   - {name: b, text: t, metric: score, contrast: slope, over: depth, direction: not_lower, smallest_effect: 0.3}
+  - name: c
+    text: t
+    metric: score
+    contrast: difference
+    mean_over: [depth, long_skip]
+    direction: higher
+    smallest_effect: 0.3
 """
 METRIC = Metric(label="score", direction="higher", if_diverged=0.0)
 

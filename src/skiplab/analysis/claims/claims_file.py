@@ -22,7 +22,7 @@ _KINDS: tuple[ContrastKind, ...] = get_args(ContrastKind)
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 _ARMS = ("control", "treatment")
 _FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "claims")
-_TEST_KEYS = (*_ARMS, "arm", "metric", "contrast", "over", "direction", "expected", "smallest_effect")
+_TEST_KEYS = (*_ARMS, "arm", "metric", "contrast", "over", "mean_over", "direction", "expected", "smallest_effect")
 _PART_KEYS = ("says", "reads", *_TEST_KEYS)
 _CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "corrected", "evidence", "parts", "reads", *_TEST_KEYS)
 _NEEDED = ("metric", "contrast", "direction")
@@ -127,9 +127,9 @@ def _cells(entry: Mapping[str, Any], parts: Sequence[Test], where: str) -> dict[
     cells = entry.get("cells") or {}
     if not isinstance(cells, dict) or not all(isinstance(levels, list) and levels for levels in cells.values()):
         raise SkiplabError(f"{where}: cells is {printable(cells)}; valid: a list of levels for each factor")
-    for over in (part.contrast.over for part in parts):
-        if over in cells:
-            raise SkiplabError(f"{where}: {printable(over)} is in both over and cells; valid: in one of the two")
+    for key, name in {(key, name) for part in parts for key, name in _within(part.contrast)}:
+        if name in cells:
+            raise SkiplabError(f"{where}: {printable(name)} is in both {key} and cells; valid: in one of the two")
     return {str(name): tuple(level_text(level) for level in levels) for name, levels in cells.items()}
 
 
@@ -144,12 +144,14 @@ def _parts(entry: Mapping[str, Any], arms: _Arms, where: str) -> tuple[Test, ...
         here = f"{where}: part {number}"
         _check_keys(item, _PART_KEYS, ("says", *_NEEDED), here)
         found.append(_part(item, str(item["says"]), _arms(arms, item, here), here))
-    overs = {part.contrast.over for part in found}
-    if len(overs) > 1:
-        raise SkiplabError(
-            f"{where}: its parts have over {', '.join(sorted(map(level_text, overs)))}; valid: the same in all parts, "
-            "so that they are judged in the same cells"
-        )
+    for key in ("over", "mean_over"):
+        own = {getattr(part.contrast, key) for part in found}
+        if len(own) > 1:
+            shown = ", ".join(sorted(level_text(list(each) if isinstance(each, tuple) else each) for each in own))
+            raise SkiplabError(
+                f"{where}: its parts have {key} {shown}; valid: the same in all parts, so that they are judged in the "
+                "same cells"
+            )
     check_parts(str(entry["text"]), [part.says for part in found], where)
     return tuple(found)
 
@@ -218,9 +220,28 @@ def _test(entry: Mapping[str, Any], arms: _Arms, where: str) -> Test:
         factor=arms.factor,
         control=arms.control,
         treatment=treatment,
+        mean_over=_mean_over(entry, arms.factor, None if kind == "difference" else over, where),
     )
     smallest = _number_or_none(entry.get("smallest_effect"), f"{where}: smallest_effect")
     return Test(contrast=contrast, smallest_effect=smallest)
+
+
+def _within(contrast: Contrast) -> list[tuple[str, str]]:
+    """The factors that vary within a cell, each behind the key that says so."""
+    over = [("over", contrast.over)] if contrast.over is not None else []
+    return [*over, *(("mean_over", name) for name in contrast.mean_over)]
+
+
+def _mean_over(entry: Mapping[str, Any], factor: str, over: str | None, where: str) -> tuple[str, ...]:
+    names = entry.get("mean_over") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SkiplabError(f"{where}: mean_over is {printable(names)!r}; valid: a list of factors, such as [depth]")
+    if taken := [name for name in names if name in (factor, over) or names.count(name) > 1]:
+        raise SkiplabError(
+            f"{where}: mean_over has {printable(taken[0])}, which is compared, given twice or in over; valid: other "
+            "factors, each once"
+        )
+    return tuple(names)
 
 
 def _expected(entry: Mapping[str, Any], kind: ContrastKind, direction: Direction, where: str) -> float:

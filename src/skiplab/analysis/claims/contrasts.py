@@ -47,6 +47,7 @@ class Contrast:
     direction: the claim. 'higher' and 'lower': the contrast is positive, or negative. 'not_lower' and 'not_higher': it
         isn't negative, or isn't positive. 'equal': a slope or a rate equals `expected`, on the metric's scale.
     control, treatment: the arms; a slope or a rate is the treatment's alone.
+    mean_over: factors over whose levels the metric's mean is taken for each seed, before anything else.
     """
 
     metric: str
@@ -57,6 +58,12 @@ class Contrast:
     direction: Direction = "higher"
     over: str | None = None
     expected: float = 0.0
+    mean_over: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its kind, and what is averaged over."""
+        return f"{self.kind}, mean over {', '.join(self.mean_over)}" if self.mean_over else self.kind
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -138,11 +145,14 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
     """Compute a contrast in a cell, paired by seed.
 
     Raises:
-        SkiplabError: where the factor, or `over`, is unknown.
+        SkiplabError: where the factor, `over`, or a factor of `mean_over` is unknown.
     """
     metric = study.metrics.get(contrast.metric)
     if metric is None:
         return _without_values(contrast, cell, not_measured(contrast.metric, study))
+    for name in contrast.mean_over:
+        if name not in study.factors:
+            constant(study, name)
     arms = {name: arm_values(study, contrast.factor, contrast.metric, cell, name) for name in contrast.arms}
     if empty := [name for name, rows in arms.items() if rows.empty]:
         return _without_values(contrast, cell, f"no trials of {', '.join(empty)}")
@@ -152,7 +162,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         if len(levels) < 2:
             return _without_values(contrast, cell, _NEEDS[contrast.kind].format(over=contrast.over))
         arms = {name: rows.loc[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
-    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in arms.items()}
+    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in averaged(arms, contrast).items()}
     treatment = per_seed[contrast.treatment]
     control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
     treatment, control = treatment.align(control, join="outer")
@@ -180,12 +190,10 @@ def _events(
         return None
     found = []
     for arm in contrast.arms:
-        values = column(arms[arm].set_index("seed"), "value").dropna()
+        values = column(arms[arm], "value").dropna()
         if metric.kind == "count":
             assert metric.exposure is not None
-            exposures = column(
-                arm_values(study, contrast.factor, metric.exposure, cell, arm).set_index("seed"), "value"
-            )
+            exposures = column(arm_values(study, contrast.factor, metric.exposure, cell, arm), "value")
             values, exposures = values.align(exposures.dropna(), join="inner")
             found.append(Events(round((values * exposures).sum()), float(exposures.sum())))
         else:
@@ -228,6 +236,20 @@ def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float], *, per_doubli
     values = table.to_numpy()
     values = values - values[:, :1]  # equal values then have a slope of exactly 0, and not of rounding
     return pd.Series(values @ centered / (centered @ centered), index=table.index)
+
+
+def averaged(arms: Mapping[str, pd.DataFrame], contrast: Contrast) -> dict[str, pd.DataFrame]:
+    """The rows of each arm with the mean over the levels of `mean_over`; nan where a seed lacks one that an arm has."""
+    names = [name for name in contrast.mean_over if all(name in rows for rows in arms.values())]
+    if not names:
+        return dict(arms)
+    kept = ["seed", *([contrast.over] if contrast.over else [])]
+    num_levels = len(pd.concat([rows[names] for rows in arms.values()]).drop_duplicates())
+    found = {}
+    for arm, rows in arms.items():
+        means = rows.groupby(kept, observed=True).agg(value=("value", "mean"), num=("value", "count")).reset_index()
+        found[arm] = means.assign(value=column(means, "value").where(column(means, "num") == num_levels))
+    return found
 
 
 def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) -> pd.Series:

@@ -57,5 +57,6 @@ def adjusted(found: Mapping[Key, TestInCell], p_of: Callable[[TestInCell], float
 
 def _cells(study: Study, claim: Claim, test: Test) -> list[Cell]:
     contrast = test.contrast
-    wanted = {name: levels for name, levels in claim.cells.items() if name != contrast.over}
-    return cells(study, contrast.factor, over=contrast.over, wanted=wanted)
+    within = (contrast.over, *contrast.mean_over)
+    wanted = {name: levels for name, levels in claim.cells.items() if name not in within}
+    return cells(study, contrast.factor, within=within, wanted=wanted)

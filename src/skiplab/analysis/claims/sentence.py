@@ -60,9 +60,9 @@ def check_reading(test: Test, cells: Mapping[str, Sequence[str]], where: str) ->
 
 
 def test_words(test: Test) -> list[str]:
-    """The words of a test that its sentence must stand for: arms, metric, contrast, over, direction, expected."""
+    """The words of a test that its sentence must stand for: arms, metric, contrast, factors, direction, expected."""
     contrast = test.contrast
-    words = [*contrast.arms, contrast.metric, contrast.kind, contrast.over, contrast.direction]
+    words = [*contrast.arms, contrast.metric, contrast.kind, contrast.over, *contrast.mean_over, contrast.direction]
     if contrast.direction == "equal":
         words.append(f"{contrast.expected:g}")
     return [part for word in words if word is not None for part in word.split()]

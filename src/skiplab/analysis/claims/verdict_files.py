@@ -61,7 +61,7 @@ def _row(verdict: Verdict, role: str, cell: CellVerdict, cell_conclusion: str) -
         "says": cell.test.says,
         "metric": contrast.metric,
         "scale": cell.paired.metric.scale,
-        "contrast": contrast.kind,
+        "contrast": contrast.name,
         "over": contrast.over,
         "control": contrast.control,
         "treatment": contrast.treatment,

@@ -60,6 +60,8 @@ def contrast_text(cell: CellVerdict) -> str:
         "interaction": f"{arms}, change per doubling of {contrast.over}",
         "change": f"{arms}, change {_from_to(cell)}",
     }[contrast.kind]
+    if contrast.mean_over:
+        what += f", mean over {', '.join(contrast.mean_over)}"
     least, log = cell.test.margin, metric.scale == "log"
     least_text = f"×{exponential(least):.4g}" if log else f"{least:.4g}"
     if contrast.direction == "equal":

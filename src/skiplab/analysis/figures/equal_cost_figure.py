@@ -44,7 +44,7 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
     curves = curves.assign(step=curves.groupby("key")["step"].transform(step_windows), value=np.log(curves["value"]))
     curves = curves.assign(flops=(curves["step"] + 1) * curves["flops_per_step"]).dropna(subset="flops")
     styles, colors = level_styles(levels := sorted(set(study.trials[over]))), arm_colors(arm_names(study, factor))
-    found = cells(study, factor, over=over)
+    found = cells(study, factor, within=(over,))
     figure, axes = panels(len(found))
     for ax, cell in zip(axes, found, strict=True):
         own = curves.merge(in_cell(study, trials, cell)[["key", "arm", over]], on="key")

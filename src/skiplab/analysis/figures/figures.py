@@ -51,7 +51,7 @@ def loss_curves(study: Study, factor: str | None = None) -> Figure:
     factor = factor_under_test(study, factor)
     over = depth_factor(study, factor)
     history = study.history.loc[study.history["metric"] == "loss"]
-    found = cells(study, factor, over=over)
+    found = cells(study, factor, within=(over,))
     figure, axes = panels(len(found))
     for ax, cell in zip(axes, found, strict=True):
         for arm, level, rows, look in _lines(study, factor, over, cell):
@@ -180,7 +180,7 @@ def headline_metric(study: Study) -> str:
 
 def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
     """The cells in which a metric has a value; all cells if none has."""
-    found, values = cells(study, factor, over=over), metric_values(study, factor, metric)
+    found, values = cells(study, factor, within=(over,)), metric_values(study, factor, metric)
     values = values.loc[values["value"].notna()]
     return [cell for cell in found if not in_cell(study, values, cell).empty] or found
 

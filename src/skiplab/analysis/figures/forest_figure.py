@@ -86,7 +86,8 @@ def _measured(cell: CellVerdict) -> str:
         "change": f", from the lowest {contrast.over} to the highest",
     }
     above = ", above what is expected" if contrast.direction == "equal" else ""
-    return f"{label}{per.get(contrast.kind, f', per doubling of {contrast.over}')}{above}"
+    mean = f", mean over {', '.join(contrast.mean_over)}" if contrast.mean_over else ""
+    return f"{label}{mean}{per.get(contrast.kind, f', per doubling of {contrast.over}')}{above}"
 
 
 def _draw_interval(ax: Axes, cell: CellVerdict, row: int, color: str, log: bool) -> list[float]:

@@ -71,15 +71,25 @@ def status_counts(study: Study) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "none"
 
 
-def cell_factors(study: Study, factor: str, over: str | None = None) -> list[str]:
-    """The factors whose levels make up a cell: all but the one under test, its own settings, and `over`."""
-    return [name for name in study.factors if name not in (factor, over) and not name.startswith(f"{factor}.")]
+def cell_factors(study: Study, factor: str, *within: str | None) -> list[str]:
+    """The factors whose levels make up a cell: all but the one under test, its own settings, and what varies within."""
+    return [name for name in study.factors if name not in (factor, *within) and not name.startswith(f"{factor}.")]
 
 
 def cells(
-    study: Study, factor: str, *, over: str | None = None, wanted: Mapping[str, Sequence[Any]] | None = None
+    study: Study,
+    factor: str,
+    *,
+    within: Sequence[str | None] = (),
+    wanted: Mapping[str, Sequence[Any]] | None = None,
 ) -> list[Cell]:
     """The cells to compare in: the product of the wanted levels, times what else varies in the study.
+
+    Args:
+        study: the study.
+        factor: what is compared.
+        within: factors that vary within a cell.
+        wanted: levels of factors, to compare in these alone.
 
     A wanted cell is listed even if it has no trials.
 
@@ -90,7 +100,7 @@ def cells(
     for name in wanted:
         if name not in study.factors:
             constant(study, name)
-    others = [name for name in cell_factors(study, factor, over) if name not in wanted]
+    others = [name for name in cell_factors(study, factor, *within) if name not in wanted]
     found = frame_rows(study.trials.loc[:, others].drop_duplicates().sort_values(others)) if others else [{}]
     named = [dict(zip(wanted, levels, strict=True)) for levels in itertools.product(*wanted.values())]
     return [{**levels, **rest} for levels in named for rest in found]

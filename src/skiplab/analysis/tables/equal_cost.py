@@ -131,7 +131,7 @@ def equal_cost_table(
     trials = with_arms(study, factor).join(training_costs(study))
     trials = trials.assign(value=metric_values(study, factor, metric)["value"], fall=last_falls(study))
     rows = []
-    for cell in cells(study, factor, over=over):
+    for cell in cells(study, factor, within=(over,)):
         present = in_cell(study, trials, cell)
         for kind in COST_UNITS:
             costs = present.pivot_table(index=over, columns="arm", values=kind, observed=True)
