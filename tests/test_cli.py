@@ -31,20 +31,20 @@ def test_words_that_mean_nothing_are_refused(arguments: list[str], capsys) -> No
 def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> None:
     trained, reported = [], []
     monkeypatch.setattr(reproduce, "report_command", lambda *given: reported.append(given) or [])
-    reproduce.reproduce("six_claims", "digits", ["run.runs_dir=/data"], trained.append)
-    swept = [["-m", f"experiment=six_claims/digits{rest}"] for rest in ("", "_frozen")]
+    reproduce.reproduce("six_claims", "patches", ["run.runs_dir=/data"], trained.append)
+    swept = [["-m", f"experiment=six_claims/patches{rest}"] for rest in ("", "_frozen")]
     assert trained == [[*words, "run.runs_dir=/data"] for words in swept]
     ((study, runs_dir, claims, _),) = reported
-    assert (study, runs_dir) == ("six_claims_digits", Path("/data"))
-    assert claims.parts[-3:] == ("experiments", "six_claims", "claims.yaml")
+    assert (study, runs_dir) == ("six_claims_patches", Path("/data"))
+    assert claims.parts[-4:] == ("experiments", "six_claims", "patches", "claims.yaml")
 
 
 def test_a_second_sweep_of_a_study_is_no_profile() -> None:
     with pytest.raises(
         SkiplabError,
-        match=r"unknown profile of six_claims 'digits_frozen'; valid: digits, patches, tuned_digits; did you mean",
+        match=r"unknown profile of six_claims 'tuned_digits_frozen'; valid: patches, tuned_digits, tuned_patches; did ",
     ):
-        reproduce.reproduce("six_claims", "digits_frozen", [], list.append)
+        reproduce.reproduce("six_claims", "tuned_digits_frozen", [], list.append)
 
 
 def test_reproduce_lists_every_experiment_with_its_last_verdicts(capsys) -> None:

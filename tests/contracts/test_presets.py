@@ -21,10 +21,17 @@ from skiplab.records.registrations import find_claims, registrations
 from skiplab.reproduce import experiments
 from tiny_trials import compose_config, network, run_composed
 
-SHORT = ("logger=none", "trainer.max_steps=2", "num_samples=32", "eval_batch.num_images=16", "eval_batch.num_levels=2")
+SHORT = (
+    "logger=none",
+    "trainer.max_steps=2",
+    "scheduler.warmup_steps=0",
+    "num_samples=32",
+    "eval_batch.num_images=16",
+    "eval_batch.num_levels=2",
+)
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
-BIG = ("/standard", "/paper", "/deep")
+BIG = ("/standard", "/paper", "/deep", "/plain_at_best")
 BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
 
 

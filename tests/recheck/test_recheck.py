@@ -78,7 +78,7 @@ def rewrite(path, edit):
 def test_finds_a_row_left_out(published, capsys, name):
     rewrite(published / "quick" / name, lambda rows: rows.pop())
     assert main(published.parent) == 1
-    assert f"{name}: rows: published" in capsys.readouterr().out
+    assert f"{name}: rows" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("column", ["claim_conclusion", "cell_conclusion", "caveats"])
