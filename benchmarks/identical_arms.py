@@ -6,7 +6,8 @@
     python benchmarks/identical_arms.py [RUNS_DIR]
 
 Every claim supported here is a false one: at most 5% of the splits may have any. The same splits are judged again
-with an effect planted into one half, which must be found. Prints what stands in docs/statistics.md.
+with an effect planted into one half, which must be found. The last row climbs declared looks, as `skiplab decide` does.
+Prints what stands in docs/statistics.md.
 """
 
 import sys
@@ -35,7 +36,7 @@ METRICS = {
 PLANTED = 0.05  # of skill, added to one half
 
 
-def claims(names: list[str]) -> Claims:
+def claims(names: list[str], looks: tuple[int, ...] = ()) -> Claims:
     """A claim for each metric, Holm-adjusted together."""
     found = []
     for name in names:
@@ -49,7 +50,7 @@ def claims(names: list[str]) -> Claims:
         )
         test = Test(contrast=contrast, smallest_effect=None)
         found.append(Claim(name=name, text="", source="", tested_part=None, parts=(test,), cells={}, evidence=()))
-    return Claims(question="", tuned=False, claims=tuple(found), looks=(), sha256="")
+    return Claims(question="", tuned=False, claims=tuple(found), looks=looks, sha256="")
 
 
 def split(study: Study, num_seeds: int, generator: np.random.Generator) -> Study:
@@ -68,12 +69,14 @@ def supported(study: Study, asked: Claims) -> set[str]:
 def main(runs_dir: Path) -> None:
     study = read_study(STUDY, runs_dir)
     names = [name for name in METRICS if name in study.metrics]
-    asked = claims(names)
     print(f"{len(study.trials)} trials of one arm, {NUM_SPLITS:,} random splits, {len(names)} claims with a smallest")
     print(f"effect of 0: {', '.join(names)}.\n")
     print("| pairs | splits with any supported claim | splits with a planted effect found |")
     print("| --- | --- | --- |")
-    for num_seeds in (3, 5, 10, len(study.trials) // 2):
+    most = len(study.trials) // 2
+    looks = tuple(n for n in (5, 10, 20, 40) if n <= most)
+    for num_seeds, looked in ((3, ()), (5, ()), (10, ()), (most, ()), (looks[-1], looks)):
+        asked = claims(names, looked)
         generator, wrong, found = np.random.default_rng(0), 0, 0
         for _ in range(NUM_SPLITS):
             halves = split(study, num_seeds, generator)
@@ -83,7 +86,8 @@ def main(runs_dir: Path) -> None:
             found += "skill_train" in supported(replace(halves, trials=planted), asked)
         interval = binomtest(wrong, NUM_SPLITS).proportion_ci(method="exact")
         share = f"{100 * wrong / NUM_SPLITS:.1f}% [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
-        print(f"| {num_seeds} | {share} | {100 * found / NUM_SPLITS:.1f}% |")
+        pairs = f"looks at {', '.join(map(str, looked))}" if looked else f"{num_seeds}"
+        print(f"| {pairs} | {share} | {100 * found / NUM_SPLITS:.1f}% |")
 
 
 if __name__ == "__main__":
