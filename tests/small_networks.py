@@ -5,6 +5,7 @@ from itertools import product
 from typing import NamedTuple
 
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 from option_files import options
 from skiplab.data.dataset import Dataset, Split
@@ -39,7 +40,7 @@ def small(**choices: str | int):
     """A small configuration with these options; each option's node is composed once."""
     config = compose_config("width=8", "depth=4").config
     for axis, option in choices.items():
-        config[axis] = option if axis == "depth" else compose_config(f"{axis}={option}").config[axis]
+        config[axis] = option if axis == "depth" else _node(axis, str(option))  # a copy of it
     if "channel_multipliers" in config.backbone:
         config.backbone.channel_multipliers = [1, 2]
     if "reduction" in config.branch:
@@ -47,6 +48,11 @@ def small(**choices: str | int):
     if "num_groups" in config.norm:
         config.norm.num_groups = 2  # four channels a group: of points, two would keep their signs alone
     return config
+
+
+@cache
+def _node(axis: str, option: str) -> DictConfig:
+    return OmegaConf.create(OmegaConf.to_container(compose_config(f"{axis}={option}").config[axis]))
 
 
 def accepted(data: Dataset, **choices: str | int) -> bool:
