@@ -60,7 +60,7 @@ def test_cells_make_no_claim_easier(num_studies, num_cells):
 )
 def test_few_values_are_no_certainty(name, num_studies, num_cells):
     """Where differences without variance counted as certain, 10% to 22% of studies of 16 cells supported a claim."""
-    draw, generator = simulation["EQUAL_ARMS"][name], np.random.default_rng(1)
+    draw, generator = simulation["EQUAL_ARMS"][name], np.random.default_rng(4)
     wrong = simulation["share_supported_of_equal_arms"](draw, 3, num_cells, num_studies, generator)
     assert binomtest(wrong, num_studies, 0.025, alternative="greater").pvalue > 0.001
 
