@@ -71,7 +71,7 @@ def home(backbone: str) -> Home:
     for depth, data, objective in product(range(3, 13), DATA, objectives):
         for branch in ("preact", "mlp"):
             choices = {"backbone": backbone, "objective": objective, "branch": branch, "depth": depth}
-            found = tuple(name for name in options("long_skip") if accepted(DATA[data], long_skip=name, **choices))
-            if found:
+            if accepted(DATA[data], long_skip="none", **choices):  # which every backbone takes
+                found = tuple(name for name in options("long_skip") if accepted(DATA[data], long_skip=name, **choices))
                 return Home(data, objective, branch, found, depth)
     raise AssertionError(f"backbone={backbone} was refused everywhere")

@@ -16,7 +16,6 @@ from PIL import Image
 
 from example_records import example_record
 from skiplab.analysis.claims.claims_file import read_claims
-from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.page.report import write_report
 from skiplab.analysis.study.study import read_study
 from skiplab.metrics import Metric
@@ -108,11 +107,12 @@ def fill_study(
     series: bool = False,
     seed: int = 0,
     depths: Sequence[int] = (4, 8, 16),
+    long_skips: Sequence[str] = ("none", "concat"),
 ) -> Runs:
     """Fill a study: both arms, two long skips, three depths; the plain arm loses `effect` skill per doubling."""
     generator = np.random.default_rng(seed)
     for trial_seed in range(num_seeds):
-        for long_skip in ("none", "concat"):
+        for long_skip in long_skips:
             for depth in depths:
                 for arm in ("plain", "identity"):
                     loss = effect * np.log2(depth / 4) if arm == "plain" else 0.0
@@ -140,12 +140,6 @@ def fill_study(
 def fill(runs: Runs) -> Callable[..., Runs]:
     """fill(effect=...): fill_study in the test's own folder."""
     return partial(fill_study, runs)
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages have no figures: where a test looks at something else, drawing them would be most of its time."""
-    monkeypatch.setattr(PageFigures, "figure", lambda *_: {"title": "", "caption": "", "panels": [], "legend": []})
 
 
 @pytest.fixture(scope="session")

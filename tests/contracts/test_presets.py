@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from option_files import CONF, options, presets
+from option_files import AXES, CONF, options, presets
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.configuration.settings import Settings
@@ -159,6 +159,19 @@ def test_sets_what_there_is(preset: str) -> None:
     config = compose_config(*words).config
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         Settings(GlobalHydra.instance().config_loader()).check(config, words)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_sets_values_only_in_groups_that_it_holds_fixed(preset: str) -> None:
+    content = yaml.safe_load((CONF / "experiment" / f"{preset}.yaml").read_text())
+    swept = {name.split(".")[0] for name in content.get("hydra", {}).get("sweeper", {}).get("params", {})}
+    leaking = {name for name in content if name in swept and name in AXES}
+    assert not leaking, f"{preset} sets values in {leaking}, which it sweeps: they leak into its other options"
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_composes(preset: str) -> None:
+    assert set(compose_config(f"experiment={preset}").config) == set(compose_config().config)
 
 
 def test_a_presets_settings_of_an_evaluator_say_nothing_where_another_is_asked_for(tmp_path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import skiplab.testing
 from option_files import backbones, options
+from settings_of_options import node_of
 from skiplab.evaluators.evaluator import Evaluator
 from skiplab.instruments.instrument import Instrument
 from skiplab.training.factory import factory
@@ -27,7 +28,7 @@ def make(axis: str, option: str, **settings: int) -> Callable:
 
 def bundled() -> list[str]:
     """Data that lie in no file of the user's."""
-    return [option for option in options("data") if "path" not in compose_config(f"data={option}").config.data]
+    return [option for option in options("data") if "path" not in node_of("data", option)]
 
 
 @pytest.mark.parametrize("option", options("shortcut"))
