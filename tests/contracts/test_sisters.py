@@ -78,6 +78,8 @@ SMALLER = {
     "linear_probe": {"num_images": 64},
     "landscape": {"num_images": 8, "num_points": 5, "num_directions": 2, "num_eigenvalues": 2},
     "jacobian": {"num_images": 1},
+    "shattered_gradients": {"num_segments": 4, "num_points": 17},
+    "gradient_correlation": {"num_inputs": 64},
 }
 
 
