@@ -57,7 +57,7 @@ def install() -> None:
         def merge() -> Any:
             """OmegaConf tells every node its parent after each of the forty merges; after the last is enough."""
             tell = base.Box._re_parent
-            base.Box._re_parent = lambda _: None
+            base.Box._re_parent = lambda self: None
             try:
                 whole = combine(self, defaults, repo)
             finally:

@@ -2,10 +2,10 @@
 
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from option_files import options
 from skiplab.data.dataset import Dataset, Split
@@ -51,7 +51,7 @@ def small(**choices: str | int):
 
 
 @cache
-def _node(axis: str, option: str) -> DictConfig:
+def _node(axis: str, option: str) -> Any:
     return OmegaConf.create(OmegaConf.to_container(compose_config(f"{axis}={option}").config[axis]))
 
 
