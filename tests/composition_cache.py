@@ -54,8 +54,19 @@ def install() -> None:
         return found, None  # no tree, which `--info` alone would show
 
     def combination(self: ConfigLoaderImpl, defaults: Any, repo: Any) -> Any:
+        def merge() -> Any:
+            """OmegaConf tells every node its parent after each of the forty merges; after the last is enough."""
+            tell = base.Box._re_parent
+            base.Box._re_parent = lambda self: None
+            try:
+                whole = combine(self, defaults, repo)
+            finally:
+                base.Box._re_parent = tell
+            whole._re_parent()
+            return whole
+
         key = (_state(repo), tuple((each.config_path, each.package, each.primary) for each in defaults))
-        return combined.get(key, lambda: combine(self, defaults, repo))
+        return combined.get(key, merge)
 
     OmegaConf.load, OverridesParser.parse_rule = staticmethod(loaded), parsed
     defaults_list._create_interpolation_map = interpolated

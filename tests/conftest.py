@@ -61,6 +61,14 @@ def run() -> Callable[..., Trial]:
     return run_tiny
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages have no figures: where a test looks at something else, drawing them would be most of its time."""
+    from skiplab.analysis.page.page_figures import PageFigures
+
+    monkeypatch.setattr(PageFigures, "figure", lambda *_: {"title": "", "caption": "", "panels": [], "legend": []})
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Trial:
     """One finished trial, to be read and never changed."""

@@ -2,9 +2,10 @@
 
 from functools import cache
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from omegaconf import OmegaConf
 
 from option_files import options
 from skiplab.data.dataset import Dataset, Split
@@ -39,7 +40,7 @@ def small(**choices: str | int):
     """A small configuration with these options; each option's node is composed once."""
     config = compose_config("width=8", "depth=4").config
     for axis, option in choices.items():
-        config[axis] = option if axis == "depth" else compose_config(f"{axis}={option}").config[axis]
+        config[axis] = option if axis == "depth" else _node(axis, str(option))  # a copy of it
     if "channel_multipliers" in config.backbone:
         config.backbone.channel_multipliers = [1, 2]
     if "reduction" in config.branch:
@@ -47,6 +48,11 @@ def small(**choices: str | int):
     if "num_groups" in config.norm:
         config.norm.num_groups = 2  # four channels a group: of points, two would keep their signs alone
     return config
+
+
+@cache
+def _node(axis: str, option: str) -> Any:
+    return OmegaConf.create(OmegaConf.to_container(compose_config(f"{axis}={option}").config[axis]))
 
 
 def accepted(data: Dataset, **choices: str | int) -> bool:
@@ -65,7 +71,7 @@ def home(backbone: str) -> Home:
     for depth, data, objective in product(range(3, 13), DATA, objectives):
         for branch in ("preact", "mlp"):
             choices = {"backbone": backbone, "objective": objective, "branch": branch, "depth": depth}
-            found = tuple(name for name in options("long_skip") if accepted(DATA[data], long_skip=name, **choices))
-            if found:
+            if accepted(DATA[data], long_skip="none", **choices):  # which every backbone takes
+                found = tuple(name for name in options("long_skip") if accepted(DATA[data], long_skip=name, **choices))
                 return Home(data, objective, branch, found, depth)
     raise AssertionError(f"backbone={backbone} was refused everywhere")

@@ -146,6 +146,7 @@ def test_a_study_without_the_claim_is_told_so_first(runs_dir, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.usefixtures("undrawn")
 def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, executed, capsys):
     study, claims = read_study(STUDY, runs_dir), read_claims(ROOT / CLAIMS)
     said = {verdict.claim.name: headline(verdict) for verdict in judge(study, claims)}

@@ -106,12 +106,14 @@ def fill_study(
     noise: float = 0.01,
     series: bool = False,
     seed: int = 0,
+    depths: Sequence[int] = (4, 8, 16),
+    long_skips: Sequence[str] = ("none", "concat"),
 ) -> Runs:
     """Fill a study: both arms, two long skips, three depths; the plain arm loses `effect` skill per doubling."""
     generator = np.random.default_rng(seed)
     for trial_seed in range(num_seeds):
-        for long_skip in ("none", "concat"):
-            for depth in (4, 8, 16):
+        for long_skip in long_skips:
+            for depth in depths:
                 for arm in ("plain", "identity"):
                     loss = effect * np.log2(depth / 4) if arm == "plain" else 0.0
                     skill = 0.8 - loss + noise * generator.standard_normal()
@@ -140,7 +142,13 @@ def fill(runs: Runs) -> Callable[..., Runs]:
     return partial(fill_study, runs)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def with_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of a study s of two seeds with a chart of every kind, to be read and never changed."""
+    return fill_study(Runs(tmp_path_factory.mktemp("series")), effect=0.1, num_seeds=2, series=True).folder
+
+
+@pytest.fixture(scope="session")
 def whole_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a study with every kind of part, to be read and never changed."""
     runs = fill_study(Runs(tmp_path_factory.mktemp("whole")), effect=0.15, num_seeds=3, series=True)

@@ -135,17 +135,16 @@ def test_a_contour_draws_the_levels_of_the_surface(runs):
     assert list(lines.levels) == list(filled.levels)
 
 
-def test_an_outcome_is_the_metric_of_its_name(fill):
-    study = read_study("s", fill(effect=0.1, num_seeds=2, series=True).folder)
+def test_an_outcome_is_the_metric_of_its_name(with_series):
+    study = read_study("s", with_series)
     drawn = draw_chart(study, "loss_val", "connection")
     assert drawn.figure.axes[0].get_ylabel() == "validation loss"
     assert drawn.caption == CHARTS["loss_val"]["caption"]
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_a_chart_of_every_kind_is_drawn_the_same_each_time(fill, name, runs):
-    fill(effect=0.1, num_seeds=2, series=True)
-    first, second = (to_svg(chart_figure(read_study("s", runs.folder), name)) for _ in range(2))
+def test_a_chart_of_every_kind_is_drawn_the_same_each_time(name, with_series):
+    first, second = (to_svg(chart_figure(read_study("s", with_series), name)) for _ in range(2))
     assert first == second
     assert "long_skip none" in first
     assert "long_skip concat" in first

@@ -19,7 +19,7 @@ def written(runs, **chosen):
 
 @pytest.fixture
 def study(fill, runs):
-    fill(effect=0.1, num_seeds=2, series=True)
+    fill(effect=0.1, num_seeds=2, series=True, depths=(4, 8), long_skips=("none",))
     for key in read_study("s", runs.folder).trials["key"]:
         runs.picture(key)
     return runs

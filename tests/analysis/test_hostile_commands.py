@@ -3,11 +3,14 @@
 import argparse
 import json
 import random
+import shutil
 import webbrowser
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from conftest import Runs, fill_study
 from hostile import WORDS, Case, assert_told, drawn, outcome
 from skiplab.analysis.study.study import read_study
 from skiplab.cli.parser import make_parser
@@ -40,6 +43,17 @@ def command_cases(draw: random.Random) -> Iterator[Case]:
             yield Case([name, *words, *(["left", "over"] if draw.random() < 0.05 else [])])
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> Path:
+    """The runs of a study as a command leaves them, its cache beside them; each test gets a copy."""
+    folder = fill_study(Runs(tmp_path_factory.mktemp("filled")), effect=0.2, num_seeds=2).folder
+    for path in folder.glob("*/record.json"):
+        content = json.loads(path.read_text())
+        content["factors"] |= {"width": 8, "trainer.max_steps": 100}  # as every trial has
+        path.write_text(json.dumps(content))
+    return folder
+
+
 @pytest.fixture
 def nothing_outside(monkeypatch) -> None:
     """No network, no browser, no server that goes on."""
@@ -58,13 +72,8 @@ def nothing_outside(monkeypatch) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of wandb-workspaces, when it is imported
 @pytest.mark.parametrize("case", drawn(command_cases, 90, seed=2), ids=str)
-def test_a_wrong_command(case: Case, fill, tmp_path, monkeypatch, capsys, nothing_outside) -> None:
-    folder = fill(effect=0.2, num_seeds=2).folder
-    assert folder == tmp_path / "runs"
-    for path in folder.glob("*/record.json"):
-        content = json.loads(path.read_text())
-        content["factors"] |= {"width": 8, "trainer.max_steps": 100}  # as every trial has
-        path.write_text(json.dumps(content))
+def test_a_wrong_command(case: Case, filled, tmp_path, monkeypatch, capsys, nothing_outside, undrawn) -> None:
+    folder = shutil.copytree(filled, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
     read_study("s", folder)  # leaves its cache, as every command does
     before = sorted(tmp_path.rglob("*"))

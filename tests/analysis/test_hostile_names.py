@@ -37,6 +37,7 @@ def study(runs, request):
     return runs.folder
 
 
+@pytest.mark.usefixtures("undrawn")  # test_page_in_chromium looks at figures with such names
 @pytest.mark.parametrize("command", ["table", "effects", "report"])
 def test_no_cell_is_a_formula_or_steers_a_terminal(study, command, capsys) -> None:
     claims = ["--claims", str(study / "claims.yaml")] if command == "report" else []

@@ -164,7 +164,7 @@ def test_figures_are_grouped_by_who_measured_them_instruments_first(html, page):
 
 
 def test_a_chart_without_values_is_left_out(fill):
-    runs = fill(effect=0.1, num_seeds=1)
+    runs = fill(effect=0.1, num_seeds=1, depths=(4,))
     for key in read_study("s", runs.folder).trials["key"]:
         record = json.loads((runs.folder / key / "record.json").read_text()) | {"charts": CHARTS}
         (runs.folder / key / "record.json").write_text(json.dumps(record))
@@ -281,10 +281,10 @@ def test_arms_keep_their_colors():
 
 
 @pytest.mark.parametrize("draw", [figures.loss_curves, figures.headline_figure])
-def test_figures_draw_each_arm_in_each_panel(fill, draw, tmp_path):
-    figure = draw(read_study("s", fill(effect=0.1, num_seeds=1, series=True).folder))
+def test_figures_draw_each_arm_in_each_panel(draw, with_series, tmp_path):
+    figure = draw(read_study("s", with_series))
     svg = to_svg(figure)
-    assert svg == to_svg(draw(read_study("s", tmp_path / "runs")))  # nothing random, no date
+    assert svg == to_svg(draw(read_study("s", with_series)))  # nothing random, no date
     for color in arm_colors(["plain", "identity"]).values():
         assert color.lower() in svg
     for words in ("long_skip none", "long_skip concat", "currentColor"):

@@ -19,6 +19,7 @@ from skiplab.records.registrations import came_late, find_claims, register, regi
 from skiplab.records.study_list import join_study
 from skiplab.records.timestamps import in_utc, now
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 OTHER = CLAIMS.replace("smallest_effect: 0.02", "smallest_effect: 0.03")
 
 

@@ -29,9 +29,9 @@ def tagged(panel):
     return {each: found.count(each) for each in found}
 
 
-@pytest.fixture
-def study(fill):
-    return read_study("s", fill(effect=0.1, num_seeds=2, series=True).folder)
+@pytest.fixture(scope="module")
+def study(with_series):
+    return read_study("s", with_series)
 
 
 def test_each_panel_says_which_cell_it_shows(study):

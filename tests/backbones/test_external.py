@@ -104,7 +104,8 @@ def test_every_instrument_and_evaluator_measures_one(tmp_path) -> None:
     asked += ["evaluator.round_trip.num_steps=[1,10]", "evaluator.landscape.num_points=3"]
     asked += ["evaluator.landscape.num_images=8", "evaluator.landscape.num_eigenvalues=2"]
     asked += ["evaluator.landscape.num_directions=2", "evaluator.jacobian.num_images=1"]
-    record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=256", *asked).record.read()
+    asked += ["evaluator.kernel_distance.subset_size=32", "evaluator.linear_probe.num_images=64"]
+    record = run_tiny(tmp_path, *UNET, "connection=identity", "num_samples=64", *asked).record.read()
     assert record["status"] == "done"
     declared = {"effective_rank_blocks", "update_alignment", "refining_fraction", "lesion_ratio", "stream_gain"}
     declared |= {"update_ratio_first_block", "gradient_growth_per_block", "detail_worst_block", "cka_first_last"}

@@ -20,7 +20,8 @@ def measures(kind: str, option: str):
 @pytest.fixture(scope="module")
 def everything() -> dict[str, object]:
     """Every instrument and evaluator by name."""
-    return {f"{kind} {option}": measures(kind, option) for kind in KINDS for option in options(kind)}
+    config = compose_config(*(f"{kind}=[{','.join(options(kind))}]" for kind in KINDS)).config
+    return {f"{kind} {name}": factory(node, object)() for kind in KINDS for name, node in config[kind].items()}
 
 
 def test_no_two_declare_the_same_metric_or_chart(everything) -> None:

@@ -1,5 +1,7 @@
 """Two arms start from the same weights and see the same data and noise; plain costs what identity costs."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -23,10 +25,15 @@ def at_home(connection: str, backbone: str, branch: str):
     return small(connection=connection, backbone=backbone, branch=branch, **choices), DATA[place.data]
 
 
+@cache
+def plain_weights(backbone: str, branch: str) -> dict[str, torch.Tensor]:
+    return network(*at_home("plain", backbone, branch)).state_dict()
+
+
 @pytest.mark.parametrize(("backbone", "branch"), PLACES)
 @pytest.mark.parametrize("connection", options("connection"))
 def test_flipping_the_connection_leaves_shared_weights_bit_equal(connection, branch, backbone) -> None:
-    plain = network(*at_home("plain", backbone, branch)).state_dict()
+    plain = plain_weights(backbone, branch)
     try:
         other = network(*at_home(connection, backbone, branch)).state_dict()
     except SkiplabError:

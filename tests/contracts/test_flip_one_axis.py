@@ -1,10 +1,10 @@
-"""Flipping one axis leaves every other node of the configuration equal; a preset sets no value in a swept group."""
+"""Flipping one axis leaves every other node of the configuration equal."""
 
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from option_files import AXES, CONF, every_option, presets
+from option_files import CONF, every_option
 from skiplab.listed_options import LISTS
 
 
@@ -30,17 +30,3 @@ def test_the_flipped_node_is_the_options_own_yaml(axis: str, option: str, flippe
     node = OmegaConf.to_container(flipped(axis, option).config[axis])
     node = node[option] if axis in LISTS else node
     assert {name: node[name] for name in own} == own
-
-
-@pytest.mark.parametrize("preset", presets())
-def test_a_preset_sets_values_only_in_groups_that_it_holds_fixed(preset: str) -> None:
-    content = yaml.safe_load((CONF / "experiment" / f"{preset}.yaml").read_text())
-    swept = {name.split(".")[0] for name in content.get("hydra", {}).get("sweeper", {}).get("params", {})}
-    leaking = {name for name in content if name in swept and name in AXES}
-    assert not leaking, f"{preset} sets values in {leaking}, which it sweeps: they leak into its other options"
-
-
-@pytest.mark.parametrize("preset", presets())
-def test_a_preset_composes(preset: str, compose, default) -> None:
-    config, _ = compose(f"experiment={preset}")
-    assert set(config) == set(default.config)

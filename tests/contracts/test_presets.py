@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from option_files import CONF, options, presets
+from option_files import AXES, CONF, options, presets
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.configuration.settings import Settings
@@ -68,9 +68,11 @@ def asked(preset: str, end: int) -> list[str]:
 @pytest.mark.parametrize("end", [pytest.param(0, marks=pytest.mark.slow), -1])
 @pytest.mark.parametrize("preset", [preset for preset in presets() if not is_big(preset)])
 def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
-    words = asked(preset, end)
-    first = next(iter(compose_config(*words).config.evaluator))  # the others have tests of their own, and cost minutes
-    trial = run_composed(compose_config(*words, f"evaluator=[{first}]"), tmp_path)
+    composed = compose_config(*asked(preset, end))
+    evaluators = composed.config.evaluator
+    for other in list(evaluators)[1:]:  # they have tests of their own, and cost minutes
+        del evaluators[other]
+    trial = run_composed(composed, tmp_path)
     assert trial.outcome.status in ("done", "diverged")
     assert trial.record.read()["step"] <= 2
     study = trial.composed.config.run.study
@@ -95,12 +97,13 @@ def test_only_paper_profiles_need_data_that_are_downloaded(preset: str) -> None:
     assert swept(preset)[0]["data"] in BUNDLED
 
 
-PROFILES = [(name, profile) for name, each in experiments().items() for profile in each.profiles]
+EXPERIMENTS = experiments()
+PROFILES = [(name, profile) for name, each in EXPERIMENTS.items() for profile in each.profiles]
 
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
 def test_a_profile_is_judged_by_claims_of_its_own_else_the_experiments(name: str, profile: str) -> None:
-    experiment = experiments()[name]
+    experiment = EXPERIMENTS[name]
     own = experiment.folder / profile / "claims.yaml"
     expected = own if own.exists() else experiment.folder / "claims.yaml"
     assert experiment.claims(profile).samefile(expected)
@@ -110,7 +113,7 @@ def test_a_profile_is_judged_by_claims_of_its_own_else_the_experiments(name: str
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
 def test_a_profile_has_what_its_claims_ask_for(name: str, profile: str) -> None:
-    experiment, metrics = experiments()[name], set()
+    experiment, metrics = EXPERIMENTS[name], set()
     claims = read_claims(experiment.claims(profile)).claims
     contrasts = [test.contrast for claim in claims for test in claim.tests]
     factors = {name for each in contrasts for name in (each.factor, each.over)} - {None}
@@ -142,9 +145,9 @@ def test_standard_profiles_of_the_same_network_share_its_trials() -> None:
     assert key("huang2016_stochdepth", "connection=identity") == deepest
 
 
-@pytest.mark.parametrize("name", experiments())
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_a_quick_profile_or_says_which_it_has(name: str) -> None:
-    experiment = experiments()[name]
+    experiment = EXPERIMENTS[name]
     assert experiment.profiles
     readme = (experiment.folder / "README.md").read_text()
     assert all(f"--profile {profile}`" in readme for profile in experiment.profiles)
@@ -163,6 +166,19 @@ def test_sets_what_there_is(preset: str) -> None:
     config = compose_config(*words).config
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         Settings(GlobalHydra.instance().config_loader()).check(config, words)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_sets_values_only_in_groups_that_it_holds_fixed(preset: str) -> None:
+    content = yaml.safe_load((CONF / "experiment" / f"{preset}.yaml").read_text())
+    swept = {name.split(".")[0] for name in content.get("hydra", {}).get("sweeper", {}).get("params", {})}
+    leaking = {name for name in content if name in swept and name in AXES}
+    assert not leaking, f"{preset} sets values in {leaking}, which it sweeps: they leak into its other options"
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_composes(preset: str) -> None:
+    assert set(compose_config(f"experiment={preset}").config) == set(compose_config().config)
 
 
 def test_a_presets_settings_of_an_evaluator_say_nothing_where_another_is_asked_for(tmp_path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 import skiplab.testing
 from option_files import backbones, options
+from settings_of_options import node_of
 from skiplab.evaluators.evaluator import Evaluator
 from skiplab.instruments.instrument import Instrument
 from skiplab.training.factory import factory
@@ -27,7 +28,7 @@ def make(axis: str, option: str, **settings: int) -> Callable:
 
 def bundled() -> list[str]:
     """Data that lie in no file of the user's."""
-    return [option for option in options("data") if "path" not in compose_config(f"data={option}").config.data]
+    return [option for option in options("data") if "path" not in node_of("data", option)]
 
 
 @pytest.mark.parametrize("option", options("shortcut"))
@@ -77,6 +78,8 @@ SMALLER = {
     "linear_probe": {"num_images": 64},
     "landscape": {"num_images": 8, "num_points": 5, "num_directions": 2, "num_eigenvalues": 2},
     "jacobian": {"num_images": 1},
+    "shattered_gradients": {"num_segments": 4, "num_points": 17},
+    "gradient_correlation": {"num_inputs": 64},
 }
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from drawn import drawn
-from scipy.stats import multivariate_normal
 
 from option_files import options
 from skiplab.data.gaussian_mixture import GaussianMixture
@@ -75,7 +74,7 @@ def test_floor_equals_the_posterior_mean_by_importance_sampling(on_points) -> No
         levels = objective.noise_schedule.alpha_sigma(noised.time[0].double())
         alpha, sigma, a, b = (float(part) for part in (*levels, *objective.prediction.coefficients(*levels)))
         for x_t, target in zip(noised.x_t.double().numpy(), noised.target.double().numpy(), strict=True):
-            likelihoods = multivariate_normal(x_t, sigma**2 * np.eye(2)).pdf(alpha * prior)
+            likelihoods = np.exp(-np.square(x_t - alpha * prior).sum(axis=1) / (2 * sigma**2))
             x0 = likelihoods @ prior / likelihoods.sum()
             losses.append(weight * ((a * x0 + b * (x_t - alpha * x0) / sigma - target) ** 2).mean())
     summary = BayesFloor().evaluate(replace(on_points, eval_batch=eval_batch)).summary

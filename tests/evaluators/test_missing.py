@@ -6,10 +6,12 @@ from typing import ClassVar
 
 import pytest
 import torch
+from hydra.utils import get_object
 from made import gaussian, with_features
 from torch import nn
 
 from option_files import options
+from settings_of_options import node_of
 from skiplab.charts import Chart, Measurement
 from skiplab.evaluators.calibration import Calibration
 from skiplab.evaluators.classification import Classification
@@ -91,9 +93,7 @@ def test_a_mistake_in_an_evaluator_stays_one(mistake: Exception) -> None:
 
 # All evaluators that read the features of samples.
 OF_SAMPLES = [
-    option
-    for option in options("evaluator")
-    if factory(compose_config(f"evaluator=[{option}]").config.evaluator[option], Evaluator)().needs_extractor
+    option for option in options("evaluator") if get_object(node_of("evaluator", option)["_target_"]).needs_extractor
 ]
 
 

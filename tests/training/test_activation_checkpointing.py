@@ -35,7 +35,7 @@ def test_weights_and_everything_measured_are_bit_equal(name: str, tmp_path) -> N
     tiny = [
         override for override in TINY if "norm=" not in " ".join(NETWORKS[name]) or not override.startswith("norm.")
     ]
-    asked = [compose_config(*tiny, *NETWORKS[name], *on) for on in ((), (ON,))]
+    asked = [compose_config(*tiny, "trainer.max_steps=3", *NETWORKS[name], *on) for on in ((), (ON,))]
     kept, again = (run_composed(composed, tmp_path / str(number)) for number, composed in enumerate(asked))
     assert kept.record.folder.name == again.record.folder.name
     weights, others = (load_file(trial.record.folder / "weights.safetensors") for trial in (kept, again))

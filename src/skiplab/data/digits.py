@@ -1,5 +1,7 @@
+from functools import cache
 from typing import cast
 
+import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
@@ -30,13 +32,20 @@ class Digits(Dataset):
     num_classes = 10
 
     def __init__(self, *, num_val: int, split_seed: int) -> None:
-        digits = cast("Bunch", load_digits())
-        total = len(digits.images)
+        pixels, digits = _bundled()
+        total = len(pixels)
         if not 1 <= num_val < total:
             raise SkiplabError(f"data.num_val={num_val} is invalid; valid: 1 to {total - 1}")
-        images = torch.from_numpy(digits.images).float()[:, None] / 8 - 1
-        labels = torch.from_numpy(digits.target).long()
+        images = torch.from_numpy(pixels).float()[:, None] / 8 - 1
+        labels = torch.from_numpy(digits).long()
         order = torch.randperm(total, generator=torch.Generator().manual_seed(split_seed))
         val, train = order[:num_val], order[num_val:]
         self.train = Split(images[train], labels[train])
         self.val = Split(images[val], labels[val])
+
+
+@cache
+def _bundled() -> tuple[np.ndarray, np.ndarray]:
+    """All images and their digits, which scikit-learn reads from text each time."""
+    found = cast("Bunch", load_digits())
+    return found.images, found.target
