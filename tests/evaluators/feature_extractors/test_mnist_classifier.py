@@ -26,7 +26,7 @@ def test_the_facts_are_those_of_all_of_mnist() -> None:
 
 def test_features_have_the_declared_shape() -> None:
     model = MNISTClassifier()
-    assert model(torch.zeros(5, *model.shape)).shape == (5, model.num_features)
+    assert model(torch.zeros(5, 1, 28, 28)).shape == (5, model.num_features)
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
