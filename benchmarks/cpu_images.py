@@ -59,7 +59,8 @@ def stepper(
         config = compose("train", [*words, f"batch_size={batch}"])
     data = Noise(shape, batch)
     objective = build_objective(config, data)
-    model = build_model(config, data, objective).train().to(memory_format=layout)
+    model = build_model(config, data, objective).train()
+    model.to(memory_format=layout)  # pyright: ignore[reportCallIssue] - the stubs lack it without other arguments
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     drawn = objective.draw(*data.train.at(slice(None)), torch.Generator().manual_seed(0))
     drawn = drawn.map(lambda tensor: tensor.contiguous(memory_format=layout) if tensor.ndim == 4 else tensor)

@@ -59,6 +59,7 @@ def test_a_score_states_the_record_its_data_and_its_accuracy(classifier: Trial, 
         assert stated["extractor_record"] == classifier.record.key
         assert stated["extractor_data"] == "digits"
         assert stated["extractor_accuracy"] == known["summary"]["accuracy_val"]
+        assert stated["extractor_num_held_out"] == 360
         assert stated["extractor_sha256"] == known["trained"]["weights"]
         assert name in content["summary"]
 

@@ -21,8 +21,9 @@ _ACCURACY = "accuracy_val"  # the metric of evaluator=classification
 class Record(FeatureExtractor):
     """The features of a classifier that was trained here: h(x), where its logits are W h(x) + b.
 
-    That is the input of its last linear layer, in evaluation mode. Scores state the record's key, its data set and its
-    accuracy on validation images. A trial knows the record by its weights, so further evaluations of it change nothing.
+    That is the input of its last linear layer, in evaluation mode. Scores state the record's key, its data set, its
+    accuracy on validation images and their number. A trial knows the record by its weights, so further evaluations of
+    it change nothing.
 
     Source: none.
     Differs from the source: none.
@@ -53,7 +54,7 @@ class Record(FeatureExtractor):
                 f"feature_extractor.path={path} is no classifier, its objective is {found}; give the folder of a trial "
                 "with objective=cross_entropy"
             )
-        if _ACCURACY not in content["summary"]:
+        if content["summary"].get(_ACCURACY) is None:
             raise SkiplabError(
                 f"feature_extractor.path={path} has no accuracy on validation images, which scores state; measure it, "
                 f"skiplab evaluate {path} evaluator=[classification]"
@@ -62,14 +63,20 @@ class Record(FeatureExtractor):
         self.sha256 = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
         self.key, self.data = content["key"], content["choices"].get("data")
         self.accuracy = content["summary"][_ACCURACY]
+        self.num_held_out = content["details"].get("classification", {}).get("num_val")
         self.classifier = trial.model
         self._seen: list[Tensor] = []
         _last_linear(folder, trial).register_forward_pre_hook(lambda _, inputs: self._seen.append(inputs[0]))
         self.eval().requires_grad_(False)
 
     def facts(self) -> dict[str, Any]:
-        own = {"extractor_record": self.key, "extractor_data": self.data, "extractor_accuracy": self.accuracy}
-        return {**super().facts(), **own}
+        return {
+            **super().facts(),
+            "extractor_record": self.key,
+            "extractor_data": self.data,
+            "extractor_accuracy": self.accuracy,
+            "extractor_num_held_out": self.num_held_out,
+        }
 
     def forward(self, images: Float[Tensor, "batch channel *positions"]) -> Float[Tensor, "batch feature"]:
         self.classifier(images)
