@@ -34,7 +34,7 @@ BUDGETS = {
     "skiplab train -m experiment=every_connection/digits": {"seed": "0", "connection": "plain,dense"},
     "skiplab train -m experiment=residual_in_diffusion/quick sampler": {"seed": "101"},
     "skiplab train -m experiment=residual_in_diffusion/quick depth": {"seed": "11"},
-    "skiplab train data=mnist": {"trainer.max_steps": "2"},
+    "skiplab train data=mnist": {"trainer.max_steps": "2", "num_samples": "4"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
         "num_samples": "64",
