@@ -69,7 +69,7 @@ class Classification(Evaluator[CrossEntropy]):
     def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
         summary: dict[str, float] = {}
         missing: dict[str, str] = {}
-        counts = {name: count_of(trained.split(name), most) for name, most in self.most.items()}
+        counts: dict[SplitName, int] = {name: count_of(trained.split(name), most) for name, most in self.most.items()}
         zero = math.log(trained.objective.num_logits)
         for name, count in counts.items():
             loss = math.inf
