@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command_line import Ended, as_newcomer, run_command
+from published import pictures, publish
 from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
 
 # What is added to a line that trains, unless the line itself or a preset of its own sets it.
@@ -33,6 +34,7 @@ BUDGETS = {
     "skiplab train -m experiment=every_connection/digits": {"seed": "0", "connection": "plain,dense"},
     "skiplab train -m experiment=residual_in_diffusion/quick sampler": {"seed": "101"},
     "skiplab train -m experiment=residual_in_diffusion/quick depth": {"seed": "11"},
+    "skiplab train data=mnist": {"trainer.max_steps": "2", "num_samples": "4"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
         "num_samples": "64",
@@ -81,7 +83,10 @@ def _with_budget(line: ShellLine, key: str) -> list[str]:
 
 @pytest.fixture
 def newcomer(tmp_path, monkeypatch) -> Iterator[Path]:
-    """A folder of one's own with the files that the README shows, and nobody's account."""
+    """A folder of one's own with the files that the README shows, some images as MNIST's, and nobody's account."""
+    for split, images in (("train", pictures(64, (28, 28))), ("test", pictures(32, (28, 28), seed=1))):
+        labels = [index % 10 for index in range(len(images))]
+        publish(tmp_path / "downloads" / "mnist" / f"{split}-00000-of-00001.parquet", "image", images, label=labels)
     for text in fenced(ROOT / "README.md"):
         if named := re.match(r"# (mine/\S+)\n", text):
             (tmp_path / named[1]).parent.mkdir(parents=True, exist_ok=True)

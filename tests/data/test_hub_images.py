@@ -13,7 +13,10 @@ from skiplab.data.cifar10 import CIFAR10
 from skiplab.data.cifar100 import CIFAR100
 from skiplab.data.dataset import Split
 from skiplab.data.fashion_mnist import FashionMNIST
+from skiplab.data.mnist import MNIST
 from skiplab.errors import SkiplabError
+from skiplab.training.build import build_data
+from tiny_trials import compose_config
 
 RESIDENT = 10**9
 
@@ -72,6 +75,28 @@ def test_fashion_mnist_is_gray_and_read_from_folders_named_after_splits(tmp_path
     assert data.train.shape == (1, 28, 28)
     assert np.array_equal(bytes_of(data.train)[..., 0], np.stack(images[:2]))
     assert data.val.labels.tolist() == [5]
+
+
+@pytest.fixture
+def mnist_folder(tmp_path: Path) -> Path:
+    """The files of the hub's ylecun/mnist, with three images."""
+    images = pictures(3, (28, 28))
+    publish(tmp_path / "mnist" / "train-00000-of-00001.parquet", "image", images[:2], label=[9, 0])
+    publish(tmp_path / "mnist" / "test-00000-of-00001.parquet", "image", images[2:], label=[5])
+    return tmp_path
+
+
+def test_every_pixel_and_label_of_mnist_is_the_published_one(mnist_folder: Path) -> None:
+    words = ("data=mnist", f"data.path={mnist_folder}", f"data.cache_dir={mnist_folder}/cache")
+    data, images = build_data(compose_config(*words).config), np.stack(pictures(3, (28, 28)))
+    assert (data.train.shape, data.num_classes) == ((1, 28, 28), 10)
+    assert np.array_equal(bytes_of(data.train)[..., 0], images[:2])
+    assert np.array_equal(bytes_of(data.val)[..., 0], images[2:])
+    assert (data.train.labels.tolist(), data.val.labels.tolist()) == ([9, 0], [5])
+
+
+def test_mnist_comes_from_its_place_on_the_hub(compose) -> None:
+    assert compose("data=mnist").config.data.path == MNIST.home == "ylecun/mnist"
 
 
 def test_files_that_dont_describe_their_images_are_read_too(tmp_path: Path) -> None:

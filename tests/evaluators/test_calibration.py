@@ -77,9 +77,9 @@ def test_sure_and_nearly_sure_share_the_last_bin() -> None:
 
 def test_draws_what_it_sums_up() -> None:
     trained = small_trained(CrossEntropy)
-    logits, labels = predictions(trained, "val", 100)
+    logits, labels = predictions(trained, "val", 100, len(trained.data.val))
     error, bins = slow(logits.tolist(), labels.tolist(), 15)
-    result = Calibration(num_bins=15, batch_size=7).evaluate(trained)
+    result = Calibration(num_bins=15, batch_size=7, num_val=None).evaluate(trained)
     assert result.summary["calibration_error"] == pytest.approx(error, rel=1e-5)
     lines = (("reliability", "accuracy"), ("reliability", "confidence"), ("fraction_by_confidence", ""))
     for position, line in enumerate(lines):
@@ -89,6 +89,6 @@ def test_draws_what_it_sums_up() -> None:
 
 def test_refuses_no_bins_and_empty_batches() -> None:
     with pytest.raises(SkiplabError, match=r"calibration.num_bins=0 is invalid; valid: a whole number from 1"):
-        Calibration(num_bins=0, batch_size=1)
+        Calibration(num_bins=0, batch_size=1, num_val=None)
     with pytest.raises(SkiplabError, match=r"calibration.batch_size=0 is invalid; valid: a whole number from 1"):
-        Calibration(num_bins=1, batch_size=0)
+        Calibration(num_bins=1, batch_size=0, num_val=None)

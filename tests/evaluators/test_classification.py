@@ -1,14 +1,23 @@
 """Cross-entropy, accuracy and skill of a classifier equal a slow loop over images; other evaluators refuse it."""
 
+import json
 import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 import skiplab
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.classification import Classification
+from skiplab.evaluators.calibration import Calibration
+from skiplab.evaluators.classification import Classification, predictions
+from skiplab.evaluators.evaluator import Result, Trained
+from skiplab.evaluators.per_class import PerClass
+from skiplab.training.evaluate_record import evaluate_record
 from tiny_trials import TINY, compose_config, run_composed
 
 CLASSES = ("objective=cross_entropy", "backbone=isotropic", "long_skip=none", "evaluator=[classification]")
@@ -38,11 +47,10 @@ def test_equals_a_slow_loop(trial) -> None:
     assert summary["accuracy_val"] > 0.2, "thirty steps teach more than chance"
 
 
-def test_batches_do_not_matter(trial) -> None:
-    from skiplab.evaluators.evaluator import Trained
-
+@pytest.fixture
+def trained(trial) -> Trained:
     parts = skiplab.load(trial.record.folder)
-    trained = Trained(
+    return Trained(
         model=parts.model,
         make_untrained=None,
         objective=parts.objective,
@@ -53,10 +61,72 @@ def test_batches_do_not_matter(trial) -> None:
         seed=0,
         device=torch.device("cpu"),
     )
-    few, many = (Classification(batch_size=size).evaluate(trained).summary for size in (7, 1000))
+
+
+def evaluated(trained: Trained, **changed) -> Result:
+    return Classification(**{"batch_size": 100, "num_train": None, "num_val": None} | changed).evaluate(trained)
+
+
+def test_batches_do_not_matter(trained) -> None:
+    few, many = (evaluated(trained, batch_size=size).summary for size in (7, 1000))
     assert few == pytest.approx(many, rel=1e-6)
-    with pytest.raises(SkiplabError, match="batch_size=0 is invalid"):
-        Classification(batch_size=0)
+
+
+def test_a_part_is_a_random_one_the_same_in_every_trial_and_stated(trained) -> None:
+    seen = []
+
+    def seeing(images: Tensor) -> Tensor:
+        seen.append(images)
+        return trained.model(images)
+
+    result = evaluated(replace(trained, model=seeing), num_train=150, num_val=40)
+    assert result.details == {"num_train": 150, "num_val": 40}
+    train, val = torch.cat(seen)[:150], torch.cat(seen)[150:]
+    for images, split, name in ((train, trained.data.train, "train"), (val, trained.data.val, "val")):
+        every, labels = split.at(slice(None))
+        places = [int((every == image).flatten(1).all(dim=1).nonzero()[0]) for image in images]
+        assert len(set(places)) == len(places), "no image twice"
+        assert max(places) > len(split) / 2, "not the first ones"
+        with torch.no_grad():
+            logits = trained.model(images).double()
+        assert result.summary[f"accuracy_{name}"] == (logits.argmax(dim=1) == labels[places]).double().mean().item()
+        expected = torch.nn.functional.cross_entropy(logits, labels[places]).item()
+        assert result.summary[f"loss_{name}"] == pytest.approx(expected, rel=1e-6)
+    assert evaluated(replace(trained, seed=5), num_train=150, num_val=40).summary == result.summary
+
+
+def test_more_images_than_there_are_is_all_of_them(trained) -> None:
+    whole, more = evaluated(trained), evaluated(trained, num_train=10**6, num_val=10**6)
+    assert more.summary == whole.summary
+    assert more.details == whole.details == {"num_train": 1437, "num_val": 360}
+
+
+def test_other_evaluators_of_a_part_judge_the_same_images(trained) -> None:
+    per_class = PerClass(batch_size=7, num_val=40).evaluate(trained)
+    calibration = Calibration(num_bins=10, batch_size=7, num_val=40).evaluate(trained)
+    assert per_class.details["num_images"] == calibration.details["num_images"] == 40
+    _, labels = predictions(trained, "val", 100, 40)
+    counts = labels.bincount().tolist()
+    errors = {each.x: each.value for each in per_class.measurements}
+    wrong = sum(errors[label] * count for label, count in enumerate(counts) if count)
+    assert 1 - wrong / 40 == pytest.approx(evaluated(trained, num_val=40).summary["accuracy_val"])
+
+
+def test_the_record_says_how_many_images_and_a_later_evaluation_replaces_them(trial, tmp_path) -> None:
+    folder = Path(shutil.copytree(trial.record.folder, tmp_path / trial.record.key))
+    whole = json.loads((folder / "record.json").read_text())
+    evaluate_record(folder, ["evaluator=[classification]", "evaluator.classification.num_val=40"], None)
+    part = json.loads((folder / "record.json").read_text())
+    assert part["key"] == whole["key"]
+    stated = [content["details"]["classification"] for content in (whole, part)]
+    assert stated == [{"num_train": 1437, "num_val": 360}, {"num_train": 1437, "num_val": 40}]
+    assert part["summary"]["accuracy_train"] == whole["summary"]["accuracy_train"]
+
+
+@pytest.mark.parametrize("name", ["batch_size", "num_train", "num_val"])
+def test_refuses_no_images(name: str, trained) -> None:
+    with pytest.raises(SkiplabError, match=f"classification.{name}=0 is invalid; valid: a whole number from 1"):
+        evaluated(trained, **{name: 0})
 
 
 @pytest.mark.parametrize(

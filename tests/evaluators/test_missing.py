@@ -143,18 +143,18 @@ def answering(trained, value: float):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_classifier_whose_outputs_are_no_numbers_names_no_class(value: float) -> None:
     trained = answering(small_trained(CrossEntropy), value)
-    found = measured(Classification(batch_size=50), trained)
+    found = measured(Classification(batch_size=50, num_train=None, num_val=None), trained)
     assert found.summary == {"skill_train": 0.0, "skill_val": 0.0}
     assert found.missing["accuracy_val"] == "64 of 64 outputs at images of val aren't finite numbers"
     assert found.missing.keys() == {"loss_train", "accuracy_train", "loss_val", "accuracy_val"}
-    for evaluator in (Calibration(num_bins=5, batch_size=50), PerClass(batch_size=50)):
+    for evaluator in (Calibration(num_bins=5, batch_size=50, num_val=None), PerClass(batch_size=50, num_val=None)):
         assert measured(evaluator, trained).summary == {}
 
 
 def test_one_split_that_overflows_leaves_the_other() -> None:
     trained = small_trained(CrossEntropy)
     trained.data.val.stored[:3] = torch.inf
-    found = measured(Classification(batch_size=50), trained)
+    found = measured(Classification(batch_size=50, num_train=None, num_val=None), trained)
     assert found.summary.keys() == {"loss_train", "accuracy_train", "skill_train", "skill_val"}
     assert found.missing["loss_val"] == "3 of 64 outputs at images of val aren't finite numbers"
 

@@ -21,7 +21,7 @@ def measured(logits: torch.Tensor, labels: torch.Tensor):
     data.train = data.val = Split(logits, labels)
     objective = CrossEntropy(logits.shape[1], label_smoothing=0.0)
     made = replace(small_trained(CrossEntropy), model=nn.Identity(), data=data, objective=objective)
-    return PerClass(batch_size=7).evaluate(made)
+    return PerClass(batch_size=7, num_val=None).evaluate(made)
 
 
 def test_equals_a_slow_count() -> None:
@@ -49,4 +49,4 @@ def test_the_worst_class_is_found_among_many_right_images() -> None:
 
 def test_refuses_empty_batches() -> None:
     with pytest.raises(SkiplabError, match=r"per_class.batch_size=0 is invalid; valid: a whole number from 1"):
-        PerClass(batch_size=0)
+        PerClass(batch_size=0, num_val=None)

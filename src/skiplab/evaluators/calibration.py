@@ -6,7 +6,7 @@ from torch import Tensor
 
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.classification import predictions
+from skiplab.evaluators.classification import count_of, predictions
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
@@ -26,9 +26,10 @@ class Calibration(Evaluator[CrossEntropy]):
     Args:
         num_bins: bins, from 1.
         batch_size: images per forward pass, from 1.
+        num_val: validation images at most, from 1; null for all. Those of evaluator=classification with as many.
 
     Raises:
-        SkiplabError: if either is below 1.
+        SkiplabError: if an argument is below 1.
     """
 
     measures: ClassVar[type[Objective]] = CrossEntropy
@@ -63,14 +64,14 @@ class Calibration(Evaluator[CrossEntropy]):
         ),
     }
 
-    def __init__(self, *, num_bins: int, batch_size: int) -> None:
-        for name, value in (("num_bins", num_bins), ("batch_size", batch_size)):
-            if value < 1:
+    def __init__(self, *, num_bins: int, batch_size: int, num_val: int | None) -> None:
+        for name, value in (("num_bins", num_bins), ("batch_size", batch_size), ("num_val", num_val)):
+            if value is not None and value < 1:
                 raise SkiplabError(f"evaluator.calibration.{name}={value} is invalid; valid: a whole number from 1")
-        self.num_bins, self.batch_size = num_bins, batch_size
+        self.num_bins, self.batch_size, self.num_val = num_bins, batch_size, num_val
 
     def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
-        logits, labels = predictions(trained, "val", self.batch_size)
+        logits, labels = predictions(trained, "val", self.batch_size, count_of(trained.data.val, self.num_val))
         bins = reliability(logits, labels, self.num_bins)
         return Result(
             {"calibration_error": sum(each.fraction * abs(each.accuracy - each.confidence) for each in bins)},

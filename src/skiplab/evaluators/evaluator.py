@@ -33,6 +33,7 @@ class Trained(Generic[Task]):
     make_untrained: builds the same network at its initial weights.
     make_extractor: builds the feature extractor.
     eval_batch: the images, times and noise at which losses are measured.
+    weights: which weights the model has, the last or their average over training.
     """
 
     model: nn.Module
@@ -44,6 +45,7 @@ class Trained(Generic[Task]):
     eval_batch: EvalBatch
     seed: int
     device: torch.device
+    weights: Literal["last", "average"] = "last"
     _samples: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property

@@ -4,7 +4,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from skiplab.charts import Chart, Measurement
 from skiplab.errors import SkiplabError
-from skiplab.evaluators.classification import predictions
+from skiplab.evaluators.classification import count_of, predictions
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.cross_entropy import CrossEntropy
@@ -19,9 +19,10 @@ class PerClass(Evaluator[CrossEntropy]):
 
     Args:
         batch_size: images per forward pass, from 1.
+        num_val: validation images at most, from 1; null for all. Those of evaluator=classification with as many.
 
     Raises:
-        SkiplabError: if batch_size is below 1.
+        SkiplabError: if either is below 1.
     """
 
     measures: ClassVar[type[Objective]] = CrossEntropy
@@ -40,13 +41,14 @@ class PerClass(Evaluator[CrossEntropy]):
         ),
     }
 
-    def __init__(self, *, batch_size: int) -> None:
-        if batch_size < 1:
-            raise SkiplabError(f"evaluator.per_class.batch_size={batch_size} is invalid; valid: a whole number from 1")
-        self.batch_size = batch_size
+    def __init__(self, *, batch_size: int, num_val: int | None) -> None:
+        for name, value in (("batch_size", batch_size), ("num_val", num_val)):
+            if value is not None and value < 1:
+                raise SkiplabError(f"evaluator.per_class.{name}={value} is invalid; valid: a whole number from 1")
+        self.batch_size, self.num_val = batch_size, num_val
 
     def evaluate(self, trained: Trained[CrossEntropy]) -> Result:
-        logits, labels = predictions(trained, "val", self.batch_size)
+        logits, labels = predictions(trained, "val", self.batch_size, count_of(trained.data.val, self.num_val))
         accuracy = MulticlassAccuracy(trained.objective.num_logits, average=None).to(trained.device)
         errors = (1 - accuracy(logits, labels)).tolist()
         present = labels.unique().tolist()

@@ -17,6 +17,8 @@ from skiplab.records.record_schema import Factor
 OBSERVERS = frozenset({"logger", "instrument", "evaluator", "feature_extractor", "eval_batch", "num_samples", "run"})
 # Settings of data that say how images are stored, not what they are.
 _STORAGE = frozenset({"cache_dir", "max_resident_bytes"})
+# The node of an axis whose option is none; a trial with it is the same as one without the axis.
+_NONE = {"_target_": None}
 # The largest whole numbers of a data frame, and of floating point without gaps.
 _LARGEST = 2**63 - 1
 _LARGEST_FLOAT = 2**53
@@ -33,7 +35,7 @@ def outcome_config(config: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         raise SkiplabError(f"{error.full_key} has no default; give it, {error.full_key}=...") from None
     resolved["data"] = {name: value for name, value in resolved["data"].items() if name not in _STORAGE}
-    outcome = {name: node for name, node in resolved.items() if name not in OBSERVERS}
+    outcome = {name: node for name, node in resolved.items() if name not in OBSERVERS and node != _NONE}
     for name, value in _leaves(outcome):
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise SkiplabError(f"{name}={value} is too large; valid: whole numbers up to {_LARGEST}")

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from skiplab.cache_dir import cache_dir
 from skiplab.errors import SkiplabError
+from skiplab.records.file_names import RECORD, WEIGHTS
 from skiplab.records.fingerprint import fingerprint, is_fingerprint
 from skiplab.records.plain_config import plain
 from skiplab.records.record_schema import Factor
@@ -19,7 +20,7 @@ _PATTERNS = frozenset({"backbone.path"})  # settings called so that name modules
 
 def by_contents(node: Any) -> Any:
     """The settings, with a fingerprint in the place of each local path."""
-    return _replaced(node, {name: fingerprint(place) for name, place in _local(node)})
+    return _replaced(node, {name: fingerprint(_known_by(place)) for name, place in _local(node)})
 
 
 def with_absolute_paths(config: DictConfig) -> DictConfig:
@@ -72,7 +73,7 @@ def find_again(config: DictConfig, factors: Mapping[str, Factor], moved: Mapping
         remedy = f"give their path, {name}=PATH, or in Python skiplab.load(RUN, data_path=PATH)"
         if not place.exists():
             raise SkiplabError(f"the files that {record} was trained on are not at {place}; {remedy}")
-        if fingerprint(place) != recorded:
+        if fingerprint(_known_by(place)) != recorded:
             raise SkiplabError(f"the files at {place} are not those that {record} was trained on; {remedy}")
         OmegaConf.update(config, name, str(place))
     if "data.path" in given:
@@ -87,6 +88,12 @@ def _local(node: Any) -> Iterator[tuple[str, Path]]:
     for name, value in _given(node):
         if os.path.exists(os.path.expanduser(value)):
             yield name, Path(value).expanduser().absolute()
+
+
+def _known_by(place: Path) -> Path:
+    """What counts of a local path: of a trial's record its weights alone, since evaluating it changes other files."""
+    weights = place / WEIGHTS
+    return weights if (place / RECORD).is_file() and weights.is_file() else place
 
 
 def _given(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

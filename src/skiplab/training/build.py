@@ -49,6 +49,7 @@ from skiplab.training.plan import enabled
 from skiplab.training.problems import Problems
 from skiplab.training.ranks.process_group import check_ranks
 from skiplab.training.setting_checks import wrong_counts, wrong_settings
+from skiplab.training.weight_average import WeightAverage
 
 T = TypeVar("T")
 
@@ -78,6 +79,8 @@ def build(config: DictConfig) -> Components:
     evaluators = {n: problems.attempt(_make, node, Evaluator) for n, node in enabled(config.evaluator).items()}
     make_extractor = problems.attempt(factory, config.feature_extractor, FeatureExtractor)
     make_trainer = problems.attempt(factory, config.trainer, Trainer)
+    averages = config.weight_average._target_ is not None
+    average = problems.attempt(_make, config.weight_average, WeightAverage) if averages else None
     make_logger = problems.attempt(factory, config.logger, WandbLogger) if config.logger._target_ is not None else None
 
     # components that need others
@@ -114,6 +117,7 @@ def build(config: DictConfig) -> Components:
         make_untrained=_made(make_model),
         optimizer=_made(optimizer),
         scheduler=_made(scheduler),
+        weight_average=average,
         make_trainer=_made(make_trainer),
         make_logger=make_logger,
         instruments={name: _made(instrument) for name, instrument in instruments.items()},

@@ -19,6 +19,7 @@ from skiplab.instruments.instrument import Instrument
 from skiplab.objectives.objective import Objective
 from skiplab.records.record_schema import Costs
 from skiplab.samplers.sampler import Sampler
+from skiplab.training.weight_average import WeightAverage
 
 
 class MakeTrainer(Protocol):
@@ -89,6 +90,7 @@ class Components:
 
     make_untrained: makes the same network again at its initial weights.
     make_extractor: returns the feature extractor, which is made when it is first needed.
+    weight_average: kept over training and then judged in place of the last weights; None to judge those.
     make_logger: None for no logger.
     costs: what the network costs, see `parity`.
     """
@@ -101,6 +103,7 @@ class Components:
     make_untrained: Callable[[], Backbone]
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
+    weight_average: WeightAverage | None
     make_trainer: MakeTrainer
     make_logger: MakeLogger | None
     instruments: Mapping[str, Instrument]

@@ -34,12 +34,14 @@ def fit(
 ) -> TrainingEnd:
     """Train to the last step or to divergence.
 
-    The model holds the last weights afterwards; they are saved unless training diverged.
+    The model holds the weights to be judged afterwards, the last or their average; they are saved unless training
+    diverged, which the last weights decide.
 
     Raises:
         Interrupted: a signal ended training, and there is a checkpoint.
         RuntimeError: if the trainer stopped early without divergence or signal.
     """
+    average = components.weight_average
     history, readings = record.append_to(HISTORY), record.append_to(LAYERS)
     with closing(history), closing(readings):
         recorder = _recorder(components, history)
@@ -51,7 +53,8 @@ def fit(
         signature = Signature(record.key, {HISTORY.name: history, LAYERS.name: readings})
         stop = StopOnSignal(interruption) if components.settings.ranks is None else StopTogether(interruption)
         resume_from = keep_newest(record, MAX_CHECKPOINTS)
-        callbacks: list[pl.Callback] = [recorder, observer, signature, stop]
+        # the average comes before what may write a checkpoint
+        callbacks: list[pl.Callback] = [*([average] if average else []), recorder, observer, signature, stop]
         every_steps = components.settings.checkpoint_every_steps
         try:
             with _other_ranks(components, record.checkpoints, resume_from):
@@ -65,6 +68,8 @@ def fit(
         raise RuntimeError(f"training stopped at step {trainer.global_step} of {trainer.max_steps}")
     end = end_of_training(components, recorder.divergence)
     if end.diverged_step is None:
+        if average is not None:
+            average.put_into(components.model)
         write_weights(record, components.model, tables=signature.marks)
     return end
 

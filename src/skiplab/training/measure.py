@@ -63,6 +63,7 @@ def _trained(components: Components) -> Trained[Any]:
         eval_batch=components.eval_batch,
         seed=settings.seed,
         device=settings.device,
+        weights="last" if components.weight_average is None else "average",
     )
 
 

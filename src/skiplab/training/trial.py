@@ -30,7 +30,7 @@ from skiplab.training.measure import declare, evaluate, summarize
 from skiplab.training.plan import Plan
 from skiplab.training.read_tables import read_log, read_losses, read_measurements, read_readings
 from skiplab.training.salvage import salvage
-from skiplab.training.training_end import end_of_training
+from skiplab.training.training_end import TrainingEnd, end_of_training
 from skiplab.training.wandb_logger import log_outcome
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
@@ -107,7 +107,10 @@ def _finish(
         record.update(status="running", error=None)
         if record.weights.exists():
             load_weights(components.model, record.weights, record.read())
-            end = end_of_training(components, divergence_of(components, read_losses(record)))
+            if components.weight_average is None:
+                end = end_of_training(components, divergence_of(components, read_losses(record)))
+            else:  # the last weights, which decide, are gone; they were sound, else no average would have been saved
+                end = TrainingEnd(components.settings.max_steps)
         else:
             end = fit(components, record, logger, interruption, progress=progress)
         record.update(**end._asdict())

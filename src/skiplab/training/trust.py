@@ -47,6 +47,8 @@ def record_config(
     config = _read(folder)
     content = plain(config, resolve=False)
     axes = {name: _options(name, config_dir) for name in _axes()}
+    for name in [name for name, options in axes.items() if None in options and name not in content]:
+        config[name] = content[name] = {"_target_": None}  # a trial without the axis is the same, as in its key
     if lacking := [name for name in (*axes, "run") if not isinstance(content.get(name), dict)]:
         raise SkiplabError(f"{folder / CONFIG} lacks {', '.join(lacking)}; give the folder of a trial, runs/KEY")
     asked = [each for name in content if name not in replaced for each in _foreign(name, content[name], axes.get(name))]

@@ -9,7 +9,8 @@ import torch
 
 from skiplab.data.digits import Digits
 from skiplab.evaluators.feature_extractors import digits_classifier
-from skiplab.evaluators.feature_extractors.digits_classifier import DigitsClassifier, accuracy, train
+from skiplab.evaluators.feature_extractors.digits_classifier import DigitsClassifier
+from skiplab.evaluators.feature_extractors.shipped_classifier import accuracy, train
 
 FOLDER = Path(digits_classifier.__file__).parent
 FACTS = json.loads((FOLDER / "digits_classifier.json").read_text())
@@ -26,7 +27,7 @@ def test_hash_is_the_one_on_record() -> None:
 
 
 def test_accuracy_is_the_one_on_record(data) -> None:
-    model = DigitsClassifier()
+    model = DigitsClassifier().network
     images, labels = data.val.at(slice(None))
     named = [int(model.classify(model(image[None])).argmax()) for image in images]
     right = sum(name == int(label) for name, label in zip(named, labels, strict=True))
@@ -42,10 +43,10 @@ def test_features_have_the_declared_shape(data) -> None:
 
 
 def test_training_is_repeatable_and_learns(data) -> None:
-    settings = {"num_steps": 30, "batch_size": 64, "lr": 1e-3, "seed": 0}
+    settings = {"purpose": "digits classifier", "num_steps": 30, "batch_size": 64, "lr": 1e-3, "seed": 0}
     torch.manual_seed(1)
-    one = train(data, **settings)
+    one = train(DigitsClassifier.make_network(), data, **settings)
     torch.manual_seed(2)
-    other = train(data, **settings)
+    other = train(DigitsClassifier.make_network(), data, **settings)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
     assert accuracy(one, data) > 0.5

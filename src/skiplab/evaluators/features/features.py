@@ -72,5 +72,5 @@ def describe(trained: Trained, samples: Float[Tensor, "sample feature"]) -> dict
         "sampler": type(trained.sampler).__name__,
         "sampler_settings": dict(vars(trained.sampler)),
         "num_steps": trained.sampler.num_steps,
-        "weights": "last",
+        "weights": trained.weights,
     }
