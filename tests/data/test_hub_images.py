@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from published import pictures, publish
 
+from published import pictures, publish
 from skiplab.data.cifar10 import CIFAR10
 from skiplab.data.cifar100 import CIFAR100
 from skiplab.data.dataset import Split
