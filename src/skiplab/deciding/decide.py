@@ -124,7 +124,7 @@ class _Climb:
     def _next_look(self) -> NextLook | None:
         """Say how things stand and what comes next; None if nothing does."""
         ladder = self.ladder
-        pace = Pace(ladder.points, ladder.seeds(ladder.looks[-1]))
+        pace = self._pace = Pace(ladder.points, ladder.seeds(ladder.looks[-1]))
         if not ladder.first_is_done:
             everything = ladder.everything(ladder.looks[-1])
             plan = NextLook(ladder.looks[0], ladder.everything(ladder.looks[0]))
@@ -138,7 +138,9 @@ class _Climb:
             plan = ladder.next_look(outlooks)
             if plan is not None:
                 self._say_expected(pace, ladder.at_most(outlooks), ladder.likely(outlooks))
-        if plan is not None:
+        if plan is None:
+            self._say("nothing is left to train: every test is decided, was stopped, or had its last look")
+        else:
             self._say(*next_look(ladder, plan, pace.cost(plan.needed)))
         return plan
 
@@ -160,13 +162,12 @@ class _Climb:
                 self._say(stopped(self.ladder, each, pace.cost(dict.fromkeys(each.points, seeds))))
         self._stopped = {test_name(each, self.ladder.claims) for each in outlooks if each.stops}
 
-    @looked_at_once()
     def _fits(self, plan: NextLook) -> bool:
         """Whether the budget has the time for a look; if it isn't known, the look is trained."""
         budget = self.limits.budget
         if budget is None:
             return True
-        seconds = Pace(self.ladder.points, self.ladder.seeds(self.ladder.looks[-1])).cost(plan.needed).seconds
+        seconds = self._pace.cost(plan.needed).seconds
         left = max(0.0, budget - (time.monotonic() - self._started))
         if seconds is None:
             self._say("the budget can't be compared with this look, because no trial is done that would tell its time")
@@ -182,7 +183,7 @@ class _Climb:
     def _train(self, plan: NextLook) -> None:
         for sweep in self.ladder.source.sweeps:
             own = {point: seeds for point, seeds in plan.needed.items() if point in sweep.points}
-            if any(is_left(point.job(seed)) for point, seeds in own.items() for seed in seeds):
+            if self.ladder.lacks(own):
                 self.train(sweep.train_words(own))
 
     def _conclude(self) -> list[Verdict]:

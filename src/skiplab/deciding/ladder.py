@@ -15,8 +15,9 @@ from skiplab.deciding.limits import Limits
 from skiplab.deciding.outlook import Outlook, outlook
 from skiplab.deciding.sources import Source
 from skiplab.errors import SkiplabError
+from skiplab.records.file_names import KEYS
 from skiplab.records.statuses import FINISHED
-from skiplab.records.study_list import study_names
+from skiplab.records.study_list import read_keys, study_folder, study_names
 from skiplab.records.tuned import read_tuned
 
 Needed = Mapping[Point, Sequence[int]]  # the seeds of each arm and cell
@@ -95,7 +96,14 @@ class Ladder:
     @property
     def first_is_done(self) -> bool:
         """Whether everything is trained that the first look needs."""
-        return not any(is_left(point.job(seed)) for point in self.points for seed in self.seeds(self.looks[0]))
+        return not self.lacks(self.everything(self.looks[0]))
+
+    def lacks(self, needed: Needed) -> bool:
+        """Whether any of these trials is to be trained, or to join the study; one that failed is neither."""
+        folder = study_folder(self.source.runs_dir, self.source.study)
+        listed = set(read_keys(folder).keys) if (folder / KEYS).exists() else set()
+        jobs = (point.job(seed) for point, seeds in needed.items() for seed in seeds)
+        return any(not job.failed and (job.record.key not in listed or is_left(job)) for job in jobs)
 
     def outlooks(self, study: Study) -> list[Outlook]:
         """Every open test with what becomes of it."""
@@ -104,10 +112,10 @@ class Ladder:
 
     def _why_stuck(self, each: Outlook) -> str:
         """Why a test can't be judged at its next look although nothing is left to train for it; '' if something is."""
-        jobs = [point.job(seed) for point in each.points for seed in self.seeds(each.test.next_look)]
-        if any(map(is_left, jobs)):
+        seeds = self.seeds(each.test.next_look)
+        if self.lacks(dict.fromkeys(each.points, seeds)):
             return ""
-        if any(job.failed for job in jobs):
+        if any(point.job(seed).failed for point in each.points for seed in seeds):
             return "a trial that it needs failed; run.retry_failed=true tries it again"
         return "its trials are done, and they give no verdict"
 
