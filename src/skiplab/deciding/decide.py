@@ -30,6 +30,7 @@ from skiplab.deciding.progress_lines import (
     test_name,
 )
 from skiplab.deciding.sources import Source, find_source, of_presets
+from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 from skiplab.records.fingerprint import looked_at_once
 from skiplab.sweeps.preview import costs_of, training_flops
@@ -105,20 +106,28 @@ class _Climb:
     def __init__(self, ladder: Ladder, limits: Limits, train: Train, console: Console) -> None:
         self.ladder, self.limits, self.train, self.console = ladder, limits, train, console
         self._started = time.monotonic()
-        self._stopped: set[str] = set()  # tests of which it was said
+        self._noted: set[str] = set()  # caveats that were said
+        self._stopped: set[str] = set()  # tests of which it was said that they stop
 
     def run(self) -> list[Verdict]:
         """The verdicts at the end; none after a dry run, or before the first look."""
         self._say(*opening(self.ladder))
-        if not self.limits.dry_run and (study := self.ladder.study()) is not None:
-            found = study_claims(study, self.ladder.source.claims)
-            self._say(*(f"note: {caveat}" for caveat in (found.caveats if found else ())))
+        self._register()
         while True:
             plan = self._next_look()
             if plan is None or self.limits.dry_run or not self._fits(plan):
                 break
             self._train(plan)
+            self._register()
         return [] if self.limits.dry_run else self._conclude()
+
+    def _register(self) -> None:
+        """Let the study be judged by these claims from now on, and say once what limits its verdicts."""
+        study = None if self.limits.dry_run else self.ladder.study()
+        found = study_claims(study, self.ladder.source.claims) if study is not None else None
+        new = [caveat for caveat in (found.caveats if found else ()) if caveat not in self._noted]
+        self._say(*(f"note: {caveat}" for caveat in new))
+        self._noted |= set(new)
 
     @looked_at_once()
     def _next_look(self) -> NextLook | None:
@@ -185,6 +194,11 @@ class _Climb:
             own = {point: seeds for point, seeds in plan.needed.items() if point in sweep.points}
             if self.ladder.lacks(own):
                 self.train(sweep.train_words(own))
+            if self.ladder.lacks(own):  # else it would be trained again and again
+                raise SkiplabError(
+                    f"{look_name(self.ladder, plan.num_seeds)} lacks trials although its sweep has ended; run the "
+                    "command again, and give other overrides if that doesn't help"
+                )
 
     def _conclude(self) -> list[Verdict]:
         if not self.ladder.first_is_done:

@@ -53,8 +53,8 @@ class Ladder:
         claims = read_claims(source.claims)
         if not claims.looks:
             raise SkiplabError(
-                f"{source.claims} declares no looks, which say when the study is judged; add them, before anything is "
-                "trained, as in looks: [5, 10, 20]"
+                f"{source.claims} declares no looks, the numbers of seeds at which a study is judged; add them before "
+                "anything is trained, as in looks: [5, 10, 20], or give `skiplab decide` a copy with looks by --claims"
             )
         found = cls(source, claims, limits.affordable(claims.looks))
         found._check_seeds()

@@ -8,6 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
+from skiplab.analysis.study.study import Study
 from skiplab.configuration.override_text import override_text
 from skiplab.configuration.suggestions import leaves
 from skiplab.deciding.ladder_sweep import LadderSweep
@@ -27,15 +28,14 @@ _OF_THE_COMMAND = ("study", "description", "claims", "runs_dir", "rerun", "retry
 
 
 def rebuilt_sweep(
-    loader: ConfigLoader, study: str, runs_dir: Path, records: Records, overrides: Sequence[str], tuned: Path | None
+    loader: ConfigLoader, study: Study, claims: Path, overrides: Sequence[str], tuned: Path | None
 ) -> LadderSweep:
     """The arms and cells of a study's records, each composed of its options and the settings that differ from theirs.
 
     Args:
         loader: Hydra's.
-        study: the name.
-        runs_dir: where the records lie.
-        records: the records by key.
+        study: the study.
+        claims: the file by which it is judged.
         overrides: the user's, of Hydra and of what only observes trials.
         tuned: the study's file of tuned settings, with which its points are tuned again; None for none.
 
@@ -48,14 +48,15 @@ def rebuilt_sweep(
     names = {_name(word) for word in given}
     if changing := [word for word in given if _name(word).split(".")[0] not in OBSERVERS]:
         raise SkiplabError(
-            f"{changing[0]} would change the trials of study {study!r}, which its records define; valid here: settings "
-            "of Hydra, run and logger; or give a preset with this override"
+            f"{changing[0]} would change the trials of study {study.name!r}, which its records define; valid here: "
+            "settings of Hydra, run and logger; or give a preset with this override"
         )
-    own = [f"run.study={override_text(study)}", f"run.runs_dir={override_text(str(runs_dir))}"]
+    own = {"study": study.name, "runs_dir": str(study.runs_dir), "claims": str(claims)}
+    fixed = [f"run.{name}={override_text(value)}" for name, value in own.items()]
     jobs = []
-    for record in _unlike(records):
-        words = [word for word in _words(composer, runs_dir, record) if _name(word) not in names]
-        jobs.append(_same_trial(composer, [*words, *own, *given], record, study))
+    for record in _unlike(study.records):
+        words = [word for word in _words(composer, study.runs_dir, record) if _name(word) not in names]
+        jobs.append(_same_trial(composer, [*words, *given, *fixed], record, study.name))
     hydra = [word for word in config.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
     return LadderSweep.of(jobs, composer, hydra, tuned)
 

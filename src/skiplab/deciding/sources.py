@@ -57,7 +57,8 @@ def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claim
     own = [preset for preset, each in settings.items() if (each.get("run") or {}).get("study") == name]
     studies = study_names(runs_dir)
     if name in studies:
-        return _of_study(loader, name, runs_dir, own, overrides, claims)
+        given = claims or (find_claims(config.run.claims) if config.run.claims is not None else None)
+        return _of_study(loader, name, runs_dir, own, overrides, given)
     if own:
         return of_presets(loader, own, overrides, claims)
     raise SkiplabError(
@@ -118,7 +119,8 @@ def _of_study(
     if not study.records:
         raise SkiplabError(f"study {name!r} has no record to take its trials from; give the preset that sweeps them")
     tuned = folder / TUNED if (folder / TUNED).exists() else None
-    sweep, path = rebuilt_sweep(loader, name, runs_dir, study.records, overrides, tuned), _claims(claims, None, name)
+    path = _claims(claims, None, name)
+    sweep = rebuilt_sweep(loader, study, path, overrides, tuned)
     _check_complete(sweep, study, most_seeds=max(read_claims(path).looks, default=0))
     return Source(
         study=name,
