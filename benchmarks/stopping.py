@@ -7,6 +7,7 @@ test that has little chance left. STUDIES simulated studies stand behind each ro
 """
 
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from statistics import fmean
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from error_rates import DELTA, one_claim, percent, simulated
 
-from skiplab.analysis.claims.ladder import OpenTest, open_tests
+from skiplab.analysis.claims.ladder import open_tests
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import Study
 from skiplab.deciding.ladder_sweep import Point
@@ -40,44 +41,45 @@ class Climbed(NamedTuple):
     conclusion: str
 
 
-def climb(study: Study, *, stopping: bool) -> Climbed:
-    """The ladder of a study whose seeds are all there already."""
-    claims = one_claim("score", DELTA, LOOKS)
+def climb(study: Study) -> tuple[Climbed, Climbed]:
+    """The ladder of a study whose seeds are all there already, to its end and with stopping."""
+    claims, stopped = one_claim("score", DELTA, LOOKS), None
     for look in LOOKS:
         trials = study.trials.loc[study.trials["seed"] < look].reset_index(drop=True)
         seen = replace(study, trials=trials)
         left = open_tests(seen, claims)
-        if not left or (stopping and stops(left[0])):
+        if not left:
             break
+        if stopped is None and outlook(left[0], POINTS, LOOKS, LOOKS).stops:
+            stopped = Climbed(look, "inconclusive")
     (verdict,) = judge(seen, claims)
-    return Climbed(look, verdict.conclusion)
+    whole = Climbed(look, verdict.conclusion)
+    return whole, stopped or whole
 
 
-def stops(test: OpenTest) -> bool:
-    return bool(outlook(test, POINTS, LOOKS, LOOKS).stops)
-
-
-def row(words: str, stopping: bool, num_studies: int) -> str:
-    """One row of the table; both rows of an effect see the same studies."""
+def rows(words: str, num_studies: int) -> list[str]:
+    """Both rows of an effect, over the same studies."""
     generator, found = np.random.default_rng(list(words.encode())), []
     for _ in range(num_studies):
         shared, noise = generator.standard_normal((2, 1, LOOKS[-1]))
         arms = {"plain": {"score": shared}, "identity": {"score": shared + EFFECTS[words] + noise}}
-        found.append(climb(simulated(arms, {"score": Metric(label="score", direction="higher")}), stopping=stopping))
+        found.append(climb(simulated(arms, {"score": Metric(label="score", direction="higher")})))
+    return [row(words, stops, climbed) for stops, climbed in zip(("no", "yes"), zip(*found, strict=True), strict=True)]
+
+
+def row(words: str, stops: str, found: Sequence[Climbed]) -> str:
     supported = sum(each.conclusion == "supported" for each in found)
     decided = sum(each.conclusion != "inconclusive" for each in found)
     seeds = fmean(each.seeds for each in found)
-    cells = [words, "yes" if stopping else "no", percent(supported, num_studies), percent(decided, num_studies)]
-    return f"| {' | '.join(cells)} | {seeds:.1f} |"
+    return f"| {words} | {stops} | {percent(supported, len(found))} | {percent(decided, len(found))} | {seeds:.1f} |"
 
 
 def main(num_studies: int) -> None:
     print("| true effect | stops early | supported | decided | seeds, mean |")
     print("| --- | --- | --- | --- | --- |")
-    cases = [(words, stopping) for words in EFFECTS for stopping in (False, True)]
     with ProcessPoolExecutor(2) as pool:
-        for line in pool.map(row, *zip(*cases, strict=True), [num_studies] * len(cases)):
-            print(line, flush=True)
+        for lines in pool.map(rows, EFFECTS, [num_studies] * len(EFFECTS)):
+            print(*lines, sep="\n", flush=True)
 
 
 if __name__ == "__main__":

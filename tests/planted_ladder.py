@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any, NamedTuple
 
 from hydra.core.plugins import Plugins
@@ -10,9 +11,11 @@ from hydra.core.plugins import Plugins
 from command_line import Ended, run_command
 from example_records import write_example
 from hydra_plugins import skiplab_sweeper
+from skiplab.errors import Interrupted
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.instruments.stability import Stability
 from skiplab.records.key import factors, trial_key
+from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 from skiplab.training.plan import Plan
 from tiny_trials import TINY
 
@@ -60,10 +63,6 @@ class Planted:
         monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
 
     def _train(self, launcher: Any, jobs: Any) -> dict[Any, str]:
-        from signal import SIGTERM
-
-        from skiplab.errors import Interrupted
-
         for job in jobs:
             if self.stop_after is not None and len(self.trained) >= self.stop_after:
                 raise Interrupted(SIGTERM)
@@ -100,3 +99,21 @@ def decide(folder: Path, *words: str, claims: str | None = CLAIMS, name: str = P
     return run_command(
         ["decide", name, *grid, "hydra/launcher=basic", f"run.runs_dir={folder / 'runs'}", *given, *words]
     )
+
+
+def write_tuning(path: Path, seeds: tuple[int, ...]) -> Path:
+    """A file of tuned settings: both arms have the same rate, which isn't the preset's."""
+    window = Window(lowest=0.001, highest=0.001, at_least=False)
+    combinations = tuple(
+        Combination(
+            factors={"connection": arm}, tried={}, best={RATE: 0.001}, value=0.5, edge="inside", window=window,
+            curve={0.001: [0.5, 0.5]}, diverged=(),
+        )
+        for arm in ("plain", "identity")
+    )  # fmt: skip
+    tuned = Tuned(
+        study="t", preset=PRESET, overrides=(), also=(), metric="skill_train", label="skill", direction="higher",
+        seeds=seeds, rates=(0.001,), widenings=0, shared={}, combinations=combinations,
+    )  # fmt: skip
+    path.write_text(write_tuned(tuned), encoding="utf-8")
+    return path

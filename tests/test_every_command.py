@@ -47,7 +47,7 @@ CALLS: dict[str, str] = {
     "reproduce --list": "residual_in_diffusion",
     "reproduce veit2016_lesion --profile quick REDUCED run.runs_dir=reproduced": "verdicts as published",
     "reproduce huang2016_stochdepth --decide --budget 1h --max-seeds 5 --dry-run": "declares no looks",
-    "decide DECIDED --claims looks.yaml --config-dir own": "trials, where 4 seeds of everything would take 8",
+    "decide DECIDED --claims looks.yaml --config-dir own": "trials; 4 seeds of everything would have taken 8",
     "decide mine --claims looks.yaml --budget 1h --max-seeds 3 --dry-run": "to come: at most 2 trials",
     "tune TUNED --rates 5 --factor 2 --widenings 0 --seeds 9001 --metric skill_train": "tuned.yaml",
     "tune TUNED --also optimizer.eps=1e-8,1e-7 --unequal --config-dir own --dry-run": "20 trials",

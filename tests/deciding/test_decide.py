@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from planted_ladder import CLAIMS, Planted, Trained, decide
+from planted_ladder import CLAIMS, Planted, Trained, decide, write_tuning
 from skiplab.deciding import decide as deciding
 from skiplab.records.study_list import study_names
 
@@ -51,16 +51,16 @@ def test_a_cell_that_is_decided_gets_no_more_seeds(planted: Planted, tmp_path: P
     lines = ended.text.splitlines()
     assert "looks: at 3, 5, 10 seeds, from seed 11 up to 20" in lines
     assert "to come: at most 40 trials, time unknown until one is done" in lines
-    assert "after look 1 of 3, at 3 seeds: 1 of 2 tests decided; 1 to go on" in lines
-    (line,) = (line for line in lines if line.startswith("  open: ") and "at 3 seeds" in line)
+    assert "after look 1 of 3, at 3 seeds: 1 of 2 tests decided, 1 going on" in lines
+    (line,) = (line for line in lines if line.startswith("  goes on: ") and "at 3 seeds" in line)
     assert line == (
-        "  open: better, long_skip concat: +0.061 [-0.010, 0.132] at 3 seeds, smallest effect 0.02; "
+        "  goes on: better, long_skip concat: +0.061 [-0.010, 0.132] at 3 seeds, smallest effect 0.02; "
         "4 to 27 seeds would decide"
     )
-    assert "look 2 of 3, at 5 seeds: 4 trials, about 60 s, for 2 combinations of arm and cell" in lines
+    assert "next: look 2 of 3, at 5 seeds: 4 trials, about 60 s, for 2 combinations of arm and cell" in lines
     assert "  connection=plain long_skip=concat; connection=identity long_skip=concat" in lines
     assert "supported in 2 of 2 cells" in ended.text
-    assert "2 of 2 tests decided; 26 trials, where 10 seeds of everything would take 40" in lines
+    assert "2 of 2 tests decided by 26 trials; 10 seeds of everything would have taken 40" in lines
 
 
 @pytest.mark.usefixtures("without_report")
@@ -101,7 +101,8 @@ def test_a_ladder_stops_at_its_limits_and_goes_on_from_there(planted: Planted, t
     short = decide(tmp_path, cell, "--budget", "30min")
     assert planted.seeds(arm="plain") == FIRST
     assert "the budget can't be compared with this look, because no trial is done" in short.text
-    assert "stopped before look 2 of 3, at 5 seeds: it takes about 60 min, and 30 min of --budget 30 min" in short.text
+    assert "stopped before look 2 of 3, at 5 seeds: it takes about 60 min, and 30 min of the budget" in short.text
+    assert "is left; to go on, run the command again with a larger --budget" in short.text
 
     limited = decide(tmp_path, cell, "--max-seeds", "5")
     assert planted.seeds(arm="plain") == [11, 12, 13, 14, 15]
@@ -150,3 +151,35 @@ def test_trials_of_another_study_join_and_are_not_trained_again(planted: Planted
     assert ended.code == 0, ended.text
     assert planted.trained == before
     assert "after look 1 of 3, at 3 seeds: 1 of 1 tests decided" in ended.text
+
+
+@pytest.mark.usefixtures("without_report")
+def test_the_ladder_of_a_tuned_study_is_climbed_at_its_tuned_settings(planted: Planted, tmp_path: Path) -> None:
+    planted.skill = apart_without_long_skips
+    tuned = write_tuning(tmp_path / "tuned.yaml", seeds=(9001, 9002))
+    first = decide(tmp_path, "long_skip=concat", f"hydra.sweeper.tuned={tuned}")
+    assert first.code == 0, first.text
+    assert planted.seeds(arm="plain") == planted.seeds(arm="identity") == ALL
+    again = decide(tmp_path, "long_skip=concat")  # the study's own copy
+    assert "settings: as tuned in" in again.text
+    assert "nothing is left to train" in again.text
+    assert len(planted.trained) == 20
+
+
+@pytest.mark.usefixtures("without_report")
+def test_claims_that_came_after_the_first_trial_are_noted(planted: Planted, tmp_path: Path) -> None:
+    planted.skill = apart_without_long_skips
+    decide(tmp_path, "long_skip=none")
+    later = decide(tmp_path, "long_skip=none", claims=CLAIMS.replace("0.02", "0.03"))
+    assert "note: exploratory: claims were written after the first trial" in later.text
+
+
+def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path) -> None:
+    ended = decide(tmp_path, "--dry-run", name="six_claims_digits")
+    assert ended.code == 0, ended.text
+    assert (
+        "study six_claims_digits: 12 combinations of arm and cell, as six_claims/digits and six_claims/digits_frozen "
+        "sweep them"
+    ) in ended.text
+    assert "looks: at 3, 5, 10 seeds, from seed 31 up to 40" in ended.text
+    assert "to come: at most 120 trials" in ended.text

@@ -68,7 +68,7 @@ def test_a_killed_ladder_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {trial: after[trial] for trial in before} == before  # none of them was trained again
     assert "3 combinations of arm and cell, as the records of study mine have them" in ended.text
     assert f"look 2 of 2, at 5 seeds: {13 - len(before)} trial" in ended.text
-    assert "2 of 2 tests decided; 13 trials, where 5 seeds of everything would take 15" in ended.text
+    assert "2 of 2 tests decided by 13 trials; 5 seeds of everything would have taken 15" in ended.text
 
 
 def test_a_study_that_its_records_do_not_give_again(tmp_path: Path) -> None:

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from command_line import run_command
-from planted_ladder import CLAIMS, PRESET, decide
+from planted_ladder import CLAIMS, PRESET, decide, write_tuning
 from skiplab.deciding.limits import Limits, parse_budget
 from skiplab.errors import SkiplabError
-from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 
 WITHOUT_LOOKS = CLAIMS.replace("looks: [3, 5, 10]\n", "")
 
@@ -52,34 +51,7 @@ def test_limits_without_looks(tmp_path: Path) -> None:
 
 
 def test_seeds_that_were_used_for_tuning(tmp_path: Path) -> None:
-    tuned = tmp_path / "tuned.yaml"
-    window = Window(lowest=0.001, highest=0.001, at_least=False)
-    combinations = tuple(
-        Combination(
-            factors={"connection": arm}, tried={}, best={RATE: 0.002}, value=0.5, edge="inside", window=window,
-            curve={0.002: [0.5, 0.5]}, diverged=(),
-        )
-        for arm in ("plain", "identity")
-    )  # fmt: skip
-    tuned.write_text(
-        write_tuned(
-            Tuned(
-                study="t",
-                preset=PRESET,
-                overrides=(),
-                also=(),
-                metric="skill_train",
-                label="skill",
-                direction="higher",
-                seeds=(18, 19),
-                rates=(0.002,),
-                widenings=0,
-                shared={},
-                combinations=combinations,
-            )
-        ),
-        encoding="utf-8",
-    )
+    tuned = write_tuning(tmp_path / "tuned.yaml", seeds=(18, 19))
     ended = decide(tmp_path, "long_skip=none", f"hydra.sweeper.tuned={tuned}")
     assert ended.code == 1, ended.text
     assert "the ladder takes the seeds 11 to 20, and 18, 19 was used to tune" in ended.text

@@ -165,10 +165,12 @@ class _Climb:
 
     def _say_stopped(self, outlooks: Sequence[Outlook], pace: Pace) -> None:
         """Say of each test that stops now why it does."""
+        at_most, seeds = self.ladder.at_most(outlooks), self.ladder.seeds(self.ladder.claims.looks[-1])
         for each in outlooks:
             if each.stops and test_name(each, self.ladder.claims) not in self._stopped:
-                seeds = self.ladder.seeds(self.ladder.claims.looks[-1])
-                self._say(stopped(self.ladder, each, pace.cost(dict.fromkeys(each.points, seeds))))
+                needed = dict.fromkeys(each.points, seeds)
+                alone = {point: [seed for seed in seeds if seed not in at_most.get(point, ())] for point in needed}
+                self._say(stopped(self.ladder, each, pace.cost(needed), pace.cost(alone)))
         self._stopped = {test_name(each, self.ladder.claims) for each in outlooks if each.stops}
 
     def _fits(self, plan: NextLook) -> bool:
@@ -185,7 +187,8 @@ class _Climb:
             return True
         self._say(
             f"stopped before {look_name(self.ladder, plan.num_seeds)}: it takes about {duration(seconds)}, and "
-            f"{duration(left)} of --budget {duration(budget)} is left; the same command goes on from here"
+            f"{duration(left)} of the budget is left; to go on, run the command again"
+            + (" with a larger --budget" if seconds > budget else "")
         )
         return False
 

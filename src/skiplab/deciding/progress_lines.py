@@ -13,6 +13,7 @@ from skiplab.deciding.cost import Cost
 from skiplab.deciding.ladder import Ladder, NextLook
 from skiplab.deciding.ladder_sweep import Point
 from skiplab.deciding.outlook import Outlook, percent, where
+from skiplab.printable import counted
 
 _MOST_NAMED = 8  # arms and cells
 _DECIDED = ("supported", "contradicted", "no meaningful difference")
@@ -39,22 +40,33 @@ def expected(at_most: Cost, likely: Cost | None) -> str:
 def after_look(ladder: Ladder, verdicts: Sequence[Verdict], outlooks: Sequence[Outlook]) -> Iterator[str]:
     """How many tests are decided, and a line for each that goes on."""
     going_on = [each for each in outlooks if not each.stops]
+    num_stopping = len(outlooks) - len(going_on)
     reached = max(part.look.fewest_seeds for verdict in verdicts for cell in verdict.cells for part in cell.parts)
-    yield f"after {look_name(ladder, reached)}: {counts(verdicts)}; {len(going_on)} to go on"
+    numbers = f"{len(going_on)} going on{f', {num_stopping} stopping' if num_stopping else ''}"
+    yield f"after {look_name(ladder, reached)}: {counts(verdicts)}, {numbers}"
     for each in going_on:
-        yield f"  open: {test_name(each, ladder.claims)}: {_estimate(each)}; {_distance(each)}"
+        yield f"  goes on: {test_name(each, ladder.claims)}: {_estimate(each)}; {_distance(each)}"
 
 
-def stopped(ladder: Ladder, outlook: Outlook, going_on: Cost) -> str:
-    """Why a test stops, and what it would cost to go on."""
-    cost = f"to go on to {ladder.claims.looks[-1]} seeds would take {going_on}" if going_on.trials else ""
+def stopped(ladder: Ladder, outlook: Outlook, going_on: Cost, by_itself: Cost) -> str:
+    """Why a test stops, and what it would cost to go on.
+
+    Args:
+        ladder: the ladder.
+        outlook: the test.
+        going_on: all that it would take up to the last look.
+        by_itself: the part of it that no test needs that goes on.
+    """
+    cost = f"to go on to {ladder.claims.looks[-1]} seeds would take {by_itself}" if by_itself.trials else ""
+    if by_itself.trials < going_on.trials:
+        cost += f"{', and ' if cost else ''}other tests may train what it needs, and then it is judged too"
     parts = (f"{test_name(outlook, ladder.claims)}: {_estimate(outlook)}", outlook.stops, cost)
-    return f"  stopped: {'; '.join(each for each in parts if each)}"
+    return f"  stops: {'; '.join(each for each in parts if each)}"
 
 
 def next_look(ladder: Ladder, plan: NextLook, cost: Cost) -> Iterator[str]:
     """What is trained next."""
-    yield f"{look_name(ladder, plan.num_seeds)}: {cost}, for {_points(list(plan.needed))}"
+    yield f"next: {look_name(ladder, plan.num_seeds)}: {cost}, for {_points(list(plan.needed))}"
     if len(plan.needed) < len(ladder.points):
         named = [" ".join(point.words) for point in plan.needed]
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
@@ -80,7 +92,8 @@ def closing(ladder: Ladder, verdicts: Sequence[Verdict]) -> str:
     """What was decided, and at which cost."""
     last = ladder.claims.looks[-1]
     fixed = len(ladder.points) * last
-    return f"{counts(verdicts)}; {ladder.num_trained()} trials, where {last} seeds of everything would take {fixed}"
+    trained = counted(ladder.num_trained())
+    return f"{counts(verdicts)} by {trained}; {last} seeds of everything would have taken {fixed}"
 
 
 def test_name(outlook: Outlook, claims: Claims) -> str:
