@@ -7,6 +7,7 @@ from signal import SIGTERM
 from typing import Any, NamedTuple
 
 from hydra.core.plugins import Plugins
+from omegaconf import OmegaConf
 
 from command_line import Ended, run_command
 from example_records import write_example
@@ -14,6 +15,7 @@ from hydra_plugins import skiplab_sweeper
 from skiplab.errors import Interrupted
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.instruments.stability import Stability
+from skiplab.records.file_names import CONFIG
 from skiplab.records.key import factors, trial_key
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 from skiplab.training.plan import Plan
@@ -68,7 +70,7 @@ class Planted:
                 raise Interrupted(SIGTERM)
             own = Trained(job.choices["connection"], job.choices["long_skip"], job.config.depth, job.config.seed)
             summary = {"skill_train": self.skill(own, NOISE[own.seed - FIRST_SEED]), **self.summary(own)}
-            write_example(
+            record = write_example(
                 Path(job.config.run.runs_dir),
                 trial_key(job.config),
                 status="done",
@@ -79,6 +81,7 @@ class Planted:
                 step=1,
                 provenance={"wall_seconds": self.seconds},
             )
+            (record.folder / CONFIG).write_text(OmegaConf.to_yaml(job.config), encoding="utf-8")
             self.trained.append(own)
         return {}
 

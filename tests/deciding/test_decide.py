@@ -157,13 +157,16 @@ def test_trials_of_another_study_join_and_are_not_trained_again(planted: Planted
 def test_the_ladder_of_a_tuned_study_is_climbed_at_its_tuned_settings(planted: Planted, tmp_path: Path) -> None:
     planted.skill = apart_without_long_skips
     tuned = write_tuning(tmp_path / "tuned.yaml", seeds=(9001, 9002))
-    first = decide(tmp_path, "long_skip=concat", f"hydra.sweeper.tuned={tuned}")
+    first = decide(tmp_path, "long_skip=concat", f"hydra.sweeper.tuned={tuned}", "--max-seeds", "3")
     assert first.code == 0, first.text
+    assert planted.seeds(arm="plain") == FIRST
+    second = decide(tmp_path, "long_skip=concat", "--max-seeds", "5")  # by the study's own copy
+    assert "settings: as tuned in" in second.text
+    assert planted.seeds(arm="plain") == [11, 12, 13, 14, 15]
+    third = decide(tmp_path, name=STUDY, claims=None)  # from the records, which no preset gives without more words
+    assert f"as the records of study {STUDY} have them" in third.text
+    assert "after look 2 of 3, at 5 seeds: 0 of 1 tests decided, 1 going on" in third.text
     assert planted.seeds(arm="plain") == planted.seeds(arm="identity") == ALL
-    again = decide(tmp_path, "long_skip=concat")  # the study's own copy
-    assert "settings: as tuned in" in again.text
-    assert "nothing is left to train" in again.text
-    assert len(planted.trained) == 20
 
 
 @pytest.mark.usefixtures("without_report")
@@ -175,11 +178,11 @@ def test_claims_that_came_after_the_first_trial_are_noted(planted: Planted, tmp_
 
 
 def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path) -> None:
-    ended = decide(tmp_path, "--dry-run", name="six_claims_digits")
+    ended = decide(tmp_path, "--dry-run", "depth=4", "instrument=[]", name="six_claims_digits")
     assert ended.code == 0, ended.text
     assert (
-        "study six_claims_digits: 12 combinations of arm and cell, as six_claims/digits and six_claims/digits_frozen "
+        "study six_claims_digits: 4 combinations of arm and cell, as six_claims/digits and six_claims/digits_frozen "
         "sweep them"
     ) in ended.text
     assert "looks: at 3, 5, 10 seeds, from seed 31 up to 40" in ended.text
-    assert "to come: at most 120 trials" in ended.text
+    assert "to come: at most 40 trials" in ended.text

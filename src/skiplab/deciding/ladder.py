@@ -57,11 +57,13 @@ class Ladder:
                 "anything is trained, as in looks: [5, 10, 20], or give `skiplab decide` a copy with looks by --claims"
             )
         found = cls(source, claims, limits.affordable(claims.looks))
-        found._check_seeds()
+        found._check()
         return found
 
-    def _check_seeds(self) -> None:
+    def _check(self) -> None:
         source, own = self.source, self.seeds(self.looks[-1])
+        if self.points[0].template.config.run.rerun:
+            raise SkiplabError("run.rerun=true would train everything again at each look; leave it out")
         if source.tuned and (both := sorted(set(own) & set(read_tuned(source.tuned).seeds))):
             raise SkiplabError(
                 f"the ladder takes the seeds {own[0]} to {own[-1]}, and {', '.join(map(str, both))} was used to tune "

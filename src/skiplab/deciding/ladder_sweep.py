@@ -7,6 +7,7 @@ from typing import Any
 
 from skiplab.analysis.study.tuned_study import TUNED
 from skiplab.configuration.override_text import override_text
+from skiplab.records.key import factors
 from skiplab.records.tuned import Tuned, read_tuned
 from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.job import Job
@@ -52,7 +53,13 @@ class LadderSweep:
 
     @classmethod
     def of(
-        cls, jobs: Sequence[Job], composer: Composer, hydra_overrides: Sequence[str], tuned: Path | None
+        cls,
+        jobs: Sequence[Job],
+        composer: Composer,
+        hydra_overrides: Sequence[str],
+        tuned: Path | None,
+        *,
+        has_settings: bool = False,
     ) -> "LadderSweep":
         """The sweep of these trials.
 
@@ -61,22 +68,24 @@ class LadderSweep:
             composer: what composed them.
             hydra_overrides: those of Hydra itself, without a file of tuned settings.
             tuned: the file of tuned settings; None for none.
+            has_settings: whether the trials have these settings among their overrides already.
 
         Raises:
             SkiplabError: the file can't be read, or lacks a point.
         """
         unlike = list({job.kind: job for job in reversed(jobs)}.values())[::-1]
-        settings = read_tuned(tuned) if tuned else None
-        found = tuned_jobs(unlike, composer, tuned) if tuned else unlike
+        content = read_tuned(tuned) if tuned else None
+        added = None if has_settings else tuned
+        found = tuned_jobs(unlike, composer, added) if added else unlike
         common = [word for word in unlike[0].overrides if all(word in job.overrides for job in unlike)]
         return cls(
-            hydra_overrides=(*hydra_overrides, f"hydra.sweeper.tuned={override_text(str(tuned) if tuned else None)}"),
+            hydra_overrides=(*hydra_overrides, f"hydra.sweeper.tuned={override_text(str(added) if added else None)}"),
             shared=tuple(word for word in common if not _is_seed(word)),
             points=tuple(
                 Point(
                     words=tuple(word for word in job.overrides if word not in common and not _is_seed(word)),
                     template=each,
-                    levels=_levels(each, settings),
+                    levels=_levels(each, content),
                 )
                 for job, each in zip(unlike, found, strict=True)
             ),
@@ -93,9 +102,9 @@ def _is_seed(word: str) -> bool:
 
 
 def _levels(job: Job, tuned: Tuned | None) -> dict[str, Any]:
-    """A trial's levels; what was tuned for it has the one level that the analysis gives it."""
+    """A trial's levels; what was tuned for it, and is what it has, has the one level that the analysis gives it."""
     own = levels(job)
-    if tuned is None:
+    if tuned is None or not tuned.followed_by(job.choices, factors(job.config)):
         return own
     axes = set(job.choices) & set(tuned.names)
     kept = {name: value for name, value in own.items() if "." not in name or name.split(".")[0] not in axes}

@@ -37,7 +37,7 @@ def rebuilt_sweep(
         study: the study.
         claims: the file by which it is judged.
         overrides: the user's, of Hydra and of what only observes trials.
-        tuned: the study's file of tuned settings, with which its points are tuned again; None for none.
+        tuned: the study's file of tuned settings; None for none.
 
     Raises:
         SkiplabError: an override would change the trials, or a record doesn't give its own trial again.
@@ -58,7 +58,7 @@ def rebuilt_sweep(
         words = [word for word in _words(composer, study.runs_dir, record) if _name(word) not in names]
         jobs.append(_same_trial(composer, [*words, *given, *fixed], record, study.name))
     hydra = [word for word in config.hydra.overrides.hydra if not word.startswith("hydra.mode=")]
-    return LadderSweep.of(jobs, composer, hydra, tuned)
+    return LadderSweep.of(jobs, composer, hydra, tuned, has_settings=True)
 
 
 def _unlike(records: Records) -> list[RecordContent]:

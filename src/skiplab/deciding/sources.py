@@ -9,6 +9,7 @@ from hydra.types import RunMode
 
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.text import unknown_name
 from skiplab.configuration.config_files import ConfigFiles
 from skiplab.configuration.override_text import override_text
 from skiplab.deciding.ladder_sweep import LadderSweep, Point
@@ -61,10 +62,7 @@ def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claim
         return _of_study(loader, name, runs_dir, own, overrides, given)
     if own:
         return of_presets(loader, own, overrides, claims)
-    raise SkiplabError(
-        f"unknown preset or study {name!r}; valid: the presets {', '.join(presets)}; the studies in {runs_dir}: "
-        f"{', '.join(studies) or 'none'}"
-    )
+    raise SkiplabError(unknown_name(f"preset, or study in {runs_dir},", name, [*studies, *presets]))
 
 
 def of_presets(loader: ConfigLoader, presets: Sequence[str], overrides: Sequence[str], claims: Path | None) -> Source:
@@ -82,7 +80,7 @@ def of_presets(loader: ConfigLoader, presets: Sequence[str], overrides: Sequence
     if len(set(lowest.values())) > 1:
         found = ", ".join(f"{preset} from {seed}" for preset, seed in lowest.items())
         raise SkiplabError(f"the presets of a study must start at one seed ({found}); give it, seed=NUMBER")
-    source = Source(
+    return Source(
         study=config.run.study,
         runs_dir=Path(config.run.runs_dir),
         claims=_claims(claims, config.run.claims, config.run.study),
@@ -91,9 +89,6 @@ def of_presets(loader: ConfigLoader, presets: Sequence[str], overrides: Sequence
         origin=f"as {' and '.join(presets)} sweep{'s' if len(presets) == 1 else ''} them",
         tuned=tuned,
     )
-    if config.run.rerun:
-        raise SkiplabError("run.rerun=true would train everything again at each look; leave it out")
-    return source
 
 
 def _of_study(
@@ -108,7 +103,7 @@ def _of_study(
     study, folder = read_study(name, runs_dir), runs_dir / STUDIES / name
     claims = claims or (folder / CLAIMS if (folder / CLAIMS).exists() else None)
     if presets:
-        source = of_presets(loader, presets, overrides, claims)
+        source = of_presets(loader, presets, [*overrides, f"run.study={override_text(name)}"], claims)
         if not study.records:
             return source
         listed = _listed(source, study)
@@ -159,7 +154,7 @@ def _check_complete(sweep: LadderSweep, study: Study, most_seeds: int) -> None:
 
 
 def _lowest(study: Study) -> int:
-    return min(study.trials["seed"].tolist())
+    return int(min(study.trials["seed"].tolist()))
 
 
 def _tuned(sweep: PresetSweep, overrides: Sequence[str], folder: Path) -> Path | None:
