@@ -20,18 +20,4 @@ def missing_trials(test: OpenTest, points: Sequence[Point]) -> list[str]:
 
 def is_at(levels: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a point has all these levels, which are compared as text, as the analysis does."""
-    return all(_has(levels, name, level_text(level)) for name, level in wanted.items())
-
-
-def _has(levels: Mapping[str, Any], name: str, wanted: str) -> bool:
-    """Whether a point has a level; an arm may name settings of its option, as in 'scaled, update_factor 0.5'."""
-    own = level_text(levels.get(name))
-    if own == wanted:
-        return True
-    option, *settings = wanted.split(", ")
-    parted = (setting.partition(" ") for setting in settings)
-    return (
-        bool(settings)
-        and own == option
-        and all(level_text(levels.get(f"{name}.{setting}")) == level for setting, _, level in parted)
-    )
+    return all(level_text(levels.get(name)) == level_text(level) for name, level in wanted.items())

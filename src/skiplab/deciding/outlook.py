@@ -8,7 +8,6 @@ from skiplab.analysis.claims.ladder import OpenTest
 from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION
-from skiplab.analysis.text import cell_text
 from skiplab.deciding.chance import chance_of_decision
 from skiplab.deciding.ladder_sweep import Point
 from skiplab.deciding.needed_points import missing_trials, needed_points
@@ -53,9 +52,9 @@ def outlook(test: OpenTest, points: Sequence[Point], declared: Sequence[int], af
         return Outlook(test, own, f"it needs trials that the sweep doesn't have: {missing[0]}{more}", {}, declared[-1])
     if not left:
         return Outlook(test, own, f"its next look, at {test.next_look} seeds, is above --max-seeds", {}, declared[-1])
-    cell = test.verdict
-    if cell is None:
+    if test.next_look == declared[0]:
         return Outlook(test, own, "", {}, left[-1])
+    cell = test.verdict
     if reason := _never(cell):
         return Outlook(test, own, reason, dict.fromkeys(left, 0.0), left[-1])
     alphas = dict(zip(declared, alpha_per_look(declared, ALPHA), strict=True))
@@ -71,12 +70,10 @@ def outlook(test: OpenTest, points: Sequence[Point], declared: Sequence[int], af
 def _never(cell: CellVerdict) -> str:
     """Why no number of seeds can decide a test; '' if some may."""
     paired = cell.paired
-    if paired.missing:
-        return paired.missing
     if paired.survivors_only:
         return "some of its trials ended without a value, and no verdict rests on the others alone"
     if cell.conclusion == "too few seeds":
-        return f"only {cell.interval.n} of {cell.look.fewest_seeds} seeds have a value in every trial"
+        return f"only {cell.interval.n} of {cell.look.num_seeds} seeds have a value in every trial"
     if paired.may_be_smaller and paired.may_be_greater:
         return "some of its values are only lower bounds, which could overturn any verdict"
     return ""
@@ -91,11 +88,3 @@ def _futile(cell: CellVerdict, last: int, chance: float) -> str:
 def percent(chance: float) -> str:
     """A chance as text."""
     return "below 1%" if chance < 0.01 else "above 99%" if chance > 0.99 else f"{chance:.0%}"
-
-
-def where(test: OpenTest) -> str:
-    """The cell of a test as text; of one that wasn't judged yet, what its trials have in common."""
-    if test.verdict is not None:
-        return cell_text(test.verdict.cell)
-    first, *others = test.trials
-    return cell_text({name: level for name, level in first.items() if all(each.get(name) == level for each in others)})

@@ -4,19 +4,19 @@ from collections.abc import Iterator, Sequence
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
 from skiplab.analysis.claims.claims import Claims
+from skiplab.analysis.claims.looks import DECIDED
 from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.claims.verdict_text import effect_interval_text, effect_text, seeds_text
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION
-from skiplab.analysis.text import exponential
+from skiplab.analysis.text import cell_text, exponential
 from skiplab.deciding.cost import Cost
 from skiplab.deciding.ladder import Ladder, NextLook
 from skiplab.deciding.ladder_sweep import Point
-from skiplab.deciding.outlook import Outlook, percent, where
+from skiplab.deciding.outlook import Outlook, percent
 from skiplab.printable import counted
 
 _MOST_NAMED = 8  # arms and cells
-_DECIDED = ("supported", "contradicted", "no meaningful difference")
 
 
 def opening(ladder: Ladder) -> Iterator[str]:
@@ -41,7 +41,7 @@ def after_look(ladder: Ladder, verdicts: Sequence[Verdict], outlooks: Sequence[O
     """How many tests are decided, and a line for each that goes on."""
     going_on = [each for each in outlooks if not each.stops]
     num_stopping = len(outlooks) - len(going_on)
-    reached = max(part.look.fewest_seeds for verdict in verdicts for cell in verdict.cells for part in cell.parts)
+    reached = max(part.look.num_seeds for verdict in verdicts for cell in verdict.cells for part in cell.parts)
     numbers = f"{len(going_on)} going on{f', {num_stopping} stopping' if num_stopping else ''}"
     yield f"after {look_name(ladder, reached)}: {counts(verdicts)}, {numbers}"
     for each in going_on:
@@ -82,7 +82,7 @@ def look_name(ladder: Ladder, num_seeds: int) -> str:
 def counts(verdicts: Sequence[Verdict]) -> str:
     """How many tests are decided."""
     cells = [part for verdict in verdicts for cell in verdict.cells for part in cell.parts]
-    decided = sum(cell.conclusion in _DECIDED for cell in cells)
+    decided = sum(cell.conclusion in DECIDED for cell in cells)
     not_applicable = sum(cell.conclusion == "not applicable" for cell in cells)
     more = f", {not_applicable} not applicable" if not_applicable else ""
     return f"{decided} of {len(cells)} tests decided{more}"
@@ -100,14 +100,12 @@ def test_name(outlook: Outlook, claims: Claims) -> str:
     """A test as text: its claim, its part if there are others, and its cell."""
     claim = next(each for each in claims.claims if each.name == outlook.test.claim)
     part = f" “{outlook.test.says}”" if len(claim.parts) > 1 else ""
-    return f"{claim.name}{part}, {where(outlook.test)}"
+    return f"{claim.name}{part}, {cell_text(outlook.test.verdict.cell)}"
 
 
 def _estimate(outlook: Outlook) -> str:
     """The estimate, its interval, and what counts."""
     cell = outlook.test.verdict
-    if cell is None or cell.paired.missing:
-        return "not judged yet"
     metric, interval = cell.paired.metric, cell.interval
     size = f"{effect_text(metric, interval)} {effect_interval_text(metric, interval)}"
     return f"{size} at {interval.n} seeds, smallest effect {_least(cell)}"
@@ -116,7 +114,7 @@ def _estimate(outlook: Outlook) -> str:
 def _distance(outlook: Outlook) -> str:
     """How far a test is from a decision."""
     cell = outlook.test.verdict
-    if cell is None:
+    if not outlook.chances:
         return "its first look is still to come"
     if needs_more_seeds(cell.paired):
         return f"only an exact test can decide it, which needs {FEWEST_FOR_PERMUTATION} seeds"
