@@ -7,19 +7,28 @@ test that has little chance left. STUDIES simulated studies stand behind each ro
 """
 
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
-from error_rates import DELTA, one_claim, percent, simulated
+import pandas as pd
+from error_rates import DELTA, one_test, percent
 
-from skiplab.analysis.claims.ladder import open_tests
-from skiplab.analysis.claims.verdicts import judge
-from skiplab.analysis.study.study import Study
-from skiplab.deciding.ladder_sweep import Point
+from skiplab.analysis.claims.cell_verdicts import (
+    ALPHA,
+    AdjustedP,
+    CellVerdict,
+    Look,
+    TestInCell,
+    judge_cell,
+    p_contradicted,
+    p_supported,
+)
+from skiplab.analysis.claims.collapse import Collapse
+from skiplab.analysis.claims.contrasts import PairedContrast
+from skiplab.analysis.claims.ladder import OpenTest
+from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.deciding.outlook import outlook
 from skiplab.metrics import Metric
 
@@ -31,7 +40,7 @@ EFFECTS = {
     "δ + 1 sd": DELTA + 1.0,
     "δ + 2 sd": DELTA + 2.0,
 }
-POINTS = [Point((), None, {"connection": arm}) for arm in ("plain", "identity")]  # pyright: ignore[reportArgumentType]
+TEST, METRIC = one_test("score", DELTA), Metric(label="score", direction="higher")
 
 
 class Climbed(NamedTuple):
@@ -41,45 +50,65 @@ class Climbed(NamedTuple):
     conclusion: str
 
 
-def climb(study: Study) -> tuple[Climbed, Climbed]:
-    """The ladder of a study whose seeds are all there already, to its end and with stopping."""
-    claims, stopped = one_claim("score", DELTA, LOOKS), None
-    for look in LOOKS:
-        trials = study.trials.loc[study.trials["seed"] < look].reset_index(drop=True)
-        seen = replace(study, trials=trials)
-        left = open_tests(seen, claims)
-        if not left:
-            break
-        if stopped is None and outlook(left[0], POINTS, LOOKS, LOOKS).stops:
-            stopped = Climbed(look, "inconclusive")
-    (verdict,) = judge(seen, claims)
-    whole = Climbed(look, verdict.conclusion)
+def verdicts(plain: np.ndarray, identity: np.ndarray) -> Iterator[CellVerdict]:
+    """The verdict at each look at the differences of both arms, up to the one that decides."""
+    for look, alpha in zip(LOOKS, alpha_per_look(LOOKS, ALPHA), strict=True):
+        control, treatment = pd.Series(plain[:look]), pd.Series(identity[:look])
+        paired = PairedContrast(
+            contrast=TEST.contrast,
+            cell={},
+            metric=METRIC,
+            advantage=treatment - control,
+            control=control,
+            treatment=treatment,
+            states={},
+            lost_states=(),
+        )
+        found = TestInCell(TEST, paired, Collapse())
+        verdict = judge_cell(found, AdjustedP(p_supported(found), p_contradicted(found), 1), look=Look(alpha, look))
+        yield verdict
+        if verdict.conclusion != "inconclusive":
+            return
+
+
+def climb(plain: np.ndarray, identity: np.ndarray) -> tuple[Climbed, Climbed]:
+    """The ladder to its end, and with stopping."""
+    stopped = whole = None
+    for look, verdict in zip(LOOKS, verdicts(plain, identity), strict=False):
+        whole = Climbed(look, verdict.conclusion)
+        if stopped is None and verdict.conclusion == "inconclusive" and look < LOOKS[-1] and stops(verdict, look):
+            stopped = whole
+    assert whole is not None
     return whole, stopped or whole
+
+
+def stops(verdict: CellVerdict, look: int) -> bool:
+    following = LOOKS[LOOKS.index(look) + 1]
+    test = OpenTest(claim="c", says="", verdict=verdict, next_look=following, trials=())
+    return bool(outlook(test, [], LOOKS, LOOKS).stops)
 
 
 def rows(words: str, num_studies: int) -> list[str]:
     """Both rows of an effect, over the same studies."""
     generator, found = np.random.default_rng(list(words.encode())), []
     for _ in range(num_studies):
-        shared, noise = generator.standard_normal((2, 1, LOOKS[-1]))
-        arms = {"plain": {"score": shared}, "identity": {"score": shared + EFFECTS[words] + noise}}
-        found.append(climb(simulated(arms, {"score": Metric(label="score", direction="higher")})))
-    return [row(words, stops, climbed) for stops, climbed in zip(("no", "yes"), zip(*found, strict=True), strict=True)]
+        shared, noise = generator.standard_normal((2, LOOKS[-1]))
+        found.append(climb(shared, shared + EFFECTS[words] + noise))
+    return [row(words, how, climbed) for how, climbed in zip(("no", "yes"), zip(*found, strict=True), strict=True)]
 
 
-def row(words: str, stops: str, found: Sequence[Climbed]) -> str:
+def row(words: str, how: str, found: Sequence[Climbed]) -> str:
     supported = sum(each.conclusion == "supported" for each in found)
     decided = sum(each.conclusion != "inconclusive" for each in found)
     seeds = fmean(each.seeds for each in found)
-    return f"| {words} | {stops} | {percent(supported, len(found))} | {percent(decided, len(found))} | {seeds:.1f} |"
+    return f"| {words} | {how} | {percent(supported, len(found))} | {percent(decided, len(found))} | {seeds:.1f} |"
 
 
 def main(num_studies: int) -> None:
     print("| true effect | stops early | supported | decided | seeds, mean |")
     print("| --- | --- | --- | --- | --- |")
-    with ProcessPoolExecutor(2) as pool:
-        for lines in pool.map(rows, EFFECTS, [num_studies] * len(EFFECTS)):
-            print(*lines, sep="\n", flush=True)
+    for words in EFFECTS:
+        print(*rows(words, num_studies), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
