@@ -2,12 +2,12 @@
 
     python benchmarks/stopping.py [STUDIES]
 
-Prints the table of docs/decide.md: one claim in one cell, looks at 5, 10, 20 and 40 seeds, with and without stopping a
-test that has little chance left. STUDIES simulated studies stand behind each row, 1,000 by default.
+Prints the table of docs/decide.md: one claim in one cell, looks at 5, 10, 20 and 40 seeds, three rules of stopping.
+STUDIES simulated studies stand behind each row, 1,000 by default.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -71,41 +71,56 @@ def verdicts(plain: np.ndarray, identity: np.ndarray) -> Iterator[CellVerdict]:
             return
 
 
-def climb(plain: np.ndarray, identity: np.ndarray) -> tuple[Climbed, Climbed]:
-    """The ladder to its end, and with stopping."""
-    stopped = whole = None
-    for look, verdict in zip(LOOKS, verdicts(plain, identity), strict=False):
-        whole = Climbed(look, verdict.conclusion)
-        if stopped is None and verdict.conclusion == "inconclusive" and look < LOOKS[-1] and stops(verdict, look):
-            stopped = whole
-    assert whole is not None
-    return whole, stopped or whole
+def climb(plain: np.ndarray, identity: np.ndarray) -> list[Climbed]:
+    """The ladder with each rule of stopping."""
+    looked = list(zip(LOOKS, verdicts(plain, identity), strict=False))
+    return [
+        next(
+            Climbed(look, verdict.conclusion)
+            for look, verdict in looked
+            if (look, verdict) == looked[-1] or stops(verdict, look)
+        )
+        for stops in RULES.values()
+    ]
 
 
-def stops(verdict: CellVerdict, look: int) -> bool:
+def has_little_chance(verdict: CellVerdict, look: int) -> bool:
+    """The rule of `skiplab decide`."""
     following = LOOKS[LOOKS.index(look) + 1]
     test = OpenTest(claim="c", says="", verdict=verdict, next_look=following, trials=())
     return bool(outlook(test, [], LOOKS, LOOKS).stops)
 
 
+def needs_more_than_the_last_look(verdict: CellVerdict, look: int) -> bool:
+    """Whether even the lowest estimate of the seeds that would decide lies beyond the last look."""
+    return verdict.seeds is not None and (verdict.seeds.low is None or verdict.seeds.low > LOOKS[-1])
+
+
+RULES: dict[str, Callable[[CellVerdict, int], bool]] = {
+    "never": lambda verdict, look: False,
+    "at a chance below 10%": has_little_chance,
+    "if the mean, as it is, needs more than 40 seeds": needs_more_than_the_last_look,
+}
+
+
 def rows(words: str, num_studies: int) -> list[str]:
-    """Both rows of an effect, over the same studies."""
+    """A row for each rule, over the same studies."""
     generator, found = np.random.default_rng(list(words.encode())), []
     for _ in range(num_studies):
         shared, noise = generator.standard_normal((2, LOOKS[-1]))
         found.append(climb(shared, shared + EFFECTS[words] + noise))
-    return [row(words, how, climbed) for how, climbed in zip(("no", "yes"), zip(*found, strict=True), strict=True)]
+    return [row(words, rule, climbed) for rule, climbed in zip(RULES, zip(*found, strict=True), strict=True)]
 
 
-def row(words: str, how: str, found: Sequence[Climbed]) -> str:
+def row(words: str, rule: str, found: Sequence[Climbed]) -> str:
     supported = sum(each.conclusion == "supported" for each in found)
     decided = sum(each.conclusion != "inconclusive" for each in found)
     seeds = fmean(each.seeds for each in found)
-    return f"| {words} | {how} | {percent(supported, len(found))} | {percent(decided, len(found))} | {seeds:.1f} |"
+    return f"| {words} | {rule} | {percent(supported, len(found))} | {percent(decided, len(found))} | {seeds:.1f} |"
 
 
 def main(num_studies: int) -> None:
-    print("| true effect | stops early | supported | decided | seeds, mean |")
+    print("| true effect | stops | supported | decided | seeds, mean |")
     print("| --- | --- | --- | --- | --- |")
     for words in EFFECTS:
         print(*rows(words, num_studies), sep="\n", flush=True)

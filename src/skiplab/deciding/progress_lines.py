@@ -1,6 +1,7 @@
 """What `skiplab decide` prints before, between and after the looks."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
 from skiplab.analysis.claims.claims import Claims
@@ -24,9 +25,9 @@ def opening(ladder: Ladder) -> Iterator[str]:
     source, seeds = ladder.source, ladder.seeds(ladder.looks[-1])
     left_out = [look for look in ladder.claims.looks if look not in ladder.looks]
     yield f"study {source.study}: {_points(ladder.points)}, {source.origin}"
-    yield f"claims: {source.claims}"
+    yield f"claims: {_from_here(source.claims)}"
     if source.tuned:
-        yield f"settings: as tuned in {source.tuned}"
+        yield f"settings: as tuned in {_from_here(source.tuned)}"
     more = f"; --max-seeds leaves out {_listed(left_out)}" if left_out else ""
     yield f"looks: at {_listed(ladder.looks)} seeds, from seed {seeds[0]} up to {seeds[-1]}{more}"
 
@@ -131,6 +132,11 @@ def _least(cell: CellVerdict) -> str:
 
 def _points(points: Sequence[Point]) -> str:
     return "1 combination of arm and cell" if len(points) == 1 else f"{len(points)} combinations of arm and cell"
+
+
+def _from_here(path: Path) -> Path:
+    """A path as it would be typed here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _listed(looks: Sequence[int]) -> str:
