@@ -17,6 +17,7 @@ from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.instruments.stability import Stability
 from skiplab.records.file_names import CONFIG
 from skiplab.records.key import factors, trial_key
+from skiplab.records.statuses import FINISHED
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 from skiplab.training.plan import Plan
 from tiny_trials import TINY
@@ -50,6 +51,7 @@ class Planted:
     skill: the skill of a trial, by its arm, long skip, depth and number among the seeds.
     trained: every trial that was trained, in order.
     stop_after: how many may be trained before a signal ends the sweep; None for all.
+    failing: trials that fail.
     seconds: what each takes.
     """
 
@@ -57,14 +59,16 @@ class Planted:
         self.skill: Callable[[Trained, float], float] = lambda trial, noise: 0.5
         self.trained: list[Trained] = []
         self.stop_after: int | None = None
+        self.failing: set[Trained] = set()
         self.seconds = 60.0
         self.summary: Callable[[Trained], Mapping[str, float | None]] = lambda trial: {}
         Plugins.instance()  # executes the sweeper's module, which would undo what is set there
         monkeypatch.setattr(skiplab_sweeper, "train", self._train)
         monkeypatch.setattr(skiplab_sweeper, "check", lambda *_, **__: None)
-        monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
+        monkeypatch.setattr(Plan, "is_complete", lambda plan, content: content["status"] in FINISHED)
 
     def _train(self, launcher: Any, jobs: Any) -> dict[Any, str]:
+        failures = {}
         for job in jobs:
             if self.stop_after is not None and len(self.trained) >= self.stop_after:
                 raise Interrupted(SIGTERM)
@@ -73,7 +77,8 @@ class Planted:
             record = write_example(
                 Path(job.config.run.runs_dir),
                 trial_key(job.config),
-                status="done",
+                status="failed" if own in self.failing else "done",
+                error="ValueError: no good" if own in self.failing else None,
                 choices=dict(job.choices),
                 factors=factors(job.config),
                 summary=summary,
@@ -83,7 +88,9 @@ class Planted:
             )
             (record.folder / CONFIG).write_text(OmegaConf.to_yaml(job.config), encoding="utf-8")
             self.trained.append(own)
-        return {}
+            if own in self.failing:
+                failures[job] = "no good"
+        return failures
 
     def seeds(self, **levels: Any) -> list[int]:
         """The seeds at which the trials with these levels were trained, each as often as it was."""

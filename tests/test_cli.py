@@ -7,6 +7,7 @@ import pytest
 
 from skiplab import cli, reproduce
 from skiplab.cli import commands
+from skiplab.deciding import decide
 from skiplab.deciding.limits import Limits
 from skiplab.errors import SkiplabError
 
@@ -43,7 +44,7 @@ def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> No
 
 def test_reproduce_decides_with_every_preset_and_the_published_settings(monkeypatch) -> None:
     asked = []
-    monkeypatch.setattr(reproduce, "decide_presets", lambda *given: asked.append(given) or [])
+    monkeypatch.setattr(decide, "decide_presets", lambda *given: asked.append(given) or [])
     limits = Limits(budget=60.0)
     reproduce.reproduce("six_claims", "digits", ["run.runs_dir=/data"], list.append, limits=limits)
     reproduce.reproduce("ddpm2020_objective", "quick", [], list.append, limits=limits)

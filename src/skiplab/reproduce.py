@@ -27,7 +27,6 @@ from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.page.report import report_command
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.text import unknown_name
-from skiplab.deciding.decide import decide_presets
 from skiplab.deciding.limits import Limits
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
@@ -157,6 +156,8 @@ def reproduce(
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     study = f"{name}_{profile}"
     if limits is not None:
+        from skiplab.deciding.decide import decide_presets  # which loads torch
+
         verdicts = decide_presets(presets, words, limits, train, console)
         if not verdicts:  # nothing was judged
             return

@@ -186,3 +186,23 @@ def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path
     ) in ended.text
     assert "looks: at 3, 5, 10 seeds, from seed 31 up to 40" in ended.text
     assert "to come: at most 40 trials" in ended.text
+
+
+@pytest.mark.usefixtures("without_report")
+def test_a_test_whose_trial_failed_stops_and_the_others_go_on(planted: Planted, tmp_path: Path) -> None:
+    planted.skill = lambda trial, noise: 0.5 + (0.06 + 0.02 * noise if trial.arm == "identity" else 0.0)
+    planted.failing = {Trained("plain", "none", 4, 12)}
+    claims = CLAIMS.replace("[3, 5, 10]", "[3, 5]")
+    failed = decide(tmp_path, claims=claims)
+    assert failed.code == 1
+    assert "1 of 12 trials failed" in failed.text
+    again = decide(tmp_path, claims=claims)
+    assert again.code == 0, again.text
+    assert "a trial that it needs failed; run.retry_failed=true tries it again" in again.text
+    assert planted.seeds(long_skip="concat", arm="plain") == [11, 12, 13, 14, 15]
+    assert planted.seeds(long_skip="none", arm="plain") == FIRST
+
+    planted.failing = set()
+    healed = decide(tmp_path, "run.retry_failed=true", claims=claims)
+    assert healed.code == 0, healed.text
+    assert planted.seeds(long_skip="none", arm="plain") == [11, 12, 12, 13, 14, 15]
