@@ -46,10 +46,10 @@ def test_reproduce_decides_with_every_preset_and_the_published_settings(monkeypa
     asked = []
     monkeypatch.setattr(decide, "decide_presets", lambda *given: asked.append(given) or [])
     limits = Limits(budget=60.0)
-    reproduce.reproduce("six_claims", "digits", ["run.runs_dir=/data"], list.append, limits=limits)
+    reproduce.reproduce("six_claims", "patches", ["run.runs_dir=/data"], list.append, limits=limits)
     reproduce.reproduce("ddpm2020_objective", "quick", [], list.append, limits=limits)
     (presets, words, given, *_), (_, tuned, *_) = asked
-    assert presets == ["six_claims/digits", "six_claims/digits_frozen"]
+    assert presets == ["six_claims/patches", "six_claims/patches_frozen"]
     assert words == ["run.runs_dir=/data"]
     assert given == limits
     assert [word.split("=")[0] for word in tuned] == ["hydra.sweeper.tuned"]

@@ -178,10 +178,10 @@ def test_claims_that_came_after_the_first_trial_are_noted(planted: Planted, tmp_
 
 
 def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path) -> None:
-    ended = decide(tmp_path, "--dry-run", "depth=4", "instrument=[]", name="six_claims_digits")
+    ended = decide(tmp_path, "--dry-run", "depth=4", "instrument=[]", name="six_claims_patches")
     assert ended.code == 0, ended.text
     assert (
-        "study six_claims_digits: 4 combinations of arm and cell, as six_claims/digits and six_claims/digits_frozen "
+        "study six_claims_patches: 4 combinations of arm and cell, as six_claims/patches and six_claims/patches_frozen "
         "sweep them"
     ) in ended.text
     assert "looks: at 3, 5, 10 seeds, from seed 31 up to 40" in ended.text
