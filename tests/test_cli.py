@@ -7,6 +7,8 @@ import pytest
 
 from skiplab import cli, reproduce
 from skiplab.cli import commands
+from skiplab.deciding import decide
+from skiplab.deciding.limits import Limits
 from skiplab.errors import SkiplabError
 
 
@@ -18,6 +20,7 @@ def test_overrides_stand_before_or_behind_options(arguments: list[str], monkeypa
     monkeypatch.setattr(commands, "reproduce", lambda **given: seen.append(given))
     cli.main(["reproduce", "every_connection", *arguments])
     expected = {"experiment": "every_connection", "show_list": False, "profile": "quick"}
+    expected |= {"decide": False, "budget": None, "max_seeds": None, "dry_run": False}
     assert seen == [expected | {"overrides": ["seed=1", "depth=4"]}]
 
 
@@ -37,6 +40,19 @@ def test_reproduce_runs_every_preset_of_the_study_then_judges(monkeypatch) -> No
     ((study, runs_dir, claims, _),) = reported
     assert (study, runs_dir) == ("six_claims_patches", Path("/data"))
     assert claims.parts[-4:] == ("experiments", "six_claims", "patches", "claims.yaml")
+
+
+def test_reproduce_decides_with_every_preset_and_the_published_settings(monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(decide, "decide_presets", lambda *given: asked.append(given) or [])
+    limits = Limits(budget=60.0)
+    reproduce.reproduce("six_claims", "patches", ["run.runs_dir=/data"], list.append, limits=limits)
+    reproduce.reproduce("ddpm2020_objective", "quick", [], list.append, limits=limits)
+    (presets, words, given, *_), (_, tuned, *_) = asked
+    assert presets == ["six_claims/patches", "six_claims/patches_frozen"]
+    assert words == ["run.runs_dir=/data"]
+    assert given == limits
+    assert [word.split("=")[0] for word in tuned] == ["hydra.sweeper.tuned"]
 
 
 def test_a_second_sweep_of_a_study_is_no_profile() -> None:

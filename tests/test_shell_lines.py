@@ -35,6 +35,13 @@ BUDGETS = {
     "skiplab train -m experiment=residual_in_diffusion/quick sampler": {"seed": "101"},
     "skiplab train -m experiment=residual_in_diffusion/quick depth": {"seed": "11"},
     "skiplab train data=mnist": {"trainer.max_steps": "2", "num_samples": "4"},
+    "skiplab decide residual_in_diffusion/quick": {
+        "trainer.max_steps": "2",
+        "long_skip": "none",
+        "evaluator": "[denoising_loss,iterative_refinement]",
+        "instrument": "[stability]",
+        "--max-seeds": "3",
+    },
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
         "num_samples": "64",
@@ -71,7 +78,7 @@ def _with_budget(line: ShellLine, key: str) -> list[str]:
     if " ".join(line.words).startswith(COMPOSED):
         return [*(re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in words if word != "-m"), "--cfg", "all"]
     command, own = words[0], _beginning(line, BUDGETS) or {}
-    if command not in ("train", "tune", "evaluate") or "--cfg" in words or "--help" in words:
+    if command not in ("train", "tune", "decide", "evaluate") or "--cfg" in words or "--help" in words:
         return words
     options = [word for option in own.items() if option[0].startswith("--") for word in option]
     budget = own if command == "evaluate" else BUDGET | own
@@ -115,6 +122,9 @@ def _run(line: ShellLine, folder: Path) -> Ended:
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
 def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
     lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
+    for text in fenced(ROOT / document):
+        if named := re.match(r"# (\w+\.yaml)\n", text):
+            (newcomer / named[1]).write_text(text, encoding="utf-8")
     wrong = {}
     for line in lines:
         ended = _run(line, newcomer)

@@ -27,6 +27,7 @@ from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.page.report import report_command
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.text import unknown_name
+from skiplab.deciding.limits import Limits
 from skiplab.errors import SkiplabError
 from skiplab.paths import project_dir
 from skiplab.printable import printable
@@ -121,6 +122,7 @@ def reproduce(
     overrides: Sequence[str],
     train: Callable[[list[str]], None],
     console: Console | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Train a profile, judge its claims, write the study's page, and compare the results with published ones.
 
@@ -130,6 +132,7 @@ def reproduce(
         overrides: Hydra overrides for all trials.
         train: runs `skiplab train` with these words.
         console: receives verdicts and comparisons; None: the terminal.
+        limits: how far to go if seeds are added look by look until the claims are decided; None: the profile's seeds.
 
     Raises:
         SkiplabError: if there is no such experiment or profile, or an override is none.
@@ -148,12 +151,20 @@ def reproduce(
     claims = experiment.claims(profile)
     read_claims(claims)  # an invalid file is refused before anything is trained
     published = experiment.published
-    for preset in experiment.profiles[profile]:
-        train(["-m", f"experiment={preset}", *experiment.settings(profile), *overrides])
+    console, presets = console or terminal.console(), experiment.profiles[profile]
+    words = [*experiment.settings(profile), *overrides]
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
     study = f"{name}_{profile}"
-    console = console or terminal.console()
-    verdicts = report_command(study, Path(runs_dir), claims, console)
+    if limits is not None:
+        from skiplab.deciding.decide import decide_presets  # which loads torch
+
+        verdicts = decide_presets(presets, words, limits, train, console)
+        if not verdicts:  # nothing was judged
+            return
+    else:
+        for preset in presets:
+            train(["-m", f"experiment={preset}", *words])
+        verdicts = report_command(study, Path(runs_dir), claims, console)
     if published:
         found = against_study(read_study(study, Path(runs_dir)), published, profile)
         console.print(render_published(found))

@@ -131,14 +131,49 @@ def wandb_workspace(study: str, entity: str, project: str, dry_run: bool, runs_d
     workspace_command(study, runs_dir, entity, project, dry_run)
 
 
-def reproduce(experiment: str | None, show_list: bool, profile: str, overrides: Sequence[str]) -> None:
-    """Run an experiment, judge its claims and write its report; without an experiment, list them all."""
+def reproduce(
+    experiment: str | None,
+    show_list: bool,
+    profile: str,
+    decide: bool,
+    budget: str | None,
+    max_seeds: int | None,
+    dry_run: bool,
+    overrides: Sequence[str],
+) -> None:
+    """Run an experiment, judge its claims and write its report; without an experiment, list them all.
+
+    Raises:
+        SkiplabError: an option is given that needs --decide; or as `skiplab.reproduce.reproduce`.
+    """
+    from skiplab.deciding.limits import Limits, parse_budget
+    from skiplab.errors import SkiplabError
     from skiplab.reproduce import list_experiments, reproduce
 
+    limits = Limits(None if budget is None else parse_budget(budget), max_seeds, dry_run)
+    if limits != Limits() and not decide:
+        raise SkiplabError("--budget, --max-seeds and --dry-run are limits of looks; give --decide with them")
     if show_list or experiment is None:
         list_experiments()
     else:
-        reproduce(experiment, profile, overrides, train)
+        reproduce(experiment, profile, overrides, train, limits=limits if decide else None)
+
+
+def decide(
+    name: str,
+    overrides: Sequence[str],
+    claims: Path | None,
+    budget: str | None,
+    max_seeds: int | None,
+    config_dir: Path | None,
+    dry_run: bool,
+) -> None:
+    """Train a study look by look until its claims are decided."""
+    from skiplab.deciding.decide import decide
+    from skiplab.deciding.limits import Limits, parse_budget
+
+    limits = Limits(None if budget is None else parse_budget(budget), max_seeds, dry_run)
+    decide(name, overrides, claims, limits, train, config_dir)
 
 
 def tune(

@@ -111,8 +111,22 @@ def make_parser() -> argparse.ArgumentParser:
         help="list all experiments with their question, profiles, cost and last verdicts",
     )
     command.add_argument("--profile", default="quick", help="quick, standard or paper (default: quick)")
+    command.add_argument(
+        "--decide", action="store_true", help="train it look by look until its claims are decided, as `skiplab decide`"
+    )
+    _add_limits(command)
     _add_overrides(command, "run.runs_dir=/data/runs")
     command.set_defaults(command=commands.reproduce)
+
+    command = subparsers.add_parser(
+        "decide", help="train more seeds, look by look, until each claim of a study or preset is decided"
+    )
+    command.add_argument("name", metavar="STUDY|PRESET", help="a study, or a preset of conf/experiment")
+    _add_overrides(command, "depth=4 run.runs_dir=/data/runs")
+    _add_claims(command)
+    _add_limits(command)
+    _add_config_dir(command)
+    command.set_defaults(command=commands.decide)
 
     command = subparsers.add_parser(
         "tune", help="tune rates and any other option for each arm and cell, with equal budgets"
@@ -177,6 +191,21 @@ def _add_comparison(command: argparse.ArgumentParser) -> None:
 
 def _add_metrics(command: argparse.ArgumentParser) -> None:
     command.add_argument("--metric", dest="metrics", action="append", help="a metric to compare; may be repeated")
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="stop before a look that would take longer: 90min, 2h (default: none)",
+    )
+    command.add_argument(
+        "--max-seeds",
+        type=int,
+        metavar="N",
+        help="leave out looks at more seeds (default: none)",
+    )
+    command.add_argument("--dry-run", action="store_true", help="print what it would cost, train nothing")
 
 
 def _add_overrides(command: argparse.ArgumentParser, example: str) -> None:

@@ -1,4 +1,4 @@
-"""The sweep of a preset, for which learning rates are tuned, and the sweep that tunes them."""
+"""The sweep of a preset, and the sweep that tunes learning rates for it."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -44,16 +44,14 @@ class PresetSweep(NamedTuple):
         Raises:
             SkiplabError: there is no such preset, or a trial of it is invalid.
         """
-        names = loader.get_group_options("experiment", config_name="train", overrides=list(overrides))
-        for folder in loader.list_groups("experiment"):
-            names += [f"{folder}/{profile}" for profile in loader.get_group_options(f"experiment/{folder}")]
+        names = preset_names(loader, overrides)
         if name not in names:
             raise SkiplabError(f"unknown preset {name!r}; valid: {', '.join(names)}")
         preset = f"experiment={name}"
         config = loader.load_configuration("train", [preset, *overrides], run_mode=RunMode.MULTIRUN)
         if config.hydra.sweeper.grids is not None:
             raise SkiplabError(
-                f"{preset} sweeps several grids, hydra.sweeper.grids, and only one can be tuned; give its levels as "
+                f"{preset} sweeps several grids, hydra.sweeper.grids, and this command takes one; give its levels as "
                 "overrides, such as connection=plain,identity, and hydra.sweeper.grids=null"
             )
         composer = Composer(loader, config)
@@ -113,6 +111,19 @@ class PresetSweep(NamedTuple):
             RATE: f"{RATE}={_joined(rates)}",
         }
         return [self.preset, *{**self.overrides, **own}.values()]
+
+
+def preset_names(loader: ConfigLoader, overrides: Sequence[str]) -> list[str]:
+    """All presets, NAME/PROFILE, those of a folder of one's own among them.
+
+    Args:
+        loader: Hydra's.
+        overrides: the user's, which may name the folder.
+    """
+    names = loader.get_group_options("experiment", config_name="train", overrides=list(overrides))
+    for folder in loader.list_groups("experiment"):
+        names += [f"{folder}/{profile}" for profile in loader.get_group_options(f"experiment/{folder}")]
+    return names
 
 
 def swept_and_tuned(name: str) -> str:
