@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from published import pictures, publish
 
+from published import pictures, publish
 from skiplab.data.celeba import CelebA
 from skiplab.errors import SkiplabError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from published import pictures
 
+from published import pictures
 from skiplab.cli import main
 from skiplab.data.image_folder import ImageFolder
 from skiplab.errors import SkiplabError
