@@ -20,6 +20,7 @@ GOOD = {
     "experiment": "residual_in_diffusion",
     "folder": "runs",
     "preset": "points/quick",
+    "name": "points/quick",
     "source": "me/mine",
 }
 OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "seed=range()")
@@ -31,7 +32,7 @@ def command_cases(draw: random.Random) -> Iterator[Case]:
     commands = {name: parser for name, parser in choices.choices.items() if name != "train"}
     while True:
         for name, parser in commands.items():
-            words = ["--dry-run"] if name == "tune" else []
+            words = ["--dry-run"] if name in ("tune", "decide") else []
             for action in parser._actions:
                 wrong = draw.random() < 0.3
                 if not action.option_strings and action.nargs != "*":

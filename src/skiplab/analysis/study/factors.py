@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from skiplab.records.key import WITHOUT_IS_NONE
 from skiplab.records.read_records import Records
 from skiplab.records.record_schema import is_number
 
@@ -28,9 +29,8 @@ def find_factors(records: Records) -> Factors:
     own settings belong to the option. A setting that equals another factor in every trial, as an interpolation does, is
     left out. The seed is no factor.
     """
-    # a trial without an axis is the same as one whose option is none, as in its key
-    axes = _columns([record["choices"] for record in records.values()], skip=_OBSERVERS, absent="none")
-    leaves = _columns([record["factors"] for record in records.values()], skip=("seed",), absent=_ABSENT)
+    axes = _columns([record["choices"] for record in records.values()], skip=_OBSERVERS)
+    leaves = _columns([record["factors"] for record in records.values()], skip=("seed",))
     varying = {name: values for name, values in axes.items() if _differ(values)}
     for name in sorted(leaves, key=lambda leaf: "." in leaf):  # `depth` before the settings that follow it
         values = leaves[name]
@@ -46,9 +46,10 @@ def find_factors(records: Records) -> Factors:
     return Factors(frame, constants)
 
 
-def _columns(rows: Sequence[Mapping[str, Any]], skip: Sequence[str], absent: Any) -> dict[str, list[Any]]:
+def _columns(rows: Sequence[Mapping[str, Any]], skip: Sequence[str]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for row in rows for name in row if name not in skip)
-    return {name: [row.get(name, absent) for row in rows] for name in names}
+    absent = {name: "none" if name in WITHOUT_IS_NONE else _ABSENT for name in names}
+    return {name: [row.get(name, absent[name]) for row in rows] for name in names}
 
 
 def _differ(values: Sequence[Any]) -> bool:
