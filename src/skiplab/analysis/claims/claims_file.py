@@ -127,7 +127,7 @@ def _cells(entry: Mapping[str, Any], parts: Sequence[Test], where: str) -> dict[
     cells = entry.get("cells") or {}
     if not isinstance(cells, dict) or not all(isinstance(levels, list) and levels for levels in cells.values()):
         raise SkiplabError(f"{where}: cells is {printable(cells)}; valid: a list of levels for each factor")
-    for key, name in {(key, name) for part in parts for key, name in _within(part.contrast)}:
+    for key, name in (each for part in parts for each in _within(part.contrast)):
         if name in cells:
             raise SkiplabError(f"{where}: {printable(name)} is in both {key} and cells; valid: in one of the two")
     return {str(name): tuple(level_text(level) for level in levels) for name, levels in cells.items()}

@@ -162,7 +162,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         if len(levels) < 2:
             return _without_values(contrast, cell, _NEEDS[contrast.kind].format(over=contrast.over))
         arms = {name: rows.loc[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
-    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in averaged(arms, contrast).items()}
+    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in _averaged(arms, contrast).items()}
     treatment = per_seed[contrast.treatment]
     control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
     treatment, control = treatment.align(control, join="outer")
@@ -238,7 +238,7 @@ def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float], *, per_doubli
     return pd.Series(values @ centered / (centered @ centered), index=table.index)
 
 
-def averaged(arms: Mapping[str, pd.DataFrame], contrast: Contrast) -> dict[str, pd.DataFrame]:
+def _averaged(arms: Mapping[str, pd.DataFrame], contrast: Contrast) -> dict[str, pd.DataFrame]:
     """The rows of each arm with the mean over the levels of `mean_over`; nan where a seed lacks one that an arm has."""
     names = [name for name in contrast.mean_over if all(name in rows for rows in arms.values())]
     if not names:

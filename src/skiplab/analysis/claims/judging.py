@@ -1,13 +1,12 @@
 """The tests of a claims file in all of their cells, with p values that are adjusted over all of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from skiplab.analysis.claims.cell_verdicts import (
     AdjustedP,
     CellVerdict,
     Look,
-    TestInCell,
     judge_cell,
     p_contradicted,
     p_supported,
@@ -44,15 +43,18 @@ def tests_in_cells(study: Study, claims: Claims, tests: Literal["parts", "eviden
 def judge_once(study: Study, claims: Claims, tests: Literal["parts", "evidence"]) -> Judged:
     """Judge all of them with all trials."""
     found = {key: test_in_cell(study, *each) for key, each in tests_in_cells(study, claims, tests).items()}
-    p = adjusted(found, p_supported), adjusted(found, p_contradicted)
+    supported, contradicted = (
+        adjusted({key: p_of(each) for key, each in found.items()}) for p_of in (p_supported, p_contradicted)
+    )
     return {
-        key: judge_cell(each, AdjustedP(p[0][key], p[1][key], len(found)), look=Look()) for key, each in found.items()
+        key: judge_cell(each, AdjustedP(supported[key], contradicted[key], len(found)), look=Look())
+        for key, each in found.items()
     }
 
 
-def adjusted(found: Mapping[Key, TestInCell], p_of: Callable[[TestInCell], float]) -> dict[Key, float]:
+def adjusted(p: Mapping[Key, float]) -> dict[Key, float]:
     """The p values, Holm-adjusted over all tests."""
-    return dict(zip(found, holm([p_of(each) for each in found.values()]), strict=True))
+    return dict(zip(p, holm(list(p.values())), strict=True))
 
 
 def _cells(study: Study, claim: Claim, test: Test) -> list[Cell]:

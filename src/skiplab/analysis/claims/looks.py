@@ -18,10 +18,9 @@ from skiplab.analysis.claims.cell_verdicts import (
     test_in_cell,
 )
 from skiplab.analysis.claims.claims import Claims, Test
-from skiplab.analysis.claims.judging import Judged, Key, tests_in_cells
+from skiplab.analysis.claims.judging import Judged, Key, adjusted, tests_in_cells
 from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.alpha_spending import alpha_per_look
-from skiplab.analysis.statistics.significance import holm
 from skiplab.analysis.study.arms import Cell, in_cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.records.statuses import FINISHED
@@ -73,11 +72,10 @@ def has_reached(study: Study, test: Test, cell: Cell, num_seeds: int) -> bool:
     wanted = set(_lowest_seeds(study, num_seeds))
     if trials.empty or len(wanted) < num_seeds:
         return False
-    others = [name for name in study.factors if name != "seed"]
+    levels = ["arm", *study.factors]
     ended = trials.loc[trials["status"].isin(FINISHED)]
-    have = {levels: set(rows["seed"]) for levels, rows in ended.groupby(["arm", *others], observed=True, dropna=False)}
-    all_levels = trials.groupby(["arm", *others], observed=True, dropna=False).groups
-    return all(wanted <= have.get(levels, set()) for levels in all_levels)
+    have = {each: set(rows["seed"]) for each, rows in ended.groupby(levels, observed=True, dropna=False)}
+    return all(wanted <= have.get(each, set()) for each in trials.groupby(levels, observed=True, dropna=False).groups)
 
 
 def trials_of(study: Study, test: Test, cell: Cell) -> pd.DataFrame:
@@ -112,7 +110,7 @@ def _adjusted(
     """The p values of one side: 0 of tests that were rejected at an earlier look, 1 of those that wait."""
     p_of = p_supported if side == "supported" else p_contradicted
     p = {key: p_of(now[key]) if key in now else float(judged[key].conclusion != side) for key in tests}
-    return dict(zip(p, holm(list(p.values())), strict=True))
+    return adjusted(p)
 
 
 def _lowest_seeds(study: Study, num_seeds: int) -> list[int]:
