@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from skiplab.analysis.claims.contrasts import Events, PairedContrast
 from skiplab.analysis.statistics.intervals import Interval, constant_values, finite_values, paired_interval
-from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, rate_difference
+from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, weighted_sum
 from skiplab.analysis.statistics.resampling import permutation_p
 from skiplab.analysis.statistics.significance import p_above
 
@@ -17,7 +17,7 @@ _SMALLEST_P = 1e-12
 def advantage_interval(paired: PairedContrast, level: float = 0.95) -> Interval:
     """The interval of the advantage.
 
-    Of events and counts: made from the exact intervals of both arms' rates (`rate_difference`). Of other metrics: the
+    Of events and counts: made from the exact intervals of the arms' rates (`weighted_sum`). Of other metrics: the
     paired t interval, clipped to [-1, 1] for a bounded metric's difference. Where all seeds are equal, they say nothing
     about their spread, and there is no interval.
     """
@@ -36,7 +36,7 @@ def p_of_more(paired: PairedContrast, bound: float) -> float:
     """One-sided p value of the null hypothesis that the advantage is at most the bound.
 
     Of events and counts, the greater of two: the permutation test of the pairs, which needs 6 seeds (1 below), and the
-    tail at which the interval of the difference of rates reaches the bound. So neither few seeds nor few events decide.
+    tail at which the interval made from the rates reaches the bound. So neither few seeds nor few events decide.
     """
     if paired.events is None:
         return p_above(paired.advantage, bound)
@@ -61,10 +61,9 @@ def needs_more_seeds(paired: PairedContrast) -> bool:
 
 def _advantage_of_rates(paired: PairedContrast, level: float) -> RateEstimate:
     assert paired.events is not None
-    control, treatment = (_rate(events, paired, level) for events in paired.events)
-    if paired.contrast.claimed_sign < 0:
-        control, treatment = treatment, control
-    return rate_difference(treatment, control)
+    found = weighted_sum([(each.weight, _rate(each, paired, level)) for each in paired.events])
+    expected = paired.contrast.expected if paired.contrast.of_one_arm else 0.0
+    return RateEstimate(found.value - expected, found.low - expected, found.high - expected)
 
 
 def _rate(events: Events, paired: PairedContrast, level: float) -> RateEstimate:

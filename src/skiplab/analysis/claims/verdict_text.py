@@ -1,5 +1,6 @@
 """Verdicts as text: the same in the terminal and on the page."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion, bound_to_exceed
@@ -70,6 +71,11 @@ def contrast_text(cell: CellVerdict) -> str:
     if contrast.direction in ("not_higher", "not_lower"):
         return f"{metric.label}: {what}; claimed {contrast.direction.replace('_', ' ')} by {least_text}"
     return f"{metric.label}: {what}; claimed {contrast.direction}, smallest effect that counts {least_text}"
+
+
+def part_text(cells: Sequence[CellVerdict]) -> str:
+    """What one part of a claim compares in its cells; the notes of a cell say where its rate of collapse is judged."""
+    return contrast_text(next((cell for cell in cells if cell.test is cell.claimed), cells[0]))
 
 
 def cell_line(cell: CellVerdict) -> CellLine:
