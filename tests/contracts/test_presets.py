@@ -182,6 +182,6 @@ def test_composes(preset: str) -> None:
 
 
 def test_a_presets_settings_of_an_evaluator_say_nothing_where_another_is_asked_for(tmp_path) -> None:
-    composed = compose_config("experiment=six_claims/patches", *SHORT, "depth=4", "evaluator=[denoising_loss]")
+    composed = compose_config("experiment=six_claims/tuned_patches", *SHORT, "depth=4", "evaluator=[denoising_loss]")
     record = run_composed(composed, tmp_path).record.read()
     assert list(record["evaluators"]) == ["denoising_loss"]

@@ -178,13 +178,13 @@ def test_claims_that_came_after_the_first_trial_are_noted(planted: Planted, tmp_
 
 
 def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path) -> None:
-    ended = decide(tmp_path, "--dry-run", "depth=4", "instrument=[]", name="six_claims_patches")
+    ended = decide(tmp_path, "--dry-run", "depth=4", "instrument=[]", name="six_claims_tuned_patches")
     assert ended.code == 0, ended.text
     assert (
-        "study six_claims_patches: 4 combinations of arm and cell, as six_claims/patches and six_claims/patches_frozen "
-        "sweep them"
+        "study six_claims_tuned_patches: 4 combinations of arm and cell, as six_claims/tuned_patches and "
+        "six_claims/tuned_patches_frozen sweep them"
     ) in ended.text
-    assert "looks: at 3, 5, 10 seeds, from seed 31 up to 40" in ended.text
+    assert "looks: at 3, 5, 10 seeds, from seed 61 up to 70" in ended.text
     assert "to come: at most 40 trials" in ended.text
 
 
