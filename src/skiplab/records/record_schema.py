@@ -169,6 +169,8 @@ class RecordContent(Findings):
     files: the lengths of the finished files, by name.
     trained: what stood on disk when training ended; null before that.
     salvaged: what was found damaged, and what was done about it.
+    failed: why an instrument or evaluator has no result though the trial ended, by its name, such as
+        'evaluator linear_probe'; it is tried again. Older records have no such field.
     """
 
     format_version: int
@@ -188,6 +190,7 @@ class RecordContent(Findings):
     trained: TrainedState | None
     salvaged: list[str]
     provenance: Provenance
+    failed: NotRequired[dict[str, str]]
 
 
 class RecordChanges(TypedDict, total=False):
@@ -209,6 +212,7 @@ class RecordChanges(TypedDict, total=False):
     trained: TrainedState | None
     salvaged: list[str]
     provenance: Provenance
+    failed: dict[str, str]
 
 
 def new_record(
@@ -258,4 +262,5 @@ def new_record(
             "wall_seconds": 0.0,
             "wandb_id": None,
         },
+        "failed": {},
     }

@@ -1,7 +1,7 @@
 """What evaluators and instruments found in a trial, and what they declare of it: the parts of its record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from skiplab.evaluators.evaluator import Evaluator
@@ -37,6 +37,10 @@ class Findings:
             metrics=content["metrics"],
             charts=content["charts"],
         )
+
+    def copy(self) -> "Findings":
+        """A copy to which findings may be added, which leaves this one as it is."""
+        return replace(self, details=dict(self.details), metrics=dict(self.metrics), charts=dict(self.charts))
 
     def declare(self, measures: Evaluator | Instrument, measured_by: str) -> None:
         """Add the declarations of an evaluator or instrument, and forget why its values were missing."""

@@ -1,18 +1,24 @@
 """Measures a trained network, and writes what evaluators and instruments found to its record."""
 
+import io
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from PIL import Image
 
 from skiplab.charts import Measurement
-from skiplab.evaluators.evaluator import Trained
+from skiplab.evaluators.evaluator import Evaluator, Trained
 from skiplab.evaluators.results.missing import measured, split_finite
 from skiplab.instruments.instrument import TrainingLog
+from skiplab.printable import one_line
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
 from skiplab.records.record import Record
+from skiplab.records.record_json import to_json
 from skiplab.records.record_schema import RecordContent
 from skiplab.records.table_file import empty_table
 from skiplab.records.truncation import file_lengths, truncated_files
@@ -22,33 +28,89 @@ from skiplab.training.plan import Plan
 from skiplab.training.read_tables import read_measurements
 
 
-def evaluate(components: Components, plan: Plan, record: Record) -> dict[str, Image.Image]:
-    """Run the evaluators that the record lacks; returns their pictures by stem."""
+class Evaluated(NamedTuple):
+    """pictures: those that were drawn, by stem. failed: why evaluators failed, by who."""
+
+    pictures: dict[str, Image.Image]
+    failed: dict[str, str]
+
+
+class _Found(NamedTuple):
+    """What one evaluator found, as it is written. pictures: their files' content by stem."""
+
+    findings: Findings
+    measurements: pd.DataFrame
+    drawn: dict[str, Image.Image]
+    pictures: dict[str, bytes]
+
+
+def evaluate(components: Components, plan: Plan, record: Record) -> Evaluated:
+    """Run the evaluators that the record lacks.
+
+    If one raises an exception, what it would have found is missing for that reason, and all others are run. What it
+    found earlier with other settings stays as it is.
+    """
     content, findings, trained = record.read(), Findings.of(record), _trained(components)
     valid, names = plan.valid_evaluators(content), plan.missing_evaluators(content)
-    measurements, drawn = _valid_measurements(record, content), dict(content["pictures"])
-    pictures: dict[str, Image.Image] = {}
+    measurements, pictures_of = _valid_measurements(record, content), dict(content["pictures"])
+    pictures, failed = {}, {}
     for name in names:
-        evaluator = components.evaluators[name]
-        result = measured(evaluator, trained)
-        findings.add(evaluator, f"evaluator {name}", result.summary, result.missing)
-        findings.details[name] = result.details
-        own = pd.DataFrame(result.measurements, columns=list(Measurement._fields)).assign(evaluator=name)
+        evaluator, who = components.evaluators[name], f"evaluator {name}"
+        try:
+            found = _measure(evaluator, name, trained, findings, content)
+        except Exception as error:  # of any type: an evaluator may be the user's own
+            failed[who] = _told(error)
+            if name not in content["evaluators"]:
+                findings.add(evaluator, who, {}, dict.fromkeys([*evaluator.metrics, *evaluator.charts], failed[who]))
+            continue
+        findings, pictures = found.findings, pictures | found.drawn
         others = measurements.loc[measurements["evaluator"] != name]
-        measurements = pd.concat([others, own.reindex(columns=list(MEASUREMENTS.columns))])
-        pictures |= result.pictures
-        drawn[name] = [f"{stem}.png" for stem in result.pictures]
-        for stem, picture in result.pictures.items():
-            picture.save(record.folder / f"{stem}.png")
+        measurements = pd.concat([others, found.measurements.reindex(columns=list(MEASUREMENTS.columns))])
+        valid[name], pictures_of[name] = plan.evaluators[name], [f"{stem}.png" for stem in found.pictures]
+        for stem, picture in found.pictures.items():
+            write_atomically(record.folder / f"{stem}.png", picture)
     write_atomically(record.folder / MEASUREMENTS.file, measurements.to_csv(index=False).encode())
     of_training = {name: length for name, length in content["files"].items() if name in TRAINING_FILES}
     record.update(
         **asdict(findings),
-        evaluators=valid | {name: plan.evaluators[name] for name in names},
-        pictures=drawn,
+        evaluators=valid,
+        pictures=pictures_of,
         files=of_training | file_lengths(record.folder, EVALUATION_FILES),
+        failed=_still_failed(content, [f"evaluator {name}" for name in components.evaluators], failed),
     )
-    return pictures
+    return Evaluated(pictures, failed)
+
+
+def _measure(
+    evaluator: Evaluator[Any], name: str, trained: Trained[Any], findings: Findings, content: RecordContent
+) -> _Found:
+    """Run one evaluator.
+
+    Raises:
+        Exception: whatever it raises; ValueError, if a record can't hold what it found.
+    """
+    result, own = measured(evaluator, trained), findings.copy()
+    own.add(evaluator, f"evaluator {name}", result.summary, result.missing)
+    own.details[name] = result.details
+    to_json({**content, **asdict(own)})
+    rows = pd.DataFrame(result.measurements, columns=list(Measurement._fields)).assign(evaluator=name)
+    encoded = {}
+    for stem, picture in result.pictures.items():
+        file = io.BytesIO()
+        picture.save(file, format="PNG")
+        encoded[stem] = file.getvalue()
+    return _Found(own, rows, result.pictures, encoded)
+
+
+def _told(error: Exception) -> str:
+    """An exception in one line, after its traceback on standard error."""
+    traceback.print_exception(error, file=sys.stderr)
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def _still_failed(content: RecordContent, tried: Sequence[str], failed: Mapping[str, str]) -> dict[str, str]:
+    """Those that failed now, and those that failed before and weren't tried again."""
+    return {who: why for who, why in content.get("failed", {}).items() if who not in tried} | dict(failed)
 
 
 def _trained(components: Components) -> Trained[Any]:
@@ -89,17 +151,34 @@ def declare(components: Components, record: Record) -> None:
     record.update(metrics=findings.metrics, charts=findings.charts)
 
 
-def summarize(components: Components, log: TrainingLog, record: Record) -> None:
+def summarize(components: Components, log: TrainingLog, record: Record) -> dict[str, str]:
     """Write the instruments' summary values and declarations to the record.
 
     Of a diverged trial, write only what counts: metrics whose measured value does, and values that are declared for it.
+    If an instrument raises an exception, its values are missing for that reason.
+
+    Returns:
+        Why instruments failed.
     """
-    findings = Findings.of(record)
+    content, findings, failed = record.read(), Findings.of(record), {}
     for name, instrument in components.instruments.items():
-        summary, missing = split_finite(instrument.summarize(log))
-        if log.diverged:
-            counted = {metric: declared.if_diverged for metric, declared in instrument.metrics.items()}
-            summary = {metric: value for metric, value in summary.items() if counted[metric] in ("measured", value)}
-            missing = {metric: reason for metric, reason in missing.items() if counted[metric] == "measured"}
-        findings.add(instrument, f"instrument {name}", summary, missing)
-    record.update(**asdict(findings), files=file_lengths(record.folder, TRAINING_FILES))
+        own, who = findings.copy(), f"instrument {name}"
+        try:
+            summary, missing = split_finite(instrument.summarize(log))
+            if log.diverged:
+                counted = {metric: declared.if_diverged for metric, declared in instrument.metrics.items()}
+                summary = {metric: value for metric, value in summary.items() if counted[metric] in ("measured", value)}
+                missing = {metric: reason for metric, reason in missing.items() if counted[metric] == "measured"}
+            own.add(instrument, who, summary, missing)
+            to_json({**content, **asdict(own)})
+        except Exception as error:  # of any type: an instrument may be the user's own
+            failed[who], own = _told(error), findings.copy()
+            own.add(instrument, who, {}, dict.fromkeys([*instrument.metrics, *instrument.charts], failed[who]))
+        findings = own
+    tried = [f"instrument {name}" for name in components.instruments]
+    record.update(
+        **asdict(findings),
+        files=content["files"] | file_lengths(record.folder, TRAINING_FILES),
+        failed=_still_failed(content, tried, failed),
+    )
+    return failed

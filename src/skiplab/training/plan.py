@@ -41,8 +41,13 @@ class Plan:
         )
 
     def is_complete(self, content: RecordContent) -> bool:
-        """Whether the trial is finished and has the results of all evaluators."""
-        return content["status"] in FINISHED and not self.missing_evaluators(content)
+        """Whether the trial is finished and has the results of all instruments and evaluators."""
+        lacking = self.missing_evaluators(content) or self.failed_instruments(content)
+        return content["status"] in FINISHED and not lacking
+
+    def failed_instruments(self, content: RecordContent) -> list[str]:
+        """Instruments that recorded their readings, and failed to summarize them."""
+        return [name for name in self.instruments if f"instrument {name}" in content.get("failed", {})]
 
     def missing_evaluators(self, content: RecordContent) -> list[str]:
         """Evaluators without a result in the record; a diverged trial has no weights to evaluate."""

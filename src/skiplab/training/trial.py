@@ -8,6 +8,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 
+from skiplab.errors import SkiplabError
+from skiplab.instruments.instrument import TrainingLog
 from skiplab.interruption import Interruption, interruptible
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG
@@ -17,7 +19,7 @@ from skiplab.records.local_paths import with_absolute_paths
 from skiplab.records.provenance import origin
 from skiplab.records.record import Record
 from skiplab.records.record_schema import new_record
-from skiplab.records.statuses import FINISHED, Status
+from skiplab.records.statuses import FINISHED
 from skiplab.records.study_list import join
 from skiplab.records.writable import explain_unwritable
 from skiplab.training.account import account
@@ -34,6 +36,8 @@ from skiplab.training.training_end import TrainingEnd, end_of_training
 from skiplab.training.wandb_logger import log_outcome
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
+
+_SWITCHES = ("rerun", "retry_failed", "dry_run")  # of one command, and no part of a trial
 
 
 class Outcome(NamedTuple):
@@ -52,6 +56,7 @@ def run_trial(
     *,
     progress: bool,
     build_components: Callable[[DictConfig], Components] = build,
+    joins: bool = True,
 ) -> Outcome:
     """Finish a trial: skip it if it is done, resume it if it was interrupted, train it if it is new.
 
@@ -62,23 +67,27 @@ def run_trial(
         choices: the option of each axis.
         progress: whether to show a progress bar.
         build_components: makes the components of a trial that isn't done.
+        joins: whether it joins the study that its configuration names.
 
     Raises:
-        SkiplabError: a user's mistake, before anything is written; or the trial failed, with the reason.
+        SkiplabError: a user's mistake, before anything is written; or the trial or a measurement of it failed, with
+            the reason. A trial whose measurement failed stays done.
         Interrupted: a signal ended it.
     """
     record = Record(Path(config.run.runs_dir), trial_key(config))
     plan = Plan.of(config, record.folder)
     content = record.read_if_any()
     if content is not None and plan.is_complete(content) and not config.run.rerun:
-        join(config, [record.key])
+        if joins:
+            join(config, [record.key])
         return Outcome(record.key, content["status"], "already done", plan.remarks(content))
 
     components = build_components(config)
     check_machine(config)
     torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
-        join(config, [record.key])  # first: claims that can't be found replace no record
+        if joins:
+            join(config, [record.key])  # first: claims that can't be found replace no record
         if config.run.rerun and record.status is not None:
             record.set_aside()
         with explain_unwritable(record.runs_dir):
@@ -88,8 +97,15 @@ def run_trial(
                 print(f"trial {record.key}: {salvaged}", flush=True)
                 record.update(salvaged=[*record.read()["salvaged"], salvaged])
             with wandb_run(record, components) as logger, account(record):
-                status = _finish(components, plan, record, logger, interruption, progress=progress)
-    return Outcome(record.key, status, action, plan.remarks(record.read()))
+                failures = _finish(components, plan, record, logger, interruption, progress=progress)
+    if failures:
+        named = "; ".join(f"{measures} failed: {reason}" for measures, reason in failures.items())
+        raise SkiplabError(
+            f"trial {record.key} is {record.read()['status']}, but {named}; its other results are in {record.folder}, "
+            "and the same command tries again"
+        )
+    content = record.read()
+    return Outcome(record.key, content["status"], action, plan.remarks(content))
 
 
 def _finish(
@@ -100,9 +116,13 @@ def _finish(
     interruption: Interruption,
     *,
     progress: bool,
-) -> Status:
-    """Train the network if it isn't trained, then run the evaluators that are missing; returns the status."""
-    status, pictures = record.read()["status"], {}
+) -> dict[str, str]:
+    """Train the network if it isn't trained, then run the evaluators that are missing.
+
+    Returns:
+        Why instruments and evaluators failed.
+    """
+    status, pictures, failures = record.read()["status"], {}, {}
     if status not in FINISHED:
         record.update(status="running", error=None)
         if record.weights.exists():
@@ -115,21 +135,28 @@ def _finish(
             end = fit(components, record, logger, interruption, progress=progress)
         record.update(**end._asdict())
         status = "done" if end.diverged_step is None else "diverged"
-        log = read_log(record, components.settings, zero_loss(components))
-        summarize(components, log, record)
+        failures |= summarize(components, _log(record, components), record)
         interruption.check()
-    elif status == "done":
-        load_weights(components.model, record.weights, record.read())
+    else:
+        if status == "done":
+            load_weights(components.model, record.weights, record.read())
+        if plan.failed_instruments(record.read()):
+            failures |= summarize(components, _log(record, components), record)
     if status == "done":
-        pictures = evaluate(components, plan, record)
+        pictures, failed = evaluate(components, plan, record)
+        failures |= failed
     else:
         declare(components, record)
+    record.update(status=status)
     if logger is not None:
         content = record.read()
         tables = read_measurements(record), read_readings(record)
         log_outcome(logger, content["step"], content["summary"], pictures, *tables)
-    record.update(status=status)
-    return status
+    return failures
+
+
+def _log(record: Record, components: Components) -> TrainingLog:
+    return read_log(record, components.settings, zero_loss(components))
 
 
 def _open_record(
@@ -139,8 +166,10 @@ def _open_record(
     if record.status is not None:
         return "evaluated" if record.status in FINISHED else "resumed"
     replaced, derived = record.replaced_start, components.data.derived
-    config_text = OmegaConf.to_yaml(with_absolute_paths(config))
-    write_atomically(record.folder / CONFIG, config_text.encode())
+    kept = with_absolute_paths(config)
+    for switch in _SWITCHES:
+        del kept.run[switch]
+    write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
     record.write(
         new_record(
             record.key,
