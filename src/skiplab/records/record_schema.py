@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from skiplab.records.statuses import Status
 from skiplab.records.timestamps import in_utc, now
 
-FORMAT_VERSION = 1  # to be raised with every change of what stands here
+FORMAT_VERSION = 1  # to be raised with every change that leaves older records unreadable
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _KEY = re.compile(r"[0-9a-f]{16}")
