@@ -12,6 +12,7 @@ from example_claims import CLAIMS
 from PIL import Image
 from rich.console import Console
 
+from hostile_records import change_record
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
 from skiplab.analysis.claims.verdicts import judge
@@ -166,8 +167,7 @@ def test_figures_are_grouped_by_who_measured_them_instruments_first(html, page):
 def test_a_chart_without_values_is_left_out(fill):
     runs = fill(effect=0.1, num_seeds=1, depths=(4,))
     for key in read_study("s", runs.folder).trials["key"]:
-        record = json.loads((runs.folder / key / "record.json").read_text()) | {"charts": CHARTS}
-        (runs.folder / key / "record.json").write_text(json.dumps(record))
+        change_record(runs.folder / key, charts=CHARTS)
     assert re.findall(r"<summary><h3>(.*?)</h3>", page_of(runs)) == ["Denoising loss"]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hostile_records import forget_hashes
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.baselines import Baselines
@@ -110,6 +111,7 @@ def test_switches_of_the_command_that_trained_it_are_not_obeyed(folder) -> None:
     config["run"] |= {"rerun": True, "dry_run": True, "study": "elsewhere"}
     config["logger"] = {"_target_": "skiplab.training.wandb_logger.make_wandb_logger", "project": "x", "offline": True}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    forget_hashes(folder)
     weights = (folder / "weights.safetensors").stat().st_mtime_ns
     assert evaluate_record(folder, ["evaluator=[baselines]"], None).action == "evaluated"
     assert (folder / "weights.safetensors").stat().st_mtime_ns == weights

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import skiplab
+from hostile_records import forget_hashes
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
@@ -120,6 +121,7 @@ def lost(copied: Path, images: Path) -> Path:
     config = OmegaConf.load(copied / "config.yaml")
     config.data.path, config.data.cache_dir = "/gone/images", "/gone/cache"
     OmegaConf.save(config, copied / "config.yaml")
+    forget_hashes(copied)
     return copied
 
 
@@ -181,6 +183,7 @@ def test_a_record_is_measured_from_any_folder_with_claims_of_its_training(finish
     config = OmegaConf.load(folder / "config.yaml")
     config.run.claims = "claims_that_lay_where_it_was_trained.yaml"
     OmegaConf.save(config, folder / "config.yaml")
+    forget_hashes(folder)
     monkeypatch.chdir(tmp_path)
     assert evaluate_record(folder, ["evaluator=[baselines]"], None).action == "evaluated"
 

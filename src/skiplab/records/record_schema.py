@@ -122,11 +122,12 @@ class Costs(TypedDict):
 
 
 @with_config(_STRICT)
-class FileLength(TypedDict):
-    """How long a file was when it was finished; rows: of a table."""
+class FinishedFile(TypedDict):
+    """How long a file was when it was finished, and its hash, which older records lack; rows: of a table."""
 
     bytes: int
     rows: NotRequired[int]
+    sha256: NotRequired[str]
 
 
 @with_config(_STRICT)
@@ -166,7 +167,7 @@ class RecordContent(Findings):
     parity: what the network costs.
     instruments, evaluators: the settings of those that measured.
     pictures: the names of the pictures that each evaluator drew.
-    files: the lengths of the finished files, by name.
+    files: the lengths and hashes of the finished files, by name.
     trained: what stood on disk when training ended; null before that.
     salvaged: what was found damaged, and what was done about it.
     failed: why an instrument or evaluator has no result though the trial ended, by its name, such as
@@ -186,7 +187,7 @@ class RecordContent(Findings):
     instruments: dict[str, dict[str, Any]]
     evaluators: dict[str, dict[str, Any]]
     pictures: dict[str, list[str]]
-    files: dict[str, FileLength]
+    files: dict[str, FinishedFile]
     trained: TrainedState | None
     salvaged: list[str]
     provenance: Provenance
@@ -208,7 +209,7 @@ class RecordChanges(TypedDict, total=False):
     details: dict[str, Any]
     evaluators: dict[str, dict[str, Any]]
     pictures: dict[str, list[str]]
-    files: dict[str, FileLength]
+    files: dict[str, FinishedFile]
     trained: TrainedState | None
     salvaged: list[str]
     provenance: Provenance

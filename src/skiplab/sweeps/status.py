@@ -16,12 +16,12 @@ from rich.text import Text
 from skiplab.errors import SkiplabError
 from skiplab.printable import counted, one_line
 from skiplab.records.file_names import HISTORY, KEYS
+from skiplab.records.finished_files import explain_truncated
 from skiplab.records.foreign_files import leads_out
 from skiplab.records.record import Record
 from skiplab.records.record_schema import RecordContent
 from skiplab.records.statuses import FINISHED
 from skiplab.records.study_list import read_keys, study_folder, study_names
-from skiplab.records.truncation import explain_truncated
 from skiplab.sweeps.job import work
 
 STATES = ("done", "diverged", "running", "interrupted", "failed", "unreadable", "pending")

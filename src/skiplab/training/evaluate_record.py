@@ -18,7 +18,7 @@ from skiplab.records.record import read_record
 from skiplab.records.record_schema import RecordContent
 from skiplab.training.build import build
 from skiplab.training.components import Components
-from skiplab.training.load import explained
+from skiplab.training.load import explained, tell_unhashed
 from skiplab.training.trial import Outcome, run_trial
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
@@ -48,6 +48,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
         if not (folder / name).exists():
             raise SkiplabError(f"{folder} has no {name}; give the folder of a finished trial, runs/KEY")
     content = read_record(folder)
+    tell_unhashed(folder, content)
     moved = _moved(overrides, content)
     overrides = [override for override in overrides if _name(override) not in moved]
     for override in overrides:
@@ -58,7 +59,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
                 f"{', '.join(_MEASURES)}"
             )
     replaced = {name for name in _MEASURES if any(_name(override).startswith(name) for override in overrides)}
-    config = record_config(folder, trust=trust, config_dir=config_dir, replaced={*replaced, "logger"})
+    config = record_config(folder, content, trust=trust, config_dir=config_dir, replaced={*replaced, "logger"})
     _check_numbers(config, folder)
     find_again(config, content["factors"], moved, folder)
     own = [f"num_samples={config.num_samples}"]

@@ -16,12 +16,11 @@ from skiplab.evaluators.results.missing import measured, split_finite
 from skiplab.instruments.instrument import TrainingLog
 from skiplab.printable import one_line
 from skiplab.records.atomic_file import write_atomically
-from skiplab.records.file_names import EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
+from skiplab.records.file_names import CONFIG, EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
+from skiplab.records.finished_files import finished_files, truncated_files
 from skiplab.records.record import Record
 from skiplab.records.record_json import to_json
 from skiplab.records.record_schema import RecordContent
-from skiplab.records.table_file import empty_table
-from skiplab.records.truncation import file_lengths, truncated_files
 from skiplab.training.components import Components
 from skiplab.training.findings import Findings
 from skiplab.training.plan import Plan
@@ -50,9 +49,10 @@ def evaluate(components: Components, plan: Plan, record: Record) -> Evaluated:
     If one raises an exception, what it would have found is missing for that reason, and all others are run. What it
     found earlier with other settings stays as it is.
     """
+    _set_damaged_aside(record, record.read())
     content, findings, trained = record.read(), Findings.of(record), _trained(components)
     valid, names = plan.valid_evaluators(content), plan.missing_evaluators(content)
-    measurements, pictures_of = _valid_measurements(record, content), dict(content["pictures"])
+    measurements, pictures_of = read_measurements(record), dict(content["pictures"])
     pictures, failed = {}, {}
     for name in names:
         evaluator, who = components.evaluators[name], f"evaluator {name}"
@@ -70,12 +70,13 @@ def evaluate(components: Components, plan: Plan, record: Record) -> Evaluated:
         for stem, picture in found.pictures.items():
             write_atomically(record.folder / f"{stem}.png", picture)
     write_atomically(record.folder / MEASUREMENTS.file, measurements.to_csv(index=False).encode())
-    of_training = {name: length for name, length in content["files"].items() if name in TRAINING_FILES}
+    written = {MEASUREMENTS.file, *(f"{stem}.png" for stem in pictures)}  # the others keep the hashes that they had
+    kept = {name: file for name, file in content["files"].items() if (record.folder / name).exists()}
     record.update(
         **asdict(findings),
         evaluators=valid,
         pictures=pictures_of,
-        files=of_training | file_lengths(record.folder, EVALUATION_FILES),
+        files=kept | finished_files(record.folder, [file for file in EVALUATION_FILES if file in written]),
         failed=_still_failed(content, [f"evaluator {name}" for name in components.evaluators], failed),
     )
     return Evaluated(pictures, failed)
@@ -129,15 +130,22 @@ def _trained(components: Components) -> Trained[Any]:
     )
 
 
-def _valid_measurements(record: Record, content: RecordContent) -> pd.DataFrame:
-    """The rows that are still valid; a truncated table is set aside as a whole, with a message."""
-    if any(truncated_files(record.folder, content["files"], [MEASUREMENTS.file])):
-        path = record.folder / MEASUREMENTS.file
-        where = f"; the rest of it is in {record.set_aside([path])}" if path.exists() else ""
-        others = ", ".join(content["evaluators"])
-        print(f"trial {record.key}: {path.name} was truncated, so {others} must run again{where}", flush=True)
-        return empty_table(MEASUREMENTS)
-    return read_measurements(record)
+def _set_damaged_aside(record: Record, content: RecordContent) -> None:
+    """Set a truncated or changed table of measurements aside as a whole, with a message; then no evaluator is valid."""
+    path, damage = record.folder / MEASUREMENTS.file, ""
+    if any(truncated_files(record.folder, content["files"], [path.name])):
+        damage = "was truncated"
+    elif path.name in content["files"]:
+        try:
+            read_measurements(record)
+        except ValueError as error:
+            damage = f"can't be used ({error})"
+    if not damage:
+        return
+    where = f"; the old file is in {record.set_aside([path])}" if path.exists() else ""
+    others = ", ".join(content["evaluators"])
+    print(f"trial {record.key}: {path.name} {damage}, so {others} must run again{where}", flush=True)
+    record.update(evaluators={})
 
 
 def declare(components: Components, record: Record) -> None:
@@ -178,7 +186,7 @@ def summarize(components: Components, log: TrainingLog, record: Record) -> dict[
     tried = [f"instrument {name}" for name in components.instruments]
     record.update(
         **asdict(findings),
-        files=content["files"] | file_lengths(record.folder, TRAINING_FILES),
+        files=finished_files(record.folder, (CONFIG, *TRAINING_FILES)) | content["files"],
         failed=_still_failed(content, tried, failed),
     )
     return failed

@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 
 from skiplab.metrics import missing_text
 from skiplab.records.file_names import EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
+from skiplab.records.finished_files import explain_truncated, truncated_files
 from skiplab.records.local_paths import by_contents
 from skiplab.records.plain_config import plain
 from skiplab.records.record_schema import RecordContent
 from skiplab.records.statuses import FINISHED
-from skiplab.records.truncation import explain_truncated, truncated_files
 
 
 @dataclass(frozen=True)

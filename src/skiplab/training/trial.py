@@ -124,7 +124,7 @@ def _finish(
     """
     status, pictures, failures = record.read()["status"], {}, {}
     if status not in FINISHED:
-        record.update(status="running", error=None)
+        record.update(status="running", error=None, files={})
         if record.weights.exists():
             load_weights(components.model, record.weights, record.read())
             if components.weight_average is None:
