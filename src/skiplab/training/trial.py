@@ -20,6 +20,7 @@ from skiplab.records.provenance import origin
 from skiplab.records.record import Record
 from skiplab.records.record_schema import new_record
 from skiplab.records.statuses import FINISHED
+from skiplab.records.study_data import data_contents
 from skiplab.records.study_list import join
 from skiplab.records.writable import explain_unwritable
 from skiplab.training.account import account
@@ -79,7 +80,7 @@ def run_trial(
     content = record.read_if_any()
     if content is not None and plan.is_complete(content) and not config.run.rerun:
         if joins:
-            join(config, [record.key])
+            join(config, [record.key], data_contents([config]))
         return Outcome(record.key, content["status"], "already done", plan.remarks(content))
 
     components = build_components(config)
@@ -87,7 +88,7 @@ def run_trial(
     torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
         if joins:
-            join(config, [record.key])  # first: claims that can't be found replace no record
+            join(config, [record.key], data_contents([config]))  # first: claims that can't be found replace no record
         if config.run.rerun and record.status is not None:
             record.set_aside()
         with explain_unwritable(record.runs_dir):
