@@ -110,11 +110,11 @@ def dashboard(
     dashboard_command(study, runs_dir, claims, port, standing, selection=selection, open_browser=open_browser)
 
 
-def sync(study: str, runs_dir: Path) -> None:
+def sync(study: str, private: bool, runs_dir: Path) -> None:
     """Upload the offline W&B runs of a study."""
     from skiplab.analysis.wandb.wandb_sync import sync_command
 
-    sync_command(study, runs_dir)
+    sync_command(study, runs_dir, private)
 
 
 def wandb_import(source: str, study: str | None, runs_dir: Path) -> None:

@@ -75,6 +75,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = subparsers.add_parser("sync", help="upload the offline W&B runs of a study")
     _add_studies(command)
+    command.add_argument("--private", action="store_true", help="leave out what names folders: config.yaml, errors")
     _add_runs_dir(command)
     command.set_defaults(command=commands.sync)
 

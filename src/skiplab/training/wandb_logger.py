@@ -61,9 +61,17 @@ def make_wandb_logger(
             config={"study": study, "axis": choices, **factors},
             dir=folder.absolute(),  # W&B's process may have started in another folder
             mode=mode,
-            # reading the requirements of all installed packages is slow, and the record has them
+            # the record has what a reader needs of code and machine; a command line, folders and the name of a machine
+            # are nobody's business
             settings=wandb.Settings(
-                silent=True, console="off", x_disable_stats=True, disable_git=True, x_save_requirements=False
+                silent=True,
+                console="off",
+                x_disable_stats=True,
+                x_disable_meta=True,
+                x_disable_machine_info=True,
+                host="",
+                disable_git=True,
+                x_save_requirements=False,
             ),
         )
     return StepLogger(experiment=run)

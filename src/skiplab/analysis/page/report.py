@@ -23,7 +23,7 @@ from skiplab.analysis.page.page_tables import Row
 from skiplab.analysis.study.arms import status_counts
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.origin import origin
-from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.study.study import Problem, Study, read_study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.tables.parity import unequal_arms
 from skiplab.analysis.text import level_text
@@ -112,11 +112,17 @@ def report_page(
         "parity": page_tables.parity(study, factor, filters),
         "unequal": unequal_arms(study, control, factor),
         "unfinished": page_tables.unfinished(study, factor, filters),
-        "problems": [*study.problems, *study.series_problems, *unreadable],
+        "problems": [_in_runs_dir(each, study) for each in (*study.problems, *study.series_problems, *unreadable)],
         "origin": [Row(row) for row in origin(study).items()],
         "constants": [Row((name, level_text(value))) for name, value in study.constants.items()],
     }
     return rendered("report.html.jinja", version, drawing.definitions, title=study.name, **content)
+
+
+def _in_runs_dir(problem: Problem, study: Study) -> Problem:
+    """A problem as it is shown to others, who needn't know where the records lie on this machine."""
+    place = f"{study.runs_dir}/"
+    return Problem(problem.where.removeprefix(place), problem.reason.replace(place, ""))
 
 
 def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:

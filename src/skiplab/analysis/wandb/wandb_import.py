@@ -16,6 +16,7 @@ from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG, COPIED_FILES, RECORD, WEIGHTS
+from skiplab.records.finished_files import check_unchanged
 from skiplab.records.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, parse_yaml, read_own
 from skiplab.records.record import Record
 from skiplab.records.record_json import parse_record
@@ -132,6 +133,11 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
 def _copy(run: Run, record: Record, content: RecordContent) -> str:
     """Copy the files of a run; returns what became of them."""
     copies = {file: run.read(file) for file in COPIED_FILES if file != RECORD}
+    for file, copy in copies.items():
+        try:
+            check_unchanged(copy or b"", content["files"].get(file))
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
     with record.locked():
         if record.path.exists():
             return "already there"
