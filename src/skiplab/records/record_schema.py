@@ -77,12 +77,13 @@ Mark = tuple[int, int]  # the length of a table in bytes, and the checksum of as
 
 @with_config(_STRICT)
 class Hardware(TypedDict):
-    """The machine of a trial."""
+    """The machine of a trial. instructions: those that its kernels use, which round differently; not in older records."""
 
     machine: str
     processor: str
     cores: int | None
     gpu: str | None
+    instructions: NotRequired[str]
 
 
 @with_config(_STRICT)

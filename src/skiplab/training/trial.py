@@ -16,7 +16,7 @@ from skiplab.records.file_names import CONFIG
 from skiplab.records.fingerprint import looked_at_once
 from skiplab.records.key import factors, trial_key
 from skiplab.records.local_paths import with_absolute_paths
-from skiplab.records.provenance import origin
+from skiplab.records.provenance import instructions, origin
 from skiplab.records.record import Record
 from skiplab.records.record_schema import new_record
 from skiplab.records.statuses import FINISHED
@@ -165,6 +165,8 @@ def _open_record(
 ) -> str:
     """Start a record unless there is one; returns the action that follows."""
     if record.status is not None:
+        if record.status not in FINISHED:
+            _tell_of_other_instructions(record)
         return "evaluated" if record.status in FINISHED else "resumed"
     replaced, derived = record.replaced_start, components.data.derived
     kept = with_absolute_paths(config)
@@ -179,8 +181,24 @@ def _open_record(
             parity=components.costs,
             instruments=plan.instruments,
             details={"data": dict(derived)} if derived else {},
-            origin=origin(torch.cuda.get_device_name() if torch.cuda.is_available() else None),
+            origin=origin(
+                torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+                torch.backends.cpu.get_cpu_capability(),
+            ),
             first_started=replaced.isoformat() if replaced else None,
         )
     )
     return "trained"
+
+
+def _tell_of_other_instructions(record: Record) -> None:
+    """Say where a trial goes on with kernels that round differently, so that its weights are those of neither."""
+    before = record.read()["provenance"]["hardware"].get("instructions")
+    here = instructions(torch.backends.cpu.get_cpu_capability())
+    if before is not None and before != here:
+        said = (
+            f"it was begun with the instructions {before} and goes on with {here}, so its weights will differ in their "
+            "last digits from those of a trial that used one of them"
+        )
+        print(f"trial {record.key}: {said}", flush=True)
+        record.update(salvaged=[*record.read()["salvaged"], said])
