@@ -8,6 +8,7 @@ random. Needs Linux and root, for a small tmpfs.
 
 import argparse
 import contextlib
+import copy
 import hashlib
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -69,10 +71,13 @@ def _configs(count: int) -> list[DictConfig]:
         whole = compose("train", overrides=list(_TINY), return_hydra_config=True)
     OmegaConf.set_struct(whole, None)
     whole.pop("hydra")
-    return [OmegaConf.merge(whole, {"seed": seed}) for seed in range(count)]
+    configs = [copy.deepcopy(whole) for _ in range(count)]
+    for seed, config in enumerate(configs):
+        config.seed = seed
+    return configs
 
 
-def _start(configs: list[DictConfig], runs_dir: Path, order: int) -> multiprocessing.Process:
+def _start(configs: list[DictConfig], runs_dir: Path, order: int) -> BaseProcess:
     process = multiprocessing.get_context("fork").Process(target=_sweep, args=(configs, runs_dir, order))
     process.start()
     return process
@@ -101,7 +106,7 @@ def _done(config: DictConfig, runs_dir: Path) -> bool:
 def _disturb(configs: list[DictConfig], runs_dir: Path, draw: random.Random) -> tuple[Counter[str], int]:
     """Keep two sweeps going until all trials are done, with a trouble after every pause."""
     troubles: Counter[str] = Counter()
-    sweeps: list[multiprocessing.Process] = []
+    sweeps: list[BaseProcess] = []
     rounds = 0
     while not all(_done(config, runs_dir) for config in configs):
         for process in [each for each in sweeps if not each.is_alive()]:
@@ -117,7 +122,7 @@ def _disturb(configs: list[DictConfig], runs_dir: Path, draw: random.Random) -> 
     return troubles, rounds
 
 
-def _make(trouble: str, sweeps: list[multiprocessing.Process], runs_dir: Path, draw: random.Random) -> bool:
+def _make(trouble: str, sweeps: list[BaseProcess], runs_dir: Path, draw: random.Random) -> bool:
     pid = draw.choice(sweeps).pid
     assert pid is not None
     if trouble in ("killed", "interrupted"):

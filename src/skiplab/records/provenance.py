@@ -22,7 +22,7 @@ _OF_INSTRUCTIONS = (
 
 
 def instructions(capability: str) -> str:
-    """The instructions that kernels on the CPU use, with what the environment says of them, such as 'AVX2, MKL_CBWR=AVX2'.
+    """What kernels on the CPU use, with what the environment says of it, such as 'AVX2, MKL_CBWR=AVX2'.
 
     Args:
         capability: what torch's own kernels use.

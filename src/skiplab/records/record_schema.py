@@ -77,7 +77,10 @@ Mark = tuple[int, int]  # the length of a table in bytes, and the checksum of as
 
 @with_config(_STRICT)
 class Hardware(TypedDict):
-    """The machine of a trial. instructions: those that its kernels use, which round differently; not in older records."""
+    """The machine of a trial.
+
+    instructions: those that its kernels use, which are rounded differently; older records lack them.
+    """
 
     machine: str
     processor: str

@@ -59,9 +59,9 @@ def evaluate(components: Components, plan: Plan, record: Record) -> Evaluated:
         try:
             found = _measure(evaluator, name, trained, findings, content)
         except Exception as error:  # of any type: an evaluator may be the user's own
-            failed[who] = _told(error)
+            failed[who] = reason = _told(error)
             if name not in content["evaluators"]:
-                findings.add(evaluator, who, {}, dict.fromkeys([*evaluator.metrics, *evaluator.charts], failed[who]))
+                findings.add(evaluator, who, {}, dict.fromkeys([*evaluator.metrics, *evaluator.charts], reason))
             continue
         findings, pictures = found.findings, pictures | found.drawn
         others = measurements.loc[measurements["evaluator"] != name]
@@ -180,8 +180,8 @@ def summarize(components: Components, log: TrainingLog, record: Record) -> dict[
             own.add(instrument, who, summary, missing)
             to_json({**content, **asdict(own)})
         except Exception as error:  # of any type: an instrument may be the user's own
-            failed[who], own = _told(error), findings.copy()
-            own.add(instrument, who, {}, dict.fromkeys([*instrument.metrics, *instrument.charts], failed[who]))
+            failed[who], own = (reason := _told(error)), findings.copy()
+            own.add(instrument, who, {}, dict.fromkeys([*instrument.metrics, *instrument.charts], reason))
         findings = own
     tried = [f"instrument {name}" for name in components.instruments]
     record.update(
