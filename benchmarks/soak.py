@@ -9,7 +9,6 @@ random. Needs Linux and root, for a small tmpfs.
 import argparse
 import contextlib
 import copy
-import hashlib
 import multiprocessing
 import os
 import random
@@ -27,9 +26,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.paths import project_dir
+from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS
 from skiplab.records.key import trial_key
 from skiplab.records.record import Record
 from skiplab.records.study_list import read_keys, study_folder
+from skiplab.records.table_file import read_table
 from skiplab.training.quiet import quiet
 from skiplab.training.trial import run_trial
 
@@ -38,8 +39,8 @@ _TINY = (
     *("eval_batch.num_images=16", "eval_batch.num_levels=2", "num_samples=32", "evaluator=[denoising_loss]"),
     *("run.checkpoint_every_steps=2", "run.log_every_steps=2", "run.study=soak"),
 )
-_FILES = ("weights.safetensors", "history.csv", "layers.csv", "measurements.csv")
-_PER_TRIAL = 100_000  # bytes of the tmpfs
+_TABLES = (HISTORY, LAYERS, MEASUREMENTS)
+_PER_TRIAL = 600_000  # bytes of the tmpfs
 _TROUBLE_SECONDS = (0.5, 4.0)  # between two troubles, and how long a full or read-only disk lasts
 
 
@@ -150,10 +151,15 @@ def _make(trouble: str, sweeps: list[BaseProcess], runs_dir: Path, draw: random.
 
 
 def _equal(config: DictConfig, one: Path, other: Path) -> bool:
-    folders = [runs_dir / trial_key(config) for runs_dir in (one, other)]
-    hashes = [[hashlib.sha256((each / name).read_bytes()).hexdigest() for name in _FILES] for each in folders]
-    summaries = [Record(each.parent, each.name).read()["summary"] for each in folders]
-    return hashes[0] == hashes[1] and summaries[0] == summaries[1]
+    """Whether weights, tables as they are read, and summary agree; a resumed trial has some rows twice on disk."""
+    found = []
+    for record in (Record(runs_dir, trial_key(config)) for runs_dir in (one, other)):
+        content = record.read()
+        tables = [read_table(record.folder, table, content["files"]).rows for table in _TABLES]
+        pairs = zip(tables, _TABLES, strict=True)
+        texts = [rows.sort_values(list(table.identity)).to_csv(index=False) for rows, table in pairs]
+        found.append((record.weights.read_bytes(), texts, content["summary"]))
+    return found[0] == found[1]
 
 
 @contextlib.contextmanager
