@@ -48,7 +48,12 @@ def find_collapse(study: Study, factor: str, arms: Sequence[str], cell: Cell) ->
 
 
 def skill_metric(study: Study) -> str | None:
-    """The metric that says whether an arm has collapsed; None where the study has none."""
+    """The metric that says whether an arm has collapsed; None where the study has none.
+
+    In a table of results, a column of that name may be anything.
+    """
+    if study.arm_column is not None:
+        return None
     return next((name for name in SKILLS if name in study.metrics), None)
 
 

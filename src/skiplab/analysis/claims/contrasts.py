@@ -90,7 +90,7 @@ class Events(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PairedContrast:
-    """A contrast in one cell, paired by seed.
+    """A contrast in one cell, paired by seed where the arms share any.
 
     advantage: one value for each seed, positive in the claimed direction (for 'equal': the excess over the expected
         value); nan where it is missing.
@@ -99,6 +99,8 @@ class PairedContrast:
     lost_states: the states of trials that have ended without a value, see `LOST_STATES`.
     levels: the levels of `over` that slopes or changes use.
     events: of a difference of events or counts, those of the control and of the treatment; else None.
+    is_paired: False where the arms share no seed, so that no difference can be formed for a seed, and the arms are
+        compared as independent samples.
     missing: why there is nothing to compute, else ''.
     """
 
@@ -112,7 +114,20 @@ class PairedContrast:
     lost_states: tuple[str, ...]
     levels: tuple[Any, ...] = ()
     events: tuple[Events, Events] | None = None
+    is_paired: bool = True
     missing: str = ""
+
+    @property
+    def n(self) -> int:
+        """The number of pairs; of arms that share no seed, the seeds of the smaller one."""
+        if self.is_paired:
+            return int(self.advantage.count())
+        return int(min(self.control.count(), self.treatment.count()))
+
+    @property
+    def claimed_greater(self) -> tuple[pd.Series, pd.Series]:
+        """The values of the arm that is claimed to be greater, then those of the other."""
+        return (self.treatment, self.control) if self.contrast.claimed_sign > 0 else (self.control, self.treatment)
 
     @property
     def survivors_only(self) -> bool:
@@ -142,7 +157,7 @@ class PairedContrast:
 
 
 def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedContrast:
-    """Compute a contrast in a cell, paired by seed.
+    """Compute a contrast in a cell, paired by seed where the arms share any.
 
     Raises:
         SkiplabError: where the factor, `over`, or a factor of `mean_over` is unknown.
@@ -177,7 +192,13 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         lost_states=_lost_states(arms.values()),
         levels=levels,
         events=_events(study, contrast, metric, cell, arms),
+        is_paired=_share_seeds(list(arms.values())),
     )
+
+
+def _share_seeds(arms: Sequence[pd.DataFrame]) -> bool:
+    """Whether two arms have trials of the same seed; one arm alone is its own pair."""
+    return len(arms) < 2 or bool(arms[0]["seed"].isin(arms[1]["seed"]).any())
 
 
 def _events(

@@ -28,8 +28,9 @@ from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, int
 from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
 from skiplab.analysis.figures.sample_figure import SAMPLE_CAPTION, sample_figure
 from skiplab.analysis.output_files import write, writing
+from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import cell_factors, status_counts
-from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
@@ -57,7 +58,7 @@ def drawables(
             )
     if "loss" in set(study.history["metric"]):
         found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_CAPTION)
-        if depth_factor(study, factor):
+        if study.records and depth_factor(study, factor):
             found["equal_cost"] = lambda: DrawnChart(equal_cost_figure(study, factor), EQUAL_COST_FIGURE_CAPTION)
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
@@ -76,6 +77,7 @@ def figures_command(
     only: Sequence[str] | None = None,
     console: Console | None = None,
     selection: Selection = NO_SELECTION,
+    columns: FileColumns = NO_COLUMNS,
 ) -> None:
     """Write the study's figures, all or those named by `only`, and figures.md with their captions.
 
@@ -83,7 +85,8 @@ def figures_command(
         SkiplabError: if the study, the claims, a format, a figure or a name of the selection is unknown.
     """
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
+    study, metrics = open_study(study_name, runs_dir, columns, selection.metrics)
+    selection = selection._replace(metrics=metrics)
     known = drawables(study, study_claims(study, claims_path), selection)
     for what, names, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
         if wrong := [name for name in names if name not in valid]:

@@ -20,10 +20,11 @@ from skiplab.analysis.page.page import rendered
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.page.page_samples import page_samples
 from skiplab.analysis.page.page_tables import Row
+from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import status_counts
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.origin import origin
-from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.tables.parity import unequal_arms
 from skiplab.analysis.text import level_text
@@ -35,6 +36,7 @@ def report_command(
     claims_path: Path | None = None,
     console: Console | None = None,
     selection: Selection = NO_SELECTION,
+    columns: FileColumns = NO_COLUMNS,
 ) -> list[Verdict]:
     """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
 
@@ -44,6 +46,7 @@ def report_command(
         claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
         console: where verdicts are printed.
         selection: what the page compares.
+        columns: what the columns of a file of results say.
 
     Returns:
         The verdicts.
@@ -52,7 +55,8 @@ def report_command(
         SkiplabError: if the study or the claims file can't be read, or a name is unknown.
     """
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
+    study, metrics = open_study(study_name, runs_dir, columns, selection.metrics)
+    selection = selection._replace(metrics=metrics)
     claims = study_claims(study, claims_path)
     find_comparison(study, claims, selection)  # an unknown name is refused before anything is written
     verdicts = judge(study, claims) if claims else []

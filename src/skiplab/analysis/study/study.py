@@ -50,6 +50,7 @@ class Study:
     records: the records by key.
     tuned: the result of tuning, from tuned.yaml in the study's folder; None if there is none.
     problems: parts of the list and the records that can't be read, and truncated files.
+    arm_column: of a table of results that skiplab has no records of, the factor that names the arms; else None.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Study:
     records: Records
     tuned: Tuned | None
     problems: tuple[Problem, ...]
+    arm_column: str | None = None
 
     @property
     def has_numbers(self) -> bool:

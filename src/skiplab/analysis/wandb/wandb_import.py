@@ -75,18 +75,27 @@ def _runs(source: str, api: Any) -> Iterator[Run]:
                 path.parent.name, lambda name, files=path.parent / "files": _read_file(files / name, Path(source))
             )
         return
+    for run in wandb_api(source, api).runs(source):
+        yield Run(run.id, lambda name, run=run: _download(run, name))
+
+
+def wandb_api(source: str, api: Any = None) -> Any:
+    """The given API of W&B, else a new one, to read a project.
+
+    Raises:
+        SkiplabError: the source is no name of a project, or W&B has no key.
+    """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise SkiplabError(f"{printable(source)!r} is no folder; valid: ENTITY/PROJECT, or a folder with offline runs")
-    if api is None:
-        import wandb
-        import wandb.errors
+    if api is not None:
+        return api
+    import wandb
+    import wandb.errors
 
-        try:
-            api = wandb.Api()
-        except wandb.errors.Error as error:
-            raise SkiplabError(f"W&B has no key: {error}; `wandb login`, or name a folder of offline runs") from None
-    for run in api.runs(source):
-        yield Run(run.id, lambda name, run=run: _download(run, name))
+    try:
+        return wandb.Api()
+    except wandb.errors.Error as error:
+        raise SkiplabError(f"W&B has no key: {error}; `wandb login`, or name a folder of offline runs") from None
 
 
 def _read_file(path: Path, source: Path) -> bytes | None:
