@@ -1,6 +1,7 @@
 """Every shell line of the README and of docs/ is run, in the order of the page and in one folder, on a small budget."""
 
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,6 +114,9 @@ def _run(line: ShellLine, folder: Path) -> Ended:
     if line.words[0] == "make":
         made = subprocess.run(["make", "-n", *line.words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         return Ended(made.returncode, made.stdout + made.stderr)
+    if line.words[0] == "python" and (folder / line.words[1]).is_file():  # a script of the document
+        runpy.run_path(line.words[1], run_name="__main__")
+        return Ended(0, "")
     if line.words[0] == "python":
         return Ended(0 if (ROOT / line.words[1]).is_file() else 1, f"{line.words[1]} is looked for alone")
     return Ended(0, "")
@@ -123,7 +127,7 @@ def _run(line: ShellLine, folder: Path) -> Ended:
 def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
     lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
     for text in fenced(ROOT / document):
-        if named := re.match(r"# (\w+\.yaml)\n", text):
+        if named := re.match(r"# (\w+\.(?:yaml|py))\n", text):
             (newcomer / named[1]).write_text(text, encoding="utf-8")
     wrong = {}
     for line in lines:

@@ -15,7 +15,7 @@ from skiplab.analysis.study.arms import cell_factors, with_arms
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
-from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
+from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, UNPAIRED_NOTE, effect_rows, effects_table
 from skiplab.analysis.tables.equal_cost import TRAINING_LOSS, equal_cost_metric, equal_cost_table
 from skiplab.analysis.tables.equal_cost_text import (
     EQUAL_COST_CAPTION,
@@ -91,9 +91,17 @@ def effects(
     if not metrics or len(set(with_arms(study, factor)["arm"])) < 2 or not cell_factors(study, factor):
         return None
     name = metrics[0]
-    found: dict[str, Any] = {"label": study.metrics[name].label, "headings": EFFECT_HEADINGS, "rows": [], "missing": ""}
+    found: dict[str, Any] = {
+        "label": study.metrics[name].label,
+        "headings": EFFECT_HEADINGS,
+        "rows": [],
+        "missing": "",
+        "note": "",
+    }
     try:
-        found["rows"] = [Row(row) for row in effect_rows(effects_table(study, name, factor, control))]
+        table = effects_table(study, name, factor, control)
+        found["rows"] = [Row(row) for row in effect_rows(table)]
+        found["note"] = "" if table["paired"].to_numpy().all() else UNPAIRED_NOTE
     except SkiplabError as error:
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)

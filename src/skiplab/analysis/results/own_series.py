@@ -20,7 +20,7 @@ from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS
 from skiplab.records.table_file import empty_table
 
 _LOSS = "loss"  # which has a figure of its own
-_BAND = "Mean over seeds; the band runs from the lowest to the highest."
+_CAPTION = "Mean over seeds."
 _LARGEST_STEP = 2**53
 
 
@@ -73,7 +73,7 @@ def read_own_series(
         frames = frames._replace(history=found[["key", *HISTORY.columns]], measurements=_measurements(found))
         for name in found["metric"].drop_duplicates():
             if name != _LOSS:
-                charts[name] = Chart(title=name, caption=_BAND, kind="lines", x="step", value=name)
+                charts[name] = Chart(title=name, caption=_CAPTION, kind="lines", x="step", value=name)
                 measured_by[name] = "history"
     if layers is not None:
         found = _of_runs(layers, "layers", ("path", "quantity", "value"), known)
@@ -90,7 +90,7 @@ def read_own_series(
 def _layers_chart(name: str, *, is_log: bool) -> Chart:
     return Chart(
         title=name,
-        caption=f"{_BAND} Layers lie from 0, the first, to 1, the last.",
+        caption=f"{_CAPTION} Layers lie from 0, the first, to 1, the last.",
         kind="lines",
         x="layer",
         value=name,

@@ -18,8 +18,9 @@ _MOST_SHOWN = 80  # characters of a library's message
 
 
 def is_results_file(name: str) -> bool:
-    """Whether a name is that of a table of results rather than of a study."""
-    return Path(name).suffix.lower() in _READERS
+    """Whether a name is that of a file rather than of a study."""
+    path = Path(name)
+    return path.suffix.lower() in _READERS or (bool(path.suffix) and path.is_file())
 
 
 def read_results(path: Path) -> pd.DataFrame:

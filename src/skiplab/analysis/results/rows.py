@@ -20,4 +20,4 @@ def is_blank(values: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(values):
         return blank
     texts = values.astype(str)
-    return blank | texts.isin([text for text in texts.unique() if not text.strip()])
+    return blank | texts.isin([text for text in texts.unique() if isinstance(text, str) and not text.strip()])

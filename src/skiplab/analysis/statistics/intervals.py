@@ -91,6 +91,25 @@ def unpaired_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0
     return welch_interval(a, b, level)._replace(n=n, sd=sd)
 
 
+def sum_interval(samples: Sequence[ArrayLike], level: float = 0.95) -> Interval:
+    """The interval of the sum of the means of independent samples, with unequal variances, see `combined_error`.
+
+    n: the values of the smallest sample. sd: the standard error of the sum.
+    """
+    own = [finite_values(values) for values in samples]
+    n = min(map(len, own))
+    if n == 0:
+        return no_interval(0)
+    mean = float(sum(values.mean() for values in own))
+    if n == 1:
+        return no_interval(1)._replace(mean=mean)
+    if all(map(constant_values, own)):
+        return Interval(mean, mean, mean, 0.0, n, True)
+    error, freedom = combined_error([v.var(ddof=1) / len(v) for v in own], [len(v) - 1 for v in own])
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    return Interval(mean, mean - half, mean + half, error, n, False)
+
+
 def no_interval(n: int = 0) -> Interval:
     """The interval of n values that give none: all nan."""
     return Interval(math.nan, math.nan, math.nan, math.nan, n, False)

@@ -47,6 +47,22 @@ def p_above_unpaired(treatment: ArrayLike, control: ArrayLike, margin: float) ->
     return float(stdtr(freedom, -(a.mean() - b.mean() - margin) / error))
 
 
+def p_of_sum(samples: Sequence[ArrayLike]) -> float:
+    """Two-sided p value of the null hypothesis that the true means of independent samples sum to 0.
+
+        p = 2 P(T_f >= |sum of means| / error),   f, error of `combined_error`
+
+    nan below 2 values in a sample; 1 where all samples are constant.
+    """
+    own = [finite_values(values) for values in samples]
+    if min(map(len, own)) < 2:
+        return math.nan
+    if all(map(constant_values, own)):
+        return 1.0
+    error, freedom = combined_error([v.var(ddof=1) / len(v) for v in own], [len(v) - 1 for v in own])
+    return float(2 * stdtr(freedom, -abs(sum(v.mean() for v in own)) / error))
+
+
 def p_below(differences: ArrayLike, margin: float) -> float:
     """One-sided p value of the null hypothesis that the true mean is at least margin."""
     return p_above(-np.asarray(differences, dtype=float), -margin)

@@ -15,7 +15,7 @@ from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_st
 from skiplab.analysis.study.arms import factor_under_test
 from skiplab.analysis.study.measured_study import check_has_numbers
 from skiplab.analysis.tables.comparison import select_metrics
-from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
+from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, UNPAIRED_NOTE, effect_rows, effects_table
 from skiplab.printable import printable
 from skiplab.records.spreadsheet import csv_text
 
@@ -46,6 +46,8 @@ def effects_command(
         "Means over all cells; an interaction says by how much cells differ. p is adjusted over the rows of a metric.",
         style="dim",
     )
+    if not all(table["paired"].all() for table in tables):
+        console.print(UNPAIRED_NOTE, style="dim")
     with writing(study.folder, console):
         terminal.say_written(console, [write(study.folder / "effects.csv", csv_text(pd.concat(tables)))])
     terminal.say_problems(console, study.problems)
