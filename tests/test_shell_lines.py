@@ -1,7 +1,6 @@
 """Every shell line of the README and of docs/ is run, in the order of the page and in one folder, on a small budget."""
 
 import re
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Ended, as_newcomer, run_command
+from command_line import Ended, as_newcomer, run_command, run_script
 from published import pictures, publish
 from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
 
@@ -115,7 +114,7 @@ def _run(line: ShellLine, folder: Path) -> Ended:
         made = subprocess.run(["make", "-n", *line.words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         return Ended(made.returncode, made.stdout + made.stderr)
     if line.words[0] == "python" and (folder / line.words[1]).is_file():  # a script of the document
-        runpy.run_path(line.words[1], run_name="__main__")
+        run_script(folder / line.words[1])
         return Ended(0, "")
     if line.words[0] == "python":
         return Ended(0 if (ROOT / line.words[1]).is_file() else 1, f"{line.words[1]} is looked for alone")

@@ -44,7 +44,7 @@ def read_event_file(path: Path) -> Events:
                 plugin = value.metadata.plugin_data
                 if plugin.plugin_name == "hparams":
                     for name, each in HParamsPluginData.FromString(plugin.content).session_start_info.hparams.items():
-                        config[name] = getattr(each, each.WhichOneof("kind") or "string_value")
+                        config[name] = _plain(getattr(each, each.WhichOneof("kind") or "string_value"))
                 elif value.WhichOneof("value") == "tensor":
                     number = tensor_util.make_ndarray(value.tensor)
                     if number.ndim == 0 and number.dtype.kind in "fiu":
@@ -52,3 +52,8 @@ def read_event_file(path: Path) -> Events:
     except Exception as error:  # whatever the reader raises on a broken file
         raise ValueError(f"TensorBoard can't read it: {type(error).__name__}: {error}") from None
     return Events(values, config)
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers as such: hyperparameters are stored as floats."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
