@@ -13,6 +13,7 @@ import scipy.stats
 import skiplab
 from command_line import run_command
 from conftest import fill_study
+from shell_lines import fenced
 from skiplab.analysis.claims.compare_command import compare
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.claims.verdicts import judge
@@ -274,6 +275,15 @@ def test_a_study_of_skiplab_s_own_is_compared_too(runs) -> None:
     assert [cell.conclusion for cell in verdicts[0].cells].count("supported") >= 4
     ended = run_command(["compare", "s", "--metric", "skill_train", "--arm", "x", "--runs-dir", str(runs.folder)])
     assert (ended.code, "names columns of a file" in ended.text) == (1, True)
+
+
+def test_the_python_of_the_page_runs(tmp_path, monkeypatch, capsys) -> None:
+    script, judged = (text for text in fenced(ROOT / "docs" / "own_results.md") if "import" in text)
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})
+    exec(judged, {})
+    assert "supported in 2 of 2 cells" in capsys.readouterr().out
+    assert Path("results-skiplab/report.html").exists()
 
 
 def test_no_torch_is_needed() -> None:
