@@ -25,8 +25,9 @@ from skiplab.analysis.claims.cell_verdicts import (
     p_contradicted,
     p_supported,
 )
+from skiplab.analysis.claims.claims import Test
 from skiplab.analysis.claims.collapse import Collapse
-from skiplab.analysis.claims.contrasts import PairedContrast
+from skiplab.analysis.claims.contrasts import Events, PairedContrast
 from skiplab.analysis.claims.ladder import OpenTest
 from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.deciding.outlook import outlook
@@ -50,25 +51,44 @@ class Climbed(NamedTuple):
     conclusion: str
 
 
-def verdicts(plain: np.ndarray, identity: np.ndarray) -> Iterator[CellVerdict]:
-    """The verdict at each look at the differences of both arms, up to the one that decides."""
+def verdicts(
+    plain: np.ndarray, identity: np.ndarray, see: Callable[..., TestInCell] | None = None
+) -> Iterator[CellVerdict]:
+    """The verdict at each look at both arms, up to the one that decides; see: from two arms to a test in a cell."""
     for look, alpha in zip(LOOKS, alpha_per_look(LOOKS, ALPHA), strict=True):
-        control, treatment = pd.Series(plain[:look]), pd.Series(identity[:look])
-        paired = PairedContrast(
-            contrast=TEST.contrast,
-            cell={},
-            metric=METRIC,
-            advantage=treatment - control,
-            control=control,
-            treatment=treatment,
-            states={},
-            lost_states=(),
-        )
-        found = TestInCell(TEST, paired, Collapse())
-        verdict = judge_cell(found, AdjustedP(p_supported(found), p_contradicted(found), 1), look=Look(alpha, look))
+        verdict = judged((see or seen)(plain[:look], identity[:look]), Look(alpha, look))
         yield verdict
         if verdict.conclusion != "inconclusive":
             return
+
+
+def judged(found: TestInCell, look: Look) -> CellVerdict:
+    """The verdict on the only test of a file."""
+    return judge_cell(found, AdjustedP(p_supported(found), p_contradicted(found), 1), look=look)
+
+
+def seen(plain: np.ndarray, identity: np.ndarray) -> TestInCell:
+    """The test of a score of any size."""
+    return TestInCell(TEST, TEST, paired(TEST, METRIC, plain, identity), Collapse())
+
+
+def paired(test: Test, metric: Metric, plain: np.ndarray, identity: np.ndarray) -> PairedContrast:
+    """The difference of two arms, whose values stand in the order of their seeds."""
+    control, treatment = pd.Series(plain), pd.Series(identity)
+    sign, events = test.contrast.claimed_sign, None
+    if metric.kind == "event":
+        events = tuple(Events(int(arm.sum()), len(arm), own) for arm, own in ((control, -sign), (treatment, sign)))
+    return PairedContrast(
+        contrast=test.contrast,
+        cell={},
+        metric=metric,
+        advantage=sign * (treatment - control),
+        control=control,
+        treatment=treatment,
+        states={},
+        lost_states=(),
+        events=events,
+    )
 
 
 def climb(plain: np.ndarray, identity: np.ndarray) -> list[Climbed]:

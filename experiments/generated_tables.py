@@ -1,9 +1,9 @@
-"""Writes the tables that README.md and docs/options.md generate from what is on disk.
+"""Writes the tables that README.md and docs/ take from what is on disk.
 
     make docs
 
-README.md gets its axes and its experiments; docs/options.md gets every option of every axis, with the first paragraph
-of its docstring. No study is needed, and a second run changes nothing.
+README.md gets the questions of the experiments, docs/papers.md their verdicts, and docs/options.md every axis and every
+option, with the first paragraph of its docstring. No study is needed, and a second run changes nothing.
 """
 
 import inspect
@@ -30,9 +30,8 @@ Each axis of a trial, its default and its options; `make docs` writes this page.
 
 def write_generated_tables() -> None:
     """Write every generated table anew."""
-    readme = ROOT / "README.md"
-    replace_marked(readme, "axes", axes_table())
-    replace_marked(readme, "experiments", experiments_table())
+    replace_marked(ROOT / "README.md", "experiments", experiments_list())
+    replace_marked(ROOT / "docs" / "papers.md", "experiments", experiments_table())
     (ROOT / "docs" / "options.md").write_text(options_page(), encoding="utf-8")
 
 
@@ -48,8 +47,15 @@ def replace_marked(path: Path, mark: str, text: str) -> None:
 
 def axes_table() -> str:
     """A row per axis: what it decides, and its default."""
-    rows = [[f"[`{axis}`](docs/options.md#{axis})", text, _default(axis)] for axis, text in _axes().items()]
+    rows = [[f"[`{axis}`](#{axis})", text, _default(axis)] for axis, text in _axes().items()]
     return _table(["axis", "decides", "default"], rows)
+
+
+def experiments_list() -> str:
+    """A line per experiment: its question."""
+    return "".join(
+        f"- [{name}](experiments/{name}/README.md): {each.question}\n" for name, each in experiments().items()
+    )
 
 
 def experiments_table() -> str:
@@ -59,14 +65,14 @@ def experiments_table() -> str:
         results = {profile: experiment.result(profile) for profile in sorted(experiment.profiles)}
         verdicts = [f"*{profile}*: {_in_short(result['verdicts'])}" for profile, result in results.items() if result]
         missing = ", ".join(profile for profile, result in results.items() if not result)
-        link = f"[{name}](experiments/{name}/README.md)"
+        link = f"[{name}](../experiments/{name}/README.md)"
         rows.append([link, experiment.question, "<br>".join(verdicts), missing])
     return _table(["experiment", "asks", "says", "not run"], rows)
 
 
 def options_page() -> str:
     """A section per axis, and in it a row per option."""
-    sections = [_OPTIONS]
+    sections = [f"{_OPTIONS}\n{axes_table()}"]
     for axis, text in _axes().items():
         paths = sorted((CONF / axis).glob("*.yaml"))
         columns = {"option": [f"`{path.stem}`" for path in paths], "is": [_description(path) for path in paths]}

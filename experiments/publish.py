@@ -5,8 +5,8 @@
 The figure becomes experiments/NAME/PROFILE.svg. The folder experiments/NAME/PROFILE/ gets every trial, the comparison
 table and the verdicts as CSV, the declarations of the metrics, tuned.yaml if settings were tuned, and result.json with
 cost, machine, versions and date.
-Verdicts and tables go between the `results` marks of experiments/NAME/README.md and, in short, of README.md if it has
-such marks. The generated tables are written anew, as by `make docs`.
+Verdicts and tables go between the `results` marks of experiments/NAME/README.md. The verdicts go in short between
+those of README.md if it has such marks. The generated tables are written anew, as by `make docs`.
 """
 
 import argparse
@@ -74,8 +74,7 @@ def publish(experiment: Experiment, profile: str, control: str | None, runs_dir:
         replace_marked(own_readme, "published", published_text(experiment))
     readme = ROOT / "README.md"
     if f"<!-- {mark} -->" in readme.read_text(encoding="utf-8"):
-        skill = comparison_table(study, factor=factor, metrics=["skill_train"], control=control)
-        replace_marked(readme, mark, short_text(verdicts) + table_text(skill) + cost_text(study))
+        replace_marked(readme, mark, short_text(verdicts) + cost_text(study))
     write_generated_tables()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
-from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdict_text import headline, shared_caveats
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import ComparisonTable
@@ -21,8 +21,10 @@ from skiplab.reproduce import Experiment
 
 
 def short_text(verdicts: Sequence[Verdict]) -> str:
-    """A line per claim, with its headline."""
-    return "".join(f"- {verdict.claim.text} **{headline(verdict)}**\n" for verdict in verdicts) + "\n"
+    """What limits all verdicts, and a line per claim with its headline."""
+    shared = shared_caveats(verdicts)
+    lines = [f"- {verdict.claim.text} **{headline(verdict, said=shared)}**\n" for verdict in verdicts]
+    return (f"All verdicts: {', '.join(shared)}.\n\n" if shared else "") + "".join(lines) + "\n"
 
 
 def verdict_text(verdicts: Sequence[Verdict]) -> str:

@@ -1,4 +1,4 @@
-"""README: what it says is there, is there; its Python runs (test_shell_lines runs its shell lines)."""
+"""README and docs/: what they say is there, is there; their Python runs (test_shell_lines runs their shell lines)."""
 
 import json
 import re
@@ -16,14 +16,21 @@ from skiplab.analysis.claims.claims_file import read_claims
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def section(title: str) -> str:
-    return README.split(f"## {title}\n")[1].split("\n## ")[0]
+def section(title: str, page: str = "README.md") -> str:
+    return (ROOT / page).read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+def test_the_readme_is_read_in_minutes():
+    assert len(README.splitlines()) <= 150
 
 
 def test_file_map_matches_the_disk():
-    named = set(re.findall(r"`([\w/]+/)`", section("What is where")))
+    named = set(
+        re.findall(r"`([\w/]+/)`", section("Where things live, and what flows through them", "CONTRIBUTING.md"))
+    )
     missing = [path for path in named if not (ROOT / path).is_dir()]
     assert not missing
     packages = {path for path in (ROOT / "src" / "skiplab").iterdir() if (path / "__init__.py").exists()}
@@ -38,10 +45,10 @@ def generated() -> SimpleNamespace:
     return SimpleNamespace(**runpy.run_path(str(ROOT / "experiments" / "generated_tables.py")))
 
 
-@pytest.mark.parametrize("table", ["axes", "experiments"])
-def test_generated_tables_of_the_readme_are_up_to_date(table: str, generated) -> None:
-    found = README.split(f"<!-- {table} -->\n")[1].split(f"<!-- /{table} -->")[0]
-    assert found == getattr(generated, f"{table}_table")(), "run `make docs`"
+@pytest.mark.parametrize(("page", "made_by"), [("README.md", "list"), ("docs/papers.md", "table")])
+def test_experiments_are_up_to_date(page: str, made_by: str, generated) -> None:
+    found = (ROOT / page).read_text().split("<!-- experiments -->\n")[1].split("<!-- /experiments -->")[0]
+    assert found == getattr(generated, f"experiments_{made_by}")(), "run `make docs`"
 
 
 def test_the_page_of_options_says_nothing_stale(generated) -> None:
@@ -65,10 +72,20 @@ def test_marked_text_is_replaced_alone(tmp_path, generated) -> None:
         generated.replace_marked(path, "axes", "new\n")
 
 
-def test_pictures_and_links_exist():
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pictures_and_links_exist(page):
+    targets = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", page.read_text())
+    for target, heading in targets:
+        other = page.parent / target if target else page
+        assert other.exists(), target
+        if heading and other.suffix == ".md":
+            assert heading in _anchors(other), f"{target}#{heading}"
+
+
+def _anchors(page: Path) -> set[str]:
+    """What GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("claims", sorted(ROOT.glob("experiments/*/**/claims.yaml")), ids=str)
@@ -90,20 +107,25 @@ def test_published_verdicts_carry_the_hash_of_their_claims_file(result):
 def newcomer(tmp_path, monkeypatch):
     """A folder of one's own, holding the README's example of a connection."""
     example = section("Add a connection in ten lines")
-    python, yaml, check = re.findall(r"```(?:python|yaml)\n(.*?)```", example, re.DOTALL)
+    python, yaml = re.findall(r"```(?:python|yaml)\n(.*?)```", example, re.DOTALL)
     for text in (python, yaml):
         path = tmp_path / re.match(r"# (\S+)\n", text)[1]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    yield check
+    yield
     for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
         del sys.modules[name]
 
 
-def test_networks_of_others_as_the_readme_says(tmp_path, monkeypatch, capsys):
-    first, network, second = re.findall(r"```python\n(.*?)```", section("Any network"), re.DOTALL)
+def test_networks_of_others_as_the_page_says(tmp_path, monkeypatch, capsys):
+    """Of the README's lines, which show the same in short, each is there in full."""
+    first, network, second = re.findall(r"```python\n(.*?)```", section("Any network", "docs/networks.md"), re.DOTALL)
+    (short,) = re.findall(r"```python\n(.*?)```", section("Your question"), re.DOTALL)
+    study, *others = short.splitlines()
+    assert study in second
+    assert all(line.split("(")[0] in first for line in others)
     monkeypatch.chdir(tmp_path)
     exec(first, {})
     assert "projection" in capsys.readouterr().out
@@ -117,7 +139,8 @@ def test_networks_of_others_as_the_readme_says(tmp_path, monkeypatch, capsys):
 
 
 def test_ten_line_connection_passes_its_contracts_and_trains(newcomer, capsys):
-    exec(newcomer, {})
+    check = re.search(r"`skiplab.testing.(check_connection\(HalfLife\))`", README)
+    exec(f"from mine.half_life import HalfLife\nfrom skiplab.testing import check_connection\n{check[1]}", {})
     short = ["depth=4", "width=8", "trainer.max_steps=2", "logger=none", "evaluator=[denoising_loss,baselines]"]
     short += ["eval_batch.num_images=8", "run.study=mine"]
     cli.train_main(["-m", "--config-dir", "mine/conf", "connection=plain,half_life", "seed=0,1", *short])

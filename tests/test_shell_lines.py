@@ -28,6 +28,7 @@ BUDGET = {
 # begins with -- is an option.
 BUDGETS = {
     "skiplab train connection=identity depth=8": {"logger": "wandb_offline"},
+    "skiplab train -m connection=plain,identity run.study=mine": {"logger": "wandb_offline"},
     "skiplab train -m connection=plain,identity,rezero depth=4,8 seed=0,1,2": {"depth": "4", "seed": "0,1"},
     "skiplab train -m experiment=he2015_resnet/quick": {"evaluator": "[classification]", "seed": "0", "depth": "3"},
     "skiplab train -m experiment=points/quick": {"seed": "0", "depth": "4"},

@@ -241,7 +241,7 @@ def test_events_are_counted_over_all_levels_of_a_mean(runs):
                 )
     contrast = Contrast(metric="diverged", kind="difference", direction="lower", mean_over=("depth",), **ARMS)
     paired = compute_contrast(read_study("s", runs.folder), contrast, {})
-    assert paired.events == ((2, 12.0), (0, 12.0))
+    assert paired.events == ((2, 12.0, 1.0), (0, 12.0, -1.0))
     assert paired.advantage.to_dict() == {0: 0.5, 1: 0.5, 2: 0.0, 3: 0.0, 4: 0.0, 5: 0.0}
 
 

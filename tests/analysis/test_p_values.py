@@ -11,7 +11,7 @@ from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.contrasts import slopes
 from skiplab.analysis.claims.verdict_text import cell_line
 from skiplab.analysis.claims.verdicts import judge
-from skiplab.analysis.statistics.rates import count_rate, event_rate, rate_difference
+from skiplab.analysis.statistics.rates import count_rate, event_rate, weighted_sum
 from skiplab.analysis.study.study import read_study
 from skiplab.metrics import Metric
 
@@ -90,16 +90,27 @@ def test_the_interval_of_a_difference_is_rarely_too_narrow():
         drawn = generator.poisson(rates, (2000, 2))
         held = 0
         for treatment, control in drawn:
-            found = rate_difference(count_rate(int(treatment), 1.0), count_rate(int(control), 1.0))
+            found = weighted_sum([(1.0, count_rate(int(treatment), 1.0)), (-1.0, count_rate(int(control), 1.0))])
             held += found.low <= rates[0] - rates[1] <= found.high
         assert held / 2000 > 0.95 - 3 * math.sqrt(0.05 * 0.95 / 2000)
     for p, q in ((0.5, 0.5), (0.05, 0.3), (0.9, 0.1)):
         drawn = generator.binomial(8, (p, q), (2000, 2))
         held = 0
         for treatment, control in drawn:
-            found = rate_difference(event_rate(int(treatment), 8), event_rate(int(control), 8))
+            found = weighted_sum([(1.0, event_rate(int(treatment), 8)), (-1.0, event_rate(int(control), 8))])
             held += found.low <= p - q <= found.high
         assert held / 2000 > 0.95 - 3 * math.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_the_interval_of_a_weighted_sum_is_rarely_too_narrow():
+    """The slope of a rate over three levels, drawn from rates that rise and ones that lie at the end of their range."""
+    generator, weights = np.random.default_rng(1), (-0.5, 0.0, 0.5)
+    for rates in ((0.2, 0.4, 0.9), (0.0, 0.05, 0.1)):
+        true, held = sum(weight * rate for weight, rate in zip(weights, rates, strict=True)), 0
+        for drawn in generator.binomial(10, rates, (1000, 3)):
+            found = weighted_sum([(w, event_rate(int(count), 10)) for w, count in zip(weights, drawn, strict=True)])
+            held += found.low <= true <= found.high
+        assert held / 1000 > 0.95 - 3 * math.sqrt(0.05 * 0.95 / 1000)
 
 
 def test_more_spikes_are_found_in_the_claimed_direction_alone(runs, claims_file):

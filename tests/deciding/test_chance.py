@@ -9,7 +9,7 @@ from scipy import stats
 
 from skiplab.analysis.claims.contrasts import Events
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
-from skiplab.analysis.statistics.rates import count_rate, event_rate, rate_difference
+from skiplab.analysis.statistics.rates import count_rate, event_rate, weighted_sum
 from skiplab.deciding.chance import chance_of_decision
 
 ALPHA = 0.01
@@ -32,7 +32,9 @@ def cell(
         paired=SimpleNamespace(
             events=events, may_be_smaller=smaller, may_be_greater=greater, metric=SimpleNamespace(kind=kind)
         ),
-        test=SimpleNamespace(margin=margin, contrast=SimpleNamespace(direction=direction, claimed_sign=sign)),
+        test=SimpleNamespace(
+            margin=margin, contrast=SimpleNamespace(direction=direction, claimed_sign=sign, of_one_arm=False)
+        ),
     )
 
 
@@ -101,7 +103,7 @@ def test_equal_seeds_are_decided_once_an_exact_test_can_be() -> None:
 def test_events_decide_as_often_as_their_continuations_do(control: int, treatment: int, margin: float) -> None:
     """Fewer events in the treatment are in the claim's favor."""
     n, num_seeds, draws = 5, 20, 4000
-    events = (Events(control, n), Events(treatment, n))
+    events = (Events(control, n, 1.0), Events(treatment, n, -1.0))
     interval = Interval((control - treatment) / n, np.nan, np.nan, 0.5, n, False)
     found = chance_of_decision(
         cell(interval, margin, "lower", events=events, kind="event"), num_seeds, ALPHA, 2 * ALPHA
@@ -114,7 +116,7 @@ def test_events_decide_as_often_as_their_continuations_do(control: int, treatmen
     decided = 0
     for pair in zip(*final, strict=True):
         at = [
-            rate_difference(*(event_rate(int(count), num_seeds, 1 - 2 * tail) for count in pair))
+            weighted_sum([(w, event_rate(int(k), num_seeds, 1 - 2 * tail)) for w, k in zip((1, -1), pair, strict=True)])
             for tail in (ALPHA, 2 * ALPHA)
         ]
         beyond = at[0].low > margin or at[0].high < -margin
@@ -123,12 +125,23 @@ def test_events_decide_as_often_as_their_continuations_do(control: int, treatmen
     assert 0.01 < found < 0.99
 
 
+def test_many_terms_are_drawn_and_few_are_counted_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = (Events(3, 5, 1.0), Events(1, 5, -1.0))
+    some = cell(Interval(0.4, np.nan, np.nan, 0.5, 5, False), 0.1, "lower", events=events, kind="event")
+    exact = chance_of_decision(some, 30, ALPHA, 2 * ALPHA)
+    assert 0.05 < exact < 0.95
+    monkeypatch.setattr("skiplab.deciding.chance_of_rates._MOST_FOR_ALL", 600)
+    drawn = chance_of_decision(some, 30, ALPHA, 2 * ALPHA)
+    assert drawn != exact
+    assert drawn == pytest.approx(exact, abs=3 * (0.25 / 600) ** 0.5)
+
+
 def test_counts_are_predicted_by_their_exposure() -> None:
     """No spike in 5,000 steps of each arm; that both have fewer than 0.1 in 1,000 steps is decided by 35,000 more.
 
     That one arm has none has the chance √(5 / 40), and that neither has any 5 / 40; many in one arm decide too.
     """
-    events = (Events(0, 5.0), Events(0, 5.0))
+    events = (Events(0, 5.0, 1.0), Events(0, 5.0, -1.0))
     none = cell(Interval(0.0, np.nan, np.nan, 0.0, 5, True), 0.1, "lower", events=events, kind="count")
     assert chance_of_decision(none, 10, ALPHA, 2 * ALPHA) < 0.3
 
@@ -137,7 +150,7 @@ def test_counts_are_predicted_by_their_exposure() -> None:
     decided = 0
     for pair in final.T:
         at = [
-            rate_difference(*(count_rate(int(count), 40.0, 1 - 2 * tail) for count in pair))
+            weighted_sum([(w, count_rate(int(k), 40.0, 1 - 2 * tail)) for w, k in zip((1, -1), pair, strict=True)])
             for tail in (ALPHA, 2 * ALPHA)
         ]
         beyond = at[0].low > 0.1 or at[0].high < -0.1

@@ -106,18 +106,20 @@ def exact_rate(kind, num, exposure, tail):
     return num / exposure, low, high
 
 
-def rate_difference(kind, arms, tail):
-    """First arm minus second, each (events, exposure), with the interval of both exact ones (MOVER)."""
-    (b, b_low, b_high), (w, w_low, w_high) = (exact_rate(kind, num, exposure, tail) for num, exposure in arms)
-    low = b - w - math.sqrt((b - b_low) ** 2 + (w_high - w) ** 2)
-    return b - w, low, b - w + math.sqrt((b_high - b) ** 2 + (w - w_low) ** 2)
+def weighted_rates(kind, terms, tail):
+    """The sum of weight x rate, each (events, exposure, weight), with the interval of the exact ones (MOVER)."""
+    total, below, above = 0.0, 0.0, 0.0
+    for num, exposure, weight in terms:
+        value, *ends = (weight * each for each in exact_rate(kind, num, exposure, tail))
+        total, below, above = total + value, below + (value - min(ends)) ** 2, above + (max(ends) - value) ** 2
+    return total, total - math.sqrt(below), total + math.sqrt(above)
 
 
-def p_rate_above(kind, arms, bound):
-    """The one-sided tail at which the interval of their difference reaches down to the bound, from 1e-12 on; else 1."""
+def p_rate_above(kind, terms, bound):
+    """The one-sided tail at which the interval of their sum reaches down to the bound, from 1e-12 on; else 1."""
 
     def excess(log_tail):
-        return rate_difference(kind, arms, math.exp(log_tail))[1] - bound
+        return weighted_rates(kind, terms, math.exp(log_tail))[1] - bound
 
     low, high = math.log(1e-12), math.log(0.499)
     if excess(high) <= 0:

@@ -8,7 +8,9 @@ from collections import defaultdict
 import formulas
 import numpy as np
 
-COLLAPSED_BELOW = 0.05
+COLLAPSED_BELOW, SMALLEST_RATE = 0.05, 0.1
+COLLAPSED = {"scale": "bounded", "kind": "event", "role": "outcome", "direction": "lower", "exposure": None}
+OPPOSITE_DIRECTION = {"higher": "lower", "lower": "higher", "not_lower": "not_higher", "not_higher": "not_lower"}
 LOST = ("diverged", "not finite", "not positive")
 WEAKEST = (
     "contradicted",
@@ -58,7 +60,9 @@ class Trials:
     """The published trials of a profile, with the declarations of their metrics."""
 
     def __init__(self, rows, metrics):
-        self.rows, self.metrics = rows, metrics
+        self.rows = rows
+        self.skill = next((name for name in ("skill_train", "skill_val") if name in metrics), None)
+        self.metrics = ({"collapsed": COLLAPSED} if self.skill else {}) | metrics
         names = list(rows[0])
         self.factors = names[names.index("status") + 1 : names.index("seed")]
         self.seeds = sorted({int(float(row["seed"])) for row in rows})
@@ -96,6 +100,11 @@ class Trials:
 
     def values(self, rows, name):
         """(row, value, state) of each trial; an arm in which no trial has the metric was not measured."""
+        if self.metrics[name] is COLLAPSED:
+            return [
+                (row, v if math.isnan(v) else float(v < COLLAPSED_BELOW), s)
+                for row, v, s in self.values(rows, self.skill)
+            ]
         found = [(row, *self.value(row, name)) for row in rows]
         if all(state == "not finite" for _, _, state in found):
             return [(row, value, "without a value") for row, value, _ in found]
@@ -119,17 +128,23 @@ class Trials:
         ]
 
     def collapsed(self, factor, arms, cell):
-        """The arms, each with the level of what varies within the cell, whose mean skill is below the bound."""
-        skill = next((name for name in ("skill_train", "skill_val") if name in self.metrics), None)
-        if skill is None:
-            return set()
+        """The arms, each with the level of what varies within the cell, whose mean skill is below the bound.
+
+        And whether an arm has collapsed there in some seeds and not in others.
+        """
+        if self.skill is None:
+            return set(), False
         others = [name for name in self.factors if name not in (factor, *cell) and "." not in name]
         groups = defaultdict(list)
-        for row, value, _ in self.values(self.inside(cell), skill):
+        for row, value, _ in self.values(self.inside(cell), self.skill):
             arm = self.arm(row, factor)
             if arm in arms and not np.isnan(value):
                 groups[" ".join([arm, *(f"at {name} {level(row[name])}" for name in others)])].append(value)
-        return {name for name, skills in groups.items() if np.mean(skills) < COLLAPSED_BELOW}
+        shares = [np.mean(np.array(skills) < COLLAPSED_BELOW) for skills in groups.values()]
+        return (
+            {name for name, skills in groups.items() if np.mean(skills) < COLLAPSED_BELOW},
+            any(0 < share < 1 for share in shares),
+        )
 
 
 def read_tests(claims):
@@ -171,11 +186,39 @@ ARMS = ("control", "treatment")
 
 
 def contrast(trials, test, cell):
-    """What a test sees in a cell: each seed's advantage, both arms, and what limits them."""
+    """What a test sees in a cell; where some seeds of an arm collapsed and others didn't, their rate of collapse.
+
+    That goes for outcomes that count a network of no use with a value, where seeds contradict one another, and not for
+    a claim of a certain value.
+    """
+    seen = metric_contrast(trials, test, cell)
+    metric = seen["metric"]
+    counts_collapse = (
+        metric["role"] == "outcome" and metric["kind"] == "continuous" and metric.get("direction") == "higher"
+    )
+    counts_collapse = counts_collapse and isinstance(metric["if_diverged"], (int, float))
+    if seen["missing"] or not seen["partial"] or not counts_collapse or test["direction"] == "equal" or agree(seen):
+        return seen
+    smallest = test.get("smallest_effect") and SMALLEST_RATE
+    of_rate = {"metric": "collapsed", "direction": OPPOSITE_DIRECTION[test["direction"]], "sign": -test["sign"]}
+    of_rate |= {"instead_of": test["metric"], "smallest_effect": smallest, "margin": float(smallest or 0.0)}
+    return metric_contrast(trials, test | of_rate, cell)
+
+
+def agree(seen):
+    """Whether each seed alone lies above, below, or within what counts; a claim that nothing falls knows two sides."""
+    margin, one_side = seen["test"]["margin"], seen["test"]["direction"].startswith("not_")
+    values = formulas.finite(seen["advantage"])
+    return len({(value > -margin, value > margin and not one_side) for value in values}) <= 1
+
+
+def metric_contrast(trials, test, cell):
+    """Each seed's advantage, both arms, and what limits them."""
     factor, name, kind, over = test["factor"], test["metric"], test["contrast"], test["over"]
     arms = [test["treatment"]] if test["one_arm"] else [test["control"], test["treatment"]]
     seen = {"test": test, "cell": cell, "n": 0, "missing": True, "events": None, "lost": False, "bounds": set()}
-    seen |= {"advantage": [], "control": [], "treatment": [], "collapsed": trials.collapsed(factor, arms, cell)}
+    collapsed, partial = trials.collapsed(factor, arms, cell)
+    seen |= {"advantage": [], "control": [], "treatment": [], "collapsed": collapsed, "partial": partial}
     if name not in trials.metrics:
         return seen | {"metric": {"scale": "linear", "kind": "continuous", "role": "outcome"}}
     seen["metric"] = metric = trials.metrics[name]
@@ -206,11 +249,26 @@ def contrast(trials, test, cell):
         seen["control"].append(control.get(seed, math.nan))
     seen["advantage"] = test["sign"] * (np.array(seen["treatment"]) - np.array(seen["control"]))
     seen["n"] = int(np.isfinite(seen["advantage"]).sum())
-    if kind == "difference" and metric["kind"] != "continuous":
-        counted = [events(trials, by_arm[arm], metric) for arm in arms]
-        if all(each is not None and each[1] > 0 for each in counted):
-            seen["events"] = counted[:: -int(test["sign"])]  # the arm claimed to be higher first
+    if metric["kind"] != "continuous":
+        terms = []
+        for arm in arms:
+            sign = -test["sign"] if arm == test["control"] and not test["one_arm"] else test["sign"]
+            for at, weight in weights(kind, levels):
+                own = [row for row in by_arm[arm] if at is None or number(row[0][over]) == at]
+                terms.append((events(trials, own, metric), sign * weight))
+        if all(counted is not None and counted[1] > 0 for counted, _ in terms):
+            seen["events"] = [(*counted, weight) for counted, weight in terms]
     return seen
+
+
+def weights(kind, levels):
+    """(level, weight) of what a contrast sums for each arm."""
+    if kind == "difference":
+        return [(None, 1.0)]
+    if kind == "change":
+        return [(levels[0], -1.0), (levels[-1], 1.0)]
+    x = np.array(levels) if kind == "rate" else np.log2(levels)
+    return list(zip(levels, (x - x.mean()) / ((x - x.mean()) ** 2).sum(), strict=True))
 
 
 def per_seed(rows, kind, over, levels, num=1):
@@ -251,7 +309,8 @@ def events(trials, rows, metric):
 def interval(seen):
     """Mean, low and high of the advantage."""
     if seen["events"] and seen["n"]:
-        return formulas.rate_difference(seen["metric"]["kind"], seen["events"], formulas.ALPHA)
+        shift = float(seen["test"].get("expected") or 0.0) if seen["test"]["one_arm"] else 0.0
+        return tuple(v - shift for v in formulas.weighted_rates(seen["metric"]["kind"], seen["events"], formulas.ALPHA))
     mean, low, high = formulas.t_interval(seen["advantage"])
     if seen["n"] > 1 and formulas.equal(formulas.finite(seen["advantage"])):
         return mean, math.nan, math.nan
@@ -266,9 +325,10 @@ def p_above(seen, bound, sign=1):
     if not seen["events"]:
         return formulas.p_mean_above(values, bound)
     p = formulas.permutation_p(values, bound)
-    return (
-        1.0 if math.isnan(p) else max(p, formulas.p_rate_above(seen["metric"]["kind"], seen["events"][::sign], bound))
-    )
+    shift = float(seen["test"].get("expected") or 0.0) if seen["test"]["one_arm"] else 0.0
+    terms = [(num, exposure, sign * weight) for num, exposure, weight in seen["events"]]
+    rate_p = formulas.p_rate_above(seen["metric"]["kind"], terms, bound + sign * shift)
+    return 1.0 if math.isnan(p) else max(p, rate_p)
 
 
 def open_sides(seen):

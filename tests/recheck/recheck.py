@@ -25,11 +25,11 @@ from judging import (
     Trials,
     bound_to_exceed,
     cell_text,
-    contrast,
     contrast_name,
     interval,
     judge,
     level,
+    metric_contrast,
     number,
     read_csv,
     read_tests,
@@ -145,6 +145,7 @@ def _recomputed(seen, sha256):
         "scale": seen["metric"]["scale"],
         "expected": float(test["expected"]) if test["direction"] == "equal" else math.nan,
         "smallest_effect": math.nan if smallest is None else float(smallest),
+        "instead_of": test.get("instead_of", ""),
         "conclusion": seen["conclusion"],
         "n": seen["n"],
         "advantage": float(mean),
@@ -269,7 +270,7 @@ def _check_table(rows, trials, factor, tests, differences):
         differences.check(f"table.csv: {row['metric']}: label", row["label"], trials.metrics[row["metric"]]["label"])
         test = {"factor": factor, "metric": row["metric"], "contrast": "difference", "over": None, "sign": 1.0}
         test |= {"control": row["control"], "treatment": row["treatment"], "one_arm": not row["control"]}
-        seen = contrast(trials, test, cell)
+        seen = metric_contrast(trials, test, cell)
         where = f"table.csv: {row['metric']}, {cell_text(cell)}, {row['treatment']}"
         for column, value in _table_row(trials, seen).items():
             if column in row:

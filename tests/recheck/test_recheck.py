@@ -146,5 +146,6 @@ def test_closed_forms():
     assert formulas.exact_rate("event", 0, 5, 0.025)[2] == pytest.approx(1 - 0.025 ** (1 / 5))
     exact = stats.binomtest(2, 7).proportion_ci(0.95, "exact")
     assert formulas.exact_rate("event", 2, 7, 0.025)[1:] == pytest.approx((exact.low, exact.high))
-    p = formulas.p_rate_above("event", [(9, 10), (1, 10)], 0.1)
-    assert formulas.rate_difference("event", [(9, 10), (1, 10)], p)[1] == pytest.approx(0.1)
+    terms = [(9, 10, 1.0), (1, 10, -1.0)]
+    p = formulas.p_rate_above("event", terms, 0.1)
+    assert formulas.weighted_rates("event", terms, p)[1] == pytest.approx(0.1)

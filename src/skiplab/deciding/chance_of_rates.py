@@ -1,32 +1,42 @@
-"""The same chance for a difference of events or of counts."""
+"""The same chance for events and counts."""
 
 import math
-from itertools import product
+from collections.abc import Sequence
+from dataclasses import astuple
 from typing import NamedTuple
 
+import numpy as np
 from scipy.stats import betabinom, nbinom
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, bound_to_exceed
 from skiplab.analysis.claims.contrasts import Events
-from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, rate_difference
+from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate
 
 _LEFT_OUT = 1e-4  # the chance of the largest numbers of further counts, which are left out
 
 
-class _Arm(NamedTuple):
-    """What an arm may have had in the end: the exposure, and the chance of each number of events."""
+_MOST_FOR_ALL = 100_000  # combinations of numbers of events up to which all are looked at, beyond that as many draws
 
-    exposure: float
-    chances: dict[int, float]
+
+class _Ends(NamedTuple):
+    """What an arm may have had in the end, at one level: for each number of events its chance, and its weighted rate.
+
+    below, above: how far the interval of the weighted rate reaches below and above it, squared; a row for each tail.
+    """
+
+    chances: np.ndarray
+    values: np.ndarray
+    below: np.ndarray
+    above: np.ndarray
 
 
 def chance_of_rates(cell: CellVerdict, num_seeds: int, alpha: float, equivalence_alpha: float) -> float:
-    """The chance that the interval of the difference of both arms' rates decides at a look.
+    """The chance that the interval made from the arms' rates decides at a look.
 
     An arm with k events in n trials is predicted to have k + BetaBinomial(N - n, k + 1/2, n - k + 1/2) of them in N,
     and one with k counts in an exposure E to have as many more as a negative binomial variable of shape k + 1/2 in the
     further exposure: the predictions from Jeffreys' prior. A verdict asks the permutation test of the pairs too, so
-    this is an upper bound.
+    this is an upper bound. Where more than 100,000 combinations are possible, as many are drawn, always the same.
 
     Args:
         cell: the verdict so far, of a test of events or counts.
@@ -35,36 +45,47 @@ def chance_of_rates(cell: CellVerdict, num_seeds: int, alpha: float, equivalence
         equivalence_alpha: one-sided, of 'no meaningful difference'.
     """
     assert cell.paired.events is not None
-    control, treatment = (_predicted(cell, each, num_seeds) for each in cell.paired.events)
-    if cell.test.contrast.claimed_sign < 0:
-        control, treatment = treatment, control
-    decided: set[tuple[int, int]] = set()
-    margin, bound = cell.test.margin, bound_to_exceed(cell.test)
-    has_equivalence = cell.test.contrast.direction in ("higher", "lower")
-    for tail in dict.fromkeys((alpha, equivalence_alpha)):
-        ours, theirs = (_rates(cell, arm, 1 - 2 * tail) for arm in (treatment, control))
-        for pair in product(ours, theirs):
-            found = rate_difference(ours[pair[0]], theirs[pair[1]])
-            beyond = tail == alpha and (found.low > bound or found.high < -margin)
-            within = tail == equivalence_alpha and has_equivalence and -margin < found.low and found.high < margin
-            if beyond or within:
-                decided.add(pair)
-    return math.fsum(treatment.chances[num] * control.chances[other] for num, other in decided)
+    terms = [_ends(cell, each, num_seeds, (alpha, equivalence_alpha)) for each in cell.paired.events]
+    indices, chances = _combinations([term.chances for term in terms])
+    value = sum(term.values[own] for term, own in zip(terms, indices, strict=True))
+    below, above = (
+        np.sqrt(sum(getattr(term, side)[:, own] for term, own in zip(terms, indices, strict=True)))
+        for side in ("below", "above")
+    )
+    contrast, margin = cell.test.contrast, cell.test.margin
+    value = value - (contrast.expected if contrast.of_one_arm else 0.0)
+    decided = (value - below[0] > bound_to_exceed(cell.test)) | (value + above[0] < -margin)
+    if contrast.direction in ("higher", "lower"):
+        decided |= (value - below[1] > -margin) & (value + above[1] < margin)
+    return float(chances[decided].sum())
 
 
-def _predicted(cell: CellVerdict, events: Events, num_seeds: int) -> _Arm:
-    num, exposure = events
+def _ends(cell: CellVerdict, events: Events, num_seeds: int, tails: tuple[float, float]) -> _Ends:
+    num, exposure, weight = events
     total = exposure * num_seeds / cell.interval.n
-    if cell.paired.metric.kind == "event":
+    is_event = cell.paired.metric.kind == "event"
+    if is_event:
         most = round(total - exposure)
         chances = betabinom.pmf(range(most + 1), most, num + 0.5, exposure - num + 0.5)
     else:
         most = int(nbinom.ppf(1 - _LEFT_OUT, num + 0.5, exposure / total))
         chances = nbinom.pmf(range(most + 1), num + 0.5, exposure / total)
-    return _Arm(total, {num + more: float(chance) for more, chance in enumerate(chances)})
+
+    def rate(count: int, level: float) -> RateEstimate:
+        return event_rate(count, round(total), level) if is_event else count_rate(count, total, level)
+
+    rates = [[astuple(rate(num + more, 1 - 2 * tail)) for more in range(most + 1)] for tail in tails]
+    value, *ends = np.moveaxis(weight * np.array(rates), 2, 0)
+    low, high = np.minimum(*ends), np.maximum(*ends)
+    return _Ends(np.asarray(chances), value[0], (value - low) ** 2, (high - value) ** 2)
 
 
-def _rates(cell: CellVerdict, arm: _Arm, level: float) -> dict[int, RateEstimate]:
-    if cell.paired.metric.kind == "event":
-        return {num: event_rate(num, round(arm.exposure), level) for num in arm.chances}
-    return {num: count_rate(num, arm.exposure, level) for num in arm.chances}
+def _combinations(chances: Sequence[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """For each term the index of its number of events in each combination, and the chances of the combinations."""
+    sizes = [len(each) for each in chances]
+    if math.prod(sizes) <= _MOST_FOR_ALL:
+        indices = [each.ravel() for each in np.indices(sizes)]
+        return indices, np.prod([own[each] for own, each in zip(chances, indices, strict=True)], axis=0)
+    generator = np.random.default_rng(0)
+    drawn = [generator.choice(len(own), _MOST_FOR_ALL, p=own / own.sum()) for own in chances]
+    return drawn, np.full(_MOST_FOR_ALL, 1 / _MOST_FOR_ALL)

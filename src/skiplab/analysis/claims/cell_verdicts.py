@@ -11,6 +11,7 @@ from skiplab.analysis.claims.collapse import Collapse, find_collapse
 from skiplab.analysis.claims.contrasts import PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes
 from skiplab.analysis.claims.p_values import advantage_interval, needs_more_seeds, p_of_less, p_of_more
+from skiplab.analysis.claims.rate_of_collapse import SMALLEST_RATE, of_rate_of_collapse, tests_rate_of_collapse
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import Interval, no_interval, paired_interval, welch_interval
 from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION, bootstrap_interval, permutation_p
@@ -47,8 +48,13 @@ class AdjustedP(NamedTuple):
 
 
 class TestInCell(NamedTuple):
-    """A test with its contrast in a cell, and the arms that have collapsed there."""
+    """A test with its contrast in a cell, and the arms that have collapsed there.
 
+    claimed: the test of the claims file.
+    test: the same, or the test of the rate of collapse that stands for it (`rate_of_collapse`).
+    """
+
+    claimed: Test
     test: Test
     paired: PairedContrast
     collapse: Collapse
@@ -63,12 +69,14 @@ class TestInCell(NamedTuple):
 class CellVerdict:
     """The verdict on one test in one cell.
 
+    claimed, test: the test of the claims file, and the one that was judged, as in `TestInCell`.
     interval, welch: 95% intervals of the advantage, paired by seed where the arms share any, and not paired.
     correlation: between the arms over seeds.
     collapsed: arms that have learned next to nothing, so that the advantage has no size to speak of; the conclusion is
         'not applicable' if the metric says how a network works and not how well.
     """
 
+    claimed: Test
     test: Test
     paired: PairedContrast
     look: Look
@@ -86,7 +94,9 @@ class CellVerdict:
 
     @property
     def has_size(self) -> bool:
-        """Whether the advantage has a size: a difference from a collapsed arm has none."""
+        """Whether the advantage has a size: a difference from a collapsed arm has none, unless it is one of rates."""
+        if self.paired.events is not None and self.conclusion != "not applicable":
+            return True
         return not self.collapsed or (self.test.contrast.kind != "difference" and self.conclusion != "not applicable")
 
     @property
@@ -121,15 +131,18 @@ class CellVerdict:
 
 def test_in_cell(study: Study, test: Test, cell: Cell) -> TestInCell:
     """A test's contrast in a cell, and what has collapsed there."""
-    contrast = test.contrast
-    return TestInCell(
-        test, compute_contrast(study, contrast, cell), find_collapse(study, contrast.factor, contrast.arms, cell)
-    )
+    contrast, judged = test.contrast, test
+    paired = compute_contrast(study, contrast, cell)
+    collapse = find_collapse(study, contrast.factor, contrast.arms, cell)
+    if not paired.missing and tests_rate_of_collapse(test, paired, collapse):
+        judged = of_rate_of_collapse(test)
+        paired = compute_contrast(study, judged.contrast, cell)
+    return TestInCell(test, judged, paired, collapse)
 
 
 def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
     """Judge a test in a cell by its p values, which are adjusted over all tests of the look."""
-    test, paired, collapse = found
+    claimed, test, paired, collapse = found
     contrast, interval = test.contrast, advantage_interval(paired)
     if contrast.of_one_arm:
         welch, between_arms = no_interval(), float("nan")
@@ -137,6 +150,7 @@ def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
         welch = welch_interval(*paired.claimed_greater)
         between_arms = correlation(paired.treatment, paired.control)
     return CellVerdict(
+        claimed=claimed,
         test=test,
         paired=paired,
         look=look,
@@ -146,7 +160,11 @@ def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
         welch=welch,
         correlation=between_arms,
         collapsed=collapse.arms,
-        notes=contrast_notes(paired, interval) + _seeds_notes(paired) + collapse.notes + _gain_notes(paired),
+        notes=_rate_notes(found)
+        + contrast_notes(paired, interval)
+        + _seeds_notes(paired)
+        + collapse.notes
+        + _gain_notes(paired),
     )
 
 
@@ -160,7 +178,7 @@ def p_supported(found: TestInCell) -> float:
 
     For 'equal': the greater of the two p values of a value outside expected ± smallest effect.
     """
-    test, paired, _ = found
+    test, paired = found.test, found.paired
     if _is_undecidable(found) or paired.may_be_smaller:
         return 1.0
     if test.contrast.direction == "equal":
@@ -174,7 +192,7 @@ def p_contradicted(found: TestInCell) -> float:
     For 'equal': twice the smaller of the two p values of a value that isn't above, or isn't below, expected ± smallest
     effect.
     """
-    test, paired, _ = found
+    test, paired = found.test, found.paired
     if _is_undecidable(found) or paired.may_be_greater:
         return 1.0
     below = p_of_less(paired, -test.margin)
@@ -190,7 +208,7 @@ def _is_undecidable(found: TestInCell) -> bool:
 
 
 def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look) -> Conclusion:
-    test, paired, _ = found
+    test, paired = found.test, found.paired
     if paired.missing:
         return "not run"
     if found.not_applicable:
@@ -209,6 +227,14 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
     # Two one-sided tests: Schuirmann 1987, A comparison of the two one-sided tests procedure, section 2.
     p_equivalent = max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
     return "no meaningful difference" if p_equivalent < 2 * look.alpha else "inconclusive"
+
+
+def _rate_notes(found: TestInCell) -> tuple[str, ...]:
+    if found.test is found.claimed:
+        return ()
+    label = found.claimed.contrast.metric
+    judged = f"the rate of collapse is judged here, of which {SMALLEST_RATE:g} counts, and not the mean of {label}"
+    return (f"some seeds collapsed and others didn't: {judged}",)
 
 
 def _seeds_notes(paired: PairedContrast) -> tuple[str, ...]:

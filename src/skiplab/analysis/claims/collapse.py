@@ -8,12 +8,10 @@ import numpy as np
 from skiplab.analysis.statistics.rates import exact_rate, rate_text
 from skiplab.analysis.study.arms import Cell, cell_levels, in_cell
 from skiplab.analysis.study.cached_per_study import cached_per_study
+from skiplab.analysis.study.collapsed import COLLAPSED_BELOW, skill_metric
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text, number
-
-COLLAPSED_BELOW = 0.05  # mean skill below which an arm has collapsed
-SKILLS = ("skill_train", "skill_val")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +24,11 @@ class Collapse:
 
     arms: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some seeds of an arm have collapsed and others haven't."""
+        return bool(self.notes)
 
 
 def find_collapse(study: Study, factor: str, arms: Sequence[str], cell: Cell) -> Collapse:
@@ -45,16 +48,6 @@ def find_collapse(study: Study, factor: str, arms: Sequence[str], cell: Cell) ->
         arms=tuple(each.name for each in skills if np.mean(each.skills) < COLLAPSED_BELOW),
         notes=tuple(note for each in skills if (note := _partly_collapsed(each))),
     )
-
-
-def skill_metric(study: Study) -> str | None:
-    """The metric that says whether an arm has collapsed; None where the study has none.
-
-    In a table of results, a column of that name may be anything.
-    """
-    if study.arm_column is not None:
-        return None
-    return next((name for name in SKILLS if name in study.metrics), None)
 
 
 @dataclass(frozen=True, kw_only=True)

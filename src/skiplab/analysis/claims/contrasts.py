@@ -11,6 +11,7 @@ import pandas as pd
 from skiplab.analysis.claims.unmeasured import not_measured
 from skiplab.analysis.frames import column
 from skiplab.analysis.study.arms import Cell, constant
+from skiplab.analysis.study.collapsed import metrics_of
 from skiplab.analysis.study.metric_values import arm_values
 from skiplab.analysis.study.study import Study
 from skiplab.metrics import Metric
@@ -82,10 +83,14 @@ class Contrast:
 
 
 class Events(NamedTuple):
-    """How many events an arm had, in how much exposure: trials, or the unit of a count."""
+    """How many events an arm had, at one level of `over`, and the weight of their rate in the advantage.
+
+    exposure: trials, or the unit of a count.
+    """
 
     num: int
     exposure: float
+    weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +103,8 @@ class PairedContrast:
     states: for each arm, the number of its trials in each state of `scale_metric`.
     lost_states: the states of trials that have ended without a value, see `LOST_STATES`.
     levels: the levels of `over` that slopes or changes use.
-    events: of a difference of events or counts, those of the control and of the treatment; else None.
+    events: of events and counts, those of each arm at each level; the advantage is the sum of weight x rate, less what
+        is expected. None for other metrics.
     is_paired: False where the arms share no seed, so that no difference can be formed for a seed, and the arms are
         compared as independent samples.
     missing: why there is nothing to compute, else ''.
@@ -113,7 +119,7 @@ class PairedContrast:
     states: Mapping[str, Counter[str]]
     lost_states: tuple[str, ...]
     levels: tuple[Any, ...] = ()
-    events: tuple[Events, Events] | None = None
+    events: tuple[Events, ...] | None = None
     is_paired: bool = True
     missing: str = ""
 
@@ -162,7 +168,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
     Raises:
         SkiplabError: where the factor, `over`, or a factor of `mean_over` is unknown.
     """
-    metric = study.metrics.get(contrast.metric)
+    metric = metrics_of(study).get(contrast.metric)
     if metric is None:
         return _without_values(contrast, cell, not_measured(contrast.metric, study))
     for name in contrast.mean_over:
@@ -191,7 +197,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         states={name: Counter(rows["state"]) for name, rows in arms.items()},
         lost_states=_lost_states(arms.values()),
         levels=levels,
-        events=_events(study, contrast, metric, cell, arms),
+        events=_events(study, contrast, metric, cell, arms, levels),
         is_paired=_share_seeds(list(arms.values())),
     )
 
@@ -202,25 +208,41 @@ def _share_seeds(arms: Sequence[pd.DataFrame]) -> bool:
 
 
 def _events(
-    study: Study, contrast: Contrast, metric: Metric, cell: Cell, arms: Mapping[str, pd.DataFrame]
-) -> tuple[Events, Events] | None:
-    """The events of both arms; None where the contrast isn't a difference of events or counts."""
-    if contrast.kind != "difference" or metric.kind == "continuous":
-        return None
-    if metric.kind == "count" and metric.exposure not in study.metrics:
+    study: Study,
+    contrast: Contrast,
+    metric: Metric,
+    cell: Cell,
+    arms: Mapping[str, pd.DataFrame],
+    levels: Sequence[float],
+) -> tuple[Events, ...] | None:
+    """The events of each arm at each level; None of a continuous metric, or where an exposure isn't known."""
+    if metric.kind == "continuous" or (metric.kind == "count" and metric.exposure not in study.metrics):
         return None
     found = []
-    for arm in contrast.arms:
-        values = column(arms[arm], "value").dropna()
+    for arm, rows in arms.items():
+        sign = contrast.claimed_sign * (-1.0 if arm == contrast.control and not contrast.of_one_arm else 1.0)
+        values = rows.assign(exposure=1.0)
         if metric.kind == "count":
             assert metric.exposure is not None
-            exposures = column(arm_values(study, contrast.factor, metric.exposure, cell, arm), "value")
-            values, exposures = values.align(exposures.dropna(), join="inner")
-            found.append(Events(round((values * exposures).sum()), float(exposures.sum())))
-        else:
-            found.append(Events(round(values.sum()), float(len(values))))
-    control, treatment = found
-    return (control, treatment) if control.exposure > 0 and treatment.exposure > 0 else None
+            exposures = arm_values(study, contrast.factor, metric.exposure, cell, arm)
+            values = rows.assign(exposure=column(exposures, "value").reindex(rows.index))
+        values = values.dropna(subset=["value", "exposure"])
+        for level, weight in _weights(contrast, levels).items():
+            own = values if level is None else values.loc[values[str(contrast.over)] == level]
+            num = round((column(own, "value") * column(own, "exposure")).sum())
+            found.append(Events(num, float(column(own, "exposure").sum()), sign * weight))
+    return tuple(found) if all(each.exposure > 0 for each in found) else None
+
+
+def _weights(contrast: Contrast, levels: Sequence[float]) -> dict[float | None, float]:
+    """The weight of a metric's value at each level of `over` in an arm's own number."""
+    if contrast.kind == "difference":
+        return {None: 1.0}
+    if contrast.kind == "change":
+        lowest, highest = levels
+        return {lowest: -1.0, highest: 1.0}
+    centered = _centered(levels, per_doubling=contrast.kind != "rate")
+    return dict(zip(levels, (centered / (centered @ centered)).tolist(), strict=True))
 
 
 def _lost_states(arms: Iterable[pd.DataFrame]) -> tuple[str, ...]:
@@ -251,12 +273,17 @@ def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) 
 def slopes(rows: pd.DataFrame, over: str, levels: Sequence[float], *, per_doubling: bool = True) -> pd.Series:
     """Each seed's least-squares slope of the value per doubling or unit of `over`; nan where a seed lacks a level."""
     table = rows.pivot(index="seed", columns=over, values="value").reindex(columns=list(levels))
-    x = np.asarray(levels, dtype=float)
-    x = np.log2(x) if per_doubling else x
-    centered = x - x.mean()
+    centered = _centered(levels, per_doubling=per_doubling)
     values = table.to_numpy()
     values = values - values[:, :1]  # equal values then have a slope of exactly 0, and not of rounding
     return pd.Series(values @ centered / (centered @ centered), index=table.index)
+
+
+def _centered(levels: Sequence[float], *, per_doubling: bool) -> np.ndarray:
+    """The levels, or their logarithms to base 2, less their mean."""
+    x = np.asarray(levels, dtype=float)
+    x = np.log2(x) if per_doubling else x
+    return x - x.mean()
 
 
 def _averaged(arms: Mapping[str, pd.DataFrame], contrast: Contrast) -> dict[str, pd.DataFrame]:

@@ -13,7 +13,7 @@ from skiplab.analysis.statistics.intervals import (
     paired_interval,
     unpaired_interval,
 )
-from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, rate_difference
+from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, weighted_sum
 from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION, permutation_p
 from skiplab.analysis.statistics.significance import p_above, p_above_unpaired
 
@@ -23,7 +23,7 @@ _SMALLEST_P = 1e-12
 def advantage_interval(paired: PairedContrast, level: float = 0.95) -> Interval:
     """The interval of the advantage.
 
-    Of events and counts: made from the exact intervals of both arms' rates (`rate_difference`). Of other metrics: the
+    Of events and counts: made from the exact intervals of the arms' rates (`weighted_sum`). Of other metrics: the
     paired t interval, or Welch's where the arms share no seed; clipped to [-1, 1] for a bounded metric's difference.
     Where all seeds are equal, they say nothing about their spread, and there is no interval.
     """
@@ -45,7 +45,7 @@ def p_of_more(paired: PairedContrast, bound: float) -> float:
     """One-sided p value of the null hypothesis that the advantage is at most the bound.
 
     Of events and counts, the greater of two: the permutation test of the pairs, which needs 6 seeds (1 below), and the
-    tail at which the interval of the difference of rates reaches the bound. So neither few seeds nor few events decide.
+    tail at which the interval made from the rates reaches the bound. So neither few seeds nor few events decide.
     Of arms that share no seed: Welch's test; of their events, that tail alone, from 6 seeds of each arm on.
     """
     if paired.events is not None:
@@ -85,10 +85,9 @@ def _permutation_p(paired: PairedContrast, bound: float, *, above: bool) -> floa
 
 def _advantage_of_rates(paired: PairedContrast, level: float) -> RateEstimate:
     assert paired.events is not None
-    control, treatment = (_rate(events, paired, level) for events in paired.events)
-    if paired.contrast.claimed_sign < 0:
-        control, treatment = treatment, control
-    return rate_difference(treatment, control)
+    found = weighted_sum([(each.weight, _rate(each, paired, level)) for each in paired.events])
+    expected = paired.contrast.expected if paired.contrast.of_one_arm else 0.0
+    return RateEstimate(found.value - expected, found.low - expected, found.high - expected)
 
 
 def _rate(events: Events, paired: PairedContrast, level: float) -> RateEstimate:

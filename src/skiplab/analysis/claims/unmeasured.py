@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from skiplab.analysis.study.collapsed import COLLAPSED
 from skiplab.analysis.study.study import Study
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
@@ -69,13 +70,13 @@ def check_measured(study: Study, names: Sequence[str]) -> None:
 
 
 def check_known(names: Sequence[str], own: Sequence[str], where: str) -> None:
-    """Refuse metrics that are neither among a trial's own nor measured by an option of skiplab.
+    """Refuse metrics that are neither among a trial's own, nor measured by an option of skiplab, nor derived.
 
     Raises:
         SkiplabError: for the first of them.
     """
     for name in names:
-        if name not in own and name not in declared_metrics():
+        if name not in own and name not in declared_metrics() and name != COLLAPSED:
             near = difflib.get_close_matches(name, dict.fromkeys([*own, *declared_metrics()]), n=3)
             hint = f"; did you mean {printable(' or '.join(near))}?" if near else ""
             raise SkiplabError(

@@ -27,6 +27,7 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     cell_conclusion: of the claim in this cell, all parts together; evidence has none.
     role: 'part' for a test that decides the claim, else 'evidence'.
     says: the words of the claim that the part tests.
+    instead_of: the metric of the claim, where some seeds collapsed and the rate of collapse was judged for it.
     conclusion: of this test in this cell.
     advantage, and every _low and _high: on the metric's scale (of a log metric, differences of logarithms), positive in
         the claimed direction; `bootstrap_` from 10 seeds on.
@@ -68,6 +69,7 @@ def _row(verdict: Verdict, role: str, cell: CellVerdict, cell_conclusion: str) -
         "direction": contrast.direction,
         "expected": contrast.expected if contrast.direction == "equal" else None,
         "smallest_effect": cell.test.smallest_effect,
+        "instead_of": cell.claimed.contrast.metric if cell.test is not cell.claimed else "",
         "cell": cell_text(cell.cell),
         "conclusion": cell.conclusion,
         "n": cell.interval.n,

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
-from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline
+from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline, part_text
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.text import cell_text
 from skiplab.printable import printable
@@ -49,7 +49,7 @@ def _evidence_lines(verdict: Verdict) -> list[Text]:
     """What each further test says in each cell; a cell is named by the levels in which it differs from others."""
     found = []
     for test in verdict.claim.evidence:
-        judged = [item for item in verdict.evidence if item.test == test]
+        judged = [item for item in verdict.evidence if item.claimed == test]
         line = Text(f"evidence, {printable(judged[0].paired.metric.label)}: ")
         for position, item in enumerate(judged):
             differing = {name: level for name, level in item.cell.items() if any(o.cell[name] != level for o in judged)}
@@ -82,7 +82,7 @@ def _part_texts(verdict: Verdict, number: int) -> list[RenderableType]:
     if not cells:
         return []
     heading = [Text(f"part {number + 1}, “{cells[0].test.says}”:")] if len(verdict.claim.parts) > 1 else []
-    compared = Text(printable(contrast_text(cells[0])), style="dim")
+    compared = Text(printable(part_text(cells)), style="dim")
     return [*map(_indented, [*heading, compared]), _cells_table(cells), *_cell_notes(cells)]
 
 

@@ -1,5 +1,6 @@
 """Verdicts as text: the same in the terminal and on the page."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion, bound_to_exceed
@@ -31,8 +32,11 @@ class CellLine(NamedTuple):
     notes: tuple[str, ...]
 
 
-def headline(verdict: Verdict) -> str:
-    """The verdict in one line: the conclusion, in how many cells, where it is contested, and caveats."""
+def headline(verdict: Verdict, *, said: Sequence[str] = ()) -> str:
+    """The verdict in one line: the conclusion, in how many cells, where it is contested, and caveats.
+
+    said: caveats that were said before, and are left out.
+    """
     total, conclusion = len(verdict.cells), verdict.conclusion
     text: str = conclusion
     if conclusion == "mixed":
@@ -46,7 +50,14 @@ def headline(verdict: Verdict) -> str:
         text += f", not applicable in {left_out}{'' if conclusion == 'supported' else f' of {total} cells'}"
     if verdict.num_contested:
         text += f", contested in {verdict.num_contested}"
-    return f"{text} ({', '.join(verdict.caveats)})" if verdict.caveats else text
+    caveats = [each for each in verdict.caveats if each not in said]
+    return f"{text} ({', '.join(caveats)})" if caveats else text
+
+
+def shared_caveats(verdicts: Sequence[Verdict]) -> list[str]:
+    """What limits every one of them."""
+    first, *others = verdicts
+    return [each for each in first.caveats if all(each in other.caveats for other in others)]
 
 
 def contrast_text(cell: CellVerdict) -> str:
@@ -70,6 +81,11 @@ def contrast_text(cell: CellVerdict) -> str:
     if contrast.direction in ("not_higher", "not_lower"):
         return f"{metric.label}: {what}; claimed {contrast.direction.replace('_', ' ')} by {least_text}"
     return f"{metric.label}: {what}; claimed {contrast.direction}, smallest effect that counts {least_text}"
+
+
+def part_text(cells: Sequence[CellVerdict]) -> str:
+    """What one part of a claim compares in its cells; the notes of a cell say where its rate of collapse is judged."""
+    return contrast_text(next((cell for cell in cells if cell.test is cell.claimed), cells[0]))
 
 
 def cell_line(cell: CellVerdict) -> CellLine:

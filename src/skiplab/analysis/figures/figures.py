@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from skiplab.analysis.claims.collapse import SKILLS
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
@@ -24,6 +23,7 @@ from skiplab.analysis.figures.palette import (
 from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.intervals import paired_interval
 from skiplab.analysis.study.arms import Cell, arm_names, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.collapsed import SKILLS
 from skiplab.analysis.study.metric_values import metric_values, scale_metric
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import BASELINES

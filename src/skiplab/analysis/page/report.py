@@ -11,7 +11,7 @@ from skiplab.analysis.claims.claims import Claims
 from skiplab.analysis.claims.study_claims import disagreement, study_claims
 from skiplab.analysis.claims.verdict_files import write_verdicts
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
-from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline
+from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline, part_text
 from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.figures.forest_figure import FOREST_CAPTION, forest_figure
 from skiplab.analysis.output_files import write, writing
@@ -144,7 +144,7 @@ def _part(verdict: Verdict, number: int, filters: Filters) -> dict[str, Any]:
     cells = [cell.parts[number] for cell in verdict.cells]
     return {
         "says": cells[0].test.says if len(verdict.claim.parts) > 1 else "",
-        "contrast": contrast_text(cells[0]),
+        "contrast": part_text(cells),
         "lines": [(filters.tags(cell.cell), cell_line(cell)) for cell in cells],
     }
 

@@ -1,6 +1,7 @@
-"""How often something happens, with its exact interval, and the interval of the difference of two such rates."""
+"""How often something happens, with its exact interval, and the interval of a weighted sum of such rates."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scipy.special import betaincinv, gammaincinv
@@ -61,21 +62,25 @@ def count_rate(count: int, exposure: float, level: float = 0.95) -> RateEstimate
     return RateEstimate(count / exposure, low, float(gammaincinv(count + 1, 1 - tail)) / exposure)
 
 
-def rate_difference(treatment: RateEstimate, control: RateEstimate) -> RateEstimate:
-    """The difference of two independent rates, with an interval made from theirs (MOVER).
+def weighted_sum(rates: Sequence[tuple[float, RateEstimate]]) -> RateEstimate:
+    """A sum of weight x rate over independent rates, with an interval made from theirs (MOVER).
 
-        low  = t - c - √((t - t_low)^2 + (c_high - c)^2)
-        high = t - c + √((t_high - t)^2 + (c - c_low)^2)
+        value = Σ w r,   low = value - √Σ d^2,   high = value + √Σ e^2
+
+    d is how far w r may lie below, and e how far above: w (r - r_low) and w (r_high - r) for a weight above 0, the
+    other way round for one below 0. Weights 1 and -1 give the difference of two rates.
 
     Source: Donner and Zou 2012, Closed-form confidence intervals for functions of the normal mean and standard
-        deviation, section 2 (from memory); for fractions Newcombe 1998, method 10.
+        deviation, section 2 (from memory); for a difference of fractions Newcombe 1998, method 10.
     Differs from the source: the intervals of the rates are exact ones, which are wider than needed; arms that share
         their seeds count as independent, which is wider still where they agree.
     """
-    difference = treatment.value - control.value
-    below = math.hypot(treatment.value - treatment.low, control.high - control.value)
-    above = math.hypot(treatment.high - treatment.value, control.value - control.low)
-    return RateEstimate(difference, difference - below, difference + above)
+    value = math.fsum(weight * rate.value for weight, rate in rates)
+    ends = [sorted((weight * rate.low, weight * rate.high)) for weight, rate in rates]
+    own = [weight * rate.value for weight, rate in rates]
+    below = math.hypot(*(each - low for each, (low, _) in zip(own, ends, strict=True)))
+    above = math.hypot(*(high - each for each, (_, high) in zip(own, ends, strict=True)))
+    return RateEstimate(value, value - below, value + above)
 
 
 def rate_text(rate: Rate) -> str:

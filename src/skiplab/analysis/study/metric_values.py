@@ -8,6 +8,7 @@ import pandas as pd
 
 from skiplab.analysis.study.arms import Cell, cell_levels, in_cell, with_arms
 from skiplab.analysis.study.cached_per_study import cached_per_study
+from skiplab.analysis.study.collapsed import COLLAPSED, has_collapsed, skill_metric
 from skiplab.analysis.study.study import Study
 from skiplab.metrics import Metric
 
@@ -15,6 +16,8 @@ from skiplab.metrics import Metric
 @cached_per_study
 def metric_values(study: Study, factor: str, name: str) -> pd.DataFrame:
     """A metric in every trial: `arm`, `seed`, `status`, the factors, and `value` and `state` of `scale_metric`."""
+    if name == COLLAPSED and name not in study.metrics and (skill := skill_metric(study)):
+        return has_collapsed(metric_values(study, factor, skill))
     trials = with_arms(study, factor)
     not_finite = {key for key, missing in study.missing.items() if name in missing}
     values = scale_metric(trials, name, study.metrics[name], not_finite)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skiplab.analysis.claims.collapse import COLLAPSED_BELOW, find_collapse
+from skiplab.analysis.claims.collapse import find_collapse
 from skiplab.analysis.claims.contrasts import Contrast, PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes, state_notes
 from skiplab.analysis.claims.p_values import advantage_interval
@@ -28,6 +28,7 @@ from skiplab.analysis.study.arms import (
     with_arms,
 )
 from skiplab.analysis.study.cached_per_study import cached_per_study
+from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
 from skiplab.analysis.study.metric_values import arm_values
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import BASELINES, select_metrics

@@ -4,10 +4,10 @@ from dataclasses import astuple
 
 import pandas as pd
 
-from skiplab.analysis.claims.collapse import COLLAPSED_BELOW, skill_metric
 from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.statistics.rates import Rate, exact_rate, rate_text
 from skiplab.analysis.study.arms import cell_factors, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.collapsed import COLLAPSED_BELOW, skill_metric
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text
