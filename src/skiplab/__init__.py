@@ -9,17 +9,21 @@ if TYPE_CHECKING:
     from skiplab.surgery.ablate import restore
     from skiplab.surgery.find_shortcuts import find_shortcuts
     from skiplab.training.load import load
+    from skiplab.watching import Instruments, trainer_callback, watch
 
 __version__ = "0.1.0"
-__all__ = ["ablate", "find_shortcuts", "load", "restore", "study"]
+__all__ = ["Instruments", "ablate", "find_shortcuts", "load", "restore", "study", "trainer_callback", "watch"]
 
 # Imported when they are first used, because they need torch.
 _MODULES = {
+    "Instruments": "skiplab.watching",
     "ablate": "skiplab.ablation",
     "find_shortcuts": "skiplab.surgery.find_shortcuts",
     "load": "skiplab.training.load",
     "restore": "skiplab.surgery.ablate",
     "study": "skiplab.factory_study.study",
+    "trainer_callback": "skiplab.watching",
+    "watch": "skiplab.watching",
 }
 
 

@@ -54,6 +54,7 @@ class SkillAllocation(Instrument):
         SkiplabError: if an argument is out of range.
     """
 
+    needs_trial: ClassVar[bool] = True
     metrics: ClassVar[dict[str, Metric]] = {
         "skill_from_first_block": Metric(
             label="skill that the first block's learning brings", direction="higher", role="mechanism"

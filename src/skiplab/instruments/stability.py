@@ -121,21 +121,27 @@ class Stability(Instrument):
         return False  # every step's loss is recorded anyway
 
     def summarize(self, log: TrainingLog) -> dict[str, float]:
-        losses = log.losses.sort_index() / log.zero_loss
+        losses = log.losses.sort_index()
         if losses.empty:
             return {}
-        finite = np.isfinite(losses)
-        reached = self.reached(losses)
-        never_made = log.max_steps - len(losses)
-        thousands = len(losses) / 1000
-        return {
+        thousands, lost = len(losses) / 1000, ~np.isfinite(losses)
+        summary = {
             "diverged": float(log.diverged),
             "spikes_per_1000_steps": self.num_spikes(losses, diverged=log.diverged) / thousands,
             "thousand_steps": thousands,
-            "steps_to_threshold": float(log.max_steps if reached is None else reached),
+        }
+        if log.num_skipped is not None:
+            summary["lost_step_fraction"] = float((lost.sum() + log.num_skipped) / len(losses))
+        return summary if log.zero_loss is None else summary | self._relative(losses / log.zero_loss, log.max_steps)
+
+    def _relative(self, losses: pd.Series, max_steps: int) -> dict[str, float]:
+        """What is said of the losses over the zero predictor's."""
+        reached, never_made = self.reached(losses), max_steps - len(losses)
+        capped = losses.where(np.isfinite(losses), 1.0).clip(upper=1.0)
+        return {
+            "steps_to_threshold": float(max_steps if reached is None else reached),
             "threshold_reached": float(reached is not None),
-            "loss_area": float((losses.where(finite, 1.0).clip(upper=1.0).sum() + never_made) / log.max_steps),
-            "lost_step_fraction": float(((~finite).sum() + log.num_skipped) / len(losses)),
+            "loss_area": float((capped.sum() + never_made) / max_steps),
             "loss_start": float(losses.iloc[0]),
         }
 
