@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skiplab.ablation import ablate
+    from skiplab.drawn_readings import draw_readings
     from skiplab.factory_study.study import study
     from skiplab.surgery.ablate import restore
     from skiplab.surgery.find_shortcuts import find_shortcuts
@@ -12,12 +13,23 @@ if TYPE_CHECKING:
     from skiplab.watching import Instruments, trainer_callback, watch
 
 __version__ = "0.1.0"
-__all__ = ["Instruments", "ablate", "find_shortcuts", "load", "restore", "study", "trainer_callback", "watch"]
+__all__ = [
+    "Instruments",
+    "ablate",
+    "draw_readings",
+    "find_shortcuts",
+    "load",
+    "restore",
+    "study",
+    "trainer_callback",
+    "watch",
+]
 
 # Imported when they are first used, because they need torch.
 _MODULES = {
     "Instruments": "skiplab.watching",
     "ablate": "skiplab.ablation",
+    "draw_readings": "skiplab.drawn_readings",
     "find_shortcuts": "skiplab.surgery.find_shortcuts",
     "load": "skiplab.training.load",
     "restore": "skiplab.surgery.ablate",

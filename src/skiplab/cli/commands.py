@@ -201,6 +201,13 @@ def tune(
         tuning_command(path)
 
 
+def readings(files: Sequence[str], to: Path, formats: Sequence[str]) -> None:
+    """Write the figures of files of readings."""
+    from skiplab.drawn_readings import readings_command
+
+    readings_command(files, to, formats)
+
+
 def doctor(runs_dir: Path) -> None:
     """Print what this machine has."""
     from skiplab.sweeps.doctor import doctor_command

@@ -66,12 +66,20 @@ def make_parser() -> argparse.ArgumentParser:
     _add_studies(command)
     _add_claims(command)
     _add_comparison(command)
-    command.add_argument(
-        "--format", dest="formats", type=_names, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)"
-    )
+    _add_formats(command)
     command.add_argument("--only", type=_names, metavar="NAME,NAME", help="write only these figures")
     _add_runs_dir(command)
     command.set_defaults(command=commands.figures)
+
+    command = subparsers.add_parser(
+        "readings", help="write the figures of what skiplab.watch measured in your own loop"
+    )
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="a file of readings, or ARM=FILE,FILE with a file for each seed"
+    )
+    command.add_argument("--to", type=Path, default=Path("figures"), help="the folder of figures (default: figures)")
+    _add_formats(command)
+    command.set_defaults(command=commands.readings)
 
     command = subparsers.add_parser("sync", help="upload the offline W&B runs of a study")
     _add_studies(command)
@@ -187,6 +195,12 @@ def _add_claims(command: argparse.ArgumentParser) -> None:
 def _add_comparison(command: argparse.ArgumentParser) -> None:
     command.add_argument("--factor", help="the factor under test (default: the only one that varies, else connection)")
     command.add_argument("--control", help="the arm that others are compared with (default: plain if there is one)")
+
+
+def _add_formats(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format", dest="formats", type=_names, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)"
+    )
 
 
 def _add_metrics(command: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,26 +85,45 @@ def figures_command(
     console = console or terminal.console()
     study = read_study(study_name, runs_dir)
     known = drawables(study, study_claims(study, claims_path), selection)
-    for what, names, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
-        if wrong := [name for name in names if name not in valid]:
-            raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
+    _check_formats(formats)
+    if wrong := [name for name in only or () if name not in known]:
+        raise SkiplabError(unknown_name("figure", wrong[0], list(known)))
     found = {
         name: known[name]() for name in only or known
     }  # drawn before anything is written, since a factor may be unknown
     terminal.say_problems(console, (*study.problems, *study.series_problems))
     folder = study.folder / "figures"
-    index = [f"# {markdown(study.name)}"]
     with writing(folder, console, answered=False):
-        for name, drawn in found.items():
-            if drawn is None:
-                continue
-            names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
-            index.append(f"## {markdown(name)}\n\n{markdown(drawn.caption)}\n\n{markdown(names)}")
-            terminal.say(console, names)
-        if len(index) == 1:
+        *figures, _ = write_figures(study.name, found, folder, formats)
+        for path in figures:
+            terminal.say(console, path.name)
+        if not figures:
             terminal.say(console, f"no figure was written: no trial has a value to draw yet ({status_counts(study)})")
-        write(folder / "figures.md", "\n\n".join(index) + "\n")
     terminal.say(console, f"written to {folder}")
+
+
+def write_figures(
+    title: str, figures: Mapping[str, DrawnChart | None], folder: Path, formats: Sequence[str]
+) -> list[Path]:
+    """Write figures by name and, at last, figures.md with their captions; returns the files.
+
+    Raises:
+        SkiplabError: if a format is unknown.
+    """
+    _check_formats(formats)
+    index, files = [f"# {markdown(title)}"], []
+    for name, drawn in figures.items():
+        if drawn is not None:
+            own = list(_written(drawn.figure, folder, name, formats))
+            names = ", ".join(path.name for path in own)
+            index.append(f"## {markdown(name)}\n\n{markdown(drawn.caption)}\n\n{markdown(names)}")
+            files += own
+    return [*files, write(folder / "figures.md", "\n\n".join(index) + "\n")]
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    if wrong := [name for name in formats if name not in _FORMATS]:
+        raise SkiplabError(unknown_name("format", wrong[0], list(_FORMATS)))
 
 
 def _written(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> Iterator[Path]:

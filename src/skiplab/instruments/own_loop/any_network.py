@@ -1,17 +1,22 @@
 """What instruments measure of a network that skiplab didn't build: its layers, blocks and joins."""
 
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from types import FrameType
 from typing import Any
 
-import torch
 from torch import nn
+from torch._dynamo import OptimizedModule, eval_frame
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import UninitializedParameter
 
 from skiplab.errors import SkiplabError
 from skiplab.layers import Block, Layer, Network, blocks, joins, weighted_modules
 from skiplab.surgery.find_shortcuts import find_shortcuts
+
+_COMPILED = (
+    "the network is compiled by torch.compile, and a measured step would be compiled in other pieces, which rounds "
+    "weights differently; train without torch.compile where you watch"
+)
 
 
 def network_of(model: nn.Module, *, blocks_at: str | None, example_inputs: Any) -> Network:
@@ -58,14 +63,27 @@ def check_placement(model: nn.Module) -> None:
         )
 
 
+def refuse_compiled(frame: FrameType | None) -> None:
+    """Refuse a forward pass that compiled code makes.
+
+    Args:
+        frame: of a function that the pass calls.
+
+    Raises:
+        SkiplabError: it is compiled.
+    """
+    while frame is not None:
+        code = frame.f_code  # a connection that replaces a shortcut is kept out of compilation by another wrapper there
+        if (code.co_filename, code.co_name) == (eval_frame.__file__, "compile_wrapper"):
+            raise SkiplabError(_COMPILED)
+        frame = frame.f_back
+
+
 def _check(model: nn.Module) -> None:
     if isinstance(model, DataParallel):
         raise SkiplabError("DataParallel trains copies of the network; train with DistributedDataParallel instead")
-    if compiled := next(_compiled(model), None):
-        raise SkiplabError(
-            f"{compiled} is compiled by torch.compile, which runs no hooks, so instruments would see nothing; train "
-            "without torch.compile where you watch"
-        )
+    if any(isinstance(each, OptimizedModule) or each._compiled_call_impl is not None for each in model.modules()):
+        raise SkiplabError(_COMPILED)
     if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
         raise SkiplabError(
             "the network has lazy layers that have no weights yet; run it once on a batch, then watch it"
@@ -75,12 +93,6 @@ def _check(model: nn.Module) -> None:
             f"{sharded} is shared out among processes, and no process has its whole gradient; train with "
             "DistributedDataParallel, or on one device"
         )
-
-
-def _compiled(model: nn.Module) -> Iterator[str]:
-    for path, module in model.named_modules():
-        if isinstance(module, torch._dynamo.OptimizedModule) or module._compiled_call_impl is not None:
-            yield path or "the network"
 
 
 def _is_sharded(parameter: nn.Parameter) -> bool:

@@ -1,5 +1,6 @@
 """Runs instruments in a loop that isn't skiplab's."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch.utils.hooks import RemovableHandle
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Place
-from skiplab.instruments.own_loop.any_network import check_placement, network_of
+from skiplab.instruments.own_loop.any_network import network_of, refuse_compiled
 from skiplab.instruments.own_loop.update import Update
 from skiplab.instruments.reading_rows import Row, reading_rows
 from skiplab.layers import Layer
@@ -62,7 +63,6 @@ class LoopObserver:
         due = [each for each in self.instruments if each.is_due(step) or each in self._missed]
         if not due:
             return
-        check_placement(self.network.model)
         self._step, self._due, self._missed = step, due, []
         self._update = Update(self._parameters)
         if not self._order:
@@ -101,6 +101,8 @@ class LoopObserver:
 
     def _number(self, layer: Layer):
         def before_forward(*_: Any) -> None:
+            if not self._called:
+                refuse_compiled(sys._getframe())
             if torch.is_grad_enabled():
                 self._called.setdefault(layer.path)
 
@@ -110,8 +112,8 @@ class LoopObserver:
         """Refuse a network that is updated and never called, since its layers' outputs can't be seen."""
         if not self._called:
             raise SkiplabError(
-                "no layer of the watched network was called in the step that updated it; torch.compile runs no hooks, "
-                "and neither does another object with the same weights: train the network that you watch, uncompiled"
+                "no layer of the watched network was called in the step that updated it; watch the network that is "
+                "trained, not another one with the same weights"
             )
 
     def _index_of(self, place: Place) -> int:

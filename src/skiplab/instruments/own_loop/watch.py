@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, TrainingLog
+from skiplab.instruments.own_loop.any_network import check_placement
 from skiplab.instruments.own_loop.loop_observer import LoopObserver
 from skiplab.instruments.own_loop.readings_file import LOSS, WHOLE, open_readings, read_readings
 from skiplab.instruments.reading_rows import Row
@@ -66,6 +67,7 @@ class Watch:
     def open(self) -> None:
         """Open the file."""
         if self._measures:
+            check_placement(self._observer.network.model)
             self._table = open_readings(self.path, self._first_step)
 
     def begin(self) -> None:
