@@ -18,6 +18,7 @@ COMMANDS = (
     ("frechet.py", "3"),
     ("growth.py", "9"),
     ("surgery.py", "40"),
+    ("own_loop.py", "15"),
     ("busy.py",),
     ("cpu.py", "15"),
     ("gpu.py", "3"),
