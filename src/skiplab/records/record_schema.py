@@ -111,12 +111,12 @@ class Provenance(Origin):
 
 @with_config(_STRICT)
 class Costs(TypedDict):
-    """What one sample costs a network; see `training/parity.py`."""
+    """What one sample costs a network; see `training/parity.py`. null: it isn't known, of a network of others."""
 
     num_parameters: int
-    flops_per_sample: int
-    activation_bytes_per_sample: int
-    depth: int
+    flops_per_sample: int | None
+    activation_bytes_per_sample: int | None
+    depth: int | None
     num_layers: int
     num_joins: int
 

@@ -2,12 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from skiplab.evaluators.evaluator import Evaluator
-from skiplab.instruments.instrument import Instrument
+from skiplab.charts import Chart
+from skiplab.metrics import Metric
 from skiplab.records.record import Record
 from skiplab.records.record_schema import Declaration
+
+
+class Measures(Protocol):
+    """An evaluator, an instrument, or what else declares metrics and charts."""
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]: ...
+
+    @property
+    def charts(self) -> Mapping[str, Chart]: ...
 
 
 @dataclass
@@ -38,7 +48,7 @@ class Findings:
             charts=content["charts"],
         )
 
-    def declare(self, measures: Evaluator | Instrument, measured_by: str) -> None:
+    def declare(self, measures: Measures, measured_by: str) -> None:
         """Add the declarations of an evaluator or instrument, and forget why its values were missing."""
         own = {*measures.metrics, *measures.charts}
         self.missing = {name: reason for name, reason in self.missing.items() if name not in own}
@@ -47,7 +57,7 @@ class Findings:
 
     def add(
         self,
-        measures: Evaluator | Instrument,
+        measures: Measures,
         measured_by: str,
         summary: Mapping[str, float],
         missing: Mapping[str, str],

@@ -1,5 +1,6 @@
 """Measures a trained network, and writes what evaluators and instruments found to its record."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,7 @@ from PIL import Image
 from skiplab.charts import Measurement
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.results.missing import measured, split_finite
-from skiplab.instruments.instrument import TrainingLog
+from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
 from skiplab.records.record import Record
@@ -89,13 +90,13 @@ def declare(components: Components, record: Record) -> None:
     record.update(metrics=findings.metrics, charts=findings.charts)
 
 
-def summarize(components: Components, log: TrainingLog, record: Record) -> None:
+def summarize(instruments: Mapping[str, Instrument], log: TrainingLog, record: Record) -> None:
     """Write the instruments' summary values and declarations to the record.
 
     Of a diverged trial, write only what counts: metrics whose measured value does, and values that are declared for it.
     """
     findings = Findings.of(record)
-    for name, instrument in components.instruments.items():
+    for name, instrument in instruments.items():
         summary, missing = split_finite(instrument.summarize(log))
         if log.diverged:
             counted = {metric: declared.if_diverged for metric, declared in instrument.metrics.items()}

@@ -87,7 +87,7 @@ def run_trial(
             if salvaged:
                 print(f"trial {record.key}: {salvaged}", flush=True)
                 record.update(salvaged=[*record.read()["salvaged"], salvaged])
-            with wandb_run(record, components) as logger, account(record):
+            with wandb_run(record, components.make_logger, config.run.study) as logger, account(record):
                 status = _finish(components, plan, record, logger, interruption, progress=progress)
     return Outcome(record.key, status, action, plan.remarks(record.read()))
 
@@ -116,7 +116,7 @@ def _finish(
         record.update(**end._asdict())
         status = "done" if end.diverged_step is None else "diverged"
         log = read_log(record, components.settings, zero_loss(components))
-        summarize(components, log, record)
+        summarize(components.instruments, log, record)
         interruption.check()
     elif status == "done":
         load_weights(components.model, record.weights, record.read())

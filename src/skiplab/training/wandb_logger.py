@@ -46,8 +46,8 @@ def make_wandb_logger(
     mode = run_mode(offline)
     if mode == "disabled":
         return None
-    arm, cell = choices["connection"], cell_name(choices, factors)
-    tags = (f"study={study}", arm, *(choices[axis] for axis in _AXES))
+    arm, cell = choices.get("connection", study), cell_name(choices, factors)  # a LightningModule has no axes
+    tags = (f"study={study}", arm, *(choices[axis] for axis in _AXES if axis in choices))
     with of_this_run_alone(mode):
         run = wandb.init(
             id=key,
@@ -89,8 +89,10 @@ def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:
     rest = {name: value for name, value in factors.items() if name != "seed" and not name.startswith("connection")}
     others = {axis: option for axis, option in choices.items() if axis != "connection"}
     digits = hashlib.sha256(json.dumps([others, rest], sort_keys=True).encode()).hexdigest()[:4]
-    named = " ".join(choices[axis] if axis != "long_skip" else f"long_skip={choices[axis]}" for axis in _AXES)
-    return f"{named} depth={factors['depth']} width={factors['width']} {digits}"
+    shown = {axis: choices[axis] for axis in ("module", *_AXES) if axis in choices}
+    words = [f"long_skip={option}" if axis == "long_skip" else option for axis, option in shown.items()]
+    sizes = [f"{name}={factors[name]}" for name in ("depth", "width") if name in factors]
+    return " ".join([*words, *sizes, digits])
 
 
 def log_outcome(

@@ -30,6 +30,8 @@ from skiplab.records.truncation import explain_truncated, truncated_files
 from skiplab.records.tuned import Tuned, read_tuned
 
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
+# Columns of a study's trials that are no factors and no metrics.
+OWN_COLUMNS = ("key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY)
 _TRIAL_FILES = (RECORD, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES)
 
 
@@ -237,8 +239,7 @@ def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
 
 
 def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    own = ["key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY]
-    taken = [*own, "seed", "arm", *found.varying.columns]
+    taken = [*OWN_COLUMNS, "seed", "arm", *found.varying.columns]
     if clash := [name for name in metrics if name in taken]:
         raise SkiplabError(
             f"the metric {printable(clash[0])!r} is named like a factor or a column of the record; "
@@ -256,7 +257,7 @@ def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> 
     frame["error"] = pd.Series([record["error"] or "" for record in content], index=frame.index, dtype="str")
     frame["wall_seconds"] = [record["provenance"]["wall_seconds"] for record in content]
     for name in _PARITY:
-        frame[name] = [float(record["parity"][name]) for record in content]
+        frame[name] = [_float(record["parity"][name]) for record in content]
     return frame.reset_index(drop=True)
 
 
