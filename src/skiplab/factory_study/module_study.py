@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from skiplab.configuration.override_text import override_text, plain
 from skiplab.errors import SkiplabError
 from skiplab.factory_study.arguments import mapping, values_of
 from skiplab.factory_study.factory import ModelFactory
+from skiplab.kinds import is_of
 from skiplab.metrics import Metric
 from skiplab.paths import project_dir
 from skiplab.records.key import trial_key
@@ -64,17 +66,20 @@ def module_study(
     study_folder(Path(runs_dir), study_name)
     quiet()
     combinations = [dict(zip(grid, levels, strict=True)) for levels in itertools.product(*grid.values())]
-    trials = [
-        ({**combination, "seed": seed}, _config(made, {**shared, **combination}, seed, study_name, runs_dir))
-        for seed in values_of("seeds", seeds)
-        for combination in combinations
-    ]
-    _check(trials[: len(combinations)])
+    first, *others = values_of("seeds", seeds)
+    configs = [_config(made, {**shared, **own}, first, study_name, runs_dir) for own in combinations]
+    trials = [({**own, "seed": first}, config) for own, config in zip(combinations, configs, strict=True)]
+    _check(trials)
+    for seed in others:
+        trials += [
+            ({**own, "seed": seed}, _at_seed(config, seed, made))
+            for own, config in zip(combinations, configs, strict=True)
+        ]
     choices = {"module": made["module"].name, **({"data": made["data"].name} if "data" in made else {})}
     _train(trials, choices, logged)
     study = read_study(study_name, Path(runs_dir))
     factor, _, control, _ = find_comparison(study, None, NO_SELECTION)
-    for sentence in unequal_arms(study, control, factor) if control is not None else ():
+    for sentence in unequal_arms(study, control, factor):
         print(sentence)
     return study
 
@@ -86,8 +91,6 @@ def _config(
     nodes = {part: {"target": None} for part in _PARTS}
     for part, factory in made.items():
         nodes[part] = {"target": factory.import_path, "version": factory.version, **factory.bound}
-        if "seed" in factory.parameters:
-            nodes[part]["seed"] = seed
     words = {"run.study": study, "run.runs_dir": str(runs_dir), "seed": seed}
     for setting, value in given.items():
         if places := _places(setting, made):
@@ -105,7 +108,20 @@ def _config(
     problems.raise_all()
     OmegaConf.set_struct(whole, False)
     kept = {node: whole[node] for node in _NODES}
-    return OmegaConf.create({**nodes, **kept, "evaluator": {}, "feature_extractor": {"_target_": None}})
+    found = OmegaConf.create({**nodes, **kept, "evaluator": {}, "feature_extractor": {"_target_": None}})
+    return _at_seed(found, seed, made)
+
+
+def _at_seed(config: DictConfig, seed: int, made: Mapping[str, ModelFactory]) -> DictConfig:
+    """The same trial with another seed, which a module or its data may take as an argument."""
+    found = deepcopy(config)
+    found.seed = seed
+    for part, factory in made.items():
+        if "seed" in factory.parameters:
+            found[part].seed = seed
+    if not is_of(seed, int) or seed < 0:
+        raise SkiplabError(f"seed={seed!r} is invalid; valid: a whole number from 0")
+    return found
 
 
 def _places(name: Any, made: Mapping[str, ModelFactory]) -> list[tuple[str, str]]:

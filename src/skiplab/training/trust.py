@@ -46,6 +46,11 @@ def record_config(
     """
     config = _read(folder)
     content = plain(config, resolve=False)
+    if "module" in content:
+        raise SkiplabError(
+            f"{folder} is a trial of a LightningModule, which skiplab doesn't make from a record; make it in your own "
+            "code, and load its weights with safetensors.torch.load_file(RUN/weights.safetensors)"
+        )
     axes = {name: _options(name, config_dir) for name in _axes()}
     for name in [name for name, options in axes.items() if None in options and name not in content]:
         config[name] = content[name] = {"_target_": None}  # a trial without the axis is the same, as in its key

@@ -15,6 +15,7 @@ from skiplab.printable import printable
 
 Cell = dict[str, Any]
 DEFAULT_FACTOR = "connection"
+MODULE = "module"  # the choice that only trials of a LightningModule have
 
 
 def with_arms(study: Study, factor: str) -> pd.DataFrame:
@@ -144,11 +145,13 @@ def _level_texts(study: Study, factor: str) -> pd.Series:
 def factor_under_test(study: Study, factor: str | None) -> str:
     """The given factor; None: the only one that varies, else connection.
 
-    An axis and its own settings are one factor.
+    An axis and its own settings are one factor. Of trials of a LightningModule, the first that varies.
     """
     if factor is not None:
         return factor
     axes = [name for name in study.factors if not any(name.startswith(f"{other}.") for other in study.factors)]
+    if MODULE in {*study.constants, *study.factors}:  # which has no connection
+        return axes[0] if axes else MODULE
     return axes[0] if len(axes) == 1 else DEFAULT_FACTOR
 
 

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from skiplab.analysis.frames import frame_rows
-from skiplab.analysis.study.arms import arm_names, cell_factors, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.arms import MODULE, arm_names, cell_factors, cells, factor_under_test, in_cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, level_text
 
@@ -54,7 +54,7 @@ def _unequal_starts(study: Study, control: str, factor: str) -> list[str]:
 
     Its own code draws them, so that arms of one seed start alike only where they draw the same numbers in one order.
     """
-    if "module" not in {*study.constants, *study.factors}:
+    if MODULE not in {*study.constants, *study.factors}:
         return []
     trials, names, found = with_arms(study, factor), [*cell_factors(study, factor), "seed"], []
     starts = {key: record["details"].get("initial_weights", {}) for key, record in study.records.items()}
