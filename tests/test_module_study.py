@@ -179,7 +179,8 @@ def test_killed_and_resumed_bit_equal(trained, tmp_path) -> None:
         study(tmp_path, seeds=[1])
 
     killed = Forked(die)
-    assert killed.wait(60) == 9
+    killed.communicate(timeout=100)
+    assert killed.returncode == 9
     resumed = study(tmp_path, seeds=[1])
     for trial in resumed.trials.to_dict("records"):
         same = trained.trials.set_index("key").loc[trial["key"]]

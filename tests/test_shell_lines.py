@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Ended, as_newcomer, run_command
+from command_line import Ended, as_newcomer, run_command, run_script
 from published import pictures, publish
 from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
 
@@ -113,17 +113,21 @@ def _run(line: ShellLine, folder: Path) -> Ended:
     if line.words[0] == "make":
         made = subprocess.run(["make", "-n", *line.words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         return Ended(made.returncode, made.stdout + made.stderr)
+    if line.words[0] == "python" and (folder / line.words[1]).is_file():  # a script of the document
+        run_script(folder / line.words[1])
+        return Ended(0, "")
     if line.words[0] == "python":
         return Ended(0 if (ROOT / line.words[1]).is_file() else 1, f"{line.words[1]} is looked for alone")
     return Ended(0, "")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package wandb-workspaces
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*")  # of Lightning
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
 def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
     lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
     for text in fenced(ROOT / document):
-        if named := re.match(r"# (\w+\.yaml)\n", text):
+        if named := re.match(r"# (\w+\.(?:yaml|py))\n", text):
             (newcomer / named[1]).write_text(text, encoding="utf-8")
     wrong = {}
     for line in lines:
