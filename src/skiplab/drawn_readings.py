@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 from skiplab.analysis import terminal
 from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
@@ -90,5 +90,5 @@ def _listed(files: Files) -> list[Path]:
 
 def _charts() -> dict[str, Chart]:
     """The charts of all instruments, by name."""
-    targets = (str(OmegaConf.load(path)["_target_"]) for path in instrument_options().values())
+    targets = (yaml.safe_load(path.read_text(encoding="utf-8"))["_target_"] for path in instrument_options().values())
     return {name: chart for target in targets for name, chart in locate(target).charts.items()}

@@ -26,8 +26,9 @@ from skiplab.records.key import trial_key
 from skiplab.records.record import HeldError, Record
 from skiplab.records.statuses import FINISHED
 from skiplab.records.study_list import study_folder
+from skiplab.training.findings import Declared
 from skiplab.training.own_module.module_parts import make_parts
-from skiplab.training.own_module.module_trial import LoggedMetrics, run_module_trial
+from skiplab.training.own_module.module_trial import run_module_trial
 from skiplab.training.problems import Problems
 from skiplab.training.quiet import quiet
 from skiplab.training.setting_checks import wrong_counts, wrong_settings
@@ -61,7 +62,7 @@ def module_study(
         _places(each, made)
     for factory in made.values():
         factory.check_required({*(each.partition(".")[2] or each for each in (*grid, *shared)), *factory.bound, "seed"})
-    logged = LoggedMetrics(_declared(metrics))
+    logged = Declared(_declared(metrics))
     study_name = made["module"].name if name is None else str(name)
     study_folder(Path(runs_dir), study_name)
     quiet()
@@ -88,7 +89,7 @@ def _config(
     made: Mapping[str, ModelFactory], given: Mapping[str, Any], seed: int, study: str, runs_dir: str | Path
 ) -> DictConfig:
     """The configuration of a trial."""
-    nodes = {part: {"target": None} for part in _PARTS}
+    nodes: dict[str, dict[str, Any]] = {part: {"target": None} for part in _PARTS}
     for part, factory in made.items():
         nodes[part] = {"target": factory.import_path, "version": factory.version, **factory.bound}
     words = {"run.study": study, "run.runs_dir": str(runs_dir), "seed": seed}
@@ -179,7 +180,7 @@ def _check(trials: Iterable[tuple[dict[str, Any], DictConfig]]) -> None:
             raise SkiplabError(f"{error} (trial {_words(given)}; nothing was trained)") from None
 
 
-def _train(trials: list[tuple[dict[str, Any], DictConfig]], choices: dict[str, str], logged: LoggedMetrics) -> None:
+def _train(trials: list[tuple[dict[str, Any], DictConfig]], choices: dict[str, str], logged: Declared) -> None:
     failed = []
     for number, (given, config) in enumerate(trials, start=1):
         told = f"[{number}/{len(trials)}] {_words(given)}"

@@ -9,10 +9,10 @@ from skiplab.instruments.instrument import Place, Reading
 
 
 class Row(NamedTuple):
-    """One row of layers.csv."""
+    """One row of layers.csv. number: the index of its place."""
 
     step: int
-    index: int
+    number: int
     path: str
     quantity: str
     value: float

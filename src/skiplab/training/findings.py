@@ -1,23 +1,26 @@
 """What evaluators and instruments found in a trial, and what they declare of it: the parts of its record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any
 
 from skiplab.charts import Chart
+from skiplab.evaluators.evaluator import Evaluator
+from skiplab.instruments.instrument import Instrument
 from skiplab.metrics import Metric
 from skiplab.records.record import Record
 from skiplab.records.record_schema import Declaration
 
 
-class Measures(Protocol):
-    """An evaluator, an instrument, or what else declares metrics and charts."""
+@dataclass(frozen=True)
+class Declared:
+    """What something else than an evaluator or an instrument measures, such as a module of the user's own."""
 
-    @property
-    def metrics(self) -> Mapping[str, Metric]: ...
+    metrics: Mapping[str, Metric]
+    charts: Mapping[str, Chart] = field(default_factory=dict)
 
-    @property
-    def charts(self) -> Mapping[str, Chart]: ...
+
+Measures = Evaluator[Any] | Instrument | Declared
 
 
 @dataclass

@@ -54,4 +54,4 @@ def read_readings(path: Path) -> Readings:
         raise SkiplabError(f"{path} holds no readings: {error}; give a file that skiplab.watch wrote") from None
     is_loss = rows["quantity"] == LOSS
     losses = cast("pd.Series", rows[is_loss].set_index("step")["value"]).sort_index()
-    return Readings(rows[~is_loss], losses)
+    return Readings(cast("pd.DataFrame", rows[~is_loss]), losses)

@@ -41,7 +41,7 @@ class KeyedBatches(pl.Callback):
                 "LightningDataModule that has one"
             )
         make = source.train_dataloader
-        source.train_dataloader = lambda: KeyedLoader(make(), self, trainer)
+        source.train_dataloader = lambda: keyed_loader(make(), self, trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -84,8 +84,6 @@ class KeyedLoader:
                 f"train_dataloader returns a {type(loader).__name__}; a trial that can be resumed needs one loader"
             )
         self._loader, self._batches, self._trainer = loader, batches, trainer
-        if hasattr(loader, "__len__"):
-            self.__class__ = _SizedLoader
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_loader"], name)
@@ -113,6 +111,11 @@ class _SizedLoader(KeyedLoader):
 
     def __len__(self) -> int:
         return len(self._loader)
+
+
+def keyed_loader(loader: Any, batches: KeyedBatches, trainer: pl.Trainer) -> KeyedLoader:
+    """A KeyedLoader, which has a length if the module's loader has one."""
+    return (_SizedLoader if hasattr(loader, "__len__") else KeyedLoader)(loader, batches, trainer)
 
 
 def seed_everything(seed: int, device: torch.device | str = "cpu") -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from skiplab.charts import Chart
 from skiplab.instruments.instrument import TrainingLog
 from skiplab.interruption import Interruption, interruptible
-from skiplab.metrics import Metric
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG, HISTORY, LAYERS
 from skiplab.records.fingerprint import looked_at_once
@@ -32,7 +30,7 @@ from skiplab.seeding import keyed_seed
 from skiplab.training.account import account
 from skiplab.training.checkpoints import MAX_CHECKPOINTS, Signature, keep_newest
 from skiplab.training.divergence import Divergence
-from skiplab.training.findings import Findings
+from skiplab.training.findings import Declared, Findings
 from skiplab.training.interrupt import StopOnSignal
 from skiplab.training.machine import check_machine
 from skiplab.training.measure import summarize
@@ -52,16 +50,8 @@ from skiplab.training.weights import write_weights
 STARTS = "initial_weights"  # in a record's details: a hash of each initial weight
 
 
-@dataclass(frozen=True)
-class LoggedMetrics:
-    """What a module logs and is to be compared, as evaluators and instruments declare theirs."""
-
-    metrics: Mapping[str, Metric]
-    charts: Mapping[str, Chart] = field(default_factory=dict)
-
-
 @looked_at_once()
-def run_module_trial(config: DictConfig, choices: dict[str, str], logged: LoggedMetrics) -> Outcome:
+def run_module_trial(config: DictConfig, choices: dict[str, str], logged: Declared) -> Outcome:
     """Finish a trial: skip it if it is done, resume it if it was interrupted, train it if it is new.
 
     SIGTERM, SIGINT and SIGUSR2 end it within a step, with a checkpoint and the status 'interrupted'.
@@ -123,7 +113,7 @@ def _finish(
     config: DictConfig,
     parts: ModuleParts,
     record: Record,
-    logged: LoggedMetrics,
+    logged: Declared,
     logger: WandbLogger | None,
     interruption: Interruption,
 ) -> Status:
@@ -143,7 +133,7 @@ def _train(
     config: DictConfig,
     parts: ModuleParts,
     record: Record,
-    logged: LoggedMetrics,
+    logged: Declared,
     logger: WandbLogger | None,
     interruption: Interruption,
 ) -> None:
@@ -223,7 +213,7 @@ def _measured(config: DictConfig, parts: ModuleParts, trainer: pl.Trainer) -> di
     return found
 
 
-def _add_logged(findings: Findings, logged: LoggedMetrics, found: Mapping[str, float]) -> None:
+def _add_logged(findings: Findings, logged: Declared, found: Mapping[str, float]) -> None:
     known = ", ".join(sorted(found)) or "nothing"
     summary = {name: found[name] for name in logged.metrics if math.isfinite(found.get(name, math.nan))}
     missing = {
