@@ -15,6 +15,7 @@ COMMANDS = (
     ("gradient_norms.py", "5"),
     ("trial.py", "7"),
     ("processes.py", "5"),
+    ("start.py", "5"),
     ("frechet.py", "3"),
     ("growth.py", "9"),
     ("surgery.py", "40"),

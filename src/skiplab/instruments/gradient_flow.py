@@ -1,8 +1,7 @@
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +11,9 @@ from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
 from skiplab.layers import Network, watch
 from skiplab.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class GradientFlow(Instrument):

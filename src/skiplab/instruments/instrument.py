@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
 
 from skiplab.charts import Chart
@@ -14,6 +13,9 @@ from skiplab.errors import SkiplabError
 from skiplab.layers import Block, IndexedJoin, Layer, Network
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    import pandas as pd  # training needs it only at its end
 
 
 @dataclass(frozen=True)
@@ -42,25 +44,25 @@ class TrainingLog:
     batch_size: samples per step.
     """
 
-    readings: pd.DataFrame
-    losses: pd.Series
+    readings: "pd.DataFrame"
+    losses: "pd.Series"
     diverged: bool
     num_skipped: int
     zero_loss: float
     max_steps: int
     batch_size: int
 
-    def of(self, quantity: str) -> pd.Series:
+    def of(self, quantity: str) -> "pd.Series":
         """All values of a quantity."""
         return cast("pd.Series", self.readings.loc[self.readings["quantity"] == quantity, "value"])
 
-    def inside_blocks(self, quantity: str) -> pd.Series:
+    def inside_blocks(self, quantity: str) -> "pd.Series":
         """A quantity's values in the layers of branches, or in all layers if the network isn't made of blocks."""
         found, inside = self.of(quantity), self.readings["path"].str.contains(".branch.", regex=False)
         return cast("pd.Series", found[inside]) if inside.any() else found
 
 
-def geometric_mean(values: pd.Series) -> float:
+def geometric_mean(values: "pd.Series") -> float:
     """The geometric mean; 0 if a value is 0."""
     with np.errstate(divide="ignore"):
         return float(np.exp(np.log(values).mean()))

@@ -1,12 +1,14 @@
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-import pandas as pd
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Stability(Instrument):
@@ -139,14 +141,14 @@ class Stability(Instrument):
             "loss_start": float(losses.iloc[0]),
         }
 
-    def num_spikes(self, losses: pd.Series, *, diverged: bool) -> int:
+    def num_spikes(self, losses: "pd.Series", *, diverged: bool) -> int:
         """The number of spikes; that of divergence ends with the last loss."""
         median = losses.where(np.isfinite(losses)).shift(1).rolling(self.window, min_periods=self.window).median()
-        high = pd.Series(~np.isfinite(losses), index=losses.index) | (losses > self.spike_factor * median)
+        high = cast("pd.Series", ~np.isfinite(losses)) | (losses > self.spike_factor * median)
         high.iloc[-1] |= diverged
         return int((high & ~high.shift(1, fill_value=False)).sum())
 
-    def reached(self, losses: pd.Series) -> int | None:
+    def reached(self, losses: "pd.Series") -> int | None:
         """The number of steps after which the running mean is at or below the threshold; None if it never is."""
         below = np.asarray(losses.rolling(self.window).mean()) <= self.threshold
         return int(below.argmax()) + 1 if below.any() else None

@@ -26,12 +26,9 @@ from skiplab.training.components import Components
 from skiplab.training.divergence import divergence_of, zero_loss
 from skiplab.training.fit import fit
 from skiplab.training.machine import check_machine
-from skiplab.training.measure import declare, evaluate, summarize
 from skiplab.training.plan import Plan
-from skiplab.training.read_tables import read_log, read_losses, read_measurements, read_readings
 from skiplab.training.salvage import salvage
 from skiplab.training.training_end import TrainingEnd, end_of_training
-from skiplab.training.wandb_logger import log_outcome
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
 
@@ -103,33 +100,48 @@ def _finish(
 ) -> Status:
     """Train the network if it isn't trained, then run the evaluators that are missing; returns the status."""
     status, pictures = record.read()["status"], {}
+    end = None
     if status not in FINISHED:
         record.update(status="running", error=None)
         if record.weights.exists():
-            load_weights(components.model, record.weights, record.read())
-            if components.weight_average is None:
-                end = end_of_training(components, divergence_of(components, read_losses(record)))
-            else:  # the last weights, which decide, are gone; they were sound, else no average would have been saved
-                end = TrainingEnd(components.settings.max_steps)
+            end = _end_of_saved(components, record)
         else:
             end = fit(components, record, logger, interruption, progress=progress)
         record.update(**end._asdict())
         status = "done" if end.diverged_step is None else "diverged"
-        log = read_log(record, components.settings, zero_loss(components))
-        summarize(components, log, record)
-        interruption.check()
     elif status == "done":
         load_weights(components.model, record.weights, record.read())
+
+    # pandas comes with these; the first step needn't wait for it
+    from skiplab.training.measure import declare, evaluate, summarize
+    from skiplab.training.read_tables import read_log, read_measurements, read_readings
+
+    if end is not None:
+        summarize(components, read_log(record, components.settings, zero_loss(components)), record)
+        interruption.check()
     if status == "done":
         pictures = evaluate(components, plan, record)
     else:
         declare(components, record)
     if logger is not None:
+        from skiplab.training.wandb_logger import log_outcome  # with wandb, which its logger has imported already
+
         content = record.read()
         tables = read_measurements(record), read_readings(record)
         log_outcome(logger, content["step"], content["summary"], pictures, *tables)
     record.update(status=status)
     return status
+
+
+def _end_of_saved(components: Components, record: Record) -> TrainingEnd:
+    """How training ended whose weights are saved, and nothing else; the model gets them."""
+    from skiplab.training.read_tables import read_losses
+
+    load_weights(components.model, record.weights, record.read())
+    if components.weight_average is None:
+        return end_of_training(components, divergence_of(components, read_losses(record)))
+    # the last weights, which decide, are gone; they were sound, else no average would have been saved
+    return TrainingEnd(components.settings.max_steps)
 
 
 def _open_record(

@@ -4,9 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import wandb
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
@@ -14,6 +13,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from skiplab.records.file_names import COPIED_FILES
 from skiplab.training.wandb_settings import of_this_run_alone, run_mode
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _AXES = ("data", "backbone", "branch", "long_skip", "norm", "prediction")
 _LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B refuses longer ones
@@ -98,8 +100,8 @@ def log_outcome(
     step: int,
     summary: Mapping[str, float | None],
     pictures: dict[str, Image.Image],
-    measurements: pd.DataFrame,
-    readings: pd.DataFrame,
+    measurements: "pd.DataFrame",
+    readings: "pd.DataFrame",
 ) -> None:
     """Log the summary, the pictures, the values of charts and a chart of gradient norms by layer to the trial's run.
 

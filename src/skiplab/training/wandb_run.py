@@ -8,7 +8,6 @@ from pytorch_lightning.loggers import WandbLogger
 from skiplab.records.record import Record
 from skiplab.training.account import account
 from skiplab.training.components import Components
-from skiplab.training.wandb_logger import end_run
 
 
 @contextmanager
@@ -25,6 +24,8 @@ def wandb_run(record: Record, components: Components) -> Iterator[WandbLogger | 
     if logger is None:
         yield None
         return
+    from skiplab.training.wandb_logger import end_run  # with wandb, which its logger has imported already
+
     try:
         record.update(provenance={**record.read()["provenance"], "wandb_id": logger.experiment.id})
         yield logger
