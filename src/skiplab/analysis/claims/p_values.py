@@ -3,8 +3,6 @@
 import math
 from typing import cast
 
-from scipy.optimize import brentq
-
 from skiplab.analysis.claims.contrasts import Events, PairedContrast
 from skiplab.analysis.statistics.intervals import Interval, constant_values, finite_values, paired_interval
 from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, rate_difference
@@ -79,6 +77,8 @@ def _tail_of_rates(paired: PairedContrast, bound: float, *, above: bool) -> floa
     def beyond(log_tail: float) -> float:
         rates = _advantage_of_rates(paired, 1 - 2 * math.exp(log_tail))
         return rates.low - bound if above else bound - rates.high
+
+    from scipy.optimize import brentq  # takes as long to import as a small table to make, and only rates need it
 
     smallest, largest = math.log(_SMALLEST_P), math.log(0.499)
     if beyond(largest) <= 0:
