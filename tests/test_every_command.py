@@ -59,7 +59,7 @@ CALLS: dict[str, str] = {
 # which need an account, a depth that varies, and claims with looks
 FAILS = ("sync", "equal-cost", "reproduce huang2016_stochdepth")
 EVAL_BATCH = ("eval_batch.num_images=16",)
-POINTS = ("points/quick", *SMALL, "depth=4", "batch_size=16", *EVAL_BATCH, "logger=none")
+POINTS = ("points/quick", *SMALL, "depth=4", "batch_size=16", *EVAL_BATCH, "evaluator=[denoising_loss]", "logger=none")
 WORDS = {
     "TINY": TINY,
     "REDUCED": (

@@ -42,6 +42,7 @@ BUDGETS = {
         "instrument": "[stability]",
         "--max-seeds": "3",
     },
+    "skiplab figures mine": {"--only": "headline,training_loss"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
         "num_samples": "64",
@@ -78,6 +79,8 @@ def _with_budget(line: ShellLine, key: str) -> list[str]:
     if " ".join(line.words).startswith(COMPOSED):
         return [*(re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in words if word != "-m"), "--cfg", "all"]
     command, own = words[0], _beginning(line, BUDGETS) or {}
+    if command == "figures":
+        return [*words, *(word for option in own.items() for word in option)]
     if command not in ("train", "tune", "decide", "evaluate") or "--cfg" in words or "--help" in words:
         return words
     options = [word for option in own.items() if option[0].startswith("--") for word in option]
