@@ -56,7 +56,9 @@ def generate(runs_dir: Path, num_trials: int) -> None:
         cell, seed = index % cells, index // cells
         arm, rest = ARMS[cell % len(ARMS)], cell // len(ARMS)
         choices = {"connection": arm, "long_skip": LONG_SKIPS[rest % len(LONG_SKIPS)], "data": "digits"}
-        factors = {"depth": DEPTHS[rest // len(LONG_SKIPS)], "seed": seed} | {f"setting{n}": n for n in range(60)}
+        factors = {"depth": DEPTHS[rest // len(LONG_SKIPS)], "width": 16, "seed": seed} | {
+            f"setting{n}": n for n in range(60)
+        }
         key = sha256(f"{index}".encode()).hexdigest()[:16]
         record = new_record(
             key,

@@ -187,6 +187,7 @@ def simulated(arms: Mapping[str, Mapping[str, np.ndarray]], metrics: Mapping[str
         records={key: {"choices": {}, "factors": {}} for key in trials["key"]},
         tuned=None,
         problems=(),
+        files={},
     )
 
 

@@ -74,7 +74,7 @@ def publish(experiment: Experiment, profile: str, control: str | None, runs_dir:
         replace_marked(own_readme, "published", published_text(experiment))
     readme = ROOT / "README.md"
     if f"<!-- {mark} -->" in readme.read_text(encoding="utf-8"):
-        replace_marked(readme, mark, short_text(verdicts) + cost_text(study))
+        replace_marked(readme, mark, short_text(verdicts))
     write_generated_tables()
 
 

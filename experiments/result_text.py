@@ -24,7 +24,7 @@ def short_text(verdicts: Sequence[Verdict]) -> str:
     """What limits all verdicts, and a line per claim with its headline."""
     shared = shared_caveats(verdicts)
     lines = [f"- {verdict.claim.text} **{headline(verdict, said=shared)}**\n" for verdict in verdicts]
-    return (f"All verdicts: {', '.join(shared)}.\n\n" if shared else "") + "".join(lines) + "\n"
+    return (f"All verdicts: {', '.join(shared)}.\n\n" if shared else "") + "".join(lines)
 
 
 def verdict_text(verdicts: Sequence[Verdict]) -> str:

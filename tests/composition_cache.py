@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-enabled = True  # a process in which unpickling is watched does without
+remembering = False  # whether what is unpickled just now is a composition, which a watch of pickles need not note
 
 
 def install() -> None:
@@ -107,12 +107,15 @@ class _Remembered:
         self._pickles: dict[Any, bytes] = {}
 
     def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        if not enabled:
-            return make()
         if key not in self._pickles:
             made = make()
             try:
                 self._pickles[key] = pickle.dumps(made)
             except pickle.PicklingError:  # its classes were imported anew since
                 return made
-        return pickle.loads(self._pickles[key])
+        global remembering
+        remembering = True
+        try:
+            return pickle.loads(self._pickles[key])
+        finally:
+            remembering = False

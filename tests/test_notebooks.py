@@ -11,7 +11,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import select_figure_formats
+from IPython.utils.capture import capture_output
 from nbclient import NotebookClient
+from traitlets.config import Config
 
 from skiplab import cli
 from skiplab.analysis.claims.claims_file import read_claims
@@ -72,17 +76,39 @@ def runs_dir(newcomer):
     return newcomer / "runs"
 
 
+def execute_here(notebook: nbformat.NotebookNode) -> None:
+    """Add the outputs of its cells as a kernel would, without the seconds that one takes to start."""
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    select_figure_formats(shell, {"png"})
+    try:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                with shell.display_trap, capture_output() as captured:  # else the hook would be the shell's own again
+                    shell.run_cell(cell.source).raise_error()
+                shown = [nbformat.v4.new_output("display_data", data=each.data) for each in captured.outputs]
+                printed = [nbformat.v4.new_output("stream", text=captured.stdout)] if captured.stdout else []
+                cell.outputs = [*printed, *shown]
+    finally:
+        InteractiveShell.clear_instance()
+
+
 @pytest.fixture(scope="module")
-def executed(runs_dir) -> Callable[[Path], nbformat.NotebookNode]:
-    """executed(path): a notebook with the outputs of its cells, which a kernel ran once."""
+def executed(runs_dir) -> Callable[..., nbformat.NotebookNode]:
+    """executed(path, kernel=...): a notebook with the outputs of its cells, run once; the first always by a kernel.
+
+    That is what a reader sees: it shows figures without being told to.
+    """
 
     @cache
-    def execute(path: Path) -> nbformat.NotebookNode:
+    def execute(path: Path, *, kernel: bool) -> nbformat.NotebookNode:
         notebook = nbformat.read(path, as_version=4)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SKIPLAB_RUNS", str(runs_dir))
             patch.setenv("SKIPLAB_STUDY", STUDY)
-            NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+            if kernel or path == PATHS[0]:
+                NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+            else:
+                execute_here(notebook)
         return notebook
 
     return execute
@@ -107,9 +133,11 @@ def test_notebook_says_what_it_asks_and_ends_with_exercises(path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kernel", [False, pytest.param(True, marks=pytest.mark.slow)])
 @each_notebook
-def test_notebook_runs_and_shows_its_figures(path, executed):
-    outputs = [output for cell in executed(path).cells for output in cell.get("outputs", ())]
+def test_notebook_runs_and_shows_its_figures(path, kernel, executed):
+    run = executed(path, kernel=kernel)
+    outputs = [output for cell in run.cells for output in cell.get("outputs", ())]
     shown = [output.data for output in outputs if "data" in output]
     figures = [data for data in shown if re.search(r"<\w*Figure", data["text/plain"])]
     assert figures
@@ -163,7 +191,7 @@ def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, execu
         return found
 
     for path, names in zip(PATHS, ([*said], ["gradient_flow"], ["depth_without_degradation"]), strict=False):
-        outputs = [output for cell in executed(path).cells for output in cell.get("outputs", ())]
+        outputs = [output for cell in executed(path, kernel=False).cells for output in cell.get("outputs", ())]
         text = "\n".join(output.get("text") or output.data["text/plain"] for output in outputs)
         assert verdicts(ANSI.sub("", text)) == {name: said[name] for name in names}
     capsys.readouterr()

@@ -21,7 +21,8 @@ def test_every_function_is_documented_and_typed(name: str) -> None:
     function = getattr(skiplab, name)
     parameters = inspect.signature(function).parameters.values()
     assert inspect.getdoc(function)
-    assert typing.get_type_hints(function).keys() == {parameter.name for parameter in parameters} | {"return"}
+    called = function.__init__ if inspect.isclass(function) else function
+    assert typing.get_type_hints(called).keys() == {parameter.name for parameter in parameters} | {"return"}
     assert all(parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters)
 
 

@@ -1,15 +1,19 @@
 """A finished record whose tables, pictures or weights were cut off says so, and what brings them back."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from hostile_records import forget_hashes
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
-from skiplab.records.truncation import file_lengths
+from skiplab.errors import SkiplabError
+from skiplab.records.finished_files import finished_files
 from skiplab.training.evaluate_record import evaluate_record
+from skiplab.training.load import load
 from skiplab.training.read_tables import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
 
@@ -46,7 +50,7 @@ def told(runs_dir: Path, *words: str, capsys) -> str:
 def test_a_whole_record_says_nothing(trial, capsys) -> None:
     assert trial.outcome.action == "already done"
     files = trial.record.read()["files"]
-    assert files == file_lengths(trial.record.folder, FILES)
+    assert files == finished_files(trial.record.folder, ["config.yaml", *FILES])
     assert files["history.csv"]["rows"] == len(pd.read_csv(trial.record.folder / "history.csv"))
     assert told(trial.record.runs_dir, "status", "s", capsys=capsys) == "study s: 1 trial, 1 done"
     assert not read_study("s", trial.record.runs_dir).problems
@@ -88,7 +92,7 @@ def test_the_page_names_every_file_and_draws_what_is_left(trial, capsys) -> None
     page = (trial.record.runs_dir / "studies" / "s" / "report.html").read_text(encoding="utf-8")
     for problem in read_study("s", trial.record.runs_dir).problems:
         assert problem.where in text
-        assert problem.where in page
+        assert f"<li>{Path(problem.where).relative_to(trial.record.runs_dir)}: " in page  # which may be shown to others
     assert page.count("it is cut off, ") == 4
     assert page.count("it is missing; ") == 1
 
@@ -110,16 +114,16 @@ def test_a_finished_trial_says_that_its_weights_are_lost(trial, cut, capsys) -> 
 def test_a_diverged_trial_has_no_weights_to_lose(tmp_path) -> None:
     trial = run_tiny(tmp_path, EVALUATORS, "run.study=s", "optimizer.lr=1e30")
     assert trial.outcome.status == "diverged"
-    assert trial.record.read()["files"].keys() == {"history.csv", "layers.csv"}
+    assert trial.record.read()["files"].keys() == {"config.yaml", "history.csv", "layers.csv"}
     assert not read_study("s", tmp_path).problems
 
 
 @pytest.mark.parametrize("name", FILES[2:4])
 def test_what_evaluators_measured_is_measured_again(trial, name) -> None:
-    before = file_lengths(trial.record.folder, FILES)
+    before = finished_files(trial.record.folder, ["config.yaml", *FILES])
     (trial.record.folder / name).unlink()
     assert evaluate_record(trial.record.folder, [EVALUATORS], None).action == "evaluated"
-    assert file_lengths(trial.record.folder, FILES) == before
+    assert finished_files(trial.record.folder, ["config.yaml", *FILES]) == before
     assert trial.record.read()["files"] == before
     assert not read_study("s", trial.record.runs_dir).problems
     assert run_tiny(trial.record.runs_dir, EVALUATORS, "run.study=s").outcome.action == "already done"
@@ -178,3 +182,61 @@ def test_a_record_without_lengths_is_not_complained_about(trial) -> None:
         trial.record.update(files=files)
         CUTS[cut](trial.record.folder / "history.csv")
         assert not [each for each in read_study("s", trial.record.runs_dir).problems if "history" in each.where]
+
+
+def page_words(runs_dir: Path) -> str:
+    main(["report", "s", "--runs-dir", str(runs_dir)])
+    html = (runs_dir / "studies" / "s" / "report.html").read_text(encoding="utf-8")
+    return " ".join(re.sub("<[^>]*>", " ", html).split()).replace(" : ", ": ")
+
+
+def swap(path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("history.csv", b"0,loss,", b"0,loss,9"), ("measurements.csv", b",0", b",9"), ("samples.png", b"IDAT", b"IDAX")],
+)
+def test_what_was_changed_is_named_and_left_out(trial, name, old, new, undrawn) -> None:
+    read_study("s", trial.record.runs_dir)  # its cache is as old as the whole record
+    swap(trial.record.folder / name, old, new)
+    assert f"{name}: it was changed after it was written" in page_words(trial.record.runs_dir)
+    study = read_study("s", trial.record.runs_dir)
+    assert study.trials["loss_val"].notna().all()
+    left = {"history.csv": study.history, "measurements.csv": study.measurements}
+    assert all(rows.empty == (name == table) for table, rows in left.items())
+
+
+def test_a_table_that_was_changed_is_set_aside_and_measured_again(trial, capsys) -> None:
+    path = trial.record.folder / "measurements.csv"
+    before = path.read_bytes()
+    swap(path, b",0", b",9")
+    evaluate_record(trial.record.folder, ["evaluator=[denoising_loss,baselines]"], None)
+    assert "measurements.csv can't be used (it was changed after it was written)" in capsys.readouterr().out
+    assert before.split(b"\n", 1)[1] in path.read_bytes()
+    assert len(list(trial.record.runs_dir.glob("replaced/*/measurements.csv"))) == 1
+
+
+def test_a_change_is_not_taken_for_what_was_written_by_measuring_more(trial, undrawn) -> None:
+    swap(trial.record.folder / "samples.png", b"IDAT", b"IDAX")
+    evaluate_record(trial.record.folder, ["evaluator=[baselines]"], None)
+    assert "samples.png: it was changed" in page_words(trial.record.runs_dir)
+
+
+def test_a_number_or_setting_that_was_changed_is_no_trials(trial, capsys) -> None:
+    swap(trial.record.folder / "config.yaml", b"SiLU", b"ReLU")
+    with pytest.raises(SkiplabError, match="it was changed after it was written"):
+        load(trial.record.folder)
+    swap(trial.record.path, b'"loss_val": ', b'"loss_val": 9')
+    assert "it was changed after it was written" in told(trial.record.runs_dir, "table", "s", capsys=capsys)
+    assert read_study("s", trial.record.runs_dir).trials.empty
+
+
+def test_a_record_from_before_there_were_hashes_is_read_and_says_so(trial, capsys) -> None:
+    forget_hashes(trial.record.folder)
+    assert not read_study("s", trial.record.runs_dir).problems
+    load(trial.record.folder)
+    assert "has no hash on record of config.yaml, " in capsys.readouterr().err

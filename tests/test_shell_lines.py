@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Ended, as_newcomer, run_command
+from command_line import Ended, as_newcomer, run_command, run_script
 from published import pictures, publish
 from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
 
@@ -29,6 +29,7 @@ BUDGET = {
 BUDGETS = {
     "skiplab train connection=identity depth=8": {"logger": "wandb_offline"},
     "skiplab train -m connection=plain,identity run.study=mine": {"logger": "wandb_offline"},
+    "skiplab train -m connection=identity,rezero": {"depth": "4", "seed": "0,1,2"},
     "skiplab train -m connection=plain,identity,rezero depth=4,8 seed=0,1,2": {"depth": "4", "seed": "0,1"},
     "skiplab train -m experiment=he2015_resnet/quick": {"evaluator": "[classification]", "seed": "0", "depth": "3"},
     "skiplab train -m experiment=points/quick": {"seed": "0", "depth": "4"},
@@ -43,6 +44,7 @@ BUDGETS = {
         "instrument": "[stability]",
         "--max-seeds": "3",
     },
+    "skiplab figures mine": {"--only": "headline,training_loss"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
         "num_samples": "64",
@@ -79,6 +81,8 @@ def _with_budget(line: ShellLine, key: str) -> list[str]:
     if " ".join(line.words).startswith(COMPOSED):
         return [*(re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in words if word != "-m"), "--cfg", "all"]
     command, own = words[0], _beginning(line, BUDGETS) or {}
+    if command == "figures":
+        return [*words, *(word for option in own.items() for word in option)]
     if command not in ("train", "tune", "decide", "evaluate") or "--cfg" in words or "--help" in words:
         return words
     options = [word for option in own.items() if option[0].startswith("--") for word in option]
@@ -114,17 +118,21 @@ def _run(line: ShellLine, folder: Path) -> Ended:
     if line.words[0] == "make":
         made = subprocess.run(["make", "-n", *line.words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         return Ended(made.returncode, made.stdout + made.stderr)
+    if line.words[0] == "python" and (folder / line.words[1]).is_file():  # a script of the document
+        run_script(folder / line.words[1])
+        return Ended(0, "")
     if line.words[0] == "python":
         return Ended(0 if (ROOT / line.words[1]).is_file() else 1, f"{line.words[1]} is looked for alone")
     return Ended(0, "")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package wandb-workspaces
+@pytest.mark.filterwarnings("ignore:.*does not have many workers.*")  # of Lightning
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
 def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
     lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
     for text in fenced(ROOT / document):
-        if named := re.match(r"# (\w+\.yaml)\n", text):
+        if named := re.match(r"# (\w+\.(?:yaml|py))\n", text):
             (newcomer / named[1]).write_text(text, encoding="utf-8")
     wrong = {}
     for line in lines:

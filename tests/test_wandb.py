@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,14 @@ def inspect(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+asked: list[str] = []  # the hosts that offline trials looked up
+
+
+def refuse(host, *arguments, **keywords):
+    asked.append(host)
+    raise OSError("no network here")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Two trials in one process: (record, W&B's records) of plain and of identity."""
@@ -43,6 +52,7 @@ def runs(tmp_path_factory):
         patched.delenv("WANDB_API_KEY", raising=False)
         patched.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
         patched.setenv("WANDB_DATA_DIR", str(tmp_path_factory.mktemp("staging")))
+        patched.setattr(socket, "getaddrinfo", refuse)
         found = []
         for connection in ("plain", "identity"):
             composed = compose_config(*TINY, *MEASURED, f"connection={connection}")
@@ -200,6 +210,7 @@ def test_weights_that_no_run_carries_are_not_called_lost(runs, tmp_path) -> None
             json.loads((each / folder.name / "record.json").read_text()) for each in (folder.parent, tmp_path)
         )
         assert record["files"].pop("weights.safetensors")
+        assert record.pop("checksum") != back.pop("checksum")
         assert back == record
 
 
@@ -267,7 +278,13 @@ main()
 """
 
 
-def test_offline_nobody_is_asked_for(tmp_path) -> None:
+def test_offline_nobody_is_asked_for(runs) -> None:
+    assert runs
+    assert asked == []
+
+
+@pytest.mark.slow
+def test_offline_a_process_of_its_own_asks_for_nobody(tmp_path) -> None:
     command = [sys.executable, "-c", LISTENING, "train", *TINY, "connection=plain", "logger=wandb_offline"]
     ended = subprocess.run([*command, f"run.runs_dir={tmp_path}"], capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,9 @@ def test_a_stray_environment_makes_no_other_run(alone, tmp_path) -> None:
     assert not run.get("sweep_id")
     assert "stray" not in json.dumps(run)
     assert {f"study={STUDY}", "identity", "digits"} <= set(run["tags"])
+    (log,) = record.folder.glob("wandb/offline-run-*/*.wandb")
+    for private in (str(record.folder), sys.executable, f"{socket.gethostname()}r"):  # W&B writes it so
+        assert private.encode() not in log.read_bytes(), private
     assert run["config"]["update"]["study"] == STUDY
     taken, left = import_runs(str(record.folder), tmp_path / "back")
     assert (len(taken), left) == (1, [])

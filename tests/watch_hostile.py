@@ -23,7 +23,7 @@ def watch(outside: str, seen: list[str]) -> Callable[[str, tuple], None]:
     """What a hook of `sys.addaudithook` notes: code that is run, imports of the hostile, files opened outside."""
 
     def hook(event: str, arguments: tuple) -> None:
-        if event in RUNS:
+        if event in RUNS and not (event == "pickle.find_class" and composition_cache.remembering):
             seen.append(f"{event} {str(arguments)[:200]}")
         elif event == "import" and str(arguments[0]).startswith("acts_on_import"):
             seen.append(f"import {arguments[0]}")
@@ -65,7 +65,6 @@ def watch_commands(runs_dir: str, offline: str, outside: str, answer: str) -> No
         outside: the folder that is watched.
         answer: the file that gets how each command ended, and what was seen.
     """
-    composition_cache.enabled = False
     seen: list[str] = []
     good = Path(runs_dir, json.loads(Path(answer).read_text())["good"])
     skiplab.load(good)  # all that commands import themselves is there

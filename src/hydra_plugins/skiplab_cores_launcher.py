@@ -1,5 +1,6 @@
 """Workers of joblib, one per core or GPU, with each trial in a process of its own."""
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -55,13 +56,15 @@ class SkiplabCoresLauncher(JoblibLauncher):
         from skiplab.errors import SkiplabError
         from skiplab.interruption import interruptible
         from skiplab.sweeps.limits import within_limits
+        from skiplab.sweeps.watch_parent import watch_parent
 
         num_workers = self._num_workers(len(items))
         with interruptible(), within_limits(num_workers):
             try:
                 tasks = (joblib.delayed(function)(item) for item in items)
                 # its annotation of batch_size is that of the default, "auto"
-                parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1)  # pyright: ignore[reportArgumentType]
+                watched = {"initializer": watch_parent, "initargs": (os.getpid(),)}
+                parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1, **watched)  # pyright: ignore[reportArgumentType]
                 return list(parallel(tasks))
             except BrokenProcessPool as error:
                 raise SkiplabError(
@@ -83,9 +86,10 @@ class SkiplabCoresLauncher(JoblibLauncher):
         from skiplab.sweeps.isolated import Isolated
         from skiplab.sweeps.limits import within_limits
         from skiplab.sweeps.rounds import WorkersLostError
+        from skiplab.sweeps.watch_parent import watch_parent
 
         num_workers = self._num_workers(len(job_overrides))
-        self.joblib["n_jobs"] = num_workers
+        self.joblib |= {"n_jobs": num_workers, "initializer": watch_parent, "initargs": (os.getpid(),)}
         with within_limits(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
             going_on = Path(folder) / "going_on"
             going_on.touch()

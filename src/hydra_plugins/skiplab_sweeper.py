@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from skiplab.check_claims import check_claims
 from skiplab.errors import SkiplabError
 from skiplab.records.fingerprint import looked_at_once
+from skiplab.records.study_data import data_contents
 from skiplab.records.study_list import join
 from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.grid import make_jobs
@@ -90,7 +91,7 @@ class SkiplabSweeper(Sweeper):
             run, elsewhere = getattr(self.launcher, "run", map), getattr(self.launcher, "elsewhere", False)
             check(left, run, elsewhere=elsewhere)
         check_claims(jobs[0].config)
-        join(jobs[0].config, [job.record.key for job in jobs])
+        join(jobs[0].config, [job.record.key for job in jobs], data_contents(job.config for job in jobs))
         if self.tuned:
             copy_tuned(Path(self.tuned), jobs[0].record.runs_dir, jobs[0].config.run.study)
         left.sort(key=lambda job: -job.cost)

@@ -5,21 +5,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skiplab.ablation import ablate
+    from skiplab.analysis.results.from_frame import from_frame
+    from skiplab.drawn_readings import draw_readings
     from skiplab.factory_study.study import study
     from skiplab.surgery.ablate import restore
     from skiplab.surgery.find_shortcuts import find_shortcuts
     from skiplab.training.load import load
+    from skiplab.watching import Instruments, trainer_callback, watch
 
 __version__ = "0.1.0"
-__all__ = ["ablate", "find_shortcuts", "load", "restore", "study"]
+__all__ = [
+    "Instruments",
+    "ablate",
+    "draw_readings",
+    "find_shortcuts",
+    "from_frame",
+    "load",
+    "restore",
+    "study",
+    "trainer_callback",
+    "watch",
+]
 
-# Imported when they are first used, because they need torch.
+# Imported when they are first used, because nearly all of them need torch.
 _MODULES = {
+    "Instruments": "skiplab.watching",
     "ablate": "skiplab.ablation",
+    "draw_readings": "skiplab.drawn_readings",
     "find_shortcuts": "skiplab.surgery.find_shortcuts",
+    "from_frame": "skiplab.analysis.results.from_frame",
     "load": "skiplab.training.load",
     "restore": "skiplab.surgery.ablate",
     "study": "skiplab.factory_study.study",
+    "trainer_callback": "skiplab.watching",
+    "watch": "skiplab.watching",
 }
 
 

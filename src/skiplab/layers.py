@@ -70,6 +70,28 @@ def watch(module: nn.Module, observe: Callable[[nn.Module, tuple[Any, ...], Any]
     return module.register_forward_hook(after_forward)
 
 
+def watch_tensors(
+    module: nn.Module, observe: Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
+) -> RemovableHandle:
+    """Call observe(module, tensors of the arguments, first tensor of the output) after each pass that can train.
+
+    Passes without gradients (validation in the middle of a step) and recomputations aren't observed, nor are those
+    without a tensor on either side.
+    """
+
+    def after_forward(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> None:
+        read, written = _tensors((*arguments, *named.values())), _tensors(output)
+        if torch.is_grad_enabled() and not recomputing() and read and written:
+            observe(module, read, written[0])
+
+    return module.register_forward_hook(after_forward, with_kwargs=True)
+
+
+def _tensors(values: Any) -> tuple[Tensor, ...]:
+    listed = values if isinstance(values, tuple | list) else (values,)
+    return tuple(each for each in listed if isinstance(each, Tensor))
+
+
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put the model in evaluation mode, in which a pass leaves its buffers alone; restore its mode afterwards."""
@@ -83,11 +105,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
     """The layers in the order in which one forward pass calls them; the pass leaves the generators as they are."""
-    paths = {
-        module: path
-        for path, module in model.named_modules()
-        if any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
-    }
+    paths = weighted_modules(model)
     called: dict[nn.Module, None] = {}
     handles = [module.register_forward_pre_hook(lambda module, _: called.setdefault(module)) for module in paths]
     try:
@@ -97,6 +115,15 @@ def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
         for handle in handles:
             handle.remove()
     return [Layer(index, paths[module], module) for index, module in enumerate(called)]
+
+
+def weighted_modules(model: nn.Module) -> dict[nn.Module, str]:
+    """The modules with a weight of at least two dimensions and their paths, in the order of their registration."""
+    return {
+        module: path
+        for path, module in model.named_modules()
+        if any(parameter.ndim >= 2 for parameter in module.parameters(recurse=False))
+    }
 
 
 def blocks(model: nn.Module) -> list[Block]:

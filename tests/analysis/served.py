@@ -46,13 +46,19 @@ class Served:
 
 @contextmanager
 def served(
-    runs_dir: Path, claims: Path | None = None, progress: Callable[[], str] = lambda: "half of it is done"
+    runs_dir: Path,
+    claims: Path | None = None,
+    progress: Callable[[], str] = lambda: "half of it is done",
+    known_port: int | None = None,
 ) -> Iterator[Served]:
-    """The study 's' of a runs folder, looked at many times a second."""
+    """The study 's' of a runs folder, looked at many times a second.
+
+    known_port: the port that the server takes for its own; None for the one that it has.
+    """
     page = ServedPage("s", runs_dir, claims, progress, look_every_seconds=0.05)
     loop, bound = asyncio.new_event_loop(), local_socket(0)
     port = bound.getsockname()[1]
-    runner = web.AppRunner(application(page, port))
+    runner = web.AppRunner(application(page, known_port or port))
 
     async def begin() -> None:
         await runner.setup()

@@ -92,6 +92,13 @@ def test_a_request_that_names_another_host_is_refused(runs, host):
         assert server.ask("/", host=f"localhost:{server.port}")[0] == 200
 
 
+def test_at_the_port_of_http_a_browser_names_none(runs):
+    runs.trial()
+    for port, status in ((80, 200), (8465, 403)):
+        with served(runs.folder, known_port=port) as server:
+            assert server.ask("/", host="localhost")[0] == status
+
+
 def test_nothing_else_is_there(runs):
     key = runs.trial()
     with served(runs.folder) as server:

@@ -3,8 +3,10 @@
 Through the command line, on written records.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from example_claims import CLAIMS
 
 from conftest import METRICS, Runs, write_series
 from skiplab.analysis.figures import figure_files
+from skiplab.analysis.page import page_figures
 from skiplab.analysis.page.served_page import ServedPage
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import read_study
@@ -122,17 +125,29 @@ COMMANDS = {
     "table": ["table", "s"],
     "effects": ["effects", "s"],
     "report": ["report", "s", "--claims", "{claims}"],
+    "report with charts": ["report", "s", "--claims", "{claims}"],
     "figures": ["figures", "s", "--format", "svg", "--claims", "{claims}"],
     "sync": ["sync", "s"],
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("study", STUDIES)
+# The studies whose charts differ most: of one trial, of an arm beside it without any, of a lost one, of two cells.
+CHARTED = ("one trial", "one seed", "all diverged", "an arm missing in a cell")
+
+
+def calls() -> Iterator[Any]:
+    """Each command of each study; by default charts, which take the longest to draw, of few."""
+    for study, command in itertools.product(STUDIES, COMMANDS):
+        slow = study not in CHARTED if command == "report with charts" else study in CHARTED and command == "report"
+        yield pytest.param(study, command, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize(("study", "command"), list(calls()))
 def test_each_command_says_something(study: str, command: str, runs, claims_file, monkeypatch, capsys) -> None:
-    """What a trial's charts show is drawn by `report` alone: `figures` has it from the same function."""
-    if command == "figures":
-        monkeypatch.setattr(figure_files, "draw_chart", lambda *_: None)
+    """What a trial's charts show is drawn by `report with charts` alone: `figures` has it from the same function."""
+    if command != "report with charts":
+        for module in (figure_files, page_figures):
+            monkeypatch.setattr(module, "draw_chart", lambda *_: None)
     STUDIES[study](runs)
     words = [word.format(claims=claims_file(CLAIMS)) for word in COMMANDS[command]]
     ended = run([*words, "--runs-dir", str(runs.folder)])

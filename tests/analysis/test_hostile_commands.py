@@ -22,6 +22,7 @@ GOOD = {
     "preset": "points/quick",
     "name": "points/quick",
     "source": "me/mine",
+    "files": "readings.csv",
 }
 OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "seed=range()")
 

@@ -41,7 +41,7 @@ def test_a_look_asks_for_more_than_the_level_of_a_single_one(runs, claims_file):
     assert alpha_per_look([3, 5, 10], 0.025)[1] < p < 0.025
     verdict = judged(runs, claims_file, advantages)
     assert verdict.conclusion == "inconclusive"
-    assert verdict.caveats[-1] == "look 2 of 3, at 5 seeds, next at 10"
+    assert verdict.caveats[-2:] == ("look 2 of 3, at 5 seeds", "next at 10")
     assert judged(runs, claims_file, [], TEXT.replace("looks: [3, 5, 10]\n", "")).conclusion == "supported"
 
 
@@ -53,7 +53,7 @@ def test_what_an_early_look_decides_stands(runs, claims_file):
 
 def test_seeds_between_looks_wait(runs, claims_file):
     verdict = judged(runs, claims_file, [0.02, 0.3, -0.2, 0.1])
-    assert verdict.caveats[-1] == "look 1 of 3, at 3 seeds, 1 more not looked at, next at 5"
+    assert verdict.caveats[-3:] == ("look 1 of 3, at 3 seeds", "1 more not looked at", "next at 5")
     assert verdict.cells[0].parts[0].interval.n == 3
 
 
@@ -65,7 +65,7 @@ def test_before_the_first_look_nothing_is_said(runs, claims_file):
 
 def test_beyond_the_last_look_further_seeds_say_nothing(runs, claims_file):
     verdict = judged(runs, claims_file, [0.02, -0.02] * 5 + [9.0] * 4)
-    assert verdict.caveats[-1] == "look 3 of 3, at 10 seeds, 4 more not looked at, the last"
+    assert verdict.caveats[-3:] == ("look 3 of 3, at 10 seeds", "4 more not looked at", "the last")
     assert verdict.cells[0].parts[0].interval.n == 10
 
 
@@ -98,7 +98,7 @@ def test_a_cell_that_gets_no_more_seeds_keeps_its_verdict(runs, claims_file):
     verdict, cells = in_cells(runs, claims_file, none=UNDECIDED, concat=FIVE)
     assert (cells["none"].conclusion, cells["none"].interval.n) == ("inconclusive", 3)
     assert cells["concat"].interval.n == 5
-    assert verdict.caveats[-1] == "looks 1 to 2 of 3, at 3 to 5 seeds, next at 10"
+    assert verdict.caveats[-2:] == ("looks 1 to 2 of 3, at 3 to 5 seeds", "next at 10")
 
 
 def test_a_look_waits_for_all_of_its_trials(runs, claims_file):

@@ -12,11 +12,13 @@ from example_claims import CLAIMS
 from PIL import Image
 from rich.console import Console
 
+from hostile_records import change_record
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures import figures
 from skiplab.analysis.figures.palette import arm_colors, to_png, to_svg
+from skiplab.analysis.page import report
 from skiplab.analysis.page.report import report_command, write_report
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.parity import unequal_arms
@@ -166,9 +168,22 @@ def test_figures_are_grouped_by_who_measured_them_instruments_first(html, page):
 def test_a_chart_without_values_is_left_out(fill):
     runs = fill(effect=0.1, num_seeds=1, depths=(4,))
     for key in read_study("s", runs.folder).trials["key"]:
-        record = json.loads((runs.folder / key / "record.json").read_text()) | {"charts": CHARTS}
-        (runs.folder / key / "record.json").write_text(json.dumps(record))
+        change_record(runs.folder / key, charts=CHARTS)
     assert re.findall(r"<summary><h3>(.*?)</h3>", page_of(runs)) == ["Denoising loss"]
+
+
+def test_of_many_trials_those_of_the_lowest_seeds_are_drawn(fill, monkeypatch):
+    runs = fill(effect=0.1, num_seeds=3, depths=(4,))
+    study = read_study("s", runs.folder)
+    assert report.drawable(study) == (study, [])
+    count = len(study.trials)
+    monkeypatch.setattr(report, "_MOST_DRAWN", 2 * count // 3)
+    drawn, (note,) = report.drawable(study)
+    assert drawn.trials["seed"].value_counts().to_dict() == {0: count // 3, 1: count // 3}
+    assert list(drawn.records) == list(drawn.trials["key"])
+    assert set(drawn.measurements["key"]) <= set(drawn.records)
+    assert f"drawn from the {2 * count // 3} trials of the lowest seeds, of {count}" in note.reason
+    assert note.reason in " ".join(Page(page_of(runs)).words)
 
 
 def test_what_went_wrong_is_on_the_page(fill):

@@ -35,9 +35,9 @@ def offline(runs, monkeypatch):
     return keys, asked, failing
 
 
-def synced(runs) -> str:
+def synced(runs, *, private: bool = False) -> str:
     console = Console(width=100, record=True, file=io.StringIO())
-    sync_command("s", runs.folder, console=console)
+    sync_command("s", runs.folder, private, console=console)
     return console.export_text()
 
 
@@ -75,3 +75,29 @@ def test_a_study_without_offline_runs_is_refused(runs):
     runs.trial(summary={"loss_val": 1.0})
     with pytest.raises(SkiplabError, match="logger=wandb_offline"):
         synced(runs)
+
+
+def test_it_says_what_it_sends_and_in_private_sends_no_folders(runs, monkeypatch):
+    keys = [runs.trial(seed=seed, summary={"loss_val": 1.0}) for seed in range(2)]
+    keys.append(runs.trial(seed=2, status="failed", error="Traceback in /home/me/skiplab"))
+    for key, log in zip(keys, (b"losses", b"losses, /home/me/bin/python", b"losses"), strict=True):
+        files = runs.folder / key / "wandb" / f"offline-run-1-{key}" / "files"
+        files.mkdir(parents=True)
+        (files.parent / f"run-{key}.wandb").write_bytes(log)
+        (files / "config.yaml").write_text("data: {path: /home/me/images}")
+        (files / "record.json").write_text("{}")
+    sent = []
+
+    def run(command, **_):
+        (log,) = Path(command[4]).glob("*.wandb")
+        sent.extend(sorted(path.name for path in Path(command[4]).rglob("*") if path.is_file()))
+        log.with_name(f"{log.name}.synced").touch()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    with pytest.raises(SkiplabError, match="2 of 3 runs were not uploaded"):
+        synced(runs, private=True)
+    assert sent == ["record.json", f"run-{keys[0]}.wandb"]
+    assert "config.yaml, which names folders (--private: without it)" in " ".join(synced(runs).split())
+    assert sent.count("config.yaml") == 2

@@ -9,6 +9,7 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from example_records import example_record
 from option_files import AXES, CONF, PACKAGE, every_option, options
 from skiplab.training.factory import factory
 from skiplab.training.trust import record_config
@@ -66,7 +67,7 @@ def test_a_record_of_it_needs_no_trust(number: int, compose, flipped, tmp_path) 
         if number < len(options(axis)):
             config[axis] = flipped(axis, options(axis)[number]).config[axis]
     OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
-    kept = record_config(tmp_path, trust=False)
+    kept = record_config(tmp_path, example_record(), trust=False)
     for name, node in OmegaConf.to_container(config, resolve=True).items():
         assert OmegaConf.to_container(kept)[name] == node, name
     assert set(kept) == set(config)

@@ -33,7 +33,7 @@ def pair(request, monkeypatch: pytest.MonkeyPatch) -> tuple[Patches, Patches]:
     size, num_train, num_val = request.param
     settings = {"size": size, "num_train": num_train, "num_val": num_val}
     real = patches(**settings)
-    monkeypatch.setattr("skiplab.data.patches.load_sample_image", numbered)
+    monkeypatch.setattr("skiplab.data.patches.read_photograph", numbered)
     return real, patches(**settings)
 
 

@@ -8,6 +8,8 @@ from planted_ladder import CLAIMS, Planted, Trained, decide, write_tuning
 from skiplab.deciding import decide as deciding
 from skiplab.records.study_list import study_names
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 FIRST, ALL = [11, 12, 13], list(range(11, 21))
 SLOPE = """\
 factor: connection

@@ -27,6 +27,7 @@ def verdict(mean: float = 0.1, sd: float = 0.1, n: int = 5, **changes: Any) -> A
         "may_be_smaller": False,
         "may_be_greater": False,
         "events": None,
+        "is_paired": True,
         "advantage": mean + sd * np.arange(n),
     }
     own = {

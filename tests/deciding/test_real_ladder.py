@@ -6,9 +6,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from command_line import run_command
 from forked_process import forked_command
 from tiny_trials import TINY
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 CLAIMS = """\
 factor: connection

@@ -59,7 +59,7 @@ def test_seeds_that_were_used_for_tuning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90min", 5400), ("2h", 7200), ("1.5d", 129600), ("30 s", 30), (" 1 h ", 3600)]
+    ("text", "seconds"), [("90min", 5400), ("30m", 1800), ("2h", 7200), ("1.5d", 129600), ("30 s", 30), (" 1 h ", 3600)]
 )
 def test_budgets(text: str, seconds: float) -> None:
     assert parse_budget(text) == seconds

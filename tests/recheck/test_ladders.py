@@ -77,6 +77,7 @@ def as_study(trials, metric):
         records={},
         tuned=None,
         problems=(),
+        files={},
     )
 
 

@@ -99,10 +99,11 @@ def wait_until(condition, seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
-def test_whatever_ends_a_trial_is_told_and_ends_no_other(environment, tmp_path) -> None:
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["forked", "fresh"])
+def test_whatever_ends_a_trial_is_told_and_ends_no_other(fresh: bool, environment, tmp_path) -> None:
     hows = ["raise", "exit", "SIGKILL", "SIGSEGV"]
     grid = [f"connection.how={','.join(hows)}", "connection=ending", "seed=0"]
-    sweep = start_fresh(environment, tmp_path, *grid)
+    sweep = (start_fresh if fresh else start)(environment, tmp_path, *grid)
     output, errors = sweep.communicate(timeout=120)
     assert sweep.returncode == 1, errors
     assert "4 of 4 trials failed" in errors

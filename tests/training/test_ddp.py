@@ -104,13 +104,17 @@ def test_the_loss_of_some_rows_is_those_rows_of_the_loss(objective: str) -> None
     assert whole.unique().numel() == 6, "rows differ, else any would do"
 
 
-@pytest.fixture
-def forked_ranks(monkeypatch) -> None:
-    """The other ranks begin with all modules imported, which takes them seven seconds otherwise."""
+def fork_ranks(patched: pytest.MonkeyPatch) -> None:
+    """Let the other ranks begin with all modules imported, which takes them seven seconds otherwise."""
     context = multiprocessing.get_context
-    monkeypatch.setattr(
+    patched.setattr(
         multiprocessing, "get_context", lambda method=None: context("fork" if method == "spawn" else method)
     )
+
+
+@pytest.fixture
+def forked_ranks(monkeypatch) -> None:
+    fork_ranks(monkeypatch)
 
 
 def other_ranks() -> list[multiprocessing.Process]:
@@ -128,7 +132,10 @@ def history(record) -> pd.Series:
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    return shared_trial(tmp_path_factory.mktemp("unbroken")).record
+    """A trial of two ranks; those of slow tests, which are spawned, must equal it to the last bit."""
+    with pytest.MonkeyPatch.context() as patched:
+        fork_ranks(patched)
+        return shared_trial(tmp_path_factory.mktemp("unbroken")).record
 
 
 def test_weights_and_losses_are_the_single_processs_up_to_rounding(unbroken, tmp_path) -> None:

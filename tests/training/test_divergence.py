@@ -21,7 +21,7 @@ from skiplab.records.file_names import HISTORY
 from skiplab.records.record import Record
 from skiplab.records.table_file import read_table
 from skiplab.seeding import keyed_generator
-from skiplab.training import trial as trials
+from skiplab.training import measure
 from skiplab.training.build import build
 from skiplab.training.divergence import Divergence, divergence_of, zero_loss
 from skiplab.training.evaluate_record import evaluate_record
@@ -127,7 +127,7 @@ def exploded(tmp_path_factory):
 
 def how_it_ended(record: Record) -> tuple:
     content = record.read()
-    history = read_table(record.folder, HISTORY).rows.to_numpy().tolist()
+    history = read_table(record.folder, HISTORY, {}).rows.to_numpy().tolist()
     return content["status"], content["step"], content["diverged_step"], content["diverged_because"], history
 
 
@@ -270,7 +270,7 @@ def test_what_observes_a_trial_has_no_say_in_its_end(run, tmp_path) -> None:
 
 def test_weights_that_were_saved_before_the_end_was_known_are_looked_at(run, tmp_path, monkeypatch, capsys) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(trials, "summarize", lambda *_, **__: 1 / 0)
+        patched.setattr(measure, "summarize", lambda *_, **__: 1 / 0)
         with pytest.raises(SkiplabError, match="division by zero"):
             run(tmp_path)
     (path,) = tmp_path.glob("*/weights.safetensors")

@@ -141,7 +141,7 @@ def test_a_signal_in_the_last_step_leaves_the_evaluation_to_the_next_run(run, tm
 def test_a_finished_record_stays_finished_when_a_later_measurement_is_stopped(
     run, tmp_path, monkeypatch, handlers
 ) -> None:
-    from skiplab.training import trial as module
+    from skiplab.training import measure as module
 
     first = run(tmp_path, "evaluator=[denoising_loss]")
     evaluate = module.evaluate

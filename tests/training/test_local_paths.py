@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import skiplab
+from hostile_records import forget_hashes
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
@@ -82,7 +83,7 @@ def test_a_name_of_the_hub_stays_a_name() -> None:
     assert trial_key(config) == "41144d06d4c3411c"
 
 
-def test_moved_data_are_done_and_others_in_their_place_are_trained(images, record, tmp_path: Path) -> None:
+def test_moved_data_are_done_and_others_in_their_place_make_another_study(images, record, tmp_path: Path) -> None:
     runs, place = shutil.copytree(record.runs_dir, tmp_path / "runs"), tmp_path / "images"
     shutil.copytree(images, place)
     moved = run_tiny(runs, *IMAGES, f"data.path={place}")
@@ -92,8 +93,14 @@ def test_moved_data_are_done_and_others_in_their_place_are_trained(images, recor
     assert read_study("moved", runs).factors == ()  # not split by where the data lay
     shutil.rmtree(place)
     write_images(place, seed=1)
-    others = run_tiny(runs, *IMAGES, f"data.path={place}")
-    assert others.outcome.action == "trained"
+    listed = (runs / "studies" / "moved" / "keys.txt").read_text()
+    for more in ("seed=0", "seed=2"):  # a resumed trial, and a new seed
+        with pytest.raises(SkiplabError, match=f"the files at {place} have changed since trials of study moved were"):
+            run_tiny(runs, *IMAGES, f"data.path={place}", more)
+    assert (runs / "studies" / "moved" / "keys.txt").read_text() == listed
+    run_tiny(runs, *IMAGES, f"data.path={place}", "run.study=other")
+    other_place = shutil.copytree(place, tmp_path / "others")
+    others = run_tiny(runs, *IMAGES, f"data.path={other_place}")  # data that are compared, each at a path of its own
     assert others.record.read()["summary"]["loss_val"] != record.read()["summary"]["loss_val"]
     assert read_study("moved", runs).factors == ("data.path",)
 
@@ -120,6 +127,7 @@ def lost(copied: Path, images: Path) -> Path:
     config = OmegaConf.load(copied / "config.yaml")
     config.data.path, config.data.cache_dir = "/gone/images", "/gone/cache"
     OmegaConf.save(config, copied / "config.yaml")
+    forget_hashes(copied)
     return copied
 
 
@@ -181,6 +189,7 @@ def test_a_record_is_measured_from_any_folder_with_claims_of_its_training(finish
     config = OmegaConf.load(folder / "config.yaml")
     config.run.claims = "claims_that_lay_where_it_was_trained.yaml"
     OmegaConf.save(config, folder / "config.yaml")
+    forget_hashes(folder)
     monkeypatch.chdir(tmp_path)
     assert evaluate_record(folder, ["evaluator=[baselines]"], None).action == "evaluated"
 

@@ -55,13 +55,13 @@ def break_off(runs_dir: Path, *overrides: str) -> Record:
 
 
 def break_evaluation(runs_dir: Path, *overrides: str) -> Record:
-    """A trial that was trained, and failed when it was evaluated."""
+    """A trial that was trained, and ended before it was evaluated."""
 
-    def breaking(self, trained):
+    def breaking(*_):
         raise RuntimeError("the power went")
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(DenoisingLoss, "evaluate", breaking)
+        patched.setattr("skiplab.training.measure.evaluate", breaking)
         with pytest.raises(SkiplabError, match="the power went"):
             run_tiny(runs_dir, *OWN, *overrides)
     return only_record(runs_dir)

@@ -11,6 +11,7 @@ import yaml
 from safetensors.torch import load_file
 
 import skiplab
+from hostile_records import change_record, forget_hashes
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
@@ -97,8 +98,7 @@ def test_it_is_what_evaluators_judge(averaged: Trial, tmp_path: Path) -> None:
     before = json.loads((folder / "record.json").read_text())
     loaded = skiplab.load(folder)
     assert all(torch.equal(value, weights_of(averaged)[name]) for name, value in loaded.model.state_dict().items())
-    content = before | {"evaluators": {}, "summary": {}}
-    (folder / "record.json").write_text(json.dumps(content))
+    change_record(folder, evaluators={}, summary={})
     evaluate_record(folder, ["evaluator=[denoising_loss]"], None)
     again = json.loads((folder / "record.json").read_text())["summary"]
     assert again == {name: before["summary"][name] for name in again}
@@ -177,12 +177,12 @@ def test_a_record_that_lacks_the_axis_is_loaded_and_compared_as_one_without_aver
     config = yaml.safe_load((folder / "config.yaml").read_text())
     del config["weight_average"]
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    forget_hashes(folder)
     skiplab.load(folder)
     run(tmp_path / "runs", "run.study=mixed", "seed=1", "evaluator=[]")
     older = run(tmp_path / "runs", "run.study=mixed", "seed=2", "evaluator=[]").record
-    content = json.loads(older.path.read_text())
-    del content["choices"]["weight_average"]
-    older.path.write_text(json.dumps(content))
+    choices = {axis: option for axis, option in older.read()["choices"].items() if axis != "weight_average"}
+    change_record(older.folder, choices=choices)
     assert "weight_average" not in read_study("mixed", tmp_path / "runs").factors
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from skiplab.cli.train import train
 
@@ -29,18 +30,53 @@ def evaluate(folder: str, config_dir: Path | None, trust: bool, overrides: Seque
     tell(outcome, record.parent)
 
 
-def table(study: str, factor: str | None, control: str | None, metrics: Sequence[str] | None, runs_dir: Path) -> None:
-    """Print and write the comparison table of a study."""
+def table(
+    study: str,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str] | None,
+    runs_dir: Path,
+    **columns: Any,
+) -> None:
+    """Print and write the comparison table of a study or a file of results."""
+    from skiplab.analysis.results.open_study import FileColumns
     from skiplab.analysis.tables.table_command import table_command
 
-    table_command(study, runs_dir, factor, control, metrics)
+    table_command(study, runs_dir, factor, control, metrics, columns=FileColumns(**columns))
 
 
-def effects(study: str, factor: str | None, control: str | None, metrics: Sequence[str] | None, runs_dir: Path) -> None:
-    """Print and write the main effects and interactions of a study."""
+def compare(
+    study: str,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str],
+    smallest_effect: float,
+    runs_dir: Path,
+    **columns: Any,
+) -> None:
+    """Judge whether arms are better than the control, without a claims file."""
+    from skiplab.analysis.claims.compare_command import compare_command
+    from skiplab.analysis.results.open_study import FileColumns
+    from skiplab.analysis.tables.comparison import Selection
+
+    compare_command(
+        study, runs_dir, Selection(factor, control, metrics), smallest_effect, columns=FileColumns(**columns)
+    )
+
+
+def effects(
+    study: str,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str] | None,
+    runs_dir: Path,
+    **columns: Any,
+) -> None:
+    """Print and write the main effects and interactions of a study or a file of results."""
+    from skiplab.analysis.results.open_study import FileColumns
     from skiplab.analysis.tables.effects_command import effects_command
 
-    effects_command(study, runs_dir, factor, control, metrics)
+    effects_command(study, runs_dir, factor, control, metrics, columns=FileColumns(**columns))
 
 
 def equal_cost(
@@ -64,12 +100,15 @@ def report(
     control: str | None,
     metrics: Sequence[str] | None,
     runs_dir: Path,
+    **columns: Any,
 ) -> None:
-    """Judge the claims of a study, if it has any, and write its page."""
+    """Judge the claims of a study or a file of results, if it has any, and write its page."""
     from skiplab.analysis.page.report import report_command
+    from skiplab.analysis.results.open_study import FileColumns
     from skiplab.analysis.tables.comparison import Selection
 
-    report_command(study, runs_dir, claims, selection=Selection(factor, control, metrics))
+    selection = Selection(factor, control, metrics)
+    report_command(study, runs_dir, claims, selection=selection, columns=FileColumns(**columns))
 
 
 def figures(
@@ -77,15 +116,19 @@ def figures(
     claims: Path | None,
     factor: str | None,
     control: str | None,
+    metrics: Sequence[str] | None,
     formats: Sequence[str],
     only: Sequence[str] | None,
     runs_dir: Path,
+    **columns: Any,
 ) -> None:
-    """Write the figures of a study as files."""
+    """Write the figures of a study or a file of results as files."""
     from skiplab.analysis.figures.figure_files import figures_command
+    from skiplab.analysis.results.open_study import FileColumns
     from skiplab.analysis.tables.comparison import Selection
 
-    figures_command(study, runs_dir, claims, formats, only, selection=Selection(factor, control))
+    selection = Selection(factor, control, metrics)
+    figures_command(study, runs_dir, claims, formats, only, selection=selection, columns=FileColumns(**columns))
 
 
 def dashboard(
@@ -110,15 +153,32 @@ def dashboard(
     dashboard_command(study, runs_dir, claims, port, standing, selection=selection, open_browser=open_browser)
 
 
-def sync(study: str, runs_dir: Path) -> None:
+def sync(study: str, private: bool, runs_dir: Path) -> None:
     """Upload the offline W&B runs of a study."""
     from skiplab.analysis.wandb.wandb_sync import sync_command
 
-    sync_command(study, runs_dir)
+    sync_command(study, runs_dir, private)
+
+
+def import_runs(
+    source: str,
+    target: Path,
+    arm: str,
+    seed: str,
+    by: Sequence[str],
+    metrics: Sequence[str],
+    tracker: Any,
+    history: Path | None,
+) -> None:
+    """Write a table of the runs that someone's own code has logged."""
+    from skiplab.analysis.trackers.import_command import import_command
+    from skiplab.analysis.trackers.imported import Wanted
+
+    import_command(source, target, Wanted(arm, seed, tuple(by), tuple(metrics)), tracker=tracker, history=history)
 
 
 def wandb_import(source: str, study: str | None, runs_dir: Path) -> None:
-    """Download trials from W&B."""
+    """Bring trials of skiplab back from W&B."""
     from skiplab.analysis.wandb.wandb_import import import_command
 
     import_command(source, runs_dir, study)
@@ -199,6 +259,13 @@ def tune(
     path = tune(preset, words, budget, metric, train, config_dir)
     if path:
         tuning_command(path)
+
+
+def readings(files: Sequence[str], to: Path, formats: Sequence[str]) -> None:
+    """Write the figures of files of readings."""
+    from skiplab.drawn_readings import readings_command
+
+    readings_command(files, to, formats)
 
 
 def doctor(runs_dir: Path) -> None:

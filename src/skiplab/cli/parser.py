@@ -1,6 +1,7 @@
 """The commands, their arguments and their help."""
 
 import argparse
+import math
 from pathlib import Path
 
 import skiplab
@@ -33,16 +34,35 @@ def make_parser() -> argparse.ArgumentParser:
     command.set_defaults(command=commands.evaluate)
 
     command = subparsers.add_parser("table", help="compare the arms of a study in each cell, paired by seed")
-    _add_studies(command)
+    _add_studies(command, or_file=True)
     _add_comparison(command)
     _add_metrics(command)
+    _add_columns(command)
     _add_runs_dir(command)
     command.set_defaults(command=commands.table)
 
+    command = subparsers.add_parser(
+        "compare", help="judge whether the arms of a study, or of a file of results, are better than its control"
+    )
+    _add_studies(command, or_file=True)
+    _add_comparison(command)
+    _add_metrics(command, required=True)
+    command.add_argument(
+        "--smallest-effect",
+        type=_effect,
+        default=0.0,
+        metavar="D",
+        help="the smallest difference that counts, on the metric's scale (default: 0)",
+    )
+    _add_columns(command)
+    _add_runs_dir(command)
+    command.set_defaults(command=commands.compare)
+
     command = subparsers.add_parser("effects", help="compute main effects and interactions of the factors of a study")
-    _add_studies(command)
+    _add_studies(command, or_file=True)
     _add_comparison(command)
     _add_metrics(command)
+    _add_columns(command)
     _add_runs_dir(command)
     command.set_defaults(command=commands.effects)
 
@@ -55,30 +75,77 @@ def make_parser() -> argparse.ArgumentParser:
     command.set_defaults(command=commands.equal_cost)
 
     command = subparsers.add_parser("report", help="write one HTML page with verdicts, tables and plots")
-    _add_studies(command)
+    _add_studies(command, or_file=True)
     _add_claims(command)
     _add_comparison(command)
     _add_metrics(command)
+    _add_columns(command)
     _add_runs_dir(command)
     command.set_defaults(command=commands.report)
 
     command = subparsers.add_parser("figures", help="write the figures of a study for a paper, as PDF, SVG or PNG")
-    _add_studies(command)
+    _add_studies(command, or_file=True)
     _add_claims(command)
     _add_comparison(command)
-    command.add_argument(
-        "--format", dest="formats", type=_names, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)"
-    )
+    _add_metrics(command)
+    _add_columns(command)
+    _add_formats(command)
     command.add_argument("--only", type=_names, metavar="NAME,NAME", help="write only these figures")
     _add_runs_dir(command)
     command.set_defaults(command=commands.figures)
 
+    command = subparsers.add_parser(
+        "readings", help="write the figures of what skiplab.watch measured in your own loop"
+    )
+    command.add_argument(
+        "files", nargs="+", metavar="FILE", help="a file of readings, or ARM=FILE,FILE with a file for each seed"
+    )
+    command.add_argument("--to", type=Path, default=Path("figures"), help="the folder of figures (default: figures)")
+    _add_formats(command)
+    command.set_defaults(command=commands.readings)
+
     command = subparsers.add_parser("sync", help="upload the offline W&B runs of a study")
     _add_studies(command)
+    command.add_argument("--private", action="store_true", help="leave out what names folders: config.yaml, errors")
     _add_runs_dir(command)
     command.set_defaults(command=commands.sync)
 
-    command = subparsers.add_parser("wandb-import", help="download trials from W&B so that they can be compared")
+    command = subparsers.add_parser(
+        "import", help="make a table of the runs that your own code logged: W&B, TensorBoard, Lightning, Hydra, MLflow"
+    )
+    command.add_argument("source", help="a folder with runs, or ENTITY/PROJECT of W&B")
+    command.add_argument(
+        "--to", dest="target", type=Path, required=True, metavar="FILE", help="the table to write: .csv or .parquet"
+    )
+    command.add_argument(
+        "--arm",
+        required=True,
+        metavar="NAME",
+        help="what is compared: config.model, or path.0 for the first folder of a run's path, name, group",
+    )
+    command.add_argument("--seed", default="config.seed", metavar="NAME", help="the seed (default: config.seed)")
+    command.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another factor, such as config.depth; may be repeated",
+    )
+    command.add_argument(
+        "--metric",
+        dest="metrics",
+        action="append",
+        required=True,
+        metavar="NAME:lower",
+        help="a logged value and which is better, lower or higher; its last value counts; may be repeated",
+    )
+    command.add_argument(
+        "--tracker", choices=("wandb", "mlflow", "files"), help="who wrote the runs, where several did"
+    )
+    command.add_argument("--history", type=Path, metavar="FILE", help="write the values of each step there too")
+    command.set_defaults(command=commands.import_runs)
+
+    command = subparsers.add_parser("wandb-import", help="bring trials that skiplab trained back from W&B, as records")
     command.add_argument("source", help="ENTITY/PROJECT, or a folder with offline runs")
     command.add_argument("--study", help="add all of them to this study (default: the study of each trial)")
     _add_runs_dir(command)
@@ -174,8 +241,9 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_studies(command: argparse.ArgumentParser) -> None:
-    command.add_argument("study", help="the name given by run.study=NAME; several as NAME,NAME")
+def _add_studies(command: argparse.ArgumentParser, *, or_file: bool = False) -> None:
+    own = "; or a file of your own results, with a row for each run: .csv, .parquet, .jsonl" if or_file else ""
+    command.add_argument("study", help=f"the name given by run.study=NAME; several as NAME,NAME{own}")
 
 
 def _add_claims(command: argparse.ArgumentParser) -> None:
@@ -189,8 +257,40 @@ def _add_comparison(command: argparse.ArgumentParser) -> None:
     command.add_argument("--control", help="the arm that others are compared with (default: plain if there is one)")
 
 
-def _add_metrics(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--metric", dest="metrics", action="append", help="a metric to compare; may be repeated")
+def _add_metrics(command: argparse.ArgumentParser, *, required: bool = False) -> None:
+    command.add_argument(
+        "--metric",
+        dest="metrics",
+        action="append",
+        required=required,
+        help="a metric to compare, of a file COLUMN:lower or COLUMN:higher for what is better; may be repeated",
+    )
+
+
+def _add_columns(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("columns of a file of results")
+    group.add_argument("--arm", metavar="COLUMN", help="what is compared (default: arm)")
+    group.add_argument("--seed", metavar="COLUMN", help="tells the runs of an arm apart (default: seed)")
+    group.add_argument(
+        "--by",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="another factor; arms are compared at each of its levels; may be repeated",
+    )
+    group.add_argument("--pair-by", metavar="COLUMN", help="what makes pairs of runs, such as fold (default: the seed)")
+    group.add_argument("--unpaired", action="store_true", help="rows are runs without a seed; arms aren't paired")
+    group.add_argument("--status", metavar="COLUMN", help="how each run ended: done, failed, diverged, ...")
+    group.add_argument("--history", type=Path, metavar="FILE", help="curves: the columns above, step, metric, value")
+    group.add_argument(
+        "--layers", type=Path, metavar="FILE", help="readings of layers: the columns above, path, quantity, value"
+    )
+
+
+def _add_formats(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format", dest="formats", type=_names, default=("pdf", "png"), help="pdf, svg, png (default: pdf,png)"
+    )
 
 
 def _add_limits(command: argparse.ArgumentParser) -> None:
@@ -225,6 +325,16 @@ def _seeds(text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
+
+
+def _effect(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: a number from 0")
+    return value
 
 
 def _folder(text: str) -> Path:

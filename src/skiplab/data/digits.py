@@ -1,12 +1,7 @@
-from functools import cache
-from typing import cast
-
-import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.utils import Bunch
 
 from skiplab.data.dataset import Dataset, Split
+from skiplab.data.scikit_learn_files import read_digits
 from skiplab.errors import SkiplabError
 
 
@@ -32,7 +27,7 @@ class Digits(Dataset):
     num_classes = 10
 
     def __init__(self, *, num_val: int, split_seed: int) -> None:
-        pixels, digits = _bundled()
+        pixels, digits = read_digits()
         total = len(pixels)
         if not 1 <= num_val < total:
             raise SkiplabError(f"data.num_val={num_val} is invalid; valid: 1 to {total - 1}")
@@ -42,10 +37,3 @@ class Digits(Dataset):
         val, train = order[:num_val], order[num_val:]
         self.train = Split(images[train], labels[train])
         self.val = Split(images[val], labels[val])
-
-
-@cache
-def _bundled() -> tuple[np.ndarray, np.ndarray]:
-    """All images and their digits, which scikit-learn reads from text each time."""
-    found = cast("Bunch", load_digits())
-    return found.images, found.target

@@ -1,13 +1,10 @@
-from typing import cast
-
 import torch
 from jaxtyping import Float
-from sklearn.datasets import load_digits
-from sklearn.utils import Bunch
 from torch import Tensor
 
 from skiplab.data.dataset import Dataset
 from skiplab.data.mixture import Mixture
+from skiplab.data.scikit_learn_files import read_digits
 from skiplab.errors import SkiplabError
 
 _MAX_RANK = 32  # leaves each digit a spread of 0.05 or more
@@ -47,9 +44,8 @@ class GaussianMixtureImages(Dataset):
         for name, value in (("num_train", num_train), ("num_val", num_val)):
             if value < 1:
                 raise SkiplabError(f"data.{name}={value} is invalid; valid: from 1")
-        digits = cast("Bunch", load_digits())
-        pixels = torch.from_numpy(digits.data) / 8 - 1
-        labels = torch.from_numpy(digits.target)
+        images, digits = read_digits()
+        pixels, labels = torch.from_numpy(images).flatten(1) / 8 - 1, torch.from_numpy(digits)
         fits = [fit(pixels[labels == label], rank) for label in range(self.num_classes)]
         self.mixture = Mixture(*(torch.stack(part) for part in zip(*fits, strict=True)))
         self.exact_denoiser = self.mixture.exact_denoiser

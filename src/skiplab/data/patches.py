@@ -1,9 +1,9 @@
 import torch
 from jaxtyping import UInt8
-from sklearn.datasets import load_sample_image
 from torch import Tensor
 
 from skiplab.data.dataset import Dataset, Split
+from skiplab.data.scikit_learn_files import read_photograph
 from skiplab.errors import SkiplabError
 
 _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
@@ -51,7 +51,7 @@ class Patches(Dataset):
 
 def _regions(name: str) -> UInt8[Tensor, "region 3 64 64"]:
     """All whole regions of a photograph, from the upper left one on."""
-    photograph = torch.from_numpy(load_sample_image(name).copy()).permute(2, 0, 1)
+    photograph = torch.from_numpy(read_photograph(name)).permute(2, 0, 1)
     tiles = photograph.unfold(1, _REGION, _REGION).unfold(2, _REGION, _REGION)
     return tiles.permute(1, 2, 0, 3, 4).flatten(0, 1)
 

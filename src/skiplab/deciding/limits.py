@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from skiplab.errors import SkiplabError
 
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
-_BUDGET = re.compile(r"(\d+(?:\.\d+)?) *(s|min|h|d)", re.ASCII)
+_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?) *(s|min|m|h|d)", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from skiplab.configuration.override_text import override_text
 from skiplab.deciding.ladder_sweep import LadderSweep, Point
 from skiplab.deciding.rebuilt_sweep import rebuilt_sweep
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 from skiplab.records.file_names import CLAIMS, STUDIES, TUNED
 from skiplab.records.registrations import find_claims
 from skiplab.records.study_list import read_keys, study_names
@@ -52,6 +53,8 @@ def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claim
     if name in presets:
         return of_presets(loader, [name], overrides, claims)
     config = loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
+    if not isinstance(config.run.runs_dir, str):
+        raise SkiplabError(f"run.runs_dir={printable(config.run.runs_dir)} is invalid; valid: a folder, as text")
     runs_dir = Path(config.run.runs_dir)
     files = ConfigFiles(loader)
     settings = {preset: files.read(f"experiment/{preset}").settings for preset in presets}

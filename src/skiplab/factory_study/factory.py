@@ -16,7 +16,7 @@ from skiplab.errors import SkiplabError
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFactory:
-    """What builds the networks of a study.
+    """What builds the networks of a study, or its LightningModules, or their data.
 
     name: its own name.
     import_path: the path by which any process can import it.
@@ -32,14 +32,18 @@ class ModelFactory:
     version: str
 
     @classmethod
-    def of(cls, given: Callable[..., nn.Module]) -> "ModelFactory":
+    def of(cls, given: Callable[..., Any], argument: str = "model_factory") -> "ModelFactory":
         """Inspect a function, a class, or a functools.partial of one.
+
+        Args:
+            given: the function or class.
+            argument: the argument of `study` that it is, for messages.
 
         Raises:
             SkiplabError: it can't be imported by other processes, or its parameters are unknown.
         """
         factory, bound = _without_partial(given)
-        path, parameters = _import_path(factory), _parameters(factory)
+        path, parameters = _import_path(factory, argument), _parameters(factory)
         values = {name: plain(name, value) for name, value in bound.items()}
         return cls(
             name=factory.__name__, import_path=path, parameters=parameters, bound=values, version=_version(factory)
@@ -81,12 +85,13 @@ def _without_partial(factory: Any) -> tuple[Any, dict[str, Any]]:
     return factory.func, dict(bound.arguments)
 
 
-def _import_path(factory: Any) -> str:
+def _import_path(factory: Any, argument: str) -> str:
     """The path by which other processes import it, which they must to load the trained network again."""
-    if isinstance(factory, nn.Module):
+    if isinstance(factory, nn.Module) or not callable(factory):
+        kind = "network" if isinstance(factory, nn.Module) else "value"
         raise SkiplabError(
-            f"model_factory is a network, a {type(factory).__name__}; give a class or a function that builds a new "
-            "one for each trial"
+            f"{argument} is a {kind}, a {type(factory).__name__}; give a class or a function that builds a new one for "
+            "each trial"
         )
     module, name = getattr(factory, "__module__", None), getattr(factory, "__qualname__", None)
     if module in ("__main__", "__mp_main__"):

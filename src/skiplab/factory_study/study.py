@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
@@ -13,9 +14,10 @@ from skiplab.analysis.study.study import Study, read_study
 from skiplab.cli.train import train
 from skiplab.configuration.override_text import override_text, plain
 from skiplab.errors import SkiplabError
+from skiplab.factory_study.arguments import mapping, values_of
 from skiplab.factory_study.factory import ModelFactory
+from skiplab.factory_study.module_study import module_study
 from skiplab.paths import project_dir
-from skiplab.records.record_schema import is_number
 
 _NAME = re.compile(r"[~+]*[A-Za-z_][\w./@:-]*", re.ASCII)
 _SIZES = ("depth", "width")  # settings of a trial that are passed to a factory with parameters of these names
@@ -31,28 +33,40 @@ _ARGUMENTS = {
 
 
 def study(
-    model_factory: Callable[..., nn.Module],
-    data: str,
+    model_factory: Callable[..., nn.Module] | None = None,
+    data: str | None = None,
     *,
+    make_module: Callable[..., pl.LightningModule] | None = None,
+    datamodule: Callable[..., pl.LightningDataModule] | None = None,
     factors: Mapping[str, Iterable[Any]],
     seeds: Iterable[int] = (0, 1, 2),
+    metrics: Mapping[str, Any] | None = None,
     name: str | None = None,
     runs_dir: str | Path = "runs",
     settings: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Train a network of your own once for each combination of factors and each seed, as `skiplab train -m` would.
+    """Train a network or LightningModule of your own once for each combination of factors and each seed.
 
     Each trial leaves a record, so another call skips the finished ones, and `skiplab table`, `report` and `evaluate`
     work on them. The network runs as with backbone=external: its shortcuts are found, and those that are additions are
     replaced by the trial's connection. If the file of the factory changes, its trials are new ones.
 
+    Or give make_module, with what trains it: the module's own optimizers, losses and data, one trial after the other.
+    Batches and noise are then a function of the seed and the step, and an interrupted trial resumes bit-equal; which
+    weights arms start from is up to the module, and the tables say where shared ones differ.
+
     Args:
         model_factory: builds the network: a function or class at the top level of a module that other processes can
             import, or a functools.partial of one. Its arguments may be factors and settings.
         data: an option of the axis `data`, such as 'digits'.
+        make_module: in place of model_factory and data, builds a pytorch_lightning.LightningModule.
+        datamodule: builds its LightningDataModule; None where the module has its data itself.
         factors: the values of each factor, all different. A factor is an argument of the model factory, or any axis or
-            setting of a trial, such as connection, depth or 'optimizer.lr'.
+            setting of a trial, such as connection, depth or 'optimizer.lr'; of a module, an argument of make_module or
+            of datamodule.
         seeds: the seeds of the trials, whole numbers from 0.
+        metrics: of a module, what it logs and is compared in: by name 'lower' or 'higher' for which values are better,
+            or a skiplab.metrics.Metric. With the last weights, it is validated and tested once more for them.
         name: the name of the study; by default that of the factory.
         runs_dir: the folder of the records.
         settings: what all trials share, such as {'trainer.max_steps': 200, 'backbone.level_scale': 1000}.
@@ -63,9 +77,27 @@ def study(
     Raises:
         SkiplabError: an argument is invalid, before anything is trained; or trials failed.
     """
+    if make_module is not None:
+        if model_factory is not None or data is not None:
+            raise SkiplabError("give either make_module and datamodule, or model_factory and data, not both")
+        return module_study(
+            make_module,
+            datamodule,
+            factors=factors,
+            seeds=seeds,
+            metrics=metrics,
+            name=name,
+            runs_dir=runs_dir,
+            settings=settings,
+        )
+    if model_factory is None or data is None or datamodule is not None or metrics is not None:
+        raise SkiplabError(
+            "study needs model_factory and data, such as study(Net, 'digits', ...), or make_module and metrics, with a "
+            "datamodule if the module has no data itself"
+        )
     factory = ModelFactory.of(model_factory)
-    grid = {factor: _values(factor, values) for factor, values in _mapping("factors", factors).items()}
-    shared = {setting: plain(setting, value) for setting, value in _mapping("settings", settings or {}).items()}
+    grid = {factor: values_of(factor, values) for factor, values in mapping("factors", factors).items()}
+    shared = {setting: plain(setting, value) for setting, value in mapping("settings", settings or {}).items()}
     for repeated in (grid.keys() & shared, grid.keys() & factory.bound, shared.keys() & factory.bound):
         if repeated:
             raise SkiplabError(
@@ -84,31 +116,12 @@ def study(
     }
     for setting, value in shared.items():
         words |= _overrides(setting, override_text(value), factory)
-    for factor, values in {"seed": _values("seeds", seeds), **grid}.items():
+    for factor, values in {"seed": values_of("seeds", seeds), **grid}.items():
         words |= _overrides(factor, ",".join(map(override_text, values)), factory)
     words["run.study"] = override_text(plain("name", study_name))
     words["run.runs_dir"] = override_text(plain("runs_dir", runs_dir))
     train(["-m", *(f"{setting}={text}" for setting, text in words.items())])
     return read_study(study_name, Path(runs_dir))
-
-
-def _mapping(argument: str, given: Any) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise SkiplabError(f"{argument} is a {type(given).__name__}; valid: a mapping, such as {{'depth': ...}}")
-    return given
-
-
-def _values(name: str, values: Any) -> list[Any]:
-    """The values of a factor as a configuration holds them."""
-    listed = [] if isinstance(values, str | Mapping) else plain(name, values)
-    if not isinstance(listed, list) or not listed:
-        raise SkiplabError(f"{name}={values!r:.60} is invalid; valid: a list of values")
-    # 1 and 1.0 are one value, 1 and true are two
-    keys = [value if is_number(value) else repr(value) for value in listed]
-    repeated = [value for value, key in zip(listed, keys, strict=True) if keys.count(key) > 1]
-    if repeated:
-        raise SkiplabError(f"{name} has {repeated[0]!r} twice; valid: a list of different values")
-    return listed
 
 
 def _check_name(name: Any, factory: ModelFactory) -> None:

@@ -2,11 +2,12 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
-from skiplab.layers import Network, watch
+from skiplab.layers import Network, watch_tensors
 from skiplab.metrics import Metric
 
 
@@ -96,7 +97,7 @@ class ActivationStatistics(Instrument):
     def begin(self, network: Network, step: int) -> None:
         self._layers = network.layers
         self._found: dict[str, list[Tensor]] = {}
-        self._handles = [watch(layer.module, self._watch(layer.path)) for layer in network.layers]
+        self.hooks = [watch_tensors(layer.module, self._watch(layer.path)) for layer in network.layers]
 
     def _watch(self, path: str):
         def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
@@ -112,11 +113,12 @@ class ActivationStatistics(Instrument):
         return after_forward
 
     def before_update(self, loss_scale: float) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self.release()
 
     def after_update(self) -> list[Reading]:
         layers = [layer for layer in self._layers if layer.path in self._found]
+        if not layers:
+            return []
         values = zip(*(self._found[layer.path] for layer in layers), strict=True)
         names = ("activation_mean", "activation_rms", "effective_rank", "dead_fraction")
         return [Reading(name, layers, found) for name, found in zip(names, values, strict=True)]
@@ -129,8 +131,14 @@ class ActivationStatistics(Instrument):
 
 
 def _channels(tensor: Tensor, module: nn.Module) -> Tensor:
-    """One row per channel, in float64. Linear layers have their channels last, all others second."""
-    channels = tensor.ndim - 1 if type(module) is nn.Linear else 1
+    """One row per channel, in float64.
+
+    Channels are second in convolutions, in modules of skiplab's and in images, else last, as in linear layers,
+    recurrent ones, attention and other modules of tokens.
+    """
+    is_known = isinstance(module, _ConvNd) or type(module).__module__.startswith("skiplab.")
+    is_second = is_known or (tensor.ndim > 3 and not isinstance(module, nn.Linear))
+    channels = 1 if is_second else tensor.ndim - 1
     return tensor.movedim(channels, 0).flatten(1).double()
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading
-from skiplab.layers import Network, watch
+from skiplab.layers import Network, watch_tensors
 
 _BANDS = ("low noise", "middle noise", "high noise")
 
@@ -30,6 +30,7 @@ class GradientByNoise(Instrument):
         every_n_steps: steps between two measurements, from 1.
     """
 
+    needs_trial: ClassVar[bool] = True
     charts: ClassVar[dict[str, Chart]] = {
         "weight_gradient_norm_by_noise": Chart(
             title="Gradient norm by layer and noise band",
@@ -56,17 +57,16 @@ class GradientByNoise(Instrument):
         self._levels: list[Tensor] = []
         self._inputs: list[list[tuple[Tensor, ...]]] = [[] for _ in network.layers]
         self._gradients: list[list[Tensor]] = [[] for _ in network.layers]
-        self._handles = [network.model.register_forward_pre_hook(self._see_level)]
+        self.hooks = [network.model.register_forward_pre_hook(self._see_level)]
         for layer, inputs, gradients in zip(network.layers, self._inputs, self._gradients, strict=True):
-            self._handles.append(watch(layer.module, _watch(inputs, gradients)))
+            self.hooks.append(watch_tensors(layer.module, _watch(inputs, gradients)))
 
     def _see_level(self, model: nn.Module, arguments: tuple[Any, ...]) -> None:
         if len(arguments) > 1:
             self._levels.append(arguments[1].detach())
 
     def before_update(self, loss_scale: float) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self.release()
         self._readings: list[Reading] = []
         if len(self._levels) != 1:
             return

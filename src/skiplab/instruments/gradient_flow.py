@@ -1,8 +1,7 @@
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,8 +9,11 @@ from torch import Tensor
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
-from skiplab.layers import Network, watch
+from skiplab.layers import Layer, Network, watch_tensors
 from skiplab.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class GradientFlow(Instrument):
@@ -19,7 +21,8 @@ class GradientFlow(Instrument):
 
     L is the batch's mean loss. The weights of a layer or block are all its own parameters together. Norms are Euclidean
     and accumulate in float64; gradients are unscaled and not yet clipped. If a layer is called several times in a step,
-    all its outputs count. With g_b the blocks' norms, as geometric means over the measured steps,
+    all its outputs count; a layer that isn't called has none. With g_b the blocks' norms, as geometric means over the
+    measured steps,
 
         first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
@@ -91,40 +94,41 @@ class GradientFlow(Instrument):
 
     def begin(self, network: Network, step: int) -> None:
         self._network = network
-        self._outputs: list[list[Tensor]] = [[] for _ in network.layers]
-        self._handles = [
-            watch(layer.module, self._watch(gradients))
-            for layer, gradients in zip(network.layers, self._outputs, strict=True)
-        ]
+        self._outputs: dict[Layer, list[Tensor]] = {}
+        self.hooks = [watch_tensors(layer.module, self._watch(layer)) for layer in network.layers]
 
-    @staticmethod
-    def _watch(gradients: list[Tensor]):
-        def keep(gradient: Tensor) -> None:
-            gradients.append(gradient.detach())
-
+    def _watch(self, layer: Layer):
         def after_forward(module, inputs, output: Tensor) -> None:
+            gradients = self._outputs.setdefault(layer, [])
+
+            def keep(gradient: Tensor) -> None:
+                gradients.append(gradient.detach())
+
             if output.requires_grad:
                 output.register_hook(keep)
 
         return after_forward
 
     def before_update(self, loss_scale: float) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self.release()
         layers, blocks = self._network.layers, self._network.blocks
         parameters = [layer.module.parameters(recurse=False) for layer in layers]
         parameters += [block.parameters for block in blocks]
         weights = [[p.grad for p in place if p.grad is not None] for place in parameters]
-        found = _norms([*weights, *self._outputs], next(self._network.model.parameters()).device)
+        self._called = [
+            layer for layer in layers if layer in self._outputs
+        ]  # another's code may use its weights itself
+        outputs = [self._outputs[layer] for layer in self._called]
+        found = _norms([*weights, *outputs], next(self._network.model.parameters()).device)
         self._layer_norms = found[: len(layers)]
         self._block_norms = found[len(layers) : len(weights)]
         self._activation_norms = found[len(weights) :] / loss_scale
-        self._outputs = []
+        self._outputs = {}
 
     def after_update(self) -> list[Reading]:
         return [
             Reading("weight_gradient_norm", self._network.layers, self._layer_norms.unbind()),
-            Reading("activation_gradient_norm", self._network.layers, self._activation_norms.unbind()),
+            Reading("activation_gradient_norm", self._called, self._activation_norms.unbind()),
             Reading("block_gradient_norm", self._network.blocks, self._block_norms.unbind()),
         ]
 

@@ -104,7 +104,7 @@ class GradientNoise(Instrument):
             return {}
         product, difference = log.of("gradient_product").sum(), log.of("gradient_difference").sum()
         summary = {"gradient_agreement": float(cosines.mean())}
-        if product <= 0:
+        if product <= 0 or log.batch_size is None:
             return summary
         noise = difference / 2 / product
         return summary | {"gradient_noise_scale": float(log.batch_size * noise)}

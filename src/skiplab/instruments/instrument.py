@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
-import pandas as pd
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from skiplab.charts import Chart
 from skiplab.data.dataset import Split
@@ -14,6 +14,11 @@ from skiplab.errors import SkiplabError
 from skiplab.layers import Block, IndexedJoin, Layer, Network
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    import pandas as pd  # training needs it only at its end
+
+Place = Layer | Block | IndexedJoin
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Reading:
     """
 
     quantity: str
-    places: Sequence[Layer | Block | IndexedJoin]
+    places: Sequence[Place]
     values: Sequence[Tensor]
 
 
@@ -36,31 +41,32 @@ class TrainingLog:
     readings: the instruments' readings, with columns step, index, path, quantity, value.
     losses: the loss of each step, indexed by step, up to divergence.
     diverged: whether training diverged.
-    num_skipped: steps whose update was skipped because a scaled gradient overflowed in mixed precision.
-    zero_loss: the zero predictor's loss.
+    num_skipped: steps whose update was skipped because a scaled gradient overflowed in mixed precision; None where it
+        isn't known.
+    zero_loss: the zero predictor's loss; None where it isn't known, as in a loop of the user's own.
     max_steps: the planned number of steps.
-    batch_size: samples per step.
+    batch_size: samples per step; None where it isn't known.
     """
 
-    readings: pd.DataFrame
-    losses: pd.Series
+    readings: "pd.DataFrame"
+    losses: "pd.Series"
     diverged: bool
-    num_skipped: int
-    zero_loss: float
+    num_skipped: int | None
+    zero_loss: float | None
     max_steps: int
-    batch_size: int
+    batch_size: int | None
 
-    def of(self, quantity: str) -> pd.Series:
+    def of(self, quantity: str) -> "pd.Series":
         """All values of a quantity."""
         return cast("pd.Series", self.readings.loc[self.readings["quantity"] == quantity, "value"])
 
-    def inside_blocks(self, quantity: str) -> pd.Series:
+    def inside_blocks(self, quantity: str) -> "pd.Series":
         """A quantity's values in the layers of branches, or in all layers if the network isn't made of blocks."""
         found, inside = self.of(quantity), self.readings["path"].str.contains(".branch.", regex=False)
         return cast("pd.Series", found[inside]) if inside.any() else found
 
 
-def geometric_mean(values: pd.Series) -> float:
+def geometric_mean(values: "pd.Series") -> float:
     """The geometric mean; 0 if a value is 0."""
     with np.errstate(divide="ignore"):
         return float(np.exp(np.log(values).mean()))
@@ -72,8 +78,10 @@ class Instrument:
     `prepare` is called before training. In a measured step, `begin` is called before the forward pass, `before_update`
     when the gradients are available (unscaled, not clipped), and `after_update` after the optimizer's step. An
     instrument draws nothing from the global generators and leaves parameters, buffers and gradients unchanged. To hook
-    a forward pass, use `skiplab.layers.watch`, which ignores recomputed activations.
+    a forward pass, use `skiplab.layers.watch` or `watch_tensors`, which ignore recomputed activations, and add the
+    handles to `hooks`; `before_update` removes them by `release`.
 
+    needs_trial: whether it needs what only a trial of skiplab has, an objective, its data or its noise levels.
     metrics: the summary values that `summarize` may return, by name.
     charts: the figures. A chart has the name of its quantity; an 'outcome' chart has the name of its metric.
 
@@ -84,8 +92,10 @@ class Instrument:
         SkiplabError: if every_n_steps is below 1.
     """
 
+    needs_trial: ClassVar[bool] = False
     metrics: ClassVar[dict[str, Metric]] = {}
     charts: ClassVar[dict[str, Chart]] = {}
+    hooks: Sequence[RemovableHandle] = ()  # of the step that is being measured
 
     def __init__(self, *, every_n_steps: int) -> None:
         if every_n_steps < 1:
@@ -96,6 +106,19 @@ class Instrument:
     def is_due(self, step: int) -> bool:
         """Whether to measure a step."""
         return step % self.every_n_steps == 0
+
+    def check(self, network: Network) -> None:
+        """Refuse a network that it can't measure.
+
+        Raises:
+            SkiplabError: names what the network lacks.
+        """
+
+    def release(self) -> None:
+        """Remove the hooks of the step; also called for a step without an update, which isn't measured."""
+        for hook in self.hooks:
+            hook.remove()
+        self.hooks = ()
 
     def prepare(self, network: Network, objective: Objective[Any], split: Split) -> None:
         """Called before training starts or is resumed, with what the network is trained to do and the training split.

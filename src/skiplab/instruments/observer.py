@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 import pytorch_lightning as pl
-import torch
 from torch.optim import Optimizer
 
 from skiplab.data.dataset import Split
 from skiplab.gradient_scaler import gradient_scaler
 from skiplab.instruments.instrument import Instrument
+from skiplab.instruments.reading_rows import reading_rows
 from skiplab.layers import Network
 from skiplab.objectives.objective import Objective
 from skiplab.records.appended_table import AppendedTable
@@ -65,16 +65,10 @@ class Observer(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        readings = [reading for instrument in self._due for reading in instrument.after_update()]
-        if not readings:
+        rows = reading_rows(self._step, [reading for instrument in self._due for reading in instrument.after_update()])
+        if not rows:
             return
-        values = torch.stack([value for reading in readings for value in reading.values]).cpu().tolist()
-        cells = [(reading.quantity, place) for reading in readings for place in reading.places]
-        rows = [
-            (self._step, place.index, place.path, quantity, value)
-            for (quantity, place), value in zip(cells, values, strict=True)
-        ]
         self.table.append(rows)
         if trainer.logger is not None:
-            metrics = {layer_key(quantity, path): value for _, _, path, quantity, value in rows}
+            metrics = {layer_key(row.quantity, row.path): row.value for row in rows}
             trainer.logger.log_metrics(metrics, step=self._step)

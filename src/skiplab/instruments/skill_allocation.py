@@ -1,8 +1,7 @@
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,6 +14,9 @@ from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
 from skiplab.layers import Network
 from skiplab.metrics import Metric
 from skiplab.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MAX_HALVINGS = 8
 _NODES = (0.5 - math.sqrt(1 / 12), 0.5 + math.sqrt(1 / 12))  # of the Gauss-Legendre rule, exact up to cubics
@@ -54,6 +56,7 @@ class SkillAllocation(Instrument):
         SkiplabError: if an argument is out of range.
     """
 
+    needs_trial: ClassVar[bool] = True
     metrics: ClassVar[dict[str, Metric]] = {
         "skill_from_first_block": Metric(
             label="skill that the first block's learning brings", direction="higher", role="mechanism"

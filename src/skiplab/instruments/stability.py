@@ -1,12 +1,14 @@
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-import pandas as pd
 
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, TrainingLog
 from skiplab.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Stability(Instrument):
@@ -121,32 +123,38 @@ class Stability(Instrument):
         return False  # every step's loss is recorded anyway
 
     def summarize(self, log: TrainingLog) -> dict[str, float]:
-        losses = log.losses.sort_index() / log.zero_loss
+        losses = log.losses.sort_index()
         if losses.empty:
             return {}
-        finite = np.isfinite(losses)
-        reached = self.reached(losses)
-        never_made = log.max_steps - len(losses)
-        thousands = len(losses) / 1000
-        return {
+        thousands, lost = len(losses) / 1000, ~np.isfinite(losses)
+        summary = {
             "diverged": float(log.diverged),
             "spikes_per_1000_steps": self.num_spikes(losses, diverged=log.diverged) / thousands,
             "thousand_steps": thousands,
-            "steps_to_threshold": float(log.max_steps if reached is None else reached),
+        }
+        if log.num_skipped is not None:
+            summary["lost_step_fraction"] = float((lost.sum() + log.num_skipped) / len(losses))
+        return summary if log.zero_loss is None else summary | self._relative(losses / log.zero_loss, log.max_steps)
+
+    def _relative(self, losses: "pd.Series", max_steps: int) -> dict[str, float]:
+        """What is said of the losses over the zero predictor's."""
+        reached, never_made = self.reached(losses), max_steps - len(losses)
+        capped = losses.where(np.isfinite(losses), 1.0).clip(upper=1.0)
+        return {
+            "steps_to_threshold": float(max_steps if reached is None else reached),
             "threshold_reached": float(reached is not None),
-            "loss_area": float((losses.where(finite, 1.0).clip(upper=1.0).sum() + never_made) / log.max_steps),
-            "lost_step_fraction": float(((~finite).sum() + log.num_skipped) / len(losses)),
+            "loss_area": float((capped.sum() + never_made) / max_steps),
             "loss_start": float(losses.iloc[0]),
         }
 
-    def num_spikes(self, losses: pd.Series, *, diverged: bool) -> int:
+    def num_spikes(self, losses: "pd.Series", *, diverged: bool) -> int:
         """The number of spikes; that of divergence ends with the last loss."""
         median = losses.where(np.isfinite(losses)).shift(1).rolling(self.window, min_periods=self.window).median()
-        high = pd.Series(~np.isfinite(losses), index=losses.index) | (losses > self.spike_factor * median)
+        high = cast("pd.Series", ~np.isfinite(losses)) | (losses > self.spike_factor * median)
         high.iloc[-1] |= diverged
         return int((high & ~high.shift(1, fill_value=False)).sum())
 
-    def reached(self, losses: pd.Series) -> int | None:
+    def reached(self, losses: "pd.Series") -> int | None:
         """The number of steps after which the running mean is at or below the threshold; None if it never is."""
         below = np.asarray(losses.rolling(self.window).mean()) <= self.threshold
         return int(below.argmax()) + 1 if below.any() else None

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from skiplab.blocks.block import Join
 from skiplab.charts import Chart
+from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
 from skiplab.layers import IndexedJoin, Network, watch
 from skiplab.metrics import Metric
@@ -71,11 +72,18 @@ class UpdateAlignment(Instrument):
         ),
     }
 
+    def check(self, network: Network) -> None:
+        if not network.joins:
+            raise SkiplabError(
+                "update_alignment measures joins, and this network has none; let skiplab.ablate(model, 'identity', "
+                "skiplab.find_shortcuts(model, inputs)) make joins of its shortcuts, or leave update_alignment out"
+            )
+
     def begin(self, network: Network, step: int) -> None:
         self._joins = network.joins
         self._changes: dict[IndexedJoin, tuple[Tensor, Tensor]] = {}
         self._gradients: dict[IndexedJoin, Tensor] = {}
-        self._handles = [watch(place.module, self._watch(place)) for place in network.joins]
+        self.hooks = [watch(place.module, self._watch(place)) for place in network.joins]
 
     def _watch(self, place: IndexedJoin):
         def keep(gradient: Tensor) -> None:
@@ -92,8 +100,7 @@ class UpdateAlignment(Instrument):
         return after_forward
 
     def before_update(self, loss_scale: float) -> None:
-        for handle in self._handles:
-            handle.remove()
+        self.release()
         found: dict[str, list[Tensor]] = {"alignment": [], "relative_update": [], "stream_rms": []}
         places = [place for place in self._joins if place in self._gradients]
         for place in places:

@@ -1,7 +1,6 @@
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +8,9 @@ from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
 from skiplab.layers import Network
 from skiplab.metrics import Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class UpdateRatio(Instrument):

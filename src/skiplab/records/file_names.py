@@ -18,6 +18,7 @@ KEYS = "keys.txt"
 TUNED = "tuned.yaml"
 CLAIMS = "claims.yaml"
 REGISTRATIONS = "claims.json"
+DATA = "data.json"
 
 # In the folder of all trials, runs.
 STUDIES = "studies"

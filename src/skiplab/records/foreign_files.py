@@ -45,7 +45,8 @@ def read_own(path: Path, most: int = MOST_BYTES, within: Path | None = None) -> 
     """
     folder = within or path.parent
     if leads_out(path, folder):
-        raise ValueError(f"it is a link to {os.readlink(path)}, out of {folder}; put a copy in its place")
+        target = os.readlink(path) if path.is_symlink() else os.path.realpath(path)
+        raise ValueError(f"it is a link to {target}, out of {folder}; put a copy in its place")
     return read_bytes(path, most)
 
 
@@ -65,7 +66,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 def leads_out(path: Path, folder: Path) -> bool:
     """Whether a path is a link to a target outside the folder."""
-    return path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    may_lead_out = path.is_symlink() or folder != path.parent  # one of the folders between them may be a link
+    return may_lead_out and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def parse_json(content: bytes) -> Any:

@@ -11,11 +11,31 @@ from skiplab.records.record_schema import Origin
 _PACKAGES = ("skiplab", "torch", "pytorch-lightning", "hydra-core", "torchmetrics", "wandb", "numpy")
 
 
-def origin(gpu: str | None) -> Origin:
+# What a user may set to make kernels use other instructions, whose sums are rounded differently.
+_OF_INSTRUCTIONS = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA",
+    "ONEDNN_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+)
+
+
+def instructions(capability: str) -> str:
+    """What kernels on the CPU use, with what the environment says of it, such as 'AVX2, MKL_CBWR=AVX2'.
+
+    Args:
+        capability: what torch's own kernels use.
+    """
+    return ", ".join([capability, *(f"{name}={os.environ[name]}" for name in _OF_INSTRUCTIONS if name in os.environ)])
+
+
+def origin(gpu: str | None, capability: str) -> Origin:
     """Commit, package versions and hardware of this process.
 
     Args:
         gpu: the name of its GPU; None if there is none.
+        capability: the instructions that torch's own kernels use.
     """
     return {
         "commit": _commit(),
@@ -25,6 +45,7 @@ def origin(gpu: str | None) -> Origin:
             "processor": _processor(),
             "cores": os.cpu_count(),
             "gpu": gpu,
+            "instructions": instructions(capability),
         },
     }
 

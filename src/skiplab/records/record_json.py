@@ -1,9 +1,14 @@
-"""Reading and writing the text of record.json, checked by the one schema both times."""
+"""Reading and writing the text of record.json, checked by the one schema both times.
+
+The text has a checksum of its content, so that a number that was changed on disk is not taken for a measured one. It
+tells of damage and mistakes; who means to deceive can write another. Older records have none, and are read as they are.
+"""
 
 import json
 import math
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +25,7 @@ _TYPES = {  # what pydantic calls a value of another type, and what should stand
     "list_type": "a list",
     "tuple_type": "a list",
 }
+_CHECKSUM = "checksum"  # its name in the text
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, as in a file name that is not UTF-8
 
 
@@ -31,7 +37,8 @@ def parse_record(text: bytes, key: str | None = None) -> RecordContent:
         key: the trial that it must be the record of; None for any.
 
     Raises:
-        ValueError: if it is no record of this format, or the record of another trial.
+        ValueError: if it is no record of this format, was changed after it was written, or is the record of another
+            trial.
     """
     content = _without_lone_surrogates(parse_json(text), text)
     if not isinstance(content, dict):
@@ -41,10 +48,13 @@ def parse_record(text: bytes, key: str | None = None) -> RecordContent:
         raise ValueError(
             f"its format_version is {shown(version)}, and this version of skiplab reads {FORMAT_VERSION} only"
         )
+    checksum = content.pop(_CHECKSUM, None)
     try:
         record = _SCHEMA.validate_python(content)
     except ValidationError as error:
         raise ValueError(f"its {explain(error)}") from None
+    if checksum is not None and checksum != _checksum_of(content):
+        raise ValueError("it was changed after it was written: its checksum is that of another content")
     if key is not None and record["key"] != key:
         raise ValueError(f"it is the record of {record['key']}, not of this trial")
     return record
@@ -56,9 +66,15 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: if `parse_record` would refuse it.
     """
-    text = (json.dumps(_finite(content), indent=1) + "\n").encode()
+    body = json.dumps(_finite(content), indent=1)
+    parsed = _without_lone_surrogates(parse_json(body.encode()), body.encode())
+    text = (json.dumps({**parsed, _CHECKSUM: _checksum_of(parsed)}, indent=1) + "\n").encode()
     parse_record(text)
     return text
+
+
+def _checksum_of(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def explain(error: ValidationError) -> str:

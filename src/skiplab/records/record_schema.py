@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from skiplab.records.statuses import Status
 from skiplab.records.timestamps import in_utc, now
 
-FORMAT_VERSION = 1  # to be raised with every change of what stands here
+FORMAT_VERSION = 1  # to be raised with every change that leaves older records unreadable
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 _KEY = re.compile(r"[0-9a-f]{16}")
@@ -77,12 +77,16 @@ Mark = tuple[int, int]  # the length of a table in bytes, and the checksum of as
 
 @with_config(_STRICT)
 class Hardware(TypedDict):
-    """The machine of a trial."""
+    """The machine of a trial.
+
+    instructions: those that its kernels use, which are rounded differently; older records lack them.
+    """
 
     machine: str
     processor: str
     cores: int | None
     gpu: str | None
+    instructions: NotRequired[str]
 
 
 @with_config(_STRICT)
@@ -111,22 +115,23 @@ class Provenance(Origin):
 
 @with_config(_STRICT)
 class Costs(TypedDict):
-    """What one sample costs a network; see `training/parity.py`."""
+    """What one sample costs a network; see `training/parity.py`. null: it isn't known, of a network of others."""
 
     num_parameters: int
-    flops_per_sample: int
-    activation_bytes_per_sample: int
-    depth: int
+    flops_per_sample: int | None
+    activation_bytes_per_sample: int | None
+    depth: int | None
     num_layers: int
     num_joins: int
 
 
 @with_config(_STRICT)
-class FileLength(TypedDict):
-    """How long a file was when it was finished; rows: of a table."""
+class FinishedFile(TypedDict):
+    """How long a file was when it was finished, and its hash, which older records lack; rows: of a table."""
 
     bytes: int
     rows: NotRequired[int]
+    sha256: NotRequired[str]
 
 
 @with_config(_STRICT)
@@ -166,9 +171,11 @@ class RecordContent(Findings):
     parity: what the network costs.
     instruments, evaluators: the settings of those that measured.
     pictures: the names of the pictures that each evaluator drew.
-    files: the lengths of the finished files, by name.
+    files: the lengths and hashes of the finished files, by name.
     trained: what stood on disk when training ended; null before that.
     salvaged: what was found damaged, and what was done about it.
+    failed: why an instrument or evaluator has no result though the trial ended, by its name, such as
+        'evaluator linear_probe'; it is tried again. Older records have no such field.
     """
 
     format_version: int
@@ -184,10 +191,11 @@ class RecordContent(Findings):
     instruments: dict[str, dict[str, Any]]
     evaluators: dict[str, dict[str, Any]]
     pictures: dict[str, list[str]]
-    files: dict[str, FileLength]
+    files: dict[str, FinishedFile]
     trained: TrainedState | None
     salvaged: list[str]
     provenance: Provenance
+    failed: NotRequired[dict[str, str]]
 
 
 class RecordChanges(TypedDict, total=False):
@@ -205,10 +213,11 @@ class RecordChanges(TypedDict, total=False):
     details: dict[str, Any]
     evaluators: dict[str, dict[str, Any]]
     pictures: dict[str, list[str]]
-    files: dict[str, FileLength]
+    files: dict[str, FinishedFile]
     trained: TrainedState | None
     salvaged: list[str]
     provenance: Provenance
+    failed: dict[str, str]
 
 
 def new_record(
@@ -258,4 +267,5 @@ def new_record(
             "wall_seconds": 0.0,
             "wandb_id": None,
         },
+        "failed": {},
     }

@@ -16,6 +16,7 @@ from skiplab.records.foreign_files import read_own
 from skiplab.records.locks import acquire
 from skiplab.records.record_schema import is_key
 from skiplab.records.registrations import find_claims, register, registrations
+from skiplab.records.study_data import Contents, keep_data
 from skiplab.records.writable import explain_unwritable, refuse_links
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes: what file systems take, and what leaves room for names below it
@@ -72,21 +73,29 @@ def read_keys(folder: Path) -> Keys:
     return Keys([line for line in lines if is_key(line)], [line for line in lines if not is_key(line)])
 
 
-def join(config: DictConfig, keys: Iterable[str]) -> None:
+def join(config: DictConfig, keys: Iterable[str], data: Contents) -> None:
     """Add trials to the study that their configuration names, and register the claims that it names.
 
+    Args:
+        config: of one of the trials.
+        keys: theirs.
+        data: what the files hold that they are trained on.
+
     Raises:
-        SkiplabError: if there is no such claims file, the study's name is invalid, or its folder can't be written.
+        SkiplabError: if there is no such claims file, the study's name is invalid, its folder can't be written, or its
+            data have changed.
     """
     claims = None if config.run.claims is None else find_claims(config.run.claims)
-    join_study(Path(config.run.runs_dir), config.run.study, keys, claims)
+    join_study(Path(config.run.runs_dir), config.run.study, keys, claims, data)
 
 
-def join_study(runs_dir: Path, study: str, keys: Iterable[str], claims: Path | None = None) -> None:
+def join_study(
+    runs_dir: Path, study: str, keys: Iterable[str], claims: Path | None = None, data: Contents | None = None
+) -> None:
     """Add trials to a study's list unless they are there, and register claims that the study hasn't had before.
 
     Raises:
-        SkiplabError: if the study's name is invalid, or its folder can't be written.
+        SkiplabError: if the study's name is invalid, its folder can't be written, or its data have changed.
     """
     path = study_folder(runs_dir, study) / KEYS
     with explain_unwritable(runs_dir):
@@ -94,6 +103,7 @@ def join_study(runs_dir: Path, study: str, keys: Iterable[str], claims: Path | N
         refuse_links(path.parent)
         with path.open("a+b") as file:
             acquire(file, "run.runs_dir", wait=True)
+            keep_data(path.parent, data or {})
             cut_torn_line(file)
             file.seek(0)
             present = dict.fromkeys(file.read().decode().split())

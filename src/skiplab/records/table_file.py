@@ -1,14 +1,16 @@
 """Reading the tables of a record, whatever was left in them."""
 
 import io
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from skiplab.records.file_names import ColumnType, Table
+from skiplab.records.finished_files import check_unchanged
 from skiplab.records.foreign_files import MOST_TABLE_BYTES, read_own
+from skiplab.records.record_schema import FinishedFile
 
 _MAY_LACK = ("y", "value")  # numbers that a row may be without
 _NO_NUMBER = ["", "nan", "NaN"]
@@ -21,14 +23,21 @@ class TableContent(NamedTuple):
     num_unreadable: int
 
 
-def read_table(folder: Path, table: Table) -> TableContent:
+def read_table(folder: Path, table: Table, files: Mapping[str, FinishedFile]) -> TableContent:
     """Read a table of the trial in a folder, without an incomplete last line; of repeated rows the last one counts.
+
+    Args:
+        folder: the record's.
+        table: the table.
+        files: the record's `files`, with the hash of the table if it is finished.
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is no such table.
+        ValueError: if it is no such table, or was changed after it was finished.
     """
-    rows, num_unreadable = _parse(read_own(folder / table.file, MOST_TABLE_BYTES), table)
+    content = read_own(folder / table.file, MOST_TABLE_BYTES)
+    check_unchanged(content, files.get(table.file))
+    rows, num_unreadable = _parse(content, table)
     return TableContent(rows.drop_duplicates(list(table.identity), keep="last"), num_unreadable)
 
 

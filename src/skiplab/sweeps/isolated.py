@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.records.key import trial_key
 from skiplab.records.record import HeldError, Record
+from skiplab.sweeps.watch_parent import trial_runs
 
 _POLL_SECONDS = 0.2  # between two checks of whether the sweep continues
 _TERMINATION = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
@@ -54,7 +55,7 @@ class Isolated:
 
         warm(config)
         try:
-            with self.turn() as environment:
+            with self.turn() as environment, trial_runs():
                 if self._stopped:
                     raise SkiplabError("not started, because the sweep was interrupted")
                 return self._wait_for(config, environment)

@@ -89,7 +89,9 @@ def costs_of(job: Job) -> Costs:
 def training_flops(job: Job, costs: Costs) -> float:
     """FLOPs of all steps: a forward pass, a backward pass of twice its cost, and another forward for recomputation."""
     passes = 4 if job.config.run.activation_checkpointing else 3
-    return passes * costs["flops_per_sample"] * job.config.batch_size * job.config.trainer.max_steps
+    flops = costs["flops_per_sample"]
+    assert flops is not None, "it is known of a network that skiplab builds"
+    return passes * flops * job.config.batch_size * job.config.trainer.max_steps
 
 
 def remaining_time(left: Sequence[Job], done: Sequence[Job]) -> str:

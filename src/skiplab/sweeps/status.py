@@ -16,12 +16,12 @@ from rich.text import Text
 from skiplab.errors import SkiplabError
 from skiplab.printable import counted, one_line
 from skiplab.records.file_names import HISTORY, KEYS
+from skiplab.records.finished_files import explain_truncated
 from skiplab.records.foreign_files import leads_out
 from skiplab.records.record import Record
 from skiplab.records.record_schema import RecordContent
 from skiplab.records.statuses import FINISHED
 from skiplab.records.study_list import read_keys, study_folder, study_names
-from skiplab.records.truncation import explain_truncated
 from skiplab.sweeps.job import work
 
 STATES = ("done", "diverged", "running", "interrupted", "failed", "unreadable", "pending")
@@ -86,7 +86,8 @@ def _standing(record: Record, content: RecordContent) -> Standing:
     if status in FINISHED:
         at = [f"at step {content['diverged_step']}"] if status == "diverged" else []
         truncated = [f"{name}: {reason}" for name, reason in explain_truncated(record.folder, content)]
-        return Standing(record.key, status, 1.0, "; ".join([*at, *truncated]), content)
+        failed = [f"{measures} failed: {why}" for measures, why in content.get("failed", {}).items()]
+        return Standing(record.key, status, 1.0, "; ".join([*at, *truncated, *failed]), content)
     history, max_steps = record.folder / HISTORY.file, int(_size(content, "trainer.max_steps"))
     steps = _last_step(history) if history.is_file() and not leads_out(history, record.folder) else 0
     fraction = min(1.0, steps / max_steps)

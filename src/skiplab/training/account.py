@@ -18,6 +18,8 @@ from skiplab.records.writable import UNWRITABLE
 def account(record: Record) -> Iterator[None]:
     """Add the time of the block to the record; if the block raises, also the status and the reason.
 
+    A finished trial stays so.
+
     Raises:
         Interrupted: as the block.
         SkiplabError: if the block raises another exception.
@@ -43,6 +45,10 @@ def account(record: Record) -> Iterator[None]:
             raise  # nothing can be recorded; the trial resumes from its last checkpoint
         record.check_in_place()
         traceback.print_exc(file=sys.stderr)
+        if (status := record.read()["status"]) in FINISHED:  # what it has measured is there, whatever came after it
+            record.update(provenance=spent())
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise SkiplabError(f"trial {record.key} stays {status}, but this failed: {reason}") from error
         record.update(status="failed", error=traceback.format_exc(), provenance=spent())
         raise SkiplabError(
             f"trial {record.key} failed: {type(error).__name__}: {error}; its traceback is in {record.path}"

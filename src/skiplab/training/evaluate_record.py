@@ -18,7 +18,7 @@ from skiplab.records.record import read_record
 from skiplab.records.record_schema import RecordContent
 from skiplab.training.build import build
 from skiplab.training.components import Components
-from skiplab.training.load import explained
+from skiplab.training.load import explained, tell_unhashed
 from skiplab.training.trial import Outcome, run_trial
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
@@ -29,6 +29,9 @@ _MEASURES = ("evaluator", "feature_extractor", "eval_batch", "num_samples", "log
 
 def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | None, *, trust: bool = False) -> Outcome:
     """Run evaluators on a record's weights, and add their results to the record.
+
+    Of the record's configuration only what defines the trial and its measurements counts; how the command that trained
+    it ran and where it logged doesn't.
 
     Args:
         folder: the record's folder, runs/KEY.
@@ -45,6 +48,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
         if not (folder / name).exists():
             raise SkiplabError(f"{folder} has no {name}; give the folder of a finished trial, runs/KEY")
     content = read_record(folder)
+    tell_unhashed(folder, content)
     moved = _moved(overrides, content)
     overrides = [override for override in overrides if _name(override) not in moved]
     for override in overrides:
@@ -55,21 +59,21 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
                 f"{', '.join(_MEASURES)}"
             )
     replaced = {name for name in _MEASURES if any(_name(override).startswith(name) for override in overrides)}
-    config = record_config(folder, trust=trust, config_dir=config_dir, replaced=replaced)
+    config = record_config(folder, content, trust=trust, config_dir=config_dir, replaced={*replaced, "logger"})
     _check_numbers(config, folder)
     find_again(config, content["factors"], moved, folder)
     own = [f"num_samples={config.num_samples}"]
     own += [f"eval_batch.{name}={value}" for name, value in config.eval_batch.items()]
+    own += [] if "logger" in replaced else ["logger=none"]  # where a command logs is its own affair, and no record's
     searched = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
     with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
         asked = compose("train", overrides=[*own, *searched, *overrides])
     check_nodes("evaluator", asked.evaluator)
     for name in _MEASURES:
-        if name in replaced or name in ("eval_batch", "num_samples"):
+        if name in replaced or name in ("eval_batch", "num_samples", "logger"):
             config[name] = asked[name]
+    config.run = asked.run
     config.run.runs_dir = str(folder.parent)
-    config.run.rerun = False  # the record may be from a rerun; now it is only evaluated
-    config.run.claims = None  # the study got its claims when the trial joined it
     if trial_key(config) != folder.name:
         raise SkiplabError(f"{folder} was recorded by another version of skiplab; train it again to evaluate it")
 
@@ -80,7 +84,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
         load_weights(components.model, folder / WEIGHTS, content)
         return components
 
-    return run_trial(config, content["choices"], progress=False, build_components=build_with_weights)
+    return run_trial(config, content["choices"], progress=False, build_components=build_with_weights, joins=False)
 
 
 def _name(override: str) -> str:

@@ -1,13 +1,26 @@
 """What evaluators and instruments found in a trial, and what they declare of it: the parts of its record."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from skiplab.charts import Chart
 from skiplab.evaluators.evaluator import Evaluator
 from skiplab.instruments.instrument import Instrument
+from skiplab.metrics import Metric
 from skiplab.records.record import Record
 from skiplab.records.record_schema import Declaration
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What something else than an evaluator or an instrument measures, such as a module of the user's own."""
+
+    metrics: Mapping[str, Metric]
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+
+
+Measures = Evaluator[Any] | Instrument | Declared
 
 
 @dataclass
@@ -38,7 +51,11 @@ class Findings:
             charts=content["charts"],
         )
 
-    def declare(self, measures: Evaluator | Instrument, measured_by: str) -> None:
+    def copy(self) -> "Findings":
+        """A copy to which findings may be added, which leaves this one as it is."""
+        return replace(self, details=dict(self.details), metrics=dict(self.metrics), charts=dict(self.charts))
+
+    def declare(self, measures: Measures, measured_by: str) -> None:
         """Add the declarations of an evaluator or instrument, and forget why its values were missing."""
         own = {*measures.metrics, *measures.charts}
         self.missing = {name: reason for name, reason in self.missing.items() if name not in own}
@@ -47,7 +64,7 @@ class Findings:
 
     def add(
         self,
-        measures: Evaluator | Instrument,
+        measures: Measures,
         measured_by: str,
         summary: Mapping[str, float],
         missing: Mapping[str, str],

@@ -1,5 +1,6 @@
 """Loads the trained network of a record, with its data and objective."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,10 @@ from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.objectives.objective import Objective
 from skiplab.records.file_names import CONFIG, RECORD, WEIGHTS
+from skiplab.records.finished_files import without_hash
 from skiplab.records.local_paths import find_again
 from skiplab.records.record import read_record
-from skiplab.records.record_schema import Costs
+from skiplab.records.record_schema import Costs, RecordContent
 from skiplab.training.build import build_data, build_model, build_objective
 from skiplab.training.trust import record_config
 from skiplab.training.weights import load_weights
@@ -44,7 +46,8 @@ def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool
         if not (folder / name).exists():
             raise SkiplabError(f"{folder} has no {name}; give the folder of a finished trial, runs/KEY")
     content = read_record(folder)
-    config = record_config(folder, trust=trust)
+    tell_unhashed(folder, content)
+    config = record_config(folder, content, trust=trust)
     find_again(config, content["factors"], {} if data_path is None else {"data.path": str(data_path)}, folder)
     with explained(folder):
         data = build_data(config)
@@ -52,6 +55,15 @@ def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool
         model = build_model(config, data, objective)
     load_weights(model, folder / WEIGHTS, content)
     return LoadedTrial(data, objective, model.eval(), content["parity"])
+
+
+def tell_unhashed(folder: Path, content: RecordContent) -> None:
+    """Say on standard error which files of a record have no hash in it."""
+    if names := without_hash(content):
+        print(
+            f"skiplab: {folder} has no hash on record of {', '.join(names)}, so a change of them goes unnoticed",
+            file=sys.stderr,
+        )
 
 
 @contextmanager

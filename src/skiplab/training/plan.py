@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 
 from skiplab.metrics import missing_text
 from skiplab.records.file_names import EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
+from skiplab.records.finished_files import explain_truncated, truncated_files
 from skiplab.records.local_paths import by_contents
 from skiplab.records.plain_config import plain
 from skiplab.records.record_schema import RecordContent
 from skiplab.records.statuses import FINISHED
-from skiplab.records.truncation import explain_truncated, truncated_files
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,13 @@ class Plan:
         )
 
     def is_complete(self, content: RecordContent) -> bool:
-        """Whether the trial is finished and has the results of all evaluators."""
-        return content["status"] in FINISHED and not self.missing_evaluators(content)
+        """Whether the trial is finished and has the results of all instruments and evaluators."""
+        lacking = self.missing_evaluators(content) or self.failed_instruments(content)
+        return content["status"] in FINISHED and not lacking
+
+    def failed_instruments(self, content: RecordContent) -> list[str]:
+        """Instruments that recorded their readings, and failed to summarize them."""
+        return [name for name in self.instruments if f"instrument {name}" in content.get("failed", {})]
 
     def missing_evaluators(self, content: RecordContent) -> list[str]:
         """Evaluators without a result in the record; a diverged trial has no weights to evaluate."""

@@ -1,5 +1,6 @@
 """Writes the training losses to the record, and ends training when it diverges."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -49,11 +50,16 @@ class Recorder(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if not isinstance(outputs, Mapping) or "loss" not in outputs:
+            return  # of another's module that optimizes by itself
         skipped = self._scaled and not self._updated
         self._pending.append(_Step(trainer.global_step - 1, outputs["loss"].detach(), skipped))
         self._updated = False
         if trainer.global_step % self.log_every_steps == 0 or trainer.global_step == trainer.max_steps:
             self._flush(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._flush(trainer)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

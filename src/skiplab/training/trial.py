@@ -14,10 +14,11 @@ from skiplab.records.file_names import CONFIG
 from skiplab.records.fingerprint import looked_at_once
 from skiplab.records.key import factors, trial_key
 from skiplab.records.local_paths import with_absolute_paths
-from skiplab.records.provenance import origin
+from skiplab.records.provenance import instructions, origin
 from skiplab.records.record import Record
 from skiplab.records.record_schema import new_record
-from skiplab.records.statuses import FINISHED, Status
+from skiplab.records.statuses import FINISHED
+from skiplab.records.study_data import data_contents
 from skiplab.records.study_list import join
 from skiplab.records.writable import explain_unwritable
 from skiplab.training.account import account
@@ -26,14 +27,13 @@ from skiplab.training.components import Components
 from skiplab.training.divergence import divergence_of, zero_loss
 from skiplab.training.fit import fit
 from skiplab.training.machine import check_machine
-from skiplab.training.measure import declare, evaluate, summarize
 from skiplab.training.plan import Plan
-from skiplab.training.read_tables import read_log, read_losses, read_measurements, read_readings
 from skiplab.training.salvage import salvage
 from skiplab.training.training_end import TrainingEnd, end_of_training
-from skiplab.training.wandb_logger import log_outcome
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
+
+_SWITCHES = ("rerun", "retry_failed", "dry_run")  # of one command, and no part of a trial
 
 
 class Outcome(NamedTuple):
@@ -52,6 +52,7 @@ def run_trial(
     *,
     progress: bool,
     build_components: Callable[[DictConfig], Components] = build,
+    joins: bool = True,
 ) -> Outcome:
     """Finish a trial: skip it if it is done, resume it if it was interrupted, train it if it is new.
 
@@ -62,23 +63,27 @@ def run_trial(
         choices: the option of each axis.
         progress: whether to show a progress bar.
         build_components: makes the components of a trial that isn't done.
+        joins: whether it joins the study that its configuration names.
 
     Raises:
-        SkiplabError: a user's mistake, before anything is written; or the trial failed, with the reason.
+        SkiplabError: a user's mistake, before anything is written; or the trial or a measurement of it failed, with
+            the reason. A trial whose measurement failed stays done.
         Interrupted: a signal ended it.
     """
     record = Record(Path(config.run.runs_dir), trial_key(config))
     plan = Plan.of(config, record.folder)
     content = record.read_if_any()
     if content is not None and plan.is_complete(content) and not config.run.rerun:
-        join(config, [record.key])
+        if joins:
+            join(config, [record.key], data_contents([config]))
         return Outcome(record.key, content["status"], "already done", plan.remarks(content))
 
     components = build_components(config)
     check_machine(config)
     torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
-        join(config, [record.key])  # first: claims that can't be found replace no record
+        if joins:
+            join(config, [record.key], data_contents([config]))  # first: claims that can't be found replace no record
         if config.run.rerun and record.status is not None:
             record.set_aside()
         with explain_unwritable(record.runs_dir):
@@ -87,9 +92,14 @@ def run_trial(
             if salvaged:
                 print(f"trial {record.key}: {salvaged}", flush=True)
                 record.update(salvaged=[*record.read()["salvaged"], salvaged])
-            with wandb_run(record, components) as logger, account(record):
-                status = _finish(components, plan, record, logger, interruption, progress=progress)
-    return Outcome(record.key, status, action, plan.remarks(record.read()))
+            with wandb_run(record, components.make_logger, config.run.study) as logger, account(record):
+                failures = _finish(components, plan, record, logger, interruption, progress=progress)
+    if failures:
+        from skiplab.training.measure import tell_failures  # with pandas, which measuring has imported already
+
+        tell_failures(record, failures)
+    content = record.read()
+    return Outcome(record.key, content["status"], action, plan.remarks(content))
 
 
 def _finish(
@@ -100,36 +110,57 @@ def _finish(
     interruption: Interruption,
     *,
     progress: bool,
-) -> Status:
-    """Train the network if it isn't trained, then run the evaluators that are missing; returns the status."""
-    status, pictures = record.read()["status"], {}
+) -> dict[str, str]:
+    """Train the network if it isn't trained, then run the evaluators that are missing.
+
+    Returns:
+        Why instruments and evaluators failed.
+    """
+    status, pictures, failures = record.read()["status"], {}, {}
+    end = None
     if status not in FINISHED:
-        record.update(status="running", error=None)
+        record.update(status="running", error=None, files={})
         if record.weights.exists():
-            load_weights(components.model, record.weights, record.read())
-            if components.weight_average is None:
-                end = end_of_training(components, divergence_of(components, read_losses(record)))
-            else:  # the last weights, which decide, are gone; they were sound, else no average would have been saved
-                end = TrainingEnd(components.settings.max_steps)
+            end = _end_of_saved(components, record)
         else:
             end = fit(components, record, logger, interruption, progress=progress)
         record.update(**end._asdict())
         status = "done" if end.diverged_step is None else "diverged"
-        log = read_log(record, components.settings, zero_loss(components))
-        summarize(components, log, record)
-        interruption.check()
     elif status == "done":
         load_weights(components.model, record.weights, record.read())
+
+    # pandas comes with these; the first step needn't wait for it
+    from skiplab.training.measure import declare, evaluate, summarize
+    from skiplab.training.read_tables import read_log, read_measurements, read_readings
+
+    if end is not None or plan.failed_instruments(record.read()):
+        log = read_log(record, components.settings, zero_loss(components))
+        failures |= summarize(components.instruments, log, record)
+        interruption.check()
     if status == "done":
-        pictures = evaluate(components, plan, record)
+        pictures, failed = evaluate(components, plan, record)
+        failures |= failed
     else:
         declare(components, record)
+    record.update(status=status)
     if logger is not None:
+        from skiplab.training.wandb_logger import log_outcome  # with wandb, which its logger has imported already
+
         content = record.read()
         tables = read_measurements(record), read_readings(record)
         log_outcome(logger, content["step"], content["summary"], pictures, *tables)
-    record.update(status=status)
-    return status
+    return failures
+
+
+def _end_of_saved(components: Components, record: Record) -> TrainingEnd:
+    """How training ended whose weights are saved, and nothing else; the model gets them."""
+    from skiplab.training.read_tables import read_losses
+
+    load_weights(components.model, record.weights, record.read())
+    if components.weight_average is None:
+        return end_of_training(components, divergence_of(components, read_losses(record)))
+    # the last weights, which decide, are gone; they were sound, else no average would have been saved
+    return TrainingEnd(components.settings.max_steps)
 
 
 def _open_record(
@@ -137,10 +168,14 @@ def _open_record(
 ) -> str:
     """Start a record unless there is one; returns the action that follows."""
     if record.status is not None:
+        if record.status not in FINISHED:
+            _tell_of_other_instructions(record)
         return "evaluated" if record.status in FINISHED else "resumed"
     replaced, derived = record.replaced_start, components.data.derived
-    config_text = OmegaConf.to_yaml(with_absolute_paths(config))
-    write_atomically(record.folder / CONFIG, config_text.encode())
+    kept = with_absolute_paths(config)
+    for switch in _SWITCHES:
+        del kept.run[switch]
+    write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
     record.write(
         new_record(
             record.key,
@@ -149,8 +184,24 @@ def _open_record(
             parity=components.costs,
             instruments=plan.instruments,
             details={"data": dict(derived)} if derived else {},
-            origin=origin(torch.cuda.get_device_name() if torch.cuda.is_available() else None),
+            origin=origin(
+                torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+                torch.backends.cpu.get_cpu_capability(),
+            ),
             first_started=replaced.isoformat() if replaced else None,
         )
     )
     return "trained"
+
+
+def _tell_of_other_instructions(record: Record) -> None:
+    """Say where a trial goes on with kernels that round differently, so that its weights are those of neither."""
+    before = record.read()["provenance"]["hardware"].get("instructions")
+    here = instructions(torch.backends.cpu.get_cpu_capability())
+    if before is not None and before != here:
+        said = (
+            f"it was begun with the instructions {before} and goes on with {here}, so its weights will differ in their "
+            "last digits from those of a trial that used one of them"
+        )
+        print(f"trial {record.key}: {said}", flush=True)
+        record.update(salvaged=[*record.read()["salvaged"], said])

@@ -22,8 +22,10 @@ from skiplab.errors import SkiplabError
 from skiplab.listed_options import LISTS, check_flat
 from skiplab.paths import project_dir
 from skiplab.records.file_names import CONFIG
+from skiplab.records.finished_files import check_unchanged
 from skiplab.records.foreign_files import check_yaml, read_own
 from skiplab.records.plain_config import plain
+from skiplab.records.record_schema import RecordContent
 from skiplab.targets import obeyed_keys
 
 _MOST_SHOWN = 8
@@ -31,21 +33,32 @@ Options = Mapping[str, Any]  # the content of each option's YAML, by its target
 
 
 def record_config(
-    folder: Path, *, trust: bool, config_dir: Path | None = None, replaced: Collection[str] = ()
+    folder: Path,
+    record: RecordContent,
+    *,
+    trust: bool,
+    config_dir: Path | None = None,
+    replaced: Collection[str] = (),
 ) -> DictConfig:
     """The configuration of a record, with this machine's values where it depends on the machine.
 
     Args:
         folder: the record's folder.
+        record: the record, which knows whether its configuration was changed.
         trust: whether code that isn't an option of skiplab may be run, too.
         config_dir: a folder of the user's own options, which are trusted like skiplab's.
         replaced: nodes that will be replaced.
 
     Raises:
-        SkiplabError: if it can't be read, or needs code that isn't trusted.
+        SkiplabError: if it can't be read, was changed, or needs code that isn't trusted.
     """
-    config = _read(folder)
+    config = _read(folder, record)
     content = plain(config, resolve=False)
+    if "module" in content:
+        raise SkiplabError(
+            f"{folder} is a trial of a LightningModule, which skiplab doesn't make from a record; make it in your own "
+            "code, and load its weights with safetensors.torch.load_file(RUN/weights.safetensors)"
+        )
     axes = {name: _options(name, config_dir) for name in _axes()}
     for name in [name for name, options in axes.items() if None in options and name not in content]:
         config[name] = content[name] = {"_target_": None}  # a trial without the axis is the same, as in its key
@@ -68,10 +81,11 @@ def record_config(
     return config
 
 
-def _read(folder: Path) -> DictConfig:
+def _read(folder: Path, record: RecordContent) -> DictConfig:
     path = folder / CONFIG
     try:
         content = read_own(path)
+        check_unchanged(content, record["files"].get(CONFIG))
         check_yaml(content)
         config = OmegaConf.create(content.decode())
     except FileNotFoundError:

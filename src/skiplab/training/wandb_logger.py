@@ -4,9 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import wandb
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
@@ -14,6 +13,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from skiplab.records.file_names import COPIED_FILES
 from skiplab.training.wandb_settings import of_this_run_alone, run_mode
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _AXES = ("data", "backbone", "branch", "long_skip", "norm", "prediction")
 _LONGEST_TAG, _LONGEST_NAME = 64, 128  # W&B refuses longer ones
@@ -46,8 +48,8 @@ def make_wandb_logger(
     mode = run_mode(offline)
     if mode == "disabled":
         return None
-    arm, cell = choices["connection"], cell_name(choices, factors)
-    tags = (f"study={study}", arm, *(choices[axis] for axis in _AXES))
+    arm, cell = choices.get("connection", study), cell_name(choices, factors)  # a LightningModule has no axes
+    tags = (f"study={study}", arm, *(choices[axis] for axis in _AXES if axis in choices))
     with of_this_run_alone(mode):
         run = wandb.init(
             id=key,
@@ -61,9 +63,17 @@ def make_wandb_logger(
             config={"study": study, "axis": choices, **factors},
             dir=folder.absolute(),  # W&B's process may have started in another folder
             mode=mode,
-            # reading the requirements of all installed packages is slow, and the record has them
+            # the record has what a reader needs of code and machine; a command line, folders and the name of a machine
+            # are nobody's business
             settings=wandb.Settings(
-                silent=True, console="off", x_disable_stats=True, disable_git=True, x_save_requirements=False
+                silent=True,
+                console="off",
+                x_disable_stats=True,
+                x_disable_meta=True,
+                x_disable_machine_info=True,
+                host="",
+                disable_git=True,
+                x_save_requirements=False,
             ),
         )
     return StepLogger(experiment=run)
@@ -89,8 +99,10 @@ def cell_name(choices: dict[str, str], factors: dict[str, Any]) -> str:
     rest = {name: value for name, value in factors.items() if name != "seed" and not name.startswith("connection")}
     others = {axis: option for axis, option in choices.items() if axis != "connection"}
     digits = hashlib.sha256(json.dumps([others, rest], sort_keys=True).encode()).hexdigest()[:4]
-    named = " ".join(choices[axis] if axis != "long_skip" else f"long_skip={choices[axis]}" for axis in _AXES)
-    return f"{named} depth={factors['depth']} width={factors['width']} {digits}"
+    shown = {axis: choices[axis] for axis in ("module", *_AXES) if axis in choices}
+    words = [f"long_skip={option}" if axis == "long_skip" else option for axis, option in shown.items()]
+    sizes = [f"{name}={factors[name]}" for name in ("depth", "width") if name in factors]
+    return " ".join([*words, *sizes, digits])
 
 
 def log_outcome(
@@ -98,8 +110,8 @@ def log_outcome(
     step: int,
     summary: Mapping[str, float | None],
     pictures: dict[str, Image.Image],
-    measurements: pd.DataFrame,
-    readings: pd.DataFrame,
+    measurements: "pd.DataFrame",
+    readings: "pd.DataFrame",
 ) -> None:
     """Log the summary, the pictures, the values of charts and a chart of gradient norms by layer to the trial's run.
 

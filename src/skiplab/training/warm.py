@@ -13,7 +13,8 @@ from skiplab.records.plain_config import plain
 
 def warm(config: DictConfig) -> None:
     """Import all that a trial will import, and start what trials share."""
-    import_module("skiplab.training.trial")
+    for name in ("trial", "measure"):  # the second is imported where training ends
+        import_module(f"skiplab.training.{name}")
     for target in _targets(plain(config, resolve=False)):
         get_object(target)
     if config.logger._target_ is not None:

@@ -70,7 +70,7 @@ class CellVerdict:
     """The verdict on one test in one cell.
 
     claimed, test: the test of the claims file, and the one that was judged, as in `TestInCell`.
-    interval, welch: 95% intervals of the advantage, paired by seed and not.
+    interval, welch: 95% intervals of the advantage, paired by seed where the arms share any, and not paired.
     correlation: between the arms over seeds.
     collapsed: arms that have learned next to nothing, so that the advantage has no size to speak of; the conclusion is
         'not applicable' if the metric says how a network works and not how well.
@@ -109,9 +109,7 @@ class CellVerdict:
         """The probability that a seed of the arm claimed to be better exceeds one of the other; nan for one arm."""
         if self.test.contrast.of_one_arm:
             return float("nan")
-        if self.test.contrast.claimed_sign > 0:
-            return probability_of_improvement(self.paired.treatment, self.paired.control)
-        return probability_of_improvement(self.paired.control, self.paired.treatment)
+        return probability_of_improvement(*self.paired.claimed_greater)
 
     @cached_property
     def seeds(self) -> SeedsRange | None:
@@ -149,9 +147,7 @@ def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
     if contrast.of_one_arm:
         welch, between_arms = no_interval(), float("nan")
     else:
-        welch = welch_interval(paired.treatment, paired.control)
-        if contrast.claimed_sign < 0:
-            welch = welch._replace(mean=-welch.mean, low=-welch.high, high=-welch.low)
+        welch = welch_interval(*paired.claimed_greater)
         between_arms = correlation(paired.treatment, paired.control)
     return CellVerdict(
         claimed=claimed,
@@ -208,7 +204,7 @@ def p_contradicted(found: TestInCell) -> float:
 def _is_undecidable(found: TestInCell) -> bool:
     """Whether p is 1, so that a study in progress counts as many tests as a finished one."""
     paired = found.paired
-    return bool(paired.missing) or paired.survivors_only or found.not_applicable or paired.advantage.count() < 2
+    return bool(paired.missing) or paired.survivors_only or found.not_applicable or paired.n < 2
 
 
 def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look) -> Conclusion:
@@ -252,7 +248,7 @@ def _gain_notes(paired: PairedContrast) -> tuple[str, ...]:
     contrast = paired.contrast
     if contrast.kind != "interaction" or not contrast.metric.startswith(_TASK_METRICS):
         return ()
-    if paired.missing or paired.survivors_only or paired.advantage.count() < FEWEST_SEEDS:
+    if paired.missing or paired.survivors_only or paired.n < FEWEST_SEEDS:
         return ()
     if gains(paired, "control") or gains(paired, "treatment"):
         return ()

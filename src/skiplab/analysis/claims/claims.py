@@ -54,6 +54,7 @@ class Claims:
     """The content of a claims file.
 
     looks: the numbers of seeds at which the study is judged, each at its part of alpha; empty: once, with all seeds.
+    sha256: of the file; '' for claims that stand in none.
     caveats: what limits every verdict, such as that the claims were registered late.
     """
 

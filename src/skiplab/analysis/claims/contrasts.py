@@ -95,7 +95,7 @@ class Events(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class PairedContrast:
-    """A contrast in one cell, paired by seed.
+    """A contrast in one cell, paired by seed where the arms share any.
 
     advantage: one value for each seed, positive in the claimed direction (for 'equal': the excess over the expected
         value); nan where it is missing.
@@ -105,6 +105,8 @@ class PairedContrast:
     levels: the levels of `over` that slopes or changes use.
     events: of events and counts, those of each arm at each level; the advantage is the sum of weight x rate, less what
         is expected. None for other metrics.
+    is_paired: False where the arms share no seed, so that no difference can be formed for a seed, and the arms are
+        compared as independent samples.
     missing: why there is nothing to compute, else ''.
     """
 
@@ -118,7 +120,20 @@ class PairedContrast:
     lost_states: tuple[str, ...]
     levels: tuple[Any, ...] = ()
     events: tuple[Events, ...] | None = None
+    is_paired: bool = True
     missing: str = ""
+
+    @property
+    def n(self) -> int:
+        """The number of pairs; of arms that share no seed, the seeds of the smaller one."""
+        if self.is_paired:
+            return int(self.advantage.count())
+        return int(min(self.control.count(), self.treatment.count()))
+
+    @property
+    def claimed_greater(self) -> tuple[pd.Series, pd.Series]:
+        """The values of the arm that is claimed to be greater, then those of the other."""
+        return (self.treatment, self.control) if self.contrast.claimed_sign > 0 else (self.control, self.treatment)
 
     @property
     def survivors_only(self) -> bool:
@@ -148,7 +163,7 @@ class PairedContrast:
 
 
 def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedContrast:
-    """Compute a contrast in a cell, paired by seed.
+    """Compute a contrast in a cell, paired by seed where the arms share any.
 
     Raises:
         SkiplabError: where the factor, `over`, or a factor of `mean_over` is unknown.
@@ -183,7 +198,13 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         lost_states=_lost_states(arms.values()),
         levels=levels,
         events=_events(study, contrast, metric, cell, arms, levels),
+        is_paired=_share_seeds(list(arms.values())),
     )
+
+
+def _share_seeds(arms: Sequence[pd.DataFrame]) -> bool:
+    """Whether two arms have trials of the same seed; one arm alone is its own pair."""
+    return len(arms) < 2 or bool(arms[0]["seed"].isin(arms[1]["seed"]).any())
 
 
 def _events(
@@ -226,7 +247,11 @@ def _weights(contrast: Contrast, levels: Sequence[float]) -> dict[float | None, 
 
 def _lost_states(arms: Iterable[pd.DataFrame]) -> tuple[str, ...]:
     """The states of `LOST_STATES` in which a trial has no value."""
-    found = {state for rows in arms for state in rows.loc[rows["value"].isna(), "state"]}
+    found: set[str] = set()
+    for rows in arms:
+        lacks = np.isnan(column(rows, "value").to_numpy())
+        if lacks.any():  # few cells have any, and selecting rows takes longer than all else here
+            found.update(rows.loc[lacks, "state"])
     return tuple(state for state in LOST_STATES if state in found)
 
 
@@ -282,7 +307,7 @@ def _averaged(arms: Mapping[str, pd.DataFrame], contrast: Contrast) -> dict[str,
 def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) -> pd.Series:
     """An arm's number for each seed."""
     if contrast.kind == "difference":
-        return column(rows.set_index("seed"), "value").sort_index()
+        return pd.Series(column(rows, "value").to_numpy(), index=pd.Index(rows["seed"]), name="value").sort_index()
     assert contrast.over is not None, "every contrast but a difference has `over`"
     if contrast.kind == "change":
         lowest, highest = levels

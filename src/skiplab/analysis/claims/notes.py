@@ -20,7 +20,10 @@ def contrast_notes(paired: PairedContrast, interval: Interval) -> tuple[str, ...
     if paired.survivors_only:
         which = " or ".join(LOST_STATES[state] for state in paired.lost_states)
         notes.append(f"trials {which} have no value of this metric: no verdict on survivors alone")
-    if lacking := int(paired.advantage.isna().sum()):
+    if not paired.is_paired:
+        own = f"{paired.control.count()} of {paired.contrast.control}, {paired.treatment.count()} of"
+        notes.append(f"the arms share no seed: compared as unpaired (Welch), {own} {paired.contrast.treatment}")
+    elif lacking := int(paired.advantage.isna().sum()):
         notes.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
     if interval.constant:
         notes.append("all seeds are equal, which says nothing about their spread: no interval")

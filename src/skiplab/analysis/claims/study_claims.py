@@ -14,6 +14,7 @@ from skiplab.records.registrations import came_late, register
 from skiplab.records.study_list import read_keys
 
 LATE = "exploratory: claims were written after the first trial"
+UNDATED = "exploratory: nothing says when these runs were started"
 
 
 def study_claims(study: Study, given: Path | None = None) -> Claims | None:
@@ -21,7 +22,7 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
 
     A given file is registered: the study is judged by it from then on. Claims that were registered after a trial of the
     study had begun have the caveat LATE. Where the study's folder can't be written, nothing is registered, and the
-    caveat is the same.
+    caveat is the same. Nothing is registered for a file of results, whose verdicts have the caveat UNDATED.
 
     Raises:
         SkiplabError: where the file can't be read, or asks for a metric that nothing measures.
@@ -31,6 +32,8 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
         return None
     claims = read_claims(path)
     check_measured(study, claims.metrics)
+    if study.arm_column is not None:
+        return replace(claims, caveats=(UNDATED,))
     with contextlib.suppress(OSError):
         if given is not None or path.parent == study.folder:
             register(study.folder, path.absolute(), path.read_bytes())

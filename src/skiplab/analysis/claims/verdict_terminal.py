@@ -40,7 +40,8 @@ def render_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
             result = f"{line.cell}: {line.conclusion}, {line.effect} {line.interval}, n {line.n}"
             text = f"contested: {contrast_text(item)}; {result}"
             parts.append(_indented(Text(printable(text), style="red")))
-    parts += [Text(""), Text(f"claims file sha256 {verdicts[0].claims_sha256[:12]}", style="dim")]
+    if sha256 := verdicts[0].claims_sha256:
+        parts += [Text(""), Text(f"claims file sha256 {sha256[:12]}", style="dim")]
     return Group(*parts)
 
 

@@ -11,7 +11,7 @@ from skiplab.analysis.claims.looks import judge_looks, look_caveats, looked_at
 from skiplab.analysis.claims.unmeasured import check_measured
 from skiplab.analysis.study.arms import Cell, with_arms
 from skiplab.analysis.study.study import Study
-from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, settings_caveat
+from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, UNKNOWN, settings_caveat
 from skiplab.analysis.text import level_text
 
 _OTHER_SIDE = {"supported": "contradicted", "contradicted": "supported"}
@@ -181,6 +181,8 @@ def _correction_caveats(study: Study, claim: Claim) -> tuple[str, ...]:
 
 def _settings_caveat(study: Study, claim: Claim) -> str:
     """How the settings of both arms' trials were found."""
+    if study.arm_column is not None:
+        return UNKNOWN
     trials = with_arms(study, claim.parts[0].contrast.factor)
     arms = {arm for part in claim.parts for arm in part.contrast.arms}
     keys = trials.loc[trials["arm"].isin(list(arms)), "key"]

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, int
 from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
 from skiplab.analysis.figures.sample_figure import SAMPLE_CAPTION, sample_figure
 from skiplab.analysis.output_files import write, writing
+from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import cell_factors, status_counts
-from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
@@ -57,7 +58,7 @@ def drawables(
             )
     if "loss" in set(study.history["metric"]):
         found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_CAPTION)
-        if depth_factor(study, factor):
+        if study.records and depth_factor(study, factor):
             found["equal_cost"] = lambda: DrawnChart(equal_cost_figure(study, factor), EQUAL_COST_FIGURE_CAPTION)
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
@@ -76,6 +77,7 @@ def figures_command(
     only: Sequence[str] | None = None,
     console: Console | None = None,
     selection: Selection = NO_SELECTION,
+    columns: FileColumns = NO_COLUMNS,
 ) -> None:
     """Write the study's figures, all or those named by `only`, and figures.md with their captions.
 
@@ -83,28 +85,48 @@ def figures_command(
         SkiplabError: if the study, the claims, a format, a figure or a name of the selection is unknown.
     """
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
+    study, metrics = open_study(study_name, runs_dir, columns, selection.metrics)
+    selection = selection._replace(metrics=metrics)
     known = drawables(study, study_claims(study, claims_path), selection)
-    for what, names, valid in (("format", formats, _FORMATS), ("figure", only or (), known)):
-        if wrong := [name for name in names if name not in valid]:
-            raise SkiplabError(unknown_name(what, wrong[0], list(valid)))
+    _check_formats(formats)
+    if wrong := [name for name in only or () if name not in known]:
+        raise SkiplabError(unknown_name("figure", wrong[0], list(known)))
     found = {
         name: known[name]() for name in only or known
     }  # drawn before anything is written, since a factor may be unknown
     terminal.say_problems(console, (*study.problems, *study.series_problems))
     folder = study.folder / "figures"
-    index = [f"# {markdown(study.name)}"]
     with writing(folder, console, answered=False):
-        for name, drawn in found.items():
-            if drawn is None:
-                continue
-            names = ", ".join(path.name for path in _written(drawn.figure, folder, name, formats))
-            index.append(f"## {markdown(name)}\n\n{markdown(drawn.caption)}\n\n{markdown(names)}")
-            terminal.say(console, names)
-        if len(index) == 1:
+        *figures, _ = write_figures(study.name, found, folder, formats)
+        for path in figures:
+            terminal.say(console, path.name)
+        if not figures:
             terminal.say(console, f"no figure was written: no trial has a value to draw yet ({status_counts(study)})")
-        write(folder / "figures.md", "\n\n".join(index) + "\n")
     terminal.say(console, f"written to {folder}")
+
+
+def write_figures(
+    title: str, figures: Mapping[str, DrawnChart | None], folder: Path, formats: Sequence[str]
+) -> list[Path]:
+    """Write figures by name and, at last, figures.md with their captions; returns the files.
+
+    Raises:
+        SkiplabError: if a format is unknown.
+    """
+    _check_formats(formats)
+    index, files = [f"# {markdown(title)}"], []
+    for name, drawn in figures.items():
+        if drawn is not None:
+            own = list(_written(drawn.figure, folder, name, formats))
+            names = ", ".join(path.name for path in own)
+            index.append(f"## {markdown(name)}\n\n{markdown(drawn.caption)}\n\n{markdown(names)}")
+            files += own
+    return [*files, write(folder / "figures.md", "\n\n".join(index) + "\n")]
+
+
+def _check_formats(formats: Sequence[str]) -> None:
+    if wrong := [name for name in formats if name not in _FORMATS]:
+        raise SkiplabError(unknown_name("format", wrong[0], list(_FORMATS)))
 
 
 def _written(figure: Figure, folder: Path, name: str, formats: Sequence[str]) -> Iterator[Path]:

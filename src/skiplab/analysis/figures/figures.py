@@ -38,8 +38,11 @@ _AFFINE = "best affine predictor, validation images"
 
 
 def depth_factor(study: Study, factor: str) -> str | None:
-    """'depth' if it varies in the study and isn't the factor under test, else None."""
-    return "depth" if "depth" in study.factors and factor != "depth" else None
+    """'depth' if it varies in the study, in numbers above 0, and isn't the factor under test, else None."""
+    if "depth" not in study.factors or factor == "depth":
+        return None
+    depths = column(study.trials, "depth")
+    return "depth" if pd.api.types.is_numeric_dtype(depths) and (depths > 0).all() else None
 
 
 def loss_curves(study: Study, factor: str | None = None) -> Figure:

@@ -15,8 +15,8 @@ from skiplab.analysis.figures.palette import INK, VERDICT_COLORS, frame, log_tic
 from skiplab.analysis.text import cell_text
 
 FOREST_CAPTION = (
-    "The advantage in the claimed direction with its 95% interval, paired by seed; the band holds effects too small to "
-    "count. A filled dot is a verdict for or against the claim, an open one is none."
+    "The advantage in the claimed direction with its 95% interval, paired by seed where the arms share seeds; the band "
+    "holds effects too small to count. A filled dot is a verdict for or against the claim, an open one is none."
 )
 _MOST_DECADES = 6  # of a panel of ratios: beyond, an interval is cut off
 

@@ -19,8 +19,8 @@ from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 
 INTERACTION_CAPTION = (
-    "The effect of each arm over the control, with 95% intervals paired by seed; parallel lines show no "
-    "interaction. An arm that collapsed has no dot."
+    "The effect of each arm over the control with 95% intervals, paired by seed where the arms share seeds; parallel "
+    "lines show no interaction. An arm that collapsed has no dot."
 )
 _SPREAD = 0.12  # of the lines of one place, in distances between places
 

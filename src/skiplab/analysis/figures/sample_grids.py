@@ -11,6 +11,7 @@ from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.study.study import Problem, Study
 from skiplab.printable import printable
 from skiplab.records.file_names import SAMPLES
+from skiplab.records.finished_files import check_unchanged
 from skiplab.records.foreign_files import read_own
 
 _MOST_PIXELS = 2**26
@@ -44,7 +45,9 @@ def sample_grids(study: Study, factor: str) -> tuple[list[CellGrids], list[Probl
             if trial["arm"] in found or not path.exists():
                 continue
             try:
-                found[trial["arm"]] = SampleGrid(trial["seed"], _read(read_own(path)))
+                content = read_own(path)
+                check_unchanged(content, study.files.get(trial["key"], {}).get(SAMPLES))
+                found[trial["arm"]] = SampleGrid(trial["seed"], _read(content))
             except Exception as error:  # Pillow raises what it likes
                 problems.append(Problem(str(path), printable(error)))
         if found:

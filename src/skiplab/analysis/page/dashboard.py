@@ -15,6 +15,7 @@ from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 
 _ADDRESS = "127.0.0.1"
+_PORT_OF_HTTP = 80
 _SECONDS_TO_END = 1.0  # that answers under way have when the server is stopped
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -75,6 +76,8 @@ def application(page: ServedPage, port: int) -> Any:
     from aiohttp import web
 
     hosts = {f"{name}:{port}" for name in (_ADDRESS, "localhost")}
+    if port == _PORT_OF_HTTP:  # which browsers leave out
+        hosts |= {_ADDRESS, "localhost"}
 
     @web.middleware
     async def only_for_us(request: Any, handler: Any) -> Any:

@@ -46,4 +46,4 @@ def _heading(measured_by: str) -> dict[str, str]:
     kind, _, name = measured_by.partition(" ")
     heading = name.replace("_", " ") or kind or "training"
     when = {"instrument": "measured during training by", "evaluator": "measured after training by"}.get(kind, "")
-    return {"heading": heading[0].upper() + heading[1:], "source": f"{when} {kind}={name}" if when else ""}
+    return {"heading": heading[0].upper() + heading[1:], "source": f"{when} {kind}={name}" if when and name else ""}

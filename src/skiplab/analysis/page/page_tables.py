@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION, equal_cost_figure
 from skiplab.analysis.figures.figures import depth_factor
 from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
@@ -13,7 +15,7 @@ from skiplab.analysis.study.arms import cell_factors, with_arms
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
-from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
+from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, UNPAIRED_NOTE, effect_rows, effects_table
 from skiplab.analysis.tables.equal_cost import TRAINING_LOSS, equal_cost_metric, equal_cost_table
 from skiplab.analysis.tables.equal_cost_text import (
     EQUAL_COST_CAPTION,
@@ -89,9 +91,17 @@ def effects(
     if not metrics or len(set(with_arms(study, factor)["arm"])) < 2 or not cell_factors(study, factor):
         return None
     name = metrics[0]
-    found: dict[str, Any] = {"label": study.metrics[name].label, "headings": EFFECT_HEADINGS, "rows": [], "missing": ""}
+    found: dict[str, Any] = {
+        "label": study.metrics[name].label,
+        "headings": EFFECT_HEADINGS,
+        "rows": [],
+        "missing": "",
+        "note": "",
+    }
     try:
-        found["rows"] = [Row(row) for row in effect_rows(effects_table(study, name, factor, control))]
+        table = effects_table(study, name, factor, control)
+        found["rows"] = [Row(row) for row in effect_rows(table)]
+        found["note"] = "" if table["paired"].to_numpy().all() else UNPAIRED_NOTE
     except SkiplabError as error:
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)
@@ -103,7 +113,7 @@ def equal_cost(
 ) -> dict[str, Any] | None:
     """The best depth of each arm at equal cost; None if depth doesn't vary or nothing was measured."""
     over = depth_factor(study, factor)
-    if not over or not metrics or column(study.trials, over).nunique() < 2:
+    if not study.records or not over or not metrics or column(study.trials, over).nunique() < 2:
         return None
     name = equal_cost_metric(study, metrics)
     table = (
@@ -154,8 +164,10 @@ def _departures(study: Study, tuned: Tuned) -> str:
     return "" if all(own) else f"{own.count(False)} of {len(own)} trials use other settings than the tuned ones."
 
 
-def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any]:
-    """What each arm costs."""
+def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
+    """What each arm costs; None where that is unknown."""
+    if not study.records:
+        return None
     table = parity_table(study, factor)
     texts = [name for name in table.columns if name not in COSTS]
     return {
@@ -185,10 +197,12 @@ def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, st
     names, trials = [*study.factors, "seed"], with_arms(study, factor)
     found = []
     for trial in frame_rows(trials.loc[(trials["status"] != "done") | trials["key"].isin(study.missing)]):
-        because = study.records[trial["key"]].get("diverged_because") or ""
+        record = study.records.get(trial["key"])
+        because = (record and record["diverged_because"]) or ""
+        at = "" if pd.isna(trial["diverged_step"]) else f" at step {trial['diverged_step']:.0f}"
         reasons = {
             "done": missing_text(study.missing.get(trial["key"], {})),
-            "diverged": f"diverged at step {trial['diverged_step']:.0f}{because and f': {because}'}",
+            "diverged": f"diverged{at}{because and f': {because}'}",
             "running": "running, or killed before its end; the same command resumes it",
             "interrupted": f"stopped: {trial['error']}",
             "failed": (str(trial["error"] or "").strip().splitlines() or ["no reason recorded"])[-1],

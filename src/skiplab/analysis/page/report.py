@@ -1,6 +1,7 @@
 """The report: one self-contained page with verdicts, tables, figures, samples and every trial that went wrong."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,16 @@ from skiplab.analysis.page.page import rendered
 from skiplab.analysis.page.page_figures import PageFigures
 from skiplab.analysis.page.page_samples import page_samples
 from skiplab.analysis.page.page_tables import Row
+from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import status_counts
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.origin import origin
-from skiplab.analysis.study.study import Study, read_study
+from skiplab.analysis.study.study import Problem, Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.tables.parity import unequal_arms
 from skiplab.analysis.text import level_text
+
+_MOST_DRAWN = 2000  # trials whose curves are drawn
 
 
 def report_command(
@@ -35,6 +39,7 @@ def report_command(
     claims_path: Path | None = None,
     console: Console | None = None,
     selection: Selection = NO_SELECTION,
+    columns: FileColumns = NO_COLUMNS,
 ) -> list[Verdict]:
     """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
 
@@ -44,6 +49,7 @@ def report_command(
         claims_path: a file of claims, which the study remembers; None: the one that it remembers, if any.
         console: where verdicts are printed.
         selection: what the page compares.
+        columns: what the columns of a file of results say.
 
     Returns:
         The verdicts.
@@ -52,7 +58,8 @@ def report_command(
         SkiplabError: if the study or the claims file can't be read, or a name is unknown.
     """
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
+    study, metrics = open_study(study_name, runs_dir, columns, selection.metrics)
+    selection = selection._replace(metrics=metrics)
     claims = study_claims(study, claims_path)
     find_comparison(study, claims, selection)  # an unknown name is refused before anything is written
     verdicts = judge(study, claims) if claims else []
@@ -62,7 +69,8 @@ def report_command(
         terminal.say(console, differ)
     if not study.has_numbers:
         terminal.say(console, f"no trial has a number to compare yet ({status_counts(study)})")
-    terminal.say_problems(console, (*study.problems, *study.series_problems))
+    drawn, left_out = drawable(study)
+    terminal.say_problems(console, (*study.problems, *drawn.series_problems, *left_out))
     with writing(study.folder, console, answered=bool(claims)):
         if claims:
             terminal.say_written(console, [write_verdicts(verdicts, study.folder)])
@@ -88,9 +96,11 @@ def report_page(
     """
     factor, arms, control, metrics = find_comparison(study, claims, selection)
     filters = Filters(study, factor, arms)
+    drawn, left_out = drawable(study)
     drawing = PageFigures(filters)
     samples, unreadable = page_samples(study, factor, arms, filters)
     verdicts = judge(study, claims) if claims else []
+    problems = (*study.problems, *drawn.series_problems, *left_out, *unreadable)
     content = {
         "study": study,
         "question": claims.question if claims else "",
@@ -105,18 +115,38 @@ def report_page(
         "effects": page_tables.effects(study, factor, control, metrics, drawing),
         "equal_cost": page_tables.equal_cost(study, factor, control, metrics, filters, drawing),
         "tables": page_tables.comparisons(study, factor, control, arms, metrics, filters),
-        "figures": drawing.groups(study, factor),
+        "figures": drawing.groups(drawn, factor),
         "tuning": page_tables.tuning(study, filters, drawing),
         "arms": [(arm, filters.tags({}, arm)) for arm in arms],
         "samples": samples,
         "parity": page_tables.parity(study, factor, filters),
         "unequal": unequal_arms(study, control, factor),
         "unfinished": page_tables.unfinished(study, factor, filters),
-        "problems": [*study.problems, *study.series_problems, *unreadable],
+        "problems": [_in_runs_dir(each, study) for each in problems],
         "origin": [Row(row) for row in origin(study).items()],
         "constants": [Row((name, level_text(value))) for name, value in study.constants.items()],
     }
     return rendered("report.html.jinja", version, drawing.definitions, title=study.name, **content)
+
+
+def drawable(study: Study) -> tuple[Study, list[Problem]]:
+    """The trials whose curves are drawn, and a note if these aren't all: nobody can read the curves of so many.
+
+    Those of the lowest seeds are kept, so that each arm keeps the same seeds. Tables and verdicts are of all trials.
+    """
+    count = len(study.trials)
+    if count <= _MOST_DRAWN:
+        return study, []
+    kept = study.trials.sort_values("seed", kind="stable").head(_MOST_DRAWN).sort_index()
+    records = {key: study.records[key] for key in kept["key"]}
+    reason = f"drawn from the {_MOST_DRAWN} trials of the lowest seeds, of {count}; tables and verdicts are of all"
+    return replace(study, trials=kept.reset_index(drop=True), records=records), [Problem("figures of charts", reason)]
+
+
+def _in_runs_dir(problem: Problem, study: Study) -> Problem:
+    """A problem as it is shown to others, who needn't know where the records lie on this machine."""
+    place = f"{study.runs_dir}/"
+    return Problem(problem.where.removeprefix(place), problem.reason.replace(place, ""))
 
 
 def _verdict(verdict: Verdict, filters: Filters) -> dict[str, Any]:

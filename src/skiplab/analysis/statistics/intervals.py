@@ -1,6 +1,7 @@
 """The mean of a few values, with its interval from the t distribution."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,10 +60,54 @@ def welch_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0.95
         return no_interval(n)._replace(mean=mean)
     if constant_values(a) and constant_values(b):
         return Interval(mean, mean, mean, 0.0, n, True)
-    variance_a, variance_b = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    freedom = (variance_a + variance_b) ** 2 / (variance_a**2 / (len(a) - 1) + variance_b**2 / (len(b) - 1))
-    half = float(stdtrit(freedom, (1 + level) / 2) * math.sqrt(variance_a + variance_b))
-    return Interval(mean, mean - half, mean + half, math.sqrt(variance_a + variance_b), n, False)
+    error, freedom = combined_error([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)], [len(a) - 1, len(b) - 1])
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    return Interval(mean, mean - half, mean + half, error, n, False)
+
+
+def combined_error(variances: Sequence[float], freedoms: Sequence[int]) -> tuple[float, float]:
+    """The standard error of a sum of independent means, and its degrees of freedom.
+
+        error = √(sum_i v_i),   freedom = (sum_i v_i)^2 / sum_i (v_i^2 / f_i)
+
+    Source: Satterthwaite 1946, An approximate distribution of estimates of variance components, eq. 17 (from memory).
+
+    Args:
+        variances: of each mean; not all 0.
+        freedoms: the degrees of freedom of each.
+    """
+    total = sum(variances)
+    return math.sqrt(total), total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+
+
+def unpaired_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0.95) -> Interval:
+    """The interval of `welch_interval` as that of differences between seeds of the two arms.
+
+    n: the values of the smaller arm. sd: of such a difference, √(sd_treatment^2 + sd_control^2).
+    """
+    a, b = finite_values(treatment), finite_values(control)
+    n = min(len(a), len(b))
+    sd = math.hypot(a.std(ddof=1), b.std(ddof=1)) if n > 1 else math.nan
+    return welch_interval(a, b, level)._replace(n=n, sd=sd)
+
+
+def sum_interval(samples: Sequence[ArrayLike], level: float = 0.95) -> Interval:
+    """The interval of the sum of the means of independent samples, with unequal variances, see `combined_error`.
+
+    n: the values of the smallest sample. sd: the standard error of the sum.
+    """
+    own = [finite_values(values) for values in samples]
+    n = min(map(len, own))
+    if n == 0:
+        return no_interval(0)
+    mean = float(sum(values.mean() for values in own))
+    if n == 1:
+        return no_interval(1)._replace(mean=mean)
+    if all(map(constant_values, own)):
+        return Interval(mean, mean, mean, 0.0, n, True)
+    error, freedom = combined_error([v.var(ddof=1) / len(v) for v in own], [len(v) - 1 for v in own])
+    half = float(stdtrit(freedom, (1 + level) / 2)) * error
+    return Interval(mean, mean - half, mean + half, error, n, False)
 
 
 def no_interval(n: int = 0) -> Interval:

@@ -11,18 +11,19 @@ from skiplab.analysis.statistics.intervals import Interval, constant_values, fin
 FEWEST_FOR_BOOTSTRAP, FEWEST_FOR_PERMUTATION = 10, 6
 _NUM_RESAMPLES = 9999
 _MOST_FOR_ALL_SIGNS = 14
+_MOST_FOR_RESAMPLING = 10_000
 
 
 def bootstrap_interval(differences: ArrayLike, generator: np.random.Generator, level: float = 0.95) -> Interval | None:
     """Bias-corrected and accelerated bootstrap interval of the mean of paired differences.
 
     None below 10 seeds, where too few resamples differ for the interval to have its level, and where all differences
-    are equal.
+    are equal; and above 10,000 seeds, where the t interval is as good and resamples don't fit in memory.
 
     Source: Efron 1987, Better bootstrap confidence intervals, section 2.
     """
     values = finite_values(differences)
-    if len(values) < FEWEST_FOR_BOOTSTRAP or constant_values(values):
+    if not FEWEST_FOR_BOOTSTRAP <= len(values) <= _MOST_FOR_RESAMPLING or constant_values(values):
         return None
     from scipy.stats import bootstrap  # a second of imports that few studies need
 
@@ -40,12 +41,12 @@ def permutation_p(differences: ArrayLike, margin: float) -> float:
         p = the fraction of all 2^n signs with which sum(sign (d - margin)) is at least what it is with d's own signs
 
     Up to 14 seeds all signs are tried; beyond that 99,999 random ones, always the same, and the own ones. nan below 6
-    seeds, where a two-sided p of 2 / 2^n can't reach .05.
+    seeds, where a two-sided p of 2 / 2^n can't reach .05, and above 10,000, where the signs don't fit in memory.
 
     Source: Fisher 1935, The design of experiments, section 21.
     """
     values = finite_values(differences) - margin
-    if len(values) < FEWEST_FOR_PERMUTATION:
+    if not FEWEST_FOR_PERMUTATION <= len(values) <= _MOST_FOR_RESAMPLING:
         return math.nan
     signs = _signs(len(values))
     rounding = 1e-12 * float(np.abs(values).sum())

@@ -15,6 +15,7 @@ from skiplab.printable import printable
 
 Cell = dict[str, Any]
 DEFAULT_FACTOR = "connection"
+MODULE = "module"  # the choice that only trials of a LightningModule have
 
 
 def with_arms(study: Study, factor: str) -> pd.DataFrame:
@@ -38,11 +39,18 @@ def arm_names(study: Study, factor: str) -> list[str]:
 @cached_per_study
 def _with_arms(study: Study, factor: str) -> pd.DataFrame:
     trials = study.trials
+    if "arm" in study.factors and factor != "arm":
+        raise SkiplabError(
+            f"a factor is named 'arm', which stands for the arms of {printable(factor)} here; valid: any other name"
+        )
     if factor not in study.factors:
         trials = trials.assign(**{factor: level_text(constant(study, factor))})
     own = [name for name in study.factors if name.startswith(f"{factor}.")]
-    names = [_arm_name(row, factor, own) for row in frame_rows(trials.loc[:, [factor, *own]].astype(object))]
-    order = trials.assign(arm=names).sort_values([factor, *own], kind="stable")["arm"]
+    group = trials.groupby([factor, *own], observed=True, dropna=False, sort=False).ngroup()
+    kinds = trials.loc[~group.duplicated(), [factor, *own]]  # in the order of the groups
+    kinds = kinds.assign(arm=[_arm_name(row, factor, own) for row in frame_rows(kinds.astype(object))])
+    names = kinds["arm"].to_numpy()[group]
+    order = kinds.sort_values([factor, *own], kind="stable")["arm"]
     return study.trials.assign(arm=pd.Categorical(names, categories=list(dict.fromkeys(order)), ordered=True))
 
 
@@ -57,7 +65,7 @@ def constant(study: Study, name: str) -> Any:
     Raises:
         SkiplabError: where there is no such choice or setting.
     """
-    if name in study.constants or not study.records:
+    if name in study.constants or study.trials.empty:
         return study.constants.get(name)
     raise SkiplabError(
         f"unknown factor {printable(name)!r}; valid in study {printable(study.name)!r}: "
@@ -135,20 +143,23 @@ def _is_in_cell(study: Study, levels: tuple[tuple[str, str], ...]) -> pd.Series:
 def _level_texts(study: Study, factor: str) -> pd.Series:
     """A factor's level in each trial as text."""
     if factor in study.factors:
-        texts = column(study.trials, factor).astype(object).map(level_text)
+        codes, levels = pd.factorize(column(study.trials, factor).astype(object), use_na_sentinel=False)
+        texts = pd.Series(pd.Index(map(level_text, levels), dtype=object).take(codes), index=study.trials.index)
     else:
         texts = pd.Series(level_text(constant(study, factor)), index=study.trials.index)
     return texts.astype("category")
 
 
 def factor_under_test(study: Study, factor: str | None) -> str:
-    """The given factor; None: the only one that varies, else connection.
+    """The given factor; None: the arms of a table of results, else the only one that varies, else connection.
 
-    An axis and its own settings are one factor.
+    An axis and its own settings are one factor. Of trials of a LightningModule, the first that varies.
     """
-    if factor is not None:
-        return factor
+    if (given := factor or study.arm_column) is not None:
+        return given
     axes = [name for name in study.factors if not any(name.startswith(f"{other}.") for other in study.factors)]
+    if MODULE in {*study.constants, *study.factors}:  # which has no connection
+        return axes[0] if axes else MODULE
     return axes[0] if len(axes) == 1 else DEFAULT_FACTOR
 
 

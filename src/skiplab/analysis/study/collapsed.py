@@ -18,7 +18,12 @@ _METRIC = Metric(
 
 
 def skill_metric(study: Study) -> str | None:
-    """The metric that says whether a trial has collapsed; None where the study has none."""
+    """The metric that says whether a trial has collapsed; None where the study has none.
+
+    In a table of results, a column of that name may be anything.
+    """
+    if study.arm_column is not None:
+        return None
     return next((name for name in SKILLS if name in study.metrics), None)
 
 

@@ -21,7 +21,7 @@ def metric_values(study: Study, factor: str, name: str) -> pd.DataFrame:
     trials = with_arms(study, factor)
     not_finite = {key for key, missing in study.missing.items() if name in missing}
     values = scale_metric(trials, name, study.metrics[name], not_finite)
-    return trials[["arm", "seed", "status", *study.factors]].join(values)
+    return trials[list(dict.fromkeys(["arm", "seed", "status", *study.factors]))].join(values)
 
 
 def arm_values(study: Study, factor: str, name: str, cell: Cell, arm: str) -> pd.DataFrame:
@@ -54,34 +54,23 @@ def scale_metric(trials: pd.DataFrame, name: str, metric: Metric, not_finite: Co
         metric: its declaration.
         not_finite: keys of the trials that were measured and gave no finite number.
     """
-    reached = trials[metric.reached] if metric.reached in trials else pd.Series(np.nan, index=trials.index)
-    if_absent = np.where(trials["key"].isin(list(not_finite)), "not finite", "without a value").tolist()
-    rows = [_scaled(*row, metric) for row in zip(trials["status"], trials[name], reached, if_absent, strict=True)]
-    frame = pd.DataFrame(rows, columns=["value", "state"], index=trials.index)
-    return frame.astype({"value": float, "state": "category"})
-
-
-def _scaled(status: str, raw: float, reached: float, if_absent: str, metric: Metric) -> tuple[float, str]:
-    """The value on the metric's scale with its state, which is `if_absent` where a finished trial has no number."""
-    state = "measured"
-    if status == "diverged":
-        state = "diverged"
-        if metric.if_diverged is None:
-            raw = np.nan
-        elif isinstance(metric.if_diverged, str):  # 'measured': the value that it had
-            state = "not reached" if reached == 0 else state
-        else:
-            raw = metric.if_diverged
-    elif status != "done":
-        return np.nan, status
-    elif not np.isfinite(raw):
-        return np.nan, if_absent
-    elif reached == 0:
-        state = "not reached"
-    elif metric.floor is not None and raw <= metric.floor:
-        raw, state = metric.floor, "censored"
-    if metric.scale != "log":
-        return raw, state
-    if raw <= 0:
-        return np.nan, "not positive"
-    return float(np.log(raw)), state
+    status, raw = np.asarray(trials["status"].astype(object)), np.array(trials[name], dtype=float)
+    done, diverged = status == "done", status == "diverged"
+    bound = np.array(trials[metric.reached] == 0) if metric.reached in trials else np.zeros(len(trials), dtype=bool)
+    absent = done & ~np.isfinite(raw)
+    measured = done & ~absent
+    raw[~(measured | diverged)] = np.nan
+    if not isinstance(metric.if_diverged, str):  # else 'measured': the value that it had
+        raw[diverged] = np.nan if metric.if_diverged is None else metric.if_diverged
+        bound &= ~diverged
+    state = np.where(measured, "measured", status)
+    state[absent] = np.where(trials["key"].isin(list(not_finite)), "not finite", "without a value")[absent]
+    if metric.floor is not None:
+        censored = measured & ~bound & (raw <= metric.floor)
+        raw[censored], state[censored] = metric.floor, "censored"
+    state[bound & (measured | diverged)] = "not reached"
+    if metric.scale == "log":
+        not_positive = raw <= 0
+        raw[not_positive], state[not_positive] = np.nan, "not positive"
+        raw = np.log(raw)
+    return pd.DataFrame({"value": raw, "state": pd.Categorical(state)}, index=trials.index)

@@ -8,6 +8,8 @@ from skiplab.analysis.study.study import Study
 
 def origin(study: Study) -> dict[str, str]:
     """The provenance of all trials, each value once."""
+    if not study.records:
+        return {}
     found = [record["provenance"] for record in study.records.values()]
     rows = {
         "commit": _distinct(entry["commit"] for entry in found),

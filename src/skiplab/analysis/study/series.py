@@ -1,17 +1,20 @@
 """The tables of a study's trials, one below the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from skiplab.records.file_names import Table
 from skiplab.records.read_records import Problem
+from skiplab.records.record_schema import FinishedFile
 from skiplab.records.table_file import empty_table, read_table
 
+Files = Mapping[str, Mapping[str, FinishedFile]]  # the finished files of each trial, by key
 
-def read_series(runs_dir: Path, keys: Sequence[str], table: Table) -> tuple[pd.DataFrame, list[Problem]]:
-    """Read a table of all these trials, and list what can't be read.
+
+def read_series(runs_dir: Path, keys: Sequence[str], table: Table, files: Files) -> tuple[pd.DataFrame, list[Problem]]:
+    """Read a table of all these trials, and list what can't be read or was changed, which is left out.
 
     A trial without the file hasn't started to write it, so it has no rows.
     """
@@ -20,7 +23,7 @@ def read_series(runs_dir: Path, keys: Sequence[str], table: Table) -> tuple[pd.D
     for key in keys:
         path = runs_dir / key / table.file
         try:
-            frame, num_unreadable = read_table(path.parent, table)
+            frame, num_unreadable = read_table(path.parent, table, files.get(key, {}))
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:

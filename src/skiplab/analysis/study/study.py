@@ -12,7 +12,7 @@ import pandas as pd
 from skiplab.analysis.study import study_cache
 from skiplab.analysis.study.declarations import read_charts, read_metrics
 from skiplab.analysis.study.factors import Factors, find_factors
-from skiplab.analysis.study.series import read_series
+from skiplab.analysis.study.series import Files, read_series
 from skiplab.analysis.study.study_cache import Contents
 from skiplab.analysis.study.tuned_study import as_tuned
 from skiplab.charts import Chart
@@ -20,16 +20,18 @@ from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.printable import printable
 from skiplab.records.file_names import CLAIMS, HISTORY, KEYS, LAYERS, MEASUREMENTS, RECORD, SAMPLES, STUDIES, TUNED
+from skiplab.records.finished_files import explain_truncated, truncated_files
 from skiplab.records.foreign_files import links_out
 from skiplab.records.read_records import LazyRecords, Problem, Records, read_records
-from skiplab.records.record_schema import FileLength, RecordContent
+from skiplab.records.record_schema import FinishedFile, RecordContent
 from skiplab.records.statuses import STATUSES
 from skiplab.records.study_list import read_keys, study_names
 from skiplab.records.timestamps import in_utc
-from skiplab.records.truncation import explain_truncated, truncated_files
 from skiplab.records.tuned import Tuned, read_tuned
 
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
+# Columns of a study's trials that are no factors and no metrics.
+OWN_COLUMNS = ("key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY)
 _TRIAL_FILES = (RECORD, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES)
 
 
@@ -50,6 +52,8 @@ class Study:
     records: the records by key.
     tuned: the result of tuning, from tuned.yaml in the study's folder; None if there is none.
     problems: parts of the list and the records that can't be read, and truncated files.
+    files: the lengths and hashes of each trial's finished files, by key.
+    arm_column: of a table of results that skiplab has no records of, the factor that names the arms; else None.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Study:
     records: Records
     tuned: Tuned | None
     problems: tuple[Problem, ...]
+    files: Files
+    arm_column: str | None = None
 
     @property
     def has_numbers(self) -> bool:
@@ -97,15 +103,15 @@ class Study:
 
     @cached_property
     def _history(self) -> tuple[pd.DataFrame, list[Problem]]:
-        return read_series(self.runs_dir, list(self.records), HISTORY)
+        return read_series(self.runs_dir, list(self.records), HISTORY, self.files)
 
     @cached_property
     def _layers(self) -> tuple[pd.DataFrame, list[Problem]]:
-        return read_series(self.runs_dir, list(self.records), LAYERS)
+        return read_series(self.runs_dir, list(self.records), LAYERS, self.files)
 
     @cached_property
     def _measurements(self) -> tuple[pd.DataFrame, list[Problem]]:
-        return read_series(self.runs_dir, list(self.records), MEASUREMENTS)
+        return read_series(self.runs_dir, list(self.records), MEASUREMENTS, self.files)
 
 
 def read_study(name: str, runs_dir: Path) -> Study:
@@ -136,7 +142,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
     else:
         records = LazyRecords(runs_dir, contents.trials["key"])
     parts = contents._asdict()
-    truncated = _truncated(runs_dir, parts.pop("files"), records)
+    truncated = _truncated(runs_dir, contents.files, records)
     parts["problems"] = (*bad_keys, *contents.problems, *truncated, *bad_tuned)
     return Study(
         name=name,
@@ -149,7 +155,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
     )
 
 
-def _truncated(runs_dir: Path, files: Mapping[str, dict[str, FileLength]], records: Records) -> list[Problem]:
+def _truncated(runs_dir: Path, files: Mapping[str, dict[str, FinishedFile]], records: Records) -> list[Problem]:
     """Files of finished trials that are shorter than their records say; only the records of those are read."""
     keys = [key for key, lengths in files.items() if any(truncated_files(f"{runs_dir}/{key}", lengths))]
     found = ((runs_dir / key, *each) for key in keys for each in explain_truncated(runs_dir / key, records[key]))
@@ -237,8 +243,7 @@ def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
 
 
 def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    own = ["key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY]
-    taken = [*own, "seed", "arm", *found.varying.columns]
+    taken = [*OWN_COLUMNS, "seed", "arm", *found.varying.columns]
     if clash := [name for name in metrics if name in taken]:
         raise SkiplabError(
             f"the metric {printable(clash[0])!r} is named like a factor or a column of the record; "
@@ -256,7 +261,7 @@ def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> 
     frame["error"] = pd.Series([record["error"] or "" for record in content], index=frame.index, dtype="str")
     frame["wall_seconds"] = [record["provenance"]["wall_seconds"] for record in content]
     for name in _PARITY:
-        frame[name] = [float(record["parity"][name]) for record in content]
+        frame[name] = [_float(record["parity"][name]) for record in content]
     return frame.reset_index(drop=True)
 
 

@@ -21,7 +21,7 @@ from skiplab.metrics import Metric
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import RECORD, TUNED
 from skiplab.records.read_records import Problem
-from skiplab.records.record_schema import FileLength
+from skiplab.records.record_schema import FinishedFile
 
 _FILE = "cache.parquet"
 
@@ -29,7 +29,7 @@ _FILE = "cache.parquet"
 class Contents(NamedTuple):
     """What a study's records say; see `Study`.
 
-    files: the lengths of each trial's files, by key.
+    files: the lengths and hashes of each trial's finished files, by key.
     """
 
     trials: pd.DataFrame
@@ -41,7 +41,7 @@ class Contents(NamedTuple):
     measured_by: Mapping[str, str]
     problems: tuple[Problem, ...]
     first_starts: Mapping[str, str]
-    files: Mapping[str, dict[str, FileLength]]
+    files: Mapping[str, dict[str, FinishedFile]]
 
 
 def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:

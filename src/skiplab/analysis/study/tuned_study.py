@@ -10,6 +10,7 @@ from skiplab.records.tuned import Tuned
 from skiplab.records.tuned_budget import budget_text
 
 SHARED = "at shared settings"
+UNKNOWN = "settings unknown"  # of results without records
 NOT_AS_CLAIMED = f"{SHARED}, though the claims file says tuned"
 TUNED = "tuned per arm"  # the one level of what was tuned in trials that carry what was chosen for them
 _MOST_DEPARTURES = 3  # that a verdict names

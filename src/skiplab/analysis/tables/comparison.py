@@ -63,14 +63,15 @@ def find_comparison(study: Study, claims: Claims | None, selection: Selection) -
 
 
 def select_metrics(study: Study, metrics: Sequence[str] | None) -> list[str]:
-    """These metrics; None: those of DEFAULT_METRICS that the study has, else all.
+    """These metrics; None: those of DEFAULT_METRICS that the study has, else all. All of a table of results.
 
     Raises:
         SkiplabError: where one is unknown.
     """
     if metrics is None:
         measured = [name for name in study.metrics if name not in BASELINES]
-        return [name for name in DEFAULT_METRICS if name in study.metrics] or measured
+        usual = [name for name in DEFAULT_METRICS if name in study.metrics] if study.records else list(study.metrics)
+        return usual or measured
     for name in metrics:
         if name not in study.metrics:
             raise SkiplabError(unknown_name("metric", name, list(study.metrics)))

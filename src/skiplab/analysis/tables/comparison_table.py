@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from skiplab.analysis.claims.collapse import find_collapse
@@ -80,8 +81,10 @@ def comparison_table(
 
     control_mean, treatment_mean: over all seeds with a value, even where the other arm has none; geometric for a log
         metric.
-    effect, low, high: treatment minus control with its 95% paired t interval; for a log metric their ratio, as
-        `effect_kind` says. Missing where an arm has collapsed, or where only survivors have a value.
+    paired: whether the arms share seeds.
+    effect, low, high: treatment minus control with its 95% paired t interval, or Welch's where the arms share no seed;
+        for a log metric their ratio, as `effect_kind` says. Missing where an arm has collapsed, or where only survivors
+        have a value.
     welch_low, welch_high: the same interval without pairing.
     correlation: between the arms over seeds.
     effect_size: Hedges' g of the paired differences.
@@ -150,10 +153,12 @@ def _row(study: Study, factor: str, control: str, name: str, cell: Cell, treatme
         return None
     values = {arm: column(arm_values(study, factor, name, cell, arm), "value") for arm in contrast.arms}
     collapse = find_collapse(study, factor, contrast.arms, cell)
-    notes = contrast_notes(paired, paired_interval(paired.advantage)) + _collapse_notes(collapse.arms) + collapse.notes
+    spread = paired_interval(paired.advantage) if paired.is_paired else advantage_interval(paired)
+    notes = contrast_notes(paired, spread) + _collapse_notes(collapse.arms) + collapse.notes
     return {
         **_head(name, metric, cell, control, treatment),
-        "n": int(paired.advantage.count()),
+        "n": paired.n,
+        "paired": paired.is_paired,
         "control_mean": _mean(metric, values[control]),
         "treatment_mean": _mean(metric, values[treatment]),
         **_effect(paired, metric, has_size=not collapse.arms and not paired.survivors_only),
@@ -198,7 +203,7 @@ def _trials_in(study: Study, factor: str, levels: tuple[tuple[str, str], ...]) -
     trials = in_cell(study, with_arms(study, factor), dict(levels))
     by_arm = trials.groupby("arm", observed=True)
     return _TrialsInCell(
-        diverged={str(arm): list(own["status"]).count("diverged") for arm, own in by_arm},
+        diverged={str(arm): int(np.sum(own["status"] == "diverged")) for arm, own in by_arm},
         baselines={name: float(column(trials, name).mean()) for name in BASELINES if name in study.metrics},
     )
 

@@ -11,10 +11,11 @@ from rich.text import Text
 
 from skiplab.analysis import terminal
 from skiplab.analysis.output_files import write, writing
+from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import factor_under_test
-from skiplab.analysis.study.measured_study import read_measured_study
+from skiplab.analysis.study.measured_study import check_has_numbers
 from skiplab.analysis.tables.comparison import select_metrics
-from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, effect_rows, effects_table
+from skiplab.analysis.tables.effects_table import EFFECT_HEADINGS, UNPAIRED_NOTE, effect_rows, effects_table
 from skiplab.printable import printable
 from skiplab.records.spreadsheet import csv_text
 
@@ -26,6 +27,7 @@ def effects_command(
     control: str | None = None,
     metrics: Sequence[str] | None = None,
     console: Console | None = None,
+    columns: FileColumns = NO_COLUMNS,
 ) -> None:
     """Print the effects on each metric, and write them to effects.csv beside the study.
 
@@ -33,7 +35,8 @@ def effects_command(
         SkiplabError: where the study is no full grid, or a name is unknown.
     """
     console = console or terminal.console()
-    study = read_measured_study(study_name, runs_dir, "effects")
+    study, metrics = open_study(study_name, runs_dir, columns, metrics)
+    check_has_numbers(study, "effects")
     factor, names = factor_under_test(study, factor), select_metrics(study, metrics)
     tables = [effects_table(study, name, factor, control) for name in names]
     for name, table in zip(names, tables, strict=True):
@@ -43,6 +46,8 @@ def effects_command(
         "Means over all cells; an interaction says by how much cells differ. p is adjusted over the rows of a metric.",
         style="dim",
     )
+    if not all(table["paired"].all() for table in tables):
+        console.print(UNPAIRED_NOTE, style="dim")
     with writing(study.folder, console):
         terminal.say_written(console, [write(study.folder / "effects.csv", csv_text(pd.concat(tables)))])
     terminal.say_problems(console, study.problems)

@@ -5,15 +5,15 @@ A main effect hides how cells differ, so it is no verdict. An interaction says b
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
 from skiplab.analysis.frames import column, frame_rows
-from skiplab.analysis.statistics.intervals import paired_interval
-from skiplab.analysis.statistics.significance import holm, p_above, p_below
+from skiplab.analysis.statistics.intervals import paired_interval, sum_interval
+from skiplab.analysis.statistics.significance import holm, p_above, p_below, p_of_sum
 from skiplab.analysis.study.arms import cell_factors, control_arm, factor_under_test
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
@@ -21,7 +21,8 @@ from skiplab.analysis.text import cell_text, level_text, number, size_interval_t
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 
-EFFECT_HEADINGS = ("effect of", "size", "95%, paired", "n", "p, Holm")
+EFFECT_HEADINGS = ("effect of", "size", "95%", "n", "p, Holm")
+UNPAIRED_NOTE = "Arms that share no seed are compared as unpaired (Welch and Satterthwaite)."
 _MOST_FACTORS = 3  # in one interaction: few can read more
 
 
@@ -38,7 +39,9 @@ def effects_table(study: Study, metric: str, factor: str | None = None, control:
 
     effect, low, high: mean over seeds and 95% t interval of the seeds' numbers; ratios for a log metric.
     p, p_holm: two-sided, and adjusted over the rows.
-    n: seeds that have every cell; others are left out.
+    n: seeds that have every cell; others are left out. Where two arms share no seed, each arm is a sample of its own,
+        its seeds need its own cells only, and n is that of the smallest arm.
+    paired: whether the arms share seeds.
 
     Raises:
         SkiplabError: where the metric is unknown, a cell has no trials, or no seed has all cells.
@@ -57,17 +60,18 @@ def effects_table(study: Study, metric: str, factor: str | None = None, control:
             f"nothing but the seed varies in {printable(study.name)}; valid for effects: a study with a factor of two "
             "or more levels, such as connection=plain,identity"
         )
-    values = _complete_seeds(trials, varying)
+    samples = _samples(trials, varying)
     steps = {name: _steps(name, found, factor) for name, found in varying.items()}
     is_log = study.metrics[metric].scale == "log"
     rows = []
     for size in range(1, min(_MOST_FACTORS, len(varying)) + 1):
         for factors in itertools.combinations(varying, size):
             for combination in itertools.product(*(steps[name] for name in factors)):
-                per_seed = _effect_per_seed(values, varying, dict(zip(factors, combination, strict=True)))
+                chosen = dict(zip(factors, combination, strict=True))
+                effect = _effect([found for sample in samples for found in _per_seed(sample, chosen)], is_log)
                 label = " × ".join(step.label for step in combination)
-                rows.append({"metric": metric, "effect_of": label, "num_factors": size, **_effect(per_seed, is_log)})
-    frame = pd.DataFrame(rows)
+                rows.append({"metric": metric, "effect_of": label, "num_factors": size, **effect})
+    frame = pd.DataFrame(rows).assign(paired=len(samples) == 1)
     frame["p_holm"] = holm(list(frame["p"].fillna(1.0)))
     return frame
 
@@ -99,8 +103,33 @@ def _levels(values: pd.Series) -> list[Any]:
     return sorted(values.dropna().unique())
 
 
+class _Sample(NamedTuple):
+    """Seeds that are independent of those of other samples.
+
+    levels: those of each factor. values: an axis for the seeds, then one for each factor.
+    arm: of a sample of one arm, its place among the arms; None where seeds are those of all arms.
+    """
+
+    levels: Mapping[str, Sequence[Any]]
+    values: np.ndarray
+    arm: int | None = None
+    num_arms: int = 1
+
+
+def _samples(trials: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> list[_Sample]:
+    """One sample of all arms if each two of them share seeds, else one of each arm."""
+    arms = levels.get("arm", ())
+    rows = [trials.loc[trials["arm"] == arm] for arm in arms]
+    if all(one["seed"].isin(other["seed"]).any() for one, other in itertools.combinations(rows, 2)):
+        return [_Sample(levels, _complete_seeds(trials, levels))]
+    own = {name: found for name, found in levels.items() if name != "arm"}
+    return [_Sample(own, _complete_seeds(each, own), arm, len(arms)) for arm, each in enumerate(rows)]
+
+
 def _complete_seeds(trials: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> np.ndarray:
     """The values of the seeds that have all cells: an axis for the seeds, then one for each factor."""
+    if not levels:
+        return column(trials, "value").dropna().to_numpy()
     grid = pd.MultiIndex.from_product(list(levels.values()), names=list(levels))
     table = trials.pivot_table(index="seed", columns=list(levels), values="value", observed=True, aggfunc="first")
     if len(levels) == 1:
@@ -133,17 +162,27 @@ def _steps(name: str, levels: Sequence[Any], factor: str) -> list[_Step]:
     ]
 
 
-def _effect_per_seed(values: np.ndarray, levels: Mapping[str, Sequence[Any]], steps: Mapping[str, _Step]) -> np.ndarray:
-    per_seed = values
-    for name, found in reversed(list(levels.items())):
+def _per_seed(sample: _Sample, steps: Mapping[str, _Step]) -> Iterator[np.ndarray]:
+    """The part of a sample's seeds in an effect, the sum of the samples' means; none if its arm has no part in it."""
+    per_seed = sample.values
+    for name, found in reversed(list(sample.levels.items())):
         weights = steps[name].weights if name in steps else np.full(len(found), 1 / len(found))
         per_seed = per_seed @ weights
-    return per_seed
+    weight = 1.0
+    if sample.arm is not None:
+        weight = float(steps["arm"].weights[sample.arm]) if "arm" in steps else 1 / sample.num_arms
+    if weight:
+        yield weight * per_seed
 
 
-def _effect(per_seed: np.ndarray, is_log: bool) -> dict[str, Any]:
-    interval = paired_interval(per_seed)
-    p = min(1.0, 2 * min(p_above(per_seed, 0.0), p_below(per_seed, 0.0))) if interval.n > 1 else math.nan
+def _effect(samples: Sequence[np.ndarray], is_log: bool) -> dict[str, Any]:
+    """The sum of the means of independent samples; of one, the mean of its seeds."""
+    if len(samples) > 1:
+        interval, p = sum_interval(samples), p_of_sum(samples)
+    else:
+        (per_seed,) = samples
+        interval = paired_interval(per_seed)
+        p = min(1.0, 2 * min(p_above(per_seed, 0.0), p_below(per_seed, 0.0))) if interval.n > 1 else math.nan
     unscaled = np.exp if is_log else float
     return {
         "effect": float(unscaled(interval.mean)),

@@ -13,7 +13,8 @@ from rich.text import Text
 from skiplab.analysis import terminal
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.output_files import write, writing
-from skiplab.analysis.study.measured_study import read_measured_study
+from skiplab.analysis.study.measured_study import check_has_numbers
+from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.comparison import Selection, find_comparison
 from skiplab.analysis.tables.equal_cost import COST_UNITS, equal_cost_metric, equal_cost_table, numeric_factor
 from skiplab.analysis.tables.equal_cost_text import (
@@ -41,7 +42,8 @@ def equal_cost_command(
         SkiplabError: if no trial has a number, or a name is unknown or doesn't fit.
     """
     console = console or terminal.console()
-    study = read_measured_study(study_name, runs_dir, "equal-cost")
+    study = read_study(study_name, runs_dir)
+    check_has_numbers(study, "equal-cost")
     compared = find_comparison(study, study_claims(study, None), Selection(factor, control, metrics))
     over = numeric_factor(study, compared.factor, over)
     names = metrics or [equal_cost_metric(study, compared.metrics)]

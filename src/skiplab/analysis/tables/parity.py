@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from skiplab.analysis.frames import frame_rows
-from skiplab.analysis.study.arms import arm_names, cell_factors, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.arms import MODULE, arm_names, cell_factors, cells, factor_under_test, in_cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import cell_text, level_text
 
@@ -46,7 +46,32 @@ def unequal_arms(study: Study, control: str, factor: str | None = None) -> list[
             for name, label in COSTS.items()
             if row[name] != 1 and not math.isnan(row[name])
         ]
-    return found + _unequal_settings(study, control, factor)
+    return found + _unequal_settings(study, control, factor) + _unequal_starts(study, control, factor)
+
+
+def _unequal_starts(study: Study, control: str, factor: str) -> list[str]:
+    """Sentences about trials of a LightningModule whose weights of one name and shape start different.
+
+    Its own code draws them, so that arms of one seed start alike only where they draw the same numbers in one order.
+    """
+    if MODULE not in {*study.constants, *study.factors}:
+        return []
+    trials, names, found = with_arms(study, factor), [*cell_factors(study, factor), "seed"], []
+    starts = {key: record["details"].get("initial_weights", {}) for key, record in study.records.items()}
+    for arm in arm_names(study, factor):
+        pairs = trials.loc[trials["arm"] == control].merge(trials.loc[trials["arm"] == arm], on=names)
+        both = [(starts[mine], starts[other]) for mine, other in zip(pairs["key_x"], pairs["key_y"], strict=True)]
+        shared = {
+            name: [(mine[name], other[name]) for mine, other in both if name in mine and name in other]
+            for name in dict.fromkeys(name for mine, _ in both for name in mine)
+        }
+        shared = {name: hashes for name, hashes in shared.items() if hashes}
+        if other := [name for name, hashes in shared.items() if any(mine != own for mine, own in hashes)]:
+            found.append(
+                f"{arm} starts from other values than {control} in {len(other)} of the {len(shared)} weights that "
+                f"both have, such as {other[0]}: a difference between them may come from the start"
+            )
+    return found
 
 
 def _unequal_settings(study: Study, control: str, factor: str) -> list[str]:

@@ -7,8 +7,8 @@ from rich.console import Console
 
 from skiplab.analysis import terminal
 from skiplab.analysis.output_files import write, writing
+from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import factor_under_test, status_counts
-from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.tables.rates_table import rates_table
 from skiplab.analysis.tables.table_files import write_tables
@@ -24,10 +24,11 @@ def table_command(
     control: str | None = None,
     metrics: Sequence[str] | None = None,
     console: Console | None = None,
+    columns: FileColumns = NO_COLUMNS,
 ) -> None:
     """Print a study's comparison table, write it beside the study, and say what could not be read."""
     console = console or terminal.console()
-    study = read_study(study_name, runs_dir)
+    study, metrics = open_study(study_name, runs_dir, columns, metrics)
     factor = factor_under_test(study, factor)
     table = comparison_table(study, factor=factor, control=control, metrics=metrics)
     print_table(table, console)

@@ -3,11 +3,10 @@
 The better of two means is bold where the 95% interval excludes no effect.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 from markupsafe import escape
 
 from skiplab.analysis.output_files import write
@@ -19,52 +18,84 @@ from skiplab.records.spreadsheet import csv_text
 
 
 class _Format(NamedTuple):
-    """How a format writes text, bold text, and one metric's table, given its name, caption, grid and text columns."""
+    """How a format writes text, bold text, and one metric's table of a name, caption, head, rows and text columns.
+
+    By hand, because pandas would load a template engine and take longer than the comparison.
+    """
 
     escape: Callable[[str], str]
     bold: Callable[[str], str]
-    table: Callable[[str, str, pd.DataFrame, int], str]
+    table: Callable[[str, str, Sequence[str], Sequence[Sequence[str]], int], str]
+
+
+class _Part(NamedTuple):
+    """One metric's table as text. better: the column of each row's better mean; None where neither is known to be."""
+
+    name: str
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
+    better: list[int | None]
+    num_texts: int
 
 
 def write_tables(table: ComparisonTable, folder: Path) -> list[Path]:
     """Write table.csv, table.md, table.tex (needs the package booktabs) and table.html; returns their paths."""
     title = f"{table.study}: {table.factor}"
     texts = {"csv": csv_text(table.frame), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
+    parts = [
+        _Part(name, caption(part), headings(part), text_rows(part), better_means(part), num_text_columns(part))
+        for name, part in table.by_metric().items()
+    ]
     for ending, form in _FORMATS.items():
-        texts[ending] += "\n".join(_tables(table, form)) or "No trials to compare yet.\n"
+        texts[ending] += "\n".join(_table(part, form) for part in parts) or "No trials to compare yet.\n"
     return [write(folder / f"table.{ending}", text) for ending, text in texts.items()]
 
 
-def _tables(table: ComparisonTable, form: _Format) -> list[str]:
-    """A table for each metric."""
-    found = []
-    for name, part in table.by_metric().items():
-        rows = [[form.escape(entry) for entry in row] for row in text_rows(part)]
-        for row, better in zip(rows, better_means(part), strict=True):
-            if better is not None:
-                row[better] = form.bold(row[better])
-        grid = pd.DataFrame([[form.escape(entry) for entry in headings(part)], *rows], dtype=object)
-        found.append(form.table(form.escape(name), form.escape(caption(part)), grid, num_text_columns(part)))
-    return found
+def _table(part: _Part, form: _Format) -> str:
+    rows = [[form.escape(entry) for entry in row] for row in part.rows]
+    for row, better in zip(rows, part.better, strict=True):
+        if better is not None:
+            row[better] = form.bold(row[better])
+    head = [form.escape(entry) for entry in part.head]
+    return form.table(form.escape(part.name), form.escape(part.caption), head, rows, part.num_texts)
 
 
-def _markdown(name: str, caption: str, grid: pd.DataFrame, num_texts: int) -> str:
-    head, *rows = grid.values.tolist()
+def _markdown(name: str, caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join([f"## {name}\n\n{caption}\n", *(f"| {' | '.join(line)} |" for line in lines), ""])
 
 
-def _latex(name: str, caption: str, grid: pd.DataFrame, num_texts: int) -> str:
-    columns = "l" * num_texts + "r" * (grid.shape[1] - num_texts - 1) + "l"
-    named = grid[1:].set_axis(grid.loc[0], axis="columns")
-    return named.to_latex(index=False, column_format=columns, caption=f"{name}: {caption}", escape=False)
+def _latex(name: str, caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int) -> str:
+    columns = "l" * num_texts + "r" * (len(head) - num_texts - 1) + "l"
+    lines = [rf"{' & '.join(line)} \\" for line in (head, *rows)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{name}: {caption}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
 
 
-def _html(name: str, caption: str, grid: pd.DataFrame, num_texts: int) -> str:
-    table = grid[1:].to_html(index=False, header=False, escape=False, border=0)
-    head = "".join(f"<th>{entry}</th>" for entry in grid.loc[0])
-    head_with_caption = f"<caption>{name}: {caption}</caption>\n  <thead><tr>{head}</tr></thead>\n  <tbody>"
-    return table.replace("<tbody>", head_with_caption, 1) + "\n"
+def _html(name: str, caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int) -> str:
+    lines = ["".join(f"<td>{entry}</td>" for entry in row) for row in rows]
+    return "\n".join(
+        [
+            f"<table>\n  <caption>{name}: {caption}</caption>",
+            f"  <thead><tr>{''.join(f'<th>{entry}</th>' for entry in head)}</tr></thead>\n  <tbody>",
+            *(f"    <tr>{line}</tr>" for line in lines),
+            "  </tbody>\n</table>\n",
+        ]
+    )
 
 
 _FORMATS = {

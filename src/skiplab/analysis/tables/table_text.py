@@ -119,7 +119,7 @@ def _text_row(row: Mapping[str, Any], table: ComparisonTable) -> list[str]:
         number(row["control_mean"]),
         number(row["treatment_mean"]),
         "collapsed" if has_collapsed else size_text(row["effect"], row["low"], row["high"], kind),
-        interval,
+        interval if row["paired"] else "–",
         size_interval_text(row["welch_low"], row["welch_high"], kind),
         number(row["correlation"], 0.1),
         str(row["n"]),

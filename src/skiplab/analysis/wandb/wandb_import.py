@@ -16,6 +16,7 @@ from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG, COPIED_FILES, RECORD, WEIGHTS
+from skiplab.records.finished_files import check_unchanged
 from skiplab.records.foreign_files import MOST_BYTES, MOST_TABLE_BYTES, parse_yaml, read_own
 from skiplab.records.record import Record
 from skiplab.records.record_json import parse_record
@@ -75,18 +76,27 @@ def _runs(source: str, api: Any) -> Iterator[Run]:
                 path.parent.name, lambda name, files=path.parent / "files": _read_file(files / name, Path(source))
             )
         return
+    for run in wandb_api(source, api).runs(source):
+        yield Run(run.id, lambda name, run=run: _download(run, name))
+
+
+def wandb_api(source: str, api: Any = None) -> Any:
+    """The given API of W&B, else a new one, to read a project.
+
+    Raises:
+        SkiplabError: the source is no name of a project, or W&B has no key.
+    """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", source):
         raise SkiplabError(f"{printable(source)!r} is no folder; valid: ENTITY/PROJECT, or a folder with offline runs")
-    if api is None:
-        import wandb
-        import wandb.errors
+    if api is not None:
+        return api
+    import wandb
+    import wandb.errors
 
-        try:
-            api = wandb.Api()
-        except wandb.errors.Error as error:
-            raise SkiplabError(f"W&B has no key: {error}; `wandb login`, or name a folder of offline runs") from None
-    for run in api.runs(source):
-        yield Run(run.id, lambda name, run=run: _download(run, name))
+    try:
+        return wandb.Api()
+    except wandb.errors.Error as error:
+        raise SkiplabError(f"W&B has no key: {error}; `wandb login`, or name a folder of offline runs") from None
 
 
 def _read_file(path: Path, source: Path) -> bytes | None:
@@ -132,6 +142,11 @@ def _take(run: Run, runs_dir: Path, study: str | None) -> str:
 def _copy(run: Run, record: Record, content: RecordContent) -> str:
     """Copy the files of a run; returns what became of them."""
     copies = {file: run.read(file) for file in COPIED_FILES if file != RECORD}
+    for file, copy in copies.items():
+        try:
+            check_unchanged(copy or b"", content["files"].get(file))
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
     with record.locked():
         if record.path.exists():
             return "already there"

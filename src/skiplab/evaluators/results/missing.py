@@ -15,7 +15,7 @@ from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 class UnmeasurableError(Exception):
     """The network's outputs cannot be measured, for example because samples overflow; the text says why.
 
-    The evaluator's numbers are then missing, and the trial is still 'done'. Any other exception makes the trial fail.
+    The evaluator's numbers are then missing, for good. After any other exception it is tried again by the next command.
     """
 
 

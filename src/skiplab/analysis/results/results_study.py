@@ -1,0 +1,37 @@
+"""A study of results that skiplab has no records of."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import pandas as pd
+
+from skiplab.analysis.study.study import Study
+from skiplab.records.read_records import Problem
+
+
+class Series(NamedTuple):
+    """The frames of `Study.history`, `Study.layers` and `Study.measurements`."""
+
+    history: pd.DataFrame
+    layers: pd.DataFrame
+    measurements: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ResultsStudy(Study):
+    """A study whose trials are the rows of a table of someone's own results; it has no records and no costs."""
+
+    series: Series
+
+    @cached_property
+    def _history(self) -> tuple[pd.DataFrame, list[Problem]]:
+        return self.series.history, []
+
+    @cached_property
+    def _layers(self) -> tuple[pd.DataFrame, list[Problem]]:
+        return self.series.layers, []
+
+    @cached_property
+    def _measurements(self) -> tuple[pd.DataFrame, list[Problem]]:
+        return self.series.measurements, []
