@@ -43,7 +43,7 @@ print(f"{time.perf_counter() - started:.2f} {mebibytes:.0f} {len(table.frame)}")
 
 def generate(runs_dir: Path, num_trials: int) -> None:
     generator, keys = np.random.default_rng(0), []
-    this_machine = origin(None)
+    this_machine = origin(None, "DEFAULT")
     cells = len(DEPTHS) * len(LONG_SKIPS) * len(ARMS)
     history = "\n".join(f"{step},loss{index},0.{step % 10}" for step in range(500) for index in range(5))
     layers = "\n".join(
