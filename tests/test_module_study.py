@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -171,8 +172,14 @@ def test_another_call_trains_nothing(trained, capsys) -> None:
     assert again.trials["test_loss"].equals(trained.trials["test_loss"])
 
 
-def test_killed_and_resumed_bit_equal(trained, tmp_path) -> None:
-    """Killed in the middle of the second epoch, three steps behind its checkpoint."""
+def test_the_record_keeps_no_switch_of_the_command(trained) -> None:
+    config = yaml.safe_load((trained.runs_dir / trained.trials["key"][0] / "config.yaml").read_text(encoding="utf-8"))
+    assert config["run"]["study"] == "Lit"
+    assert not {"rerun", "retry_failed", "dry_run"} & config["run"].keys()
+
+
+def test_killed_and_resumed_bit_equal(trained, tmp_path, monkeypatch, capsys) -> None:
+    """Killed in the middle of the second epoch, three steps behind its checkpoint; other instructions are told."""
 
     def die() -> None:
         Lit.dies_at = 8
@@ -181,7 +188,9 @@ def test_killed_and_resumed_bit_equal(trained, tmp_path) -> None:
     killed = Forked(die)
     killed.communicate(timeout=100)
     assert killed.returncode == 9
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")  # too late for kernels that are loaded
     resumed = study(tmp_path, seeds=[1])
+    assert "goes on with" in capsys.readouterr().out
     for trial in resumed.trials.to_dict("records"):
         same = trained.trials.set_index("key").loc[trial["key"]]
         assert trial["test_loss"] == same["test_loss"]

@@ -1,22 +1,17 @@
 """One trial: from a resolved configuration to a finished record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
 from skiplab.interruption import Interruption, interruptible
-from skiplab.records.atomic_file import write_atomically
-from skiplab.records.file_names import CONFIG
 from skiplab.records.fingerprint import looked_at_once
-from skiplab.records.key import factors, trial_key
-from skiplab.records.local_paths import with_absolute_paths
-from skiplab.records.provenance import instructions, origin
+from skiplab.records.key import trial_key
 from skiplab.records.record import Record
-from skiplab.records.record_schema import new_record
 from skiplab.records.statuses import FINISHED
 from skiplab.records.study_data import data_contents
 from skiplab.records.study_list import join
@@ -27,13 +22,11 @@ from skiplab.training.components import Components
 from skiplab.training.divergence import divergence_of, zero_loss
 from skiplab.training.fit import fit
 from skiplab.training.machine import check_machine
+from skiplab.training.open_record import open_record
 from skiplab.training.plan import Plan
-from skiplab.training.salvage import salvage
 from skiplab.training.training_end import TrainingEnd, end_of_training
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
-
-_SWITCHES = ("rerun", "retry_failed", "dry_run")  # of one command, and no part of a trial
 
 
 class Outcome(NamedTuple):
@@ -87,11 +80,8 @@ def run_trial(
         if config.run.rerun and record.status is not None:
             record.set_aside()
         with explain_unwritable(record.runs_dir):
-            salvaged = salvage(record)
-            action = _open_record(record, plan, config, choices, components)
-            if salvaged:
-                print(f"trial {record.key}: {salvaged}", flush=True)
-                record.update(salvaged=[*record.read()["salvaged"], salvaged])
+            details = {"data": dict(components.data.derived)} if components.data.derived else {}
+            action = open_record(record, plan, config, choices, costs=components.costs, details=details)
             with wandb_run(record, components.make_logger, config.run.study) as logger, account(record):
                 failures = _finish(components, plan, record, logger, interruption, progress=progress)
     if failures:
@@ -161,47 +151,3 @@ def _end_of_saved(components: Components, record: Record) -> TrainingEnd:
         return end_of_training(components, divergence_of(components, read_losses(record)))
     # the last weights, which decide, are gone; they were sound, else no average would have been saved
     return TrainingEnd(components.settings.max_steps)
-
-
-def _open_record(
-    record: Record, plan: Plan, config: DictConfig, choices: Mapping[str, str], components: Components
-) -> str:
-    """Start a record unless there is one; returns the action that follows."""
-    if record.status is not None:
-        if record.status not in FINISHED:
-            _tell_of_other_instructions(record)
-        return "evaluated" if record.status in FINISHED else "resumed"
-    replaced, derived = record.replaced_start, components.data.derived
-    kept = with_absolute_paths(config)
-    for switch in _SWITCHES:
-        del kept.run[switch]
-    write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
-    record.write(
-        new_record(
-            record.key,
-            choices=choices,
-            factors=factors(config),
-            parity=components.costs,
-            instruments=plan.instruments,
-            details={"data": dict(derived)} if derived else {},
-            origin=origin(
-                torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-                torch.backends.cpu.get_cpu_capability(),
-            ),
-            first_started=replaced.isoformat() if replaced else None,
-        )
-    )
-    return "trained"
-
-
-def _tell_of_other_instructions(record: Record) -> None:
-    """Say where a trial goes on with kernels that round differently, so that its weights are those of neither."""
-    before = record.read()["provenance"]["hardware"].get("instructions")
-    here = instructions(torch.backends.cpu.get_cpu_capability())
-    if before is not None and before != here:
-        said = (
-            f"it was begun with the instructions {before} and goes on with {here}, so its weights will differ in their "
-            "last digits from those of a trial that used one of them"
-        )
-        print(f"trial {record.key}: {said}", flush=True)
-        record.update(salvaged=[*record.read()["salvaged"], said])

@@ -9,21 +9,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from skiplab.instruments.instrument import TrainingLog
 from skiplab.interruption import Interruption, interruptible
-from skiplab.records.atomic_file import write_atomically
-from skiplab.records.file_names import CONFIG, HISTORY, LAYERS
+from skiplab.records.file_names import HISTORY, LAYERS
 from skiplab.records.fingerprint import looked_at_once
-from skiplab.records.key import factors, trial_key
-from skiplab.records.local_paths import with_absolute_paths
-from skiplab.records.provenance import origin
+from skiplab.records.key import trial_key
 from skiplab.records.record import Record
-from skiplab.records.record_schema import new_record
-from skiplab.records.statuses import FINISHED, Status
 from skiplab.records.study_list import join
 from skiplab.records.writable import explain_unwritable
 from skiplab.seeding import keyed_seed
@@ -34,13 +29,13 @@ from skiplab.training.findings import Declared, Findings
 from skiplab.training.interrupt import StopOnSignal
 from skiplab.training.machine import check_machine
 from skiplab.training.measure import summarize, tell_failures
+from skiplab.training.open_record import open_record
 from skiplab.training.own_module.keyed_batches import KeyedBatches, seed_everything
 from skiplab.training.own_module.module_observer import ModuleObserver
 from skiplab.training.own_module.module_parts import ModuleParts, make_parts
 from skiplab.training.plan import Plan
 from skiplab.training.read_tables import read_losses, read_measurements, read_readings
 from skiplab.training.recorder import Recorder
-from skiplab.training.salvage import salvage
 from skiplab.training.training_end import WEIGHTS, TrainingEnd
 from skiplab.training.trial import Outcome
 from skiplab.training.wandb_logger import log_outcome
@@ -79,39 +74,12 @@ def run_module_trial(config: DictConfig, choices: dict[str, str], logged: Declar
         if config.run.rerun and record.status is not None:
             record.set_aside()
         with explain_unwritable(record.runs_dir):
-            salvaged = salvage(record)
-            action = _open_record(record, plan, config, choices, parts)
-            if salvaged:
-                print(f"trial {record.key}: {salvaged}", flush=True)
-                record.update(salvaged=[*record.read()["salvaged"], salvaged])
+            action = open_record(record, plan, config, choices, costs=parts.costs, details={STARTS: dict(parts.starts)})
             with wandb_run(record, parts.make_logger, config.run.study) as logger, account(record):
                 failures = _finish(config, plan, parts, record, logged, logger, interruption)
     tell_failures(record, failures)
     content = record.read()
     return Outcome(record.key, content["status"], action, plan.remarks(content))
-
-
-def _open_record(record: Record, plan: Plan, config: DictConfig, choices: Mapping[str, str], parts: ModuleParts) -> str:
-    if record.status is not None:
-        return "resumed"
-    replaced = record.replaced_start
-    write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(with_absolute_paths(config)).encode())
-    record.write(
-        new_record(
-            record.key,
-            choices=choices,
-            factors=factors(config),
-            parity=parts.costs,
-            instruments=plan.instruments,
-            details={STARTS: dict(parts.starts)},
-            origin=origin(
-                torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-                torch.backends.cpu.get_cpu_capability(),
-            ),
-            first_started=replaced.isoformat() if replaced else None,
-        )
-    )
-    return "trained"
 
 
 def _finish(
@@ -126,16 +94,14 @@ def _finish(
     """Train the module if it isn't trained; returns why instruments failed."""
     failures: dict[str, str] = {}
     if not record.weights.exists():  # they are written last, behind all that is said of the trial
-        record.update(status="running", error=None)
+        record.update(status="running", error=None, files={})
         failures = _train(config, parts, record, logged, logger, interruption)
     elif plan.failed_instruments(record.read()):
         failures = summarize(parts.instruments, _log(config, record), record)
     content = record.read()
+    record.update(status="done" if content["diverged_step"] is None else "diverged")
     if logger is not None:
         log_outcome(logger, content["step"], content["summary"], {}, read_measurements(record), read_readings(record))
-    status: Status = "done" if content["diverged_step"] is None else "diverged"
-    assert status in FINISHED
-    record.update(status=status)
     return failures
 
 
