@@ -52,32 +52,7 @@ def welch_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0.95
     Source: Welch 1947, The generalization of 'Student's' problem, eq. 28.
     """
     a, b = finite_values(treatment), finite_values(control)
-    n = len(a) + len(b)
-    if len(a) == 0 or len(b) == 0:
-        return no_interval(n)
-    mean = float(a.mean() - b.mean())
-    if len(a) < 2 or len(b) < 2:
-        return no_interval(n)._replace(mean=mean)
-    if constant_values(a) and constant_values(b):
-        return Interval(mean, mean, mean, 0.0, n, True)
-    error, freedom = combined_error([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)], [len(a) - 1, len(b) - 1])
-    half = float(stdtrit(freedom, (1 + level) / 2)) * error
-    return Interval(mean, mean - half, mean + half, error, n, False)
-
-
-def combined_error(variances: Sequence[float], freedoms: Sequence[int]) -> tuple[float, float]:
-    """The standard error of a sum of independent means, and its degrees of freedom.
-
-        error = √(sum_i v_i),   freedom = (sum_i v_i)^2 / sum_i (v_i^2 / f_i)
-
-    Source: Satterthwaite 1946, An approximate distribution of estimates of variance components, eq. 17 (from memory).
-
-    Args:
-        variances: of each mean; not all 0.
-        freedoms: the degrees of freedom of each.
-    """
-    total = sum(variances)
-    return math.sqrt(total), total**2 / sum(v**2 / f for v, f in zip(variances, freedoms, strict=True))
+    return sum_interval([a, -b], level)._replace(n=len(a) + len(b))
 
 
 def unpaired_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0.95) -> Interval:
@@ -88,7 +63,7 @@ def unpaired_interval(treatment: ArrayLike, control: ArrayLike, level: float = 0
     a, b = finite_values(treatment), finite_values(control)
     n = min(len(a), len(b))
     sd = math.hypot(a.std(ddof=1), b.std(ddof=1)) if n > 1 else math.nan
-    return welch_interval(a, b, level)._replace(n=n, sd=sd)
+    return sum_interval([a, -b], level)._replace(sd=sd)
 
 
 def sum_interval(samples: Sequence[ArrayLike], level: float = 0.95) -> Interval:
@@ -105,9 +80,25 @@ def sum_interval(samples: Sequence[ArrayLike], level: float = 0.95) -> Interval:
         return no_interval(1)._replace(mean=mean)
     if all(map(constant_values, own)):
         return Interval(mean, mean, mean, 0.0, n, True)
-    error, freedom = combined_error([v.var(ddof=1) / len(v) for v in own], [len(v) - 1 for v in own])
+    error, freedom = combined_error(own)
     half = float(stdtrit(freedom, (1 + level) / 2)) * error
     return Interval(mean, mean - half, mean + half, error, n, False)
+
+
+def combined_error(samples: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The standard error of the sum of the means of independent samples, and its degrees of freedom.
+
+        v_i = sd_i^2 / n_i,   error = √(sum_i v_i),   freedom = (sum_i v_i)^2 / sum_i (v_i^2 / (n_i - 1))
+
+    Source: Satterthwaite 1946, An approximate distribution of estimates of variance components, eq. 17 (from memory).
+
+    Args:
+        samples: at least two values each, not all of them constant.
+    """
+    variances = [values.var(ddof=1) / len(values) for values in samples]
+    total = sum(variances)
+    pairs = zip(variances, samples, strict=True)
+    return math.sqrt(total), total**2 / sum(variance**2 / (len(values) - 1) for variance, values in pairs)
 
 
 def no_interval(n: int = 0) -> Interval:

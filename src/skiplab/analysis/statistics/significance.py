@@ -32,35 +32,25 @@ def p_above(differences: ArrayLike, margin: float) -> float:
 def p_above_unpaired(treatment: ArrayLike, control: ArrayLike, margin: float) -> float:
     """One-sided p value of the null hypothesis that the true means differ by at most margin, without pairing.
 
-        p = P(T_f >= (mean_treatment - mean_control - margin) / error),   f, error of `welch_interval`
-
-    nan below 2 values in an arm; 1 where both arms are constant, which says nothing about their spread.
-
     Source: Welch 1947, The generalization of 'Student's' problem, eq. 28.
     """
-    a, b = finite_values(treatment), finite_values(control)
-    if len(a) < 2 or len(b) < 2:
-        return math.nan
-    if constant_values(a) and constant_values(b):
-        return 1.0
-    error, freedom = combined_error([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)], [len(a) - 1, len(b) - 1])
-    return float(stdtr(freedom, -(a.mean() - b.mean() - margin) / error))
+    return p_sum_above([np.asarray(treatment, dtype=float), -np.asarray(control, dtype=float)], margin)
 
 
-def p_of_sum(samples: Sequence[ArrayLike]) -> float:
-    """Two-sided p value of the null hypothesis that the true means of independent samples sum to 0.
+def p_sum_above(samples: Sequence[ArrayLike], margin: float) -> float:
+    """One-sided p value of the null hypothesis that the true means of independent samples sum to at most margin.
 
-        p = 2 P(T_f >= |sum of means| / error),   f, error of `combined_error`
+        p = P(T_f >= (sum of means - margin) / error),   f, error of `combined_error`
 
-    nan below 2 values in a sample; 1 where all samples are constant.
+    nan below 2 values in a sample; 1 where all samples are constant, which says nothing about their spread.
     """
     own = [finite_values(values) for values in samples]
     if min(map(len, own)) < 2:
         return math.nan
     if all(map(constant_values, own)):
         return 1.0
-    error, freedom = combined_error([v.var(ddof=1) / len(v) for v in own], [len(v) - 1 for v in own])
-    return float(2 * stdtr(freedom, -abs(sum(v.mean() for v in own)) / error))
+    error, freedom = combined_error(own)
+    return float(stdtr(freedom, -(sum(values.mean() for values in own) - margin) / error))
 
 
 def p_below(differences: ArrayLike, margin: float) -> float:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.statistics.intervals import paired_interval, sum_interval
-from skiplab.analysis.statistics.significance import holm, p_above, p_below, p_of_sum
+from skiplab.analysis.statistics.significance import holm, p_above, p_below, p_sum_above
 from skiplab.analysis.study.arms import cell_factors, control_arm, factor_under_test
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
@@ -178,11 +178,11 @@ def _per_seed(sample: _Sample, steps: Mapping[str, _Step]) -> Iterator[np.ndarra
 def _effect(samples: Sequence[np.ndarray], is_log: bool) -> dict[str, Any]:
     """The sum of the means of independent samples; of one, the mean of its seeds."""
     if len(samples) > 1:
-        interval, p = sum_interval(samples), p_of_sum(samples)
+        interval, sides = sum_interval(samples), [p_sum_above([sign * v for v in samples], 0.0) for sign in (1, -1)]
     else:
         (per_seed,) = samples
-        interval = paired_interval(per_seed)
-        p = min(1.0, 2 * min(p_above(per_seed, 0.0), p_below(per_seed, 0.0))) if interval.n > 1 else math.nan
+        interval, sides = paired_interval(per_seed), [p_above(per_seed, 0.0), p_below(per_seed, 0.0)]
+    p = min(1.0, 2 * min(sides)) if interval.n > 1 else math.nan
     unscaled = np.exp if is_log else float
     return {
         "effect": float(unscaled(interval.mean)),
