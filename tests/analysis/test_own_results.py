@@ -17,7 +17,7 @@ from shell_lines import fenced
 from skiplab.analysis.claims.compare_command import compare
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.claims.verdicts import judge
-from skiplab.analysis.page.report import report_page
+from skiplab.analysis.page.report import drawable, report_page
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection
 from skiplab.analysis.tables.comparison_table import comparison_table
@@ -56,6 +56,18 @@ def study_of(frame: pd.DataFrame, **options):
 def two_arms(frame: pd.DataFrame, depth: int, metric: str = "val/loss") -> tuple[np.ndarray, np.ndarray]:
     own = frame.loc[frame["depth"] == depth].sort_values("run seed")
     return tuple(own.loc[own["net"] == arm, metric].to_numpy() for arm in ("plain", "residual"))
+
+
+def test_a_page_draws_the_curves_of_the_lowest_seeds_of_many_runs(monkeypatch) -> None:
+    frame = results(num_seeds=4, depths=(4,))
+    runs = frame[["net", "run seed", "depth"]]
+    history = pd.concat([runs.assign(step=step, metric="loss", value=1.0 / (1 + step)) for step in range(3)])
+    monkeypatch.setattr("skiplab.analysis.page.report._MOST_DRAWN", 4)
+    study = study_of(frame, history=history)
+    drawn, (note,) = drawable(study)
+    assert sorted(drawn.trials["seed"]) == [0, 0, 1, 1]
+    assert set(drawn.history["key"]) <= set(drawn.trials["key"])
+    assert note.reason in report_page(study)
 
 
 def test_pairs_are_judged_as_scipy_does() -> None:

@@ -138,7 +138,7 @@ def drawable(study: Study) -> tuple[Study, list[Problem]]:
     if count <= _MOST_DRAWN:
         return study, []
     kept = study.trials.sort_values("seed", kind="stable").head(_MOST_DRAWN).sort_index()
-    records = {key: study.records[key] for key in kept["key"]}
+    records = {key: study.records[key] for key in kept["key"] if key in study.records}
     reason = f"drawn from the {_MOST_DRAWN} trials of the lowest seeds, of {count}; tables and verdicts are of all"
     return replace(study, trials=kept.reset_index(drop=True), records=records), [Problem("figures of charts", reason)]
 

@@ -20,18 +20,24 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResultsStudy(Study):
-    """A study whose trials are the rows of a table of someone's own results; it has no records and no costs."""
+    """A study whose trials are the rows of a table of someone's own results; it has no records and no costs.
+
+    series: the values of its runs, of which those of its trials count.
+    """
 
     series: Series
 
     @cached_property
     def _history(self) -> tuple[pd.DataFrame, list[Problem]]:
-        return self.series.history, []
+        return self._own(self.series.history), []
 
     @cached_property
     def _layers(self) -> tuple[pd.DataFrame, list[Problem]]:
-        return self.series.layers, []
+        return self._own(self.series.layers), []
 
     @cached_property
     def _measurements(self) -> tuple[pd.DataFrame, list[Problem]]:
-        return self.series.measurements, []
+        return self._own(self.series.measurements), []
+
+    def _own(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.loc[frame["key"].isin(self.trials["key"])]
