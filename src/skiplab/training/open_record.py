@@ -43,45 +43,34 @@ def open_record(
         SkiplabError: if a finished trial's weights can't be used.
     """
     salvaged = salvage(record)
-    action = _opened(record, plan, config, choices, costs, details)
+    if record.status is None:
+        action, replaced, kept = "trained", record.replaced_start, with_absolute_paths(config)
+        for switch in _SWITCHES:
+            del kept.run[switch]
+        write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
+        record.write(
+            new_record(
+                record.key,
+                choices=choices,
+                factors=factors(config),
+                parity=costs,
+                instruments=plan.instruments,
+                details=details,
+                origin=origin(
+                    torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+                    torch.backends.cpu.get_cpu_capability(),
+                ),
+                first_started=replaced.isoformat() if replaced else None,
+            )
+        )
+    elif record.status in FINISHED:
+        action = "evaluated"
+    else:
+        action = "resumed"
+        _tell_of_other_instructions(record)
     if salvaged:
         _note(record, salvaged)
     return action
-
-
-def _opened(
-    record: Record,
-    plan: Plan,
-    config: DictConfig,
-    choices: Mapping[str, str],
-    costs: Costs,
-    details: Mapping[str, Any],
-) -> str:
-    if record.status is not None:
-        if record.status in FINISHED:
-            return "evaluated"
-        _tell_of_other_instructions(record)
-        return "resumed"
-    replaced, kept = record.replaced_start, with_absolute_paths(config)
-    for switch in _SWITCHES:
-        del kept.run[switch]
-    write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
-    record.write(
-        new_record(
-            record.key,
-            choices=choices,
-            factors=factors(config),
-            parity=costs,
-            instruments=plan.instruments,
-            details=details,
-            origin=origin(
-                torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-                torch.backends.cpu.get_cpu_capability(),
-            ),
-            first_started=replaced.isoformat() if replaced else None,
-        )
-    )
-    return "trained"
 
 
 def _tell_of_other_instructions(record: Record) -> None:
