@@ -1,10 +1,11 @@
 """Composed configurations and finished trials that several tests share."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -36,6 +37,17 @@ def pytest_configure(config: pytest.Config) -> None:
         "ignore:Metric `Kernel Inception Distance` will save all extracted features:UserWarning",
     ):
         config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay to the end: the garbage collector need not look through their million objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

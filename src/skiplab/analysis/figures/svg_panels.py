@@ -68,7 +68,7 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     figure.set_layout_engine("none")  # panels may overlap now, they are shown apart
     _let_panels_stand_alone(figure.axes)
     marks = _name_artists(figure)
-    root = _parsed(svg_text(figure))
+    root = _parsed(svg_text(figure, settled=True))
     definitions.take(root)
     groups = {group.get("id"): group for group in root.iter("g")}
     for name, shown in marks.items():
