@@ -221,16 +221,16 @@ def _events(
     found = []
     for arm, rows in arms.items():
         sign = contrast.claimed_sign * (-1.0 if arm == contrast.control and not contrast.of_one_arm else 1.0)
-        values = rows.assign(exposure=1.0)
+        values, exposures = column(rows, "value").to_numpy(dtype=float), np.ones(len(rows))
         if metric.kind == "count":
             assert metric.exposure is not None
-            exposures = arm_values(study, contrast.factor, metric.exposure, cell, arm)
-            values = rows.assign(exposure=column(exposures, "value").reindex(rows.index))
-        values = values.dropna(subset=["value", "exposure"])
+            measured = arm_values(study, contrast.factor, metric.exposure, cell, arm)
+            exposures = column(measured, "value").reindex(rows.index).to_numpy(dtype=float)
+        known = ~(np.isnan(values) | np.isnan(exposures))
         for level, weight in _weights(contrast, levels).items():
-            own = values if level is None else values.loc[values[str(contrast.over)] == level]
-            num = round((column(own, "value") * column(own, "exposure")).sum())
-            found.append(Events(num, float(column(own, "exposure").sum()), sign * weight))
+            own = known if level is None else known & np.asarray(rows[str(contrast.over)] == level)
+            num = round((values[own] * exposures[own]).sum())
+            found.append(Events(num, float(exposures[own].sum()), sign * weight))
     return tuple(found) if all(each.exposure > 0 for each in found) else None
 
 

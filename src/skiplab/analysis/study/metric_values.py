@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from skiplab.analysis.frames import column
 from skiplab.analysis.study.arms import Cell, cell_levels, in_cell, with_arms
 from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.collapsed import COLLAPSED, has_collapsed, skill_metric
@@ -38,7 +39,8 @@ class _ValuesByArm(NamedTuple):
 @cached_per_study
 def _values_by_arm(study: Study, factor: str, name: str, levels: tuple[tuple[str, str], ...]) -> _ValuesByArm:
     values = in_cell(study, metric_values(study, factor, name), dict(levels))
-    by_arm = {str(arm): rows for arm, rows in values.groupby("arm", observed=True)}
+    arms = column(values, "arm").to_numpy(dtype=object)
+    by_arm = {str(arm): values.loc[arms == arm] for arm in dict.fromkeys(arms)}
     return _ValuesByArm(values.iloc[:0], by_arm)
 
 
