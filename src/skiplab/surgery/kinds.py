@@ -1,0 +1,257 @@
+"""What an addition means: the notion of docs/finding_shortcuts.md."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from skiplab.surgery.ancestry import (
+    Ancestry,
+    between,
+    chain,
+    is_linear,
+    num_weights,
+    raises_on_every_way,
+    share_elements,
+    weighs_others,
+)
+from skiplab.surgery.shortcut import Kind
+from skiplab.surgery.torch_calls import Operation
+from skiplab.surgery.trace import Merge, Trace, Value
+
+
+@dataclass(eq=False)
+class Reading:
+    """What a merge means.
+
+    kind, operation: of the shortcut.
+    merge: the last of the merges that make the sum.
+    earlier: merges before it that belong to the same sum, and whose operands are the stream and earlier updates.
+    stream, update: the operands of the first of these merges.
+    fork: the value at which stream and branch part; None for conditioning.
+    branch: what is computed between the fork and the updates.
+    """
+
+    kind: Kind
+    operation: Operation
+    merge: Merge
+    stream: Value
+    update: Value
+    fork: Value | None = None
+    branch: list[Value] = field(default_factory=list)
+    earlier: list[Merge] = field(default_factory=list)
+
+
+def readings(traced: Trace) -> list[Reading]:
+    """The merges of a trace that are shortcuts or conditioning, in their order."""
+    reader = _Reader(traced)
+    merges = {merge.result: merge for merge in traced.merges}
+    for value in traced.values:
+        reader.ancestry.add(value)
+        if value in merges:
+            reader.read(merges[value])
+        reader.ancestry.forget_sources(value)
+    return reader.certain()
+
+
+class _Reader:
+    def __init__(self, traced: Trace) -> None:
+        self.ancestry = Ancestry()
+        self.input_sizes = traced.input_sizes
+        self.found: dict[Value, Reading] = {}  # by the result
+        self.told: set[Value] = set()  # embeddings, where they were added first
+        self.told_inputs = 0  # the inputs that reach the network as embeddings that are added
+
+    def read(self, merge: Merge) -> None:
+        if not merge.result.shape or weighs_others(merge.result):
+            return
+        read = self._concatenated(merge) if merge.operation == "concatenation" else self._added(merge)
+        if read is None:
+            return
+        for part in merge.operands:  # siblings that are part of this sum, not a sum of their own
+            inner = self.found.get(part)
+            if inner is not None and inner.kind in ("projection", "uncertain") and len(part.uses) == 1:
+                del self.found[part]
+        for each in read.earlier:
+            self.found.pop(each.result, None)
+        self.found[merge.result] = read
+
+    def certain(self) -> list[Reading]:
+        """All that was found, without sums of which an operand goes on as a stream of its own."""
+        streams = {value for each in self.found.values() if each.kind != "conditioning" for value in chain(each.stream)}
+        return [each for each in self.found.values() if each.kind != "uncertain" or each.update not in streams]
+
+    def _added(self, merge: Merge) -> Reading | None:
+        left, right = merge.operands[:2]
+        operation: Operation = merge.operation
+        if factors := _interpolated(left, right):
+            operation, (left, right) = "interpolation", factors
+        if left is right:
+            return None
+        for stream, update in ((left, right), (right, left)):
+            fork, branch = self._fork_on_chain(stream, update)
+            if fork is not None:
+                return self._identity(merge, operation, stream, update, fork, branch)
+        for sum_before, update in ((left, right), (right, left)):
+            if operation == "addition" and (longer := self._continued(merge, sum_before, update)):
+                return longer
+        if not (left.carries and right.carries):
+            self.told.update(list(chain(each))[-1] for each in (left, right) if not each.carries)
+            return None
+        return self._projection(merge, operation, left, right) or self._conditioning(merge, left, right)
+
+    def _fork_on_chain(self, stream: Value, update: Value) -> tuple[Value | None, list[Value]]:
+        """The value on the stream's way from which the update was computed by way of a parameter, and the branch."""
+        if not update.carries:
+            return None, []
+        way: list[Value] = []
+        for fork in chain(stream):
+            if self.ancestry.descends(update, fork):
+                branch = between(fork, update)
+                at_all = way or [stream] if fork is not stream else []
+                if not share_elements(fork, at_all, branch):
+                    return None, []
+                if any(value.reads_parameter for value in branch) or (not way and any(v.mixes for v in branch)):
+                    return fork, branch
+            way = [*way, fork]
+        return None, []
+
+    def _identity(
+        self, merge: Merge, operation: Operation, stream: Value, update: Value, fork: Value, branch: list[Value]
+    ) -> Reading | None:
+        is_told = any(each in self.told for each in chain(stream))
+        only_told = bool(stream.carries) and not stream.carries & ~self.told_inputs
+        if is_told or (only_told and stream.size < merge.result.size and update.carries & ~self.told_inputs):
+            differs = stream.carries and stream.carries != update.carries
+            return Reading("conditioning", operation, merge, update, stream) if differs else None
+        kind: Kind = "long skip" if raises_on_every_way(fork, branch) else "identity"
+        if len(update.uses) > 1:
+            kind = "uncertain"
+        return Reading(kind, operation, merge, stream, update, fork, branch)
+
+    def _continued(self, merge: Merge, before: Value, update: Value) -> Reading | None:
+        """x + a(h) + b(h): one sum, whose updates are a(h) and b(h)."""
+        first = self.found.get(before)
+        if first is None or first.fork is None or len(before.uses) > 1 or first.operation != "addition":
+            return None
+        if first.kind == "uncertain" or not self.ancestry.descends(update, first.fork):
+            return None
+        branch = between(first.fork, update)
+        if not any(value.reads_parameter for value in branch):
+            return None
+        own = {value.index: value for value in (*first.branch, *branch)}
+        branch = [own[index] for index in sorted(own)]
+        kind = first.kind
+        if not _replaceable_together(first.merge, merge):
+            kind = "uncertain"
+            return Reading(kind, merge.operation, merge, before, update, first.fork, branch)
+        return Reading(
+            kind, merge.operation, merge, first.stream, first.update, first.fork, branch, [*first.earlier, first.merge]
+        )
+
+    def _projection(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
+        if any(self._is_told(one, other, merge) for one, other in ((left, right), (right, left))):
+            return None
+        fork, on_left, on_right = self._last_common(left, right)
+        if fork is None:
+            return None
+        sides = [(left, on_left), (right, on_right)]
+        sides.sort(key=lambda side: num_weights(side[1]))
+        (stream, short), (update, branch) = sides
+        if not any(value.reads_parameter for value in short):
+            return None
+        weights = num_weights(short), num_weights(branch)
+        straight = [is_linear(fork, way) for way in (short, branch)]
+        if weights[1] and not straight[0] and straight[1] and weights[0] == weights[1]:
+            (stream, short), (update, branch) = (update, branch), (stream, short)
+            straight.reverse()
+        if not weights[1] or not straight[0] or (weights[0] and straight[1]):
+            return None
+        kind: Kind = "long skip" if raises_on_every_way(fork, branch) else "projection"
+        if len(update.uses) > 1 or len(stream.uses) > 1:
+            kind = "uncertain"
+        return Reading(kind, operation, merge, stream, update, fork, branch)
+
+    def _last_common(self, left: Value, right: Value) -> tuple[Value | None, list[Value], list[Value]]:
+        """The last fork of which both read common elements, and what lies between it and each of them."""
+        passed: list[Value] = []
+        for fork in self.ancestry.common_forks(left, right):
+            ways = [between(fork, side, passed) for side in (left, right)]
+            if all(ways) and share_elements(fork, *ways):
+                return fork, ways[0], ways[1]
+            passed.append(fork)
+            if len(passed) > _MOST_FORKS:
+                break
+        return None, [], []
+
+    def _is_told(self, one: Value, other: Value, merge: Merge) -> bool:
+        """Whether one operand is an embedding that the other is told."""
+        if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
+            return True
+        return one.size < merge.result.size == other.size and bool(other.carries & ~one.carries)
+
+    def _conditioning(self, merge: Merge, left: Value, right: Value) -> Reading | None:
+        if left.carries == right.carries:
+            return None
+        told = self._which_is_told(left, right, merge.result.size)
+        stream = left if told is right else right
+        self.told_inputs |= told.carries & ~stream.carries
+        self.told.add(told)
+        return Reading("conditioning", merge.operation, merge, stream, told)
+
+    def _which_is_told(self, left: Value, right: Value, size: int) -> Value:
+        """The embedding of two values: the one that only carries what is told, or is repeated, or of a smaller input."""
+        for one, other in ((left, right), (right, left)):
+            if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
+                return one
+        if left.size != right.size and max(left.size, right.size) == size:
+            return min(left, right, key=lambda each: each.size)
+        return left if self._largest_input(left, right) < self._largest_input(right, left) else right
+
+    def _largest_input(self, one: Value, other: Value) -> int:
+        own = one.carries & ~other.carries
+        return max((size for number, size in enumerate(self.input_sizes) if own >> number & 1), default=0)
+
+    def _concatenated(self, merge: Merge) -> Reading | None:
+        operands = [each for each in merge.operands if each.carries]
+        for stream in operands:
+            for update in operands:
+                if update is stream:
+                    continue
+                fork, branch = self._fork_on_chain(stream, update)
+                if fork is not None and any(value.reads_weight for value in branch) and _along_channels(merge):
+                    return Reading("long skip", "concatenation", merge, stream, update, fork, branch)
+        return None
+
+
+_MOST_FORKS = 64
+
+
+def _along_channels(merge: Merge) -> bool:
+    """Whether a concatenation adds channels, not positions."""
+    result, first = merge.result, merge.operands[0]
+    if len(result.shape) != len(first.shape):
+        return False
+    grown = [dim for dim, (one, other) in enumerate(zip(result.shape, first.shape, strict=True)) if one != other]
+    return not grown or result.channel is None or grown == [result.channel]
+
+
+def _replaceable_together(first: Merge, last: Merge) -> bool:
+    """Whether the same call of one module computes both."""
+    return first.call is not None and last.call is not None and first.result.modules == last.result.modules
+
+
+def _interpolated(left: Value, right: Value) -> tuple[Value, Value] | None:
+    """a and b, if two values are t a and (1 - t) b."""
+    for one, other in ((left, right), (right, left)):
+        if not one.name == other.name == "mul":
+            continue
+        for rest in other.sources:
+            for factor in one.sources:
+                if rest.name in ("rsub", "sub") and factor in rest.sources:
+                    return _rest(left, (factor, rest)), _rest(right, (factor, rest))
+    return None
+
+
+def _rest(product: Value, factors: Sequence[Value]) -> Value:
+    return next((each for each in product.sources if each not in factors), product)
+
+
