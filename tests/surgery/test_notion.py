@@ -295,7 +295,7 @@ def _added(x: Tensor, y: Tensor) -> Tensor:
     return x + y
 
 
-with pytest.warns(DeprecationWarning):
+with pytest.warns(DeprecationWarning, match="jit.script"):
     added_by_a_script = torch.jit.script(_added)
 
 
@@ -380,7 +380,9 @@ class OfBatches(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "inputs", [UserDict(x=TOKENS), {"x": TOKENS}, Batch(TOKENS), (Batch(TOKENS),)], ids=["user", "dict", "data", "tuple"]
+    "inputs",
+    [UserDict(x=TOKENS), {"x": TOKENS}, Batch(TOKENS), (Batch(TOKENS),)],
+    ids=["user", "dict", "data", "tuple"],
 )
 def test_inputs_may_be_any_objects_that_hold_tensors(inputs) -> None:
     assert [each.kind for each in find_shortcuts(OfBatches(), inputs)] == [IDENTITY]

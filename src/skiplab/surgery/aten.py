@@ -7,12 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+
+def _names(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
 # Their results have the shape or the sign of what they read, and no gradient flows through them.
-WITHOUT_GRADIENT = frozenset(
+WITHOUT_GRADIENT = _names(
     "zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones new_full new_empty "
-    "new_empty_strided detach sign round floor ceil heaviside trunc bernoulli zero fill".split()
+    "new_empty_strided detach sign round floor ceil heaviside trunc bernoulli zero fill"
 )
-_LINEAR = frozenset(
+_LINEAR = _names(
     "add sub rsub neg mul div mean sum mm addmm bmm baddbmm linear convolution native_layer_norm native_group_norm "
     "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm batch_norm "
     "_fused_rms_norm constant_pad_nd cat stack index index_select gather roll flip embedding repeat where masked_fill "
@@ -20,22 +25,22 @@ _LINEAR = frozenset(
     "view t transpose permute expand select slice unsqueeze squeeze split split_with_sizes unbind as_strided unfold "
     "diagonal movedim swapaxes detach_copy narrow real imag "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d pad _adaptive_avg_pool2d "
-    "_adaptive_avg_pool3d adaptive_avg_pool1d _conj view_as_real view_as_complex index_put slice_scatter".split()
+    "_adaptive_avg_pool3d adaptive_avg_pool1d _conj view_as_real view_as_complex index_put slice_scatter"
 )
 _LINEAR_BEGINNINGS = ("avg_pool", "max_pool", "upsample_", "_upsample_", "_fft_")
-_PRODUCTS = frozenset("mul div mm addmm bmm baddbmm matmul convolution".split())
+_PRODUCTS = _names("mul div mm addmm bmm baddbmm matmul convolution")
 _MIXING_BEGINNINGS = ("_fft_", "avg_pool", "max_pool", "_adaptive_avg_pool", "adaptive_avg_pool", "_scaled_dot_product")
 _MIXING = frozenset(("mm", "bmm", "convolution"))
 _RAISING_BEGINNINGS = ("upsample_", "_upsample_", "pixel_shuffle", "max_unpool", "convolution")
-_CHANNELS_SECOND = frozenset(
+_CHANNELS_SECOND = _names(
     "convolution native_group_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
-    "cudnn_batch_norm batch_norm _prelu_kernel".split()
+    "cudnn_batch_norm batch_norm _prelu_kernel"
 )
-_CHANNELS_LAST = frozenset(
-    "mm addmm bmm baddbmm linear native_layer_norm _fused_rms_norm embedding _weight_int8pack_mm _int_mm linear_dynamic "
-    "_weight_int4pack_mm linear_relu_dynamic".split()
+_CHANNELS_LAST = _names(
+    "mm addmm bmm baddbmm linear native_layer_norm _fused_rms_norm embedding _weight_int8pack_mm _int_mm "
+    "linear_dynamic _weight_int4pack_mm linear_relu_dynamic"
 )
-_ELEMENTWISE_WITH_PARAMETER = frozenset("mul add div sub rsub".split())
+_ELEMENTWISE_WITH_PARAMETER = _names("mul add div sub rsub")
 _WEIGHTED = (_CHANNELS_LAST - {"native_layer_norm", "_fused_rms_norm"}) | {"convolution", "mkldnn_rnn_layer"}
 _QUANTIZED = (torch.int8, torch.uint8)
 

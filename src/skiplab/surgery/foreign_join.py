@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Join
 from skiplab.blocks.connection import Connection, Stream
+from skiplab.blocks.connections.identity import Identity
 
 
 class ForeignJoin(Join):
@@ -21,6 +22,16 @@ class ForeignJoin(Join):
         super().__init__()
         self.connection, self.block_index = connection, block_index
         self._branch_modules = tuple(branch_modules)
+
+    @property
+    def is_network_sum(self) -> bool:
+        """Whether it is the sum that it replaces, so that the network may add as it does, bit for bit."""
+        return type(self.connection) is Identity and "forward" not in vars(self)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether something wants to see its inputs or its output."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
 
     def block_parameters(self) -> list[nn.Parameter]:
         own = {parameter: None for module in (*self._branch_modules, self) for parameter in module.parameters()}

@@ -23,6 +23,7 @@ class Reading:
     """What a merge means.
 
     kind, operation: of the shortcut.
+    form: the kind that it would have if its update were used nowhere else.
     merge: the last of the merges that make the sum.
     earlier: merges before it that belong to the same sum, and whose operands are the stream and earlier updates.
     stream, update: the operands of the first of these merges.
@@ -31,6 +32,7 @@ class Reading:
     """
 
     kind: Kind
+    form: Kind
     operation: Operation
     merge: Merge
     stream: Value
@@ -121,30 +123,38 @@ class _Reader:
         only_told = bool(stream.carries) and not stream.carries & ~self.told_inputs
         if is_told or (only_told and stream.size < merge.result.size and update.carries & ~self.told_inputs):
             differs = stream.carries and stream.carries != update.carries
-            return Reading("conditioning", operation, merge, update, stream) if differs else None
-        kind: Kind = "long skip" if raises_on_every_way(fork, branch) else "identity"
-        if len(update.uses) > 1:
-            kind = "uncertain"
-        return Reading(kind, operation, merge, stream, update, fork, branch)
+            return Reading("conditioning", "conditioning", operation, merge, update, stream) if differs else None
+        form: Kind = "long skip" if raises_on_every_way(fork, branch) else "identity"
+        kind: Kind = form if len(update.uses) == 1 else "uncertain"
+        return Reading(kind, form, operation, merge, stream, update, fork, branch)
 
     def _continued(self, merge: Merge, before: Value, update: Value) -> Reading | None:
         """x + a(h) + b(h): one sum, whose updates are a(h) and b(h)."""
         first = self.found.get(before)
         if first is None or first.fork is None or len(before.uses) > 1 or first.operation != "addition":
             return None
-        if first.kind == "uncertain" or not self.ancestry.descends(update, first.fork):
+        if not self.ancestry.descends(update, first.fork):
             return None
         branch = between(first.fork, update)
         if not any(value.reads_parameter for value in branch):
             return None
+        others = [use for use in first.update.uses if use is not before]
+        if not all(use in branch for use in others):  # such as x + u + tanh(u)
+            return None
         own = {value.index: value for value in (*first.branch, *branch)}
         branch = [own[index] for index in sorted(own)]
-        kind = first.kind
         if not _replaceable_together(first.merge, merge):
-            kind = "uncertain"
-            return Reading(kind, merge.operation, merge, before, update, first.fork, branch)
+            return Reading("uncertain", first.form, merge.operation, merge, before, update, first.fork, branch)
         return Reading(
-            kind, merge.operation, merge, first.stream, first.update, first.fork, branch, [*first.earlier, first.merge]
+            kind=first.form if len(update.uses) == 1 else "uncertain",
+            form=first.form,
+            operation=merge.operation,
+            merge=merge,
+            stream=first.stream,
+            update=first.update,
+            fork=first.fork,
+            branch=branch,
+            earlier=[*first.earlier, first.merge],
         )
 
     def _projection(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
@@ -165,10 +175,9 @@ class _Reader:
             straight.reverse()
         if not weights[1] or not straight[0] or (weights[0] and straight[1]):
             return None
-        kind: Kind = "long skip" if raises_on_every_way(fork, branch) else "projection"
-        if len(update.uses) > 1 or len(stream.uses) > 1:
-            kind = "uncertain"
-        return Reading(kind, operation, merge, stream, update, fork, branch)
+        form: Kind = "long skip" if raises_on_every_way(fork, branch) else "projection"
+        kind: Kind = form if len(update.uses) == len(stream.uses) == 1 else "uncertain"
+        return Reading(kind, form, operation, merge, stream, update, fork, branch)
 
     def _last_common(self, left: Value, right: Value) -> tuple[Value | None, list[Value], list[Value]]:
         """The last fork of which both read common elements, and what lies between it and each of them."""
@@ -195,10 +204,10 @@ class _Reader:
         stream = left if told is right else right
         self.told_inputs |= told.carries & ~stream.carries
         self.told.add(told)
-        return Reading("conditioning", merge.operation, merge, stream, told)
+        return Reading("conditioning", "conditioning", merge.operation, merge, stream, told)
 
     def _which_is_told(self, left: Value, right: Value, size: int) -> Value:
-        """The embedding of two values: the one that only carries what is told, or is repeated, or of a smaller input."""
+        """The embedding of two values: the one that only carries what is told, or is repeated, or of less input."""
         for one, other in ((left, right), (right, left)):
             if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
                 return one
@@ -218,7 +227,7 @@ class _Reader:
                     continue
                 fork, branch = self._fork_on_chain(stream, update)
                 if fork is not None and any(value.reads_weight for value in branch) and _along_channels(merge):
-                    return Reading("long skip", "concatenation", merge, stream, update, fork, branch)
+                    return Reading("long skip", "long skip", "concatenation", merge, stream, update, fork, branch)
         return None
 
 
@@ -253,5 +262,3 @@ def _interpolated(left: Value, right: Value) -> tuple[Value, Value] | None:
 
 def _rest(product: Value, factors: Sequence[Value]) -> Value:
     return next((each for each in product.sources if each not in factors), product)
-
-

@@ -223,7 +223,9 @@ class Trace:
                 weights = [each for each, value in zip(tensors, read, strict=False) if value.learned]
                 result.channel = aten.channel_of_result(name, weights, tensor)
             if result.channel is None:
-                result.channel = next(filter(lambda dim: dim is not None, (same_channel(e, result) for e in parents)), None)
+                result.channel = next(
+                    filter(lambda dim: dim is not None, (same_channel(e, result) for e in parents)), None
+                )
         return self._keep(tensor, result)
 
     def _merge(self, name: str, function: Any, args: Sequence[Any], read: Sequence[Value], result: Value) -> None:
