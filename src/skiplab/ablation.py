@@ -1,5 +1,6 @@
 """Replace a model's shortcuts by a connection that is named as on the command line."""
 
+import functools
 from collections.abc import Callable
 
 from torch import nn
@@ -36,6 +37,7 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
     return replace_shortcuts(model, _factory(connection) if isinstance(connection, str) else connection, where)
 
 
+@functools.cache
 def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     """The factory of a connection that is given by its option.
 
@@ -53,4 +55,4 @@ def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     if option not in options:
         raise SkiplabError(unknown_name("connection", option, options))
     with isolated_hydra(), initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
-        return factory(compose("train", overrides=[f"connection={option}"]).connection, Connection)
+        return factory(compose(f"connection/{option}").connection, Connection)

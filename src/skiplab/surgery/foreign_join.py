@@ -8,6 +8,8 @@ from skiplab.blocks.block import Join
 from skiplab.blocks.connection import Connection, Stream
 from skiplab.blocks.connections.identity import Identity
 
+_NOTHING = nn.Identity()  # comes after a join
+
 
 class ForeignJoin(Join):
     """A connection that replaces an addition; the branch remains in the network, and the join gets its update.
@@ -38,4 +40,4 @@ class ForeignJoin(Join):
         return list(own)
 
     def forward(self, stream: Stream, update: Tensor) -> Stream:
-        return self.connection.write(stream, update, None, nn.Identity())
+        return self.connection.write(stream, update, None, _NOTHING)

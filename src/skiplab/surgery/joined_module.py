@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from skiplab.errors import SkiplabError
+from skiplab.surgery.foreign_join import ForeignJoin
 from skiplab.surgery.joined_sum import PartsOfSums, joined_sum
 from skiplab.surgery.rewritten_forward import rewritten_forward
 from skiplab.surgery.shortcut import Shortcut
@@ -48,6 +49,21 @@ class JoinPlan:
         """The numbers of the additions of shortcuts by their sites; None if one is passed more than once."""
         sites = {self.sums[number]: number for number in self.shortcut_at}
         return sites if all(self.sums.count(site) == 1 for site in sites) else None
+
+    @functools.cached_property
+    def num_additions(self) -> int:
+        return len(self.shortcut_at)
+
+    def is_network_sum(self, module: nn.Module, number: int) -> bool:
+        """Whether an addition may stay as it is, because its connection is the identity and nobody looks at it."""
+        joins = module._modules[JOINS]._modules  # pyright: ignore[reportOptionalMemberAccess]
+        join = cast(ForeignJoin, joins[self.key_at[number]])
+        return join.is_network_sum and not join.is_watched
+
+    @functools.cached_property
+    def key_at(self) -> Mapping[int, str]:
+        """The key of the join to which each addition belongs."""
+        return {number: str(each.call) for number, each in self.shortcut_at.items()}
 
     def changed(self) -> SkiplabError:
         return SkiplabError(
@@ -119,7 +135,7 @@ class _Running(threading.local):
 _running = _Running()
 
 
-class _ModulesWithJoins(dict[str, nn.Module]):
+class _ModulesWithJoins(dict[str, Any]):
     """The submodules of a joined module, which doesn't see its joins while it runs: it might call them as layers."""
 
     def _hides(self) -> bool:
@@ -131,13 +147,13 @@ class _ModulesWithJoins(dict[str, nn.Module]):
     def __len__(self) -> int:
         return super().__len__() - (self._hides() and JOINS in self)
 
-    def keys(self):
+    def keys(self) -> Any:
         return list(self) if self._hides() else super().keys()
 
-    def values(self):
+    def values(self) -> Any:
         return [self[name] for name in self] if self._hides() else super().values()
 
-    def items(self):
+    def items(self) -> Any:
         return [(name, self[name]) for name in self] if self._hides() else super().items()
 
 
@@ -202,38 +218,50 @@ class RewrittenModule(_ChangedModule):
 
     @_eager
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        before = _running.reached, _running.parts
-        _running.reached, _running.parts = 0, {}
-        _running.depth += 1
-        try:
+        if isinstance(_get_current_function_mode(), _Joining):
             with _paused():
-                result = type(self).skiplab_forward(self, *args, **kwargs)
-            if _running.reached != len(self.skiplab_plan.shortcut_at):
+                return self._run(*args, **kwargs)
+        return self._run(*args, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        running = _running
+        before, parts = running.reached, running.parts
+        running.reached, running.parts = 0, {}
+        running.depth += 1
+        try:
+            result = type(self).skiplab_forward(self, *args, **kwargs)
+            if running.reached != self.skiplab_plan.num_additions:
                 raise self.skiplab_plan.changed()
             return result
         finally:
-            _running.depth -= 1
-            _running.reached, _running.parts = before
+            running.depth -= 1
+            running.reached, running.parts = before, parts
 
 
-def _replaced(module: RewrittenModule, number: int, left: Any, right: Any, *, in_place: bool) -> Any:
-    """What a rewritten forward calls in the place of left + right, or of left += right."""
+def _replaced_sum(module: RewrittenModule, number: int, left: Any, right: Any) -> Any:
+    """What a rewritten forward calls in the place of left + right."""
     _running.reached += 1
-    own = functools.partial(_add_in_place if in_place else _add, left, right)
-    found = as_sum(Tensor.__iadd__ if in_place else Tensor.__add__, (left, right), {})
+    if module.skiplab_plan.is_network_sum(module, number):
+        return left + right
+    return _replaced(module, number, Tensor.__add__, left, right)
+
+
+def _replaced_sum_in_place(module: RewrittenModule, number: int, left: Any, right: Any) -> Any:
+    """What a rewritten forward calls in the place of left += right."""
+    _running.reached += 1
+    if module.skiplab_plan.is_network_sum(module, number):
+        left += right
+        return left
+    return _replaced(module, number, Tensor.__iadd__, left, right)
+
+
+def _replaced(module: RewrittenModule, number: int, function: Callable[..., Any], left: Any, right: Any) -> Any:
+    found = as_sum(function, (left, right), {})
     if found is None:
         raise module.skiplab_plan.changed()
+    own = functools.partial(function, left, right)
     shortcut = module.skiplab_plan.shortcut_at[number]
-    return joined_sum(module._modules[JOINS], shortcut, number, found, own, _running.parts)
-
-
-def _add(left: Any, right: Any) -> Any:
-    return left + right
-
-
-def _add_in_place(left: Any, right: Any) -> Any:
-    left += right
-    return left
+    return joined_sum(getattr(module, JOINS), shortcut, number, found, own, _running.parts)
 
 
 def joined(module: nn.Module, plan: JoinPlan) -> JoinedModule | RewrittenModule:
@@ -242,10 +270,10 @@ def joined(module: nn.Module, plan: JoinPlan) -> JoinedModule | RewrittenModule:
     if plan.number_at is not None and not isinstance(module, nn.TransformerEncoderLayer):  # which has a fused way
         rewritten = _rewritten_class(type(module), tuple(sorted(plan.number_at.items())))
     if rewritten is not None:
-        module.__class__ = rewritten
-        changed = cast(RewrittenModule, module)
+        module.__class__ = cast(Any, rewritten)
     else:
-        changed = change_class(module, JoinedModule)
+        change_class(module, JoinedModule)
+    changed = cast(JoinedModule | RewrittenModule, module)
     changed.skiplab_plan = plan
     object.__setattr__(changed, "_modules", _ModulesWithJoins(module._modules))
     return changed
@@ -278,7 +306,7 @@ def _subclass(mixin: type[nn.Module], own: type[nn.Module], **members: Any) -> t
 @functools.cache
 def _rewritten_class(own: type[nn.Module], numbers: tuple[tuple[CallSite, int], ...]) -> type[nn.Module] | None:
     """A subclass with a rewritten forward; None if the forward can't be rewritten."""
-    forward = rewritten_forward(own.forward, dict(numbers), _replaced)
+    forward = rewritten_forward(own.forward, dict(numbers), _replaced_sum, _replaced_sum_in_place)
     if forward is None:
         return None
     return _subclass(RewrittenModule, own, skiplab_forward=forward, skiplab_numbers=numbers)

@@ -40,14 +40,13 @@ def joined_sum(
         found: its operands.
         own: makes the network's own addition.
     """
+    join: ForeignJoin = joins[str(shortcut.call)]
+    if join.is_network_sum and not join.is_watched:
+        return own()
     if number != shortcut.call:
         _keep(parts, shortcut, number, found)
         total = parts[shortcut.call].total = own()
         return total
-    join: ForeignJoin = joins[str(number)]
-    if join.is_network_sum and not join.is_watched:
-        parts.pop(number, None)
-        return own()
     right = found.right if found.alpha == 1 else found.alpha * found.right
     left = found.left if found.target is None else found.left.clone()  # autograd needs the old values
     stream, update = (left, right) if shortcut.stream_first else (right, left)
@@ -101,11 +100,16 @@ def _join(join: ForeignJoin, shortcut: Shortcut, stream: Tensor, update: Tensor)
 def _as_sum(joined: Tensor, left: Tensor, right: Tensor, stream: Tensor, update: Tensor) -> Tensor:
     """A new tensor with the type and the layout of left + right, so that what follows works as on the sum."""
     dtype = left.dtype if left.dtype == right.dtype else torch.result_type(left, right)
-    strides = _strides_of_sum(left.shape, left.stride(), right.shape, right.stride())
+    strides = left.stride()
+    if right.stride() != strides or right.shape != left.shape or not left.is_contiguous():
+        strides = _strides_of_sum(left.shape, strides, right.shape, right.stride())
     if joined.stride() == strides and joined.dtype == dtype:
-        shared = torch._C._is_alias_of(joined, stream) or torch._C._is_alias_of(joined, update)
-        return joined.clone() if shared else joined
+        return joined.clone() if _share_memory(joined, stream) or _share_memory(joined, update) else joined
     return torch.empty_strided(joined.shape, strides, dtype=dtype, device=joined.device).copy_(joined)
+
+
+def _share_memory(one: Tensor, other: Tensor) -> bool:
+    return one is other or one.untyped_storage()._cdata == other.untyped_storage()._cdata
 
 
 @functools.lru_cache(maxsize=1024)

@@ -22,7 +22,7 @@ class Region(NamedTuple):
         if tensor.layout is not torch.strided or tensor.is_nested:
             return cls(id(tensor), 0, (), ())
         memory = tensor.untyped_storage()._cdata
-        return cls(memory, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+        return cls(memory, int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride())
 
     @property
     def num_elements(self) -> int:

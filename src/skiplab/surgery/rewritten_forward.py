@@ -3,7 +3,6 @@
 import __future__
 
 import ast
-import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping
@@ -16,9 +15,14 @@ _Position = tuple[int | None, int | None, int | None, int | None]
 
 
 def rewritten_forward(
-    forward: Callable[..., Any], numbers: Mapping[CallSite, int], replaced: Callable[..., Any]
+    forward: Callable[..., Any],
+    numbers: Mapping[CallSite, int],
+    replaced: Callable[..., Any],
+    replaced_in_place: Callable[..., Any],
 ) -> Callable[..., Any] | None:
-    """The forward, in which `left + right` at these sites is replaced(self, number, left, right, in_place=...).
+    """The forward, in which `left + right` at these sites is replaced(self, number, left, right).
+
+    `left += right` is left = replaced_in_place(self, number, left, right).
 
     Its globals, defaults, closure and decorators are those of the original. None if this can't be done: if a site is
     outside the function, isn't written with + or +=, or if there is no source.
@@ -43,8 +47,8 @@ def rewritten_forward(
     if rewriter.missing:
         return None
     cells = {name: cell for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True)}
-    cells[_ADD] = types.CellType(functools.partial(replaced, in_place=False))
-    cells[_ADD_IN_PLACE] = types.CellType(functools.partial(replaced, in_place=True))
+    cells[_ADD] = types.CellType(replaced)
+    cells[_ADD_IN_PLACE] = types.CellType(replaced_in_place)
     compiled = _compiled(node, code, list(cells))
     copy = _copy(function, compiled, tuple(cells[name] for name in compiled.co_freevars))
     for decorator in reversed(decorators):
@@ -60,7 +64,7 @@ def _decorators(forward: Callable[..., Any]) -> list[types.FunctionType] | None:
         chain.append(forward)
         if not hasattr(forward, "__wrapped__"):
             return chain
-        inner = forward.__wrapped__
+        inner = vars(forward)["__wrapped__"]
         if not any(_content(cell) is inner for cell in forward.__closure__ or ()):
             return None
         forward = inner
