@@ -58,7 +58,8 @@ class Ancestry:
 def chain(value: Value) -> Iterator[Value]:
     """A value and those it was computed from without a parameter and without another value: the stream's way.
 
-    Scaling, casting, reshaping, slicing, padding, pooling and dropout leave a stream the same stream.
+    Scaling, casting, reshaping, slicing, padding, pooling, dropout, and tokens put beside it leave a stream the same
+    stream.
     """
     while True:
         yield value
@@ -67,7 +68,10 @@ def chain(value: Value) -> Iterator[Value]:
         elif not value.parents and len(value.learned_parents) == 1:
             value = value.learned_parents[0]
         else:
-            return
+            break
+    if value.name == "cat" and not value.learned_parents:
+        for part in value.parents:
+            yield from chain(part)
 
 
 def between(fork: Value, value: Value, without: Sequence[Value] = ()) -> list[Value]:

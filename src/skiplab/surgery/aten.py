@@ -23,7 +23,7 @@ _LINEAR = _names(
     "_fused_rms_norm constant_pad_nd cat stack index index_select gather roll flip embedding repeat where masked_fill "
     "clone copy _to_copy _unsafe_view alias pixel_shuffle pixel_unshuffle cumsum channel_shuffle im2col col2im "
     "view t transpose permute expand select slice unsqueeze squeeze split split_with_sizes unbind as_strided unfold "
-    "diagonal movedim swapaxes detach_copy narrow real imag "
+    "max amax diagonal movedim swapaxes detach_copy narrow real imag "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d pad _adaptive_avg_pool2d "
     "_adaptive_avg_pool3d adaptive_avg_pool1d _conj view_as_real view_as_complex index_put slice_scatter"
 )

@@ -1,5 +1,6 @@
 """What an addition means: the notion of docs/finding_shortcuts.md."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from skiplab.surgery.ancestry import (
     weighs_others,
 )
 from skiplab.surgery.shortcut import Kind
-from skiplab.surgery.torch_calls import Operation
+from skiplab.surgery.torch_calls import CallSite, Operation
 from skiplab.surgery.trace import Merge, Trace, Value
 
 
@@ -41,6 +42,10 @@ class Reading:
     branch: list[Value] = field(default_factory=list)
     earlier: list[Merge] = field(default_factory=list)
 
+    @property
+    def site(self) -> CallSite | None:
+        return self.merge.call.site if self.merge.call is not None else None
+
 
 def readings(traced: Trace) -> list[Reading]:
     """The merges of a trace that are shortcuts or conditioning, in their order."""
@@ -66,7 +71,7 @@ class _Reader:
         if not merge.result.shape or weighs_others(merge.result):
             return
         read = self._concatenated(merge) if merge.operation == "concatenation" else self._added(merge)
-        if read is None:
+        if read is None or (read.kind == "uncertain" and read.operation not in _ADDITIONS):
             return
         for part in merge.operands:  # siblings that are part of this sum, not a sum of their own
             inner = self.found.get(part)
@@ -77,9 +82,19 @@ class _Reader:
         self.found[merge.result] = read
 
     def certain(self) -> list[Reading]:
-        """All that was found, without sums of which an operand goes on as a stream of its own."""
+        """All that was found, without those uncertain ones that are no shortcuts.
+
+        Of these an operand goes on as a stream of its own, or they are steps of a recurrence: the same code in the same
+        call of a module.
+        """
         streams = {value for each in self.found.values() if each.kind != "conditioning" for value in chain(each.stream)}
-        return [each for each in self.found.values() if each.kind != "uncertain" or each.update not in streams]
+        places = Counter((each.merge.result.modules, each.site) for each in self.found.values())
+        return [
+            each
+            for each in self.found.values()
+            if each.kind != "uncertain"
+            or (each.update not in streams and places[each.merge.result.modules, each.site] == 1)
+        ]
 
     def _added(self, merge: Merge) -> Reading | None:
         left, right = merge.operands[:2]
@@ -232,6 +247,7 @@ class _Reader:
 
 
 _MOST_FORKS = 64
+_ADDITIONS = ("addition", "stacked sum", "sum with a product", "indexed addition")
 
 
 def _along_channels(merge: Merge) -> bool:
