@@ -29,8 +29,8 @@ _TEXT = {
 _TEXT_TOO = {
     "d_model": 16, "n_embd": 16, "n_layer": 2, "n_head": 2, "encoder_layers": 2, "decoder_layers": 2,
     "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
-    "num_layers": 2, "num_heads": 2, "d_kv": 8, "d_ff": 24, "ffn_dim": 24, "embedding_size": 16, "dim": 16, "n_layers": 2,
-    "n_heads": 2, "hidden_dim": 24, "n_positions": 64, "rotary_dim": 8, "num_decoder_layers": 2, "n_inner": 24,
+    "num_layers": 2, "num_heads": 2, "d_kv": 8, "d_ff": 24, "ffn_dim": 24, "embedding_size": 16, "dim": 16,
+    "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "n_positions": 64, "rotary_dim": 8, "num_decoder_layers": 2, "n_inner": 24,
     "emb_dim": 16, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 24, "num_experts": 4,
     "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24, "hidden_size": 16, "dff": 24,
     "num_hidden_layers": 2, "num_attention_heads": 2, "ffn_hidden_size": 24, "embed_dim": 16, "word_embed_proj_dim": 16,
