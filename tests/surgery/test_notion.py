@@ -167,6 +167,13 @@ def relative(net: Net, x: Tensor) -> Tensor:
     return (content / 2 + position).softmax(-1) @ net.v(x)
 
 
+def beside_a_token(net: Net, x: Tensor) -> Tensor:
+    token, rest = x[:, :1], x[:, 1:]
+    rest = rest + net.l(net.a(rest).relu())
+    both = torch.cat([token, rest], 1)
+    return both + torch.cat([attention(net, both, both)[:, :1], net.b(rest).relu()], 1)
+
+
 def rotary(net: Net, x: Tensor) -> Tensor:
     q = net.q(x)
     turned = torch.cat([-q[..., W // 2 :], q[..., : W // 2]], -1)
@@ -198,6 +205,12 @@ def pyramid(net: Net, x: Tensor) -> Tensor:
     return net.point(x) + F.interpolate(net.last(net.down(x).relu()), scale_factor=2.0)
 
 
+def raised(net: Net, x: Tensor) -> Tensor:
+    x = net.conv(x)
+    larger = F.interpolate(x, scale_factor=2.0)
+    return net.point(larger) + net.last(net.up(x).relu())
+
+
 def embedded_each_time(net: Net, x: Tensor, told: Tensor) -> Tensor:
     told = net.o(told[:, :1].relu())
     for layer in (net.a, net.b, net.q):
@@ -224,6 +237,7 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "windows": (windows, tensors((2, 4, 4, W)), [IDENTITY]),
     "a bridge": (bridge, (IMAGES,), [LONG]),
     "a pyramid": (pyramid, (IMAGES,), [LONG]),
+    "both raised": (raised, (IMAGES,), [PROJECTION]),
     # 2: what lies inside a branch doesn't matter
     "nested": (nested, (TOKENS,), [IDENTITY, IDENTITY, IDENTITY]),
     # 3: one shortcut around both branches, none between siblings
@@ -256,6 +270,7 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "cast": (passed(lambda x: x.double().float()), (TOKENS,), [IDENTITY]),
     "sliced": (passed(lambda x: x[:, 1:], lambda u: u[:, 1:]), (TOKENS,), [IDENTITY]),
     "dropped out": (passed(lambda x: F.dropout(x, 0.5, training=True)), (TOKENS,), [IDENTITY]),
+    "beside a token": (beside_a_token, (TOKENS,), [IDENTITY, IDENTITY]),
     "padded": (passed(lambda x: F.pad(x, (0, 2)), lambda u: F.pad(u, (0, 2))), (TOKENS,), [IDENTITY]),
     "scaled by a parameter": (lambda net, x: net.decay * x + net.l(net.a(x).relu()), (TOKENS,), [PROJECTION]),
     # 9: a shape is no ancestor

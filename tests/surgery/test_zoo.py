@@ -11,20 +11,10 @@ from zoo import Architecture, architectures, differences, found
 import skiplab
 
 pytest.importorskip("transformers")
+pytest.importorskip("diffusers")
 _FAST = (
-    "gpt2",
-    "bert",
-    "cohere",
-    "mobilebert",
-    "fnet",
-    "t5",
-    "bart",
-    "swin",
-    "resnet",
-    "timesformer",
-    "hiera",
-    "convnextv2",
-)
+    "gpt2 bert cohere mobilebert fnet t5 swin resnet timesformer hiera convnextv2 AutoencoderDC SD3Transformer2DModel"
+)  # fmt: skip
 ALL = architectures()
 
 
@@ -59,12 +49,16 @@ def check(architecture: Architecture) -> None:
     assert equal(pass_through(skiplab.restore(model), inputs), before[0])
 
 
-@pytest.mark.parametrize("architecture", [each for each in ALL if each.name in _FAST], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "architecture", [each for each in ALL if each.name in _FAST.split()], ids=lambda each: each.name
+)
 def test_an_architecture(architecture) -> None:
     check(architecture)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", [each for each in ALL if each.name not in _FAST], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "architecture", [each for each in ALL if each.name not in _FAST.split()], ids=lambda each: each.name
+)
 def test_the_other_architectures(architecture) -> None:
     check(architecture)

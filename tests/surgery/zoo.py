@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import nn
 
 import skiplab
 
@@ -30,8 +30,8 @@ _TEXT_TOO = {
     "d_model": 16, "n_embd": 16, "n_layer": 2, "n_head": 2, "encoder_layers": 2, "decoder_layers": 2,
     "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 24, "decoder_ffn_dim": 24,
     "num_layers": 2, "num_heads": 2, "d_kv": 8, "d_ff": 24, "ffn_dim": 24, "embedding_size": 16, "dim": 16,
-    "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "n_positions": 64, "rotary_dim": 8, "num_decoder_layers": 2, "n_inner": 24,
-    "emb_dim": 16, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 24, "num_experts": 4,
+    "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "n_positions": 64, "rotary_dim": 8, "num_decoder_layers": 2,
+    "n_inner": 24, "emb_dim": 16, "moe_intermediate_size": 24, "shared_expert_intermediate_size": 24, "num_experts": 4,
     "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24, "hidden_size": 16, "dff": 24,
     "num_hidden_layers": 2, "num_attention_heads": 2, "ffn_hidden_size": 24, "embed_dim": 16, "word_embed_proj_dim": 16,
 }  # fmt: skip
@@ -40,15 +40,27 @@ _KINDS = ("identity", "projection", "long skip", "conditioning", "uncertain")
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model type of transformers, and its shortcuts as (path, call, kind, operation)."""
+    """A model type of transformers or a class of diffusers, and its shortcuts as (path, call, kind, operation).
+
+    inputs: what it reads; shapes by name, for diffusers.
+    config: its arguments; None for those of text models.
+    also: arguments of its forward that aren't tensors.
+    """
 
     family: str
+    library: str
     name: str
-    inputs: str
+    inputs: Any
     config: dict[str, Any] | None
+    also: dict[str, Any]
     joins: frozenset[tuple[str, int, str, str]]
 
     def build(self) -> nn.Module:
+        if self.library == "diffusers":
+            import diffusers
+
+            torch.manual_seed(0)
+            return getattr(diffusers, self.name)(**(self.config or {})).eval()
         import transformers
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -65,12 +77,26 @@ class Architecture:
                 setattr(config, name, value)
         return transformers.AutoModel.from_config(config).eval()
 
-    def example(self, *, batch: int = 2, length: int = 7) -> dict[str, Tensor]:
+    def example(self, *, batch: int = 2, length: int = 7) -> dict[str, Any]:
         generator = torch.Generator().manual_seed(0)
+        if self.library == "diffusers":
+            step = torch.full((batch,), 500)
+            named = {
+                name: step if shape == "step" else torch.randn(batch, *shape, generator=generator)
+                for name, shape in self.inputs.items()
+            }
+            return {**named, **self.also}
         tokens = torch.randint(3, 60, (batch, length), generator=generator)
         shape = {"image": (3, 32, 32), "large image": (3, 64, 64), "video": (2, 3, 32, 32)}.get(self.inputs)
         if shape is not None:
             return {"pixel_values": torch.randn(batch, *shape, generator=generator)}
+        if self.inputs == "sound":
+            return {"input_values": torch.randn(batch, 1600, generator=generator)}
+        if self.inputs == "one channel of sound":
+            return {"input_values": torch.randn(batch, 1, 640, generator=generator)}
+        if self.inputs == "spectrum and decoder tokens":
+            spectrum = torch.randn(batch, 8, 20, generator=generator)
+            return {"input_features": spectrum, "decoder_input_ids": tokens}
         decoder = {"decoder_input_ids": tokens.flip(1)} if self.inputs == "tokens and decoder tokens" else {}
         return {"input_ids": tokens, **decoder}
 
@@ -81,9 +107,11 @@ def architectures() -> list[Architecture]:
     return [
         Architecture(
             family["family"],
+            family.get("library", "transformers"),
             name,
             family["inputs"],
             family.get("config"),
+            family.get("also", {}),
             frozenset(_join(each) for text in family["joins"] for each in _expanded(text)),
         )
         for family in families

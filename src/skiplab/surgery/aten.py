@@ -71,10 +71,10 @@ def mixes(name: str, num_carrying: int) -> bool:
 
 
 def raises_resolution(name: str, read: Sequence[Tensor], result: Tensor) -> bool:
-    """Whether its result has more positions than the images that it reads."""
+    """Whether its result has more positions than the images that it reads; by half at least, as padding adds some."""
     if not name.startswith(_RAISING_BEGINNINGS) or not read or result.ndim < 3 or read[0].ndim != result.ndim:
         return False
-    return math.prod(result.shape[2:]) > math.prod(read[0].shape[2:])
+    return math.prod(result.shape[2:]) >= 1.5 * math.prod(read[0].shape[2:])
 
 
 def is_weight(tensor: Tensor) -> bool:

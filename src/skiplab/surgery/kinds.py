@@ -139,7 +139,8 @@ class _Reader:
         if is_told or (only_told and stream.size < merge.result.size and update.carries & ~self.told_inputs):
             differs = stream.carries and stream.carries != update.carries
             return Reading("conditioning", "conditioning", operation, merge, update, stream) if differs else None
-        form: Kind = "long skip" if raises_on_every_way(fork, branch) else "identity"
+        way = [] if stream is fork else between(fork, stream)
+        form: Kind = "long skip" if _is_decoded(fork, way, branch) else "identity"
         kind: Kind = form if len(update.uses) == 1 else "uncertain"
         return Reading(kind, form, operation, merge, stream, update, fork, branch)
 
@@ -190,7 +191,7 @@ class _Reader:
             straight.reverse()
         if not weights[1] or not straight[0] or (weights[0] and straight[1]):
             return None
-        form: Kind = "long skip" if raises_on_every_way(fork, branch) else "projection"
+        form: Kind = "long skip" if _is_decoded(fork, short, branch) else "projection"
         kind: Kind = form if len(update.uses) == len(stream.uses) == 1 else "uncertain"
         return Reading(kind, form, operation, merge, stream, update, fork, branch)
 
@@ -248,6 +249,11 @@ class _Reader:
 
 _MOST_FORKS = 64
 _ADDITIONS = ("addition", "stacked sum", "sum with a product", "indexed addition")
+
+
+def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> bool:
+    """Whether the branch raises the resolution on every way, and the stream doesn't: it was lowered before."""
+    return raises_on_every_way(fork, branch) and not any(value.raises_resolution for value in way)
 
 
 def _along_channels(merge: Merge) -> bool:
