@@ -174,6 +174,12 @@ def beside_a_token(net: Net, x: Tensor) -> Tensor:
     return both + torch.cat([attention(net, both, both)[:, :1], net.b(rest).relu()], 1)
 
 
+def nearest_of_a_codebook(net: Net, x: Tensor) -> Tensor:
+    codes = net.l.weight
+    x = net.a(x)
+    return x.pow(2).sum(-1, keepdim=True) - 2 * x @ codes.T + codes.pow(2).sum(1)
+
+
 def rotary(net: Net, x: Tensor) -> Tensor:
     q = net.q(x)
     turned = torch.cat([-q[..., W // 2 :], q[..., : W // 2]], -1)
@@ -263,6 +269,7 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "scores": (scores, (TOKENS,), []),
     "relative positions": (relative, (TOKENS,), []),
     "rotary": (rotary, (TOKENS,), []),
+    "distances to a codebook": (nearest_of_a_codebook, (TOKENS,), []),
     # 8: a stream that passes through functions without parameters
     "scaled": (passed(lambda x: x * 1.5), (TOKENS,), [IDENTITY]),
     "cloned": (passed(lambda x: x.clone()), (TOKENS,), [IDENTITY]),
@@ -273,6 +280,7 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "beside a token": (beside_a_token, (TOKENS,), [IDENTITY, IDENTITY]),
     "padded": (passed(lambda x: F.pad(x, (0, 2)), lambda u: F.pad(u, (0, 2))), (TOKENS,), [IDENTITY]),
     "scaled by a parameter": (lambda net, x: net.decay * x + net.l(net.a(x).relu()), (TOKENS,), [PROJECTION]),
+    "rectified": (passed(lambda x: x.relu()), (TOKENS,), [UNCERTAIN]),
     # 9: a shape is no ancestor
     "shapes alone": (expanded_parameter, (TOKENS,), []),
     "straight through": (straight_through, (TOKENS,), []),

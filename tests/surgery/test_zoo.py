@@ -16,6 +16,7 @@ _FAST = (
     "gpt2 bert cohere mobilebert fnet t5 swin resnet timesformer hiera convnextv2 AutoencoderDC SD3Transformer2DModel"
 )  # fmt: skip
 ALL = architectures()
+FAST, OTHERS = ([each for each in ALL if (each.name in _FAST.split()) is fast] for fast in (True, False))
 
 
 def pass_through(model: nn.Module, inputs: dict[str, Tensor]) -> Any:

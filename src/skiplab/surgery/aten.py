@@ -23,9 +23,13 @@ _LINEAR = _names(
     "_fused_rms_norm constant_pad_nd cat stack index index_select gather roll flip embedding repeat where masked_fill "
     "clone copy _to_copy _unsafe_view alias pixel_shuffle pixel_unshuffle cumsum channel_shuffle im2col col2im "
     "view t transpose permute expand select slice unsqueeze squeeze split split_with_sizes unbind as_strided unfold "
-    "max amax diagonal movedim swapaxes detach_copy narrow real imag "
+    "max amax native_dropout diagonal movedim swapaxes detach_copy narrow real imag "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d pad _adaptive_avg_pool2d "
     "_adaptive_avg_pool3d adaptive_avg_pool1d _conj view_as_real view_as_complex index_put slice_scatter"
+)
+_REARRANGING = _names(
+    "view t transpose permute expand select slice unsqueeze squeeze split split_with_sizes unbind as_strided repeat "
+    "clone copy _to_copy _unsafe_view alias index index_select"
 )
 _LINEAR_BEGINNINGS = ("avg_pool", "max_pool", "upsample_", "_upsample_", "_fft_")
 _PRODUCTS = _names("mul div mm addmm bmm baddbmm matmul convolution")
@@ -59,6 +63,11 @@ def in_place(function: Any) -> bool:
 
 def is_linear(name: str) -> bool:
     return name in _LINEAR or name.startswith(_LINEAR_BEGINNINGS)
+
+
+def rearranges(name: str) -> bool:
+    """Whether its result has the elements that it reads, in another order or type, some of them or repeated."""
+    return name in _REARRANGING
 
 
 def is_product(name: str) -> bool:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from skiplab.surgery import aten
 from skiplab.surgery.ancestry import (
     Ancestry,
     between,
@@ -121,6 +122,8 @@ class _Reader:
             return None, []
         way: list[Value] = []
         for fork in chain(stream):
+            if not stream.carries and way and not aten.rearranges(way[-1].name):
+                return None, []  # made of parameters, such as the lengths of a codebook's vectors
             if self.ancestry.descends(update, fork):
                 branch = between(fork, update)
                 at_all = way or [stream] if fork is not stream else []
@@ -141,7 +144,7 @@ class _Reader:
             return Reading("conditioning", "conditioning", operation, merge, update, stream) if differs else None
         way = [] if stream is fork else between(fork, stream)
         form: Kind = "long skip" if _is_decoded(fork, way, branch) else "identity"
-        kind: Kind = form if len(update.uses) == 1 else "uncertain"
+        kind: Kind = form if len(update.uses) == 1 and is_linear(fork, way) else "uncertain"
         return Reading(kind, form, operation, merge, stream, update, fork, branch)
 
     def _continued(self, merge: Merge, before: Value, update: Value) -> Reading | None:
