@@ -19,6 +19,7 @@ COMMANDS = (
     ("frechet.py", "3"),
     ("growth.py", "9"),
     ("surgery.py", "40"),
+    ("surgery_costs.py", "100"),
     ("own_loop.py", "15"),
     ("busy.py",),
     ("cpu.py", "15"),

@@ -1,6 +1,8 @@
 """Find the shortcuts of a network among the operations that combine tensors, and their kinds."""
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any
@@ -53,9 +55,10 @@ def find_shortcuts(model: nn.Module, example_inputs: Any, *, training: bool = Fa
             f"example_inputs is a {type(example_inputs).__name__} that holds no tensor; give the arguments of the "
             "model's forward: a tensor, a tuple, or a dictionary of named arguments"
         )
-    traced = trace(model, args, kwargs, inputs, training=training)
+    with _without_garbage_collection():
+        traced = trace(model, args, kwargs, inputs, training=training)
+        found = readings(traced)
     paths = {module: path for path, module in model.named_modules()}
-    found = list(readings(traced))
     levels = _levels(found)
     shortcuts: dict[tuple[Any, ...], Shortcut] = {}
     for reading, level in zip(found, levels, strict=True):
@@ -63,6 +66,18 @@ def find_shortcuts(model: nn.Module, example_inputs: Any, *, training: bool = Fa
             shortcuts.setdefault((shortcut.path, shortcut.operation, shortcut.call, shortcut.site), shortcut)
     sums = {paths[module]: _addition_sites(calls) for module, calls in traced.calls.items() if module in paths}
     return Shortcuts(model, _with_stages(list(shortcuts.values())), sums, _called_modules(traced, paths))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Every value of a trace lives until its end, so looking for garbage among them takes ever longer."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _check(model: nn.Module) -> None:

@@ -7,8 +7,12 @@ from torch import Tensor, nn
 from skiplab.blocks.block import Join
 from skiplab.blocks.connection import Connection, Stream
 from skiplab.blocks.connections.identity import Identity
+from skiplab.blocks.connections.plain import Plain
+from skiplab.blocks.connections.rezero import ReZero
+from skiplab.blocks.connections.scaled import Scaled
 
 _NOTHING = nn.Identity()  # comes after a join
+_ELEMENTWISE = (Identity, Plain, ReZero, Scaled)  # their results don't depend on which dimension has the channels
 
 
 class ForeignJoin(Join):
@@ -29,6 +33,11 @@ class ForeignJoin(Join):
     def is_network_sum(self) -> bool:
         """Whether it is the sum that it replaces, so that the network may add as it does, bit for bit."""
         return type(self.connection) is Identity and "forward" not in vars(self)
+
+    @property
+    def needs_channels(self) -> bool:
+        """Whether the channels must be in the second dimension."""
+        return type(self.connection) not in _ELEMENTWISE or self.is_watched or "forward" in vars(self)
 
     @property
     def is_watched(self) -> bool:

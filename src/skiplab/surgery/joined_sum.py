@@ -90,10 +90,10 @@ def _join(join: ForeignJoin, shortcut: Shortcut, stream: Tensor, update: Tensor)
             f"the {shortcut} was found for a stream of shape {shortcut.shape} with {shortcut.width} channels, and "
             f"this stream has the shape {tuple(shape)}; find and replace the shortcuts for such inputs"
         )
+    if channels == 1 or not join.needs_channels:
+        return join(stream, update)
     if len(shape) == 1:
         return join(stream[None], update[None])[0]
-    if channels == 1:
-        return join(stream, update)
     return join(stream.movedim(channels, 1), update.movedim(channels, 1)).movedim(1, channels)
 
 
@@ -104,7 +104,7 @@ def _as_sum(joined: Tensor, left: Tensor, right: Tensor, stream: Tensor, update:
     if right.stride() != strides or right.shape != left.shape or not left.is_contiguous():
         strides = _strides_of_sum(left.shape, strides, right.shape, right.stride())
     if joined.stride() == strides and joined.dtype == dtype:
-        return joined.clone() if _share_memory(joined, stream) or _share_memory(joined, update) else joined
+        return joined.clone() if _share_memory(joined, update) or _share_memory(joined, stream) else joined
     return torch.empty_strided(joined.shape, strides, dtype=dtype, device=joined.device).copy_(joined)
 
 
