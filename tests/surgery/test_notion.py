@@ -112,6 +112,11 @@ def from_queries(net: Net, memory: Tensor) -> Tensor:
     return y + net.b(net.a(y).relu())
 
 
+def from_queries_alone(net: Net, memory: Tensor) -> Tensor:
+    y = net.queries + attention(net, net.queries, net.queries)
+    return y + attention(net, y, memory[:1])
+
+
 def with_positions_again(net: Net, x: Tensor, mask: Tensor) -> Tensor:
     positions = mask.cumsum(1)[..., None] / torch.arange(1, W + 1)
     for _ in range(2):
@@ -211,6 +216,28 @@ def pyramid(net: Net, x: Tensor) -> Tensor:
     return net.point(x) + F.interpolate(net.last(net.down(x).relu()), scale_factor=2.0)
 
 
+def pyramid_with_activations(net: Net, x: Tensor) -> Tensor:
+    x = net.conv(x)
+    return net.point(x).relu() + F.interpolate(net.last(net.down(x).relu()).relu(), scale_factor=2.0)
+
+
+def flow(net: Net, x: Tensor) -> Tensor:
+    first, second = net.l(x).chunk(2, -1)
+    return torch.cat([first, second + net.b(F.pad(first, (0, W // 2)))[..., : W // 2]], -1)
+
+
+def scan(net: Net, x: Tensor) -> Tensor:
+    x = net.l(x).relu()
+    turned = x.mT
+    weights = net.q(x) @ net.k(x).mT
+    return (weights @ turned.mT) + turned.mT * net.decay
+
+
+def mixed_with_the_last(net: Net, x: Tensor) -> Tensor:
+    x = net.n(x)
+    return net.l(x * net.decay + F.pad(x, (0, 0, 1, -1)) * (1 - net.decay))
+
+
 def raised(net: Net, x: Tensor) -> Tensor:
     x = net.conv(x)
     larger = F.interpolate(x, scale_factor=2.0)
@@ -243,6 +270,7 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "windows": (windows, tensors((2, 4, 4, W)), [IDENTITY]),
     "a bridge": (bridge, (IMAGES,), [LONG]),
     "a pyramid": (pyramid, (IMAGES,), [LONG]),
+    "a pyramid with activations": (pyramid_with_activations, (IMAGES,), [LONG]),
     "both raised": (raised, (IMAGES,), [PROJECTION]),
     # 2: what lies inside a branch doesn't matter
     "nested": (nested, (TOKENS,), [IDENTITY, IDENTITY, IDENTITY]),
@@ -256,6 +284,7 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "cross-attention": (cross_attention, (OTHERS, TOKENS), [IDENTITY]),
     "a mask first": (masked, (torch.ones(2, 6), IDS), [IDENTITY]),
     "learned queries": (from_queries, (OTHERS,), [IDENTITY, IDENTITY]),
+    "learned queries among themselves": (from_queries_alone, (OTHERS,), [IDENTITY, IDENTITY]),
     "positions at each layer": (with_positions_again, (TOKENS, torch.ones(2, 6).long()), [IDENTITY, IDENTITY]),
     "an embedding at each layer": (embedded_each_time, (TOKENS, OTHERS), [CONDITIONING] * 3),
     # 5: recurrent state
@@ -279,11 +308,14 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "dropped out": (passed(lambda x: F.dropout(x, 0.5, training=True)), (TOKENS,), [IDENTITY]),
     "beside a token": (beside_a_token, (TOKENS,), [IDENTITY, IDENTITY]),
     "padded": (passed(lambda x: F.pad(x, (0, 2)), lambda u: F.pad(u, (0, 2))), (TOKENS,), [IDENTITY]),
+    "a scan beside a scale": (scan, (TOKENS,), [PROJECTION]),
+    "mixed with the last token": (mixed_with_the_last, (TOKENS,), []),
     "scaled by a parameter": (lambda net, x: net.decay * x + net.l(net.a(x).relu()), (TOKENS,), [PROJECTION]),
     "rectified": (passed(lambda x: x.relu()), (TOKENS,), [UNCERTAIN]),
     # 9: a shape is no ancestor
     "shapes alone": (expanded_parameter, (TOKENS,), []),
     "straight through": (straight_through, (TOKENS,), []),
+    "halves of a flow": (flow, (TOKENS,), []),
     "halves of a coupling": (coupling, (TOKENS,), []),
     # 17: spellings and tensors of all kinds
     "one vector": (lambda net, x: x + net.l(x).relu(), tensors((W,)), [IDENTITY]),

@@ -1,7 +1,7 @@
 """What an addition means: the notion of docs/finding_shortcuts.md."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from skiplab.surgery import aten
@@ -118,8 +118,6 @@ class _Reader:
 
     def _fork_on_chain(self, stream: Value, update: Value) -> tuple[Value | None, list[Value]]:
         """The value on the stream's way from which the update was computed by way of a parameter, and the branch."""
-        if not update.carries:
-            return None, []
         way: list[Value] = []
         for fork in chain(stream):
             if not stream.carries and way and not aten.rearranges(way[-1].name):
@@ -129,6 +127,8 @@ class _Reader:
                 at_all = way or [stream] if fork is not stream else []
                 if not share_elements(fork, at_all, branch):
                     return None, []
+                if not update.carries and not num_weights(branch):
+                    return None, []  # parameters that are scaled or shifted by others
                 if any(value.reads_parameter for value in branch) or (not way and any(v.mixes for v in branch)):
                     return fork, branch
             way = [*way, fork]
@@ -179,36 +179,45 @@ class _Reader:
     def _projection(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
         if any(self._is_told(one, other, merge) for one, other in ((left, right), (right, left))):
             return None
-        fork, on_left, on_right = self._last_common(left, right)
-        if fork is None:
-            return None
-        sides = [(left, on_left), (right, on_right)]
-        sides.sort(key=lambda side: num_weights(side[1]))
-        (stream, short), (update, branch) = sides
-        if not any(value.reads_parameter for value in short):
-            return None
-        weights = num_weights(short), num_weights(branch)
-        straight = [is_linear(fork, way) for way in (short, branch)]
-        if weights[1] and not straight[0] and straight[1] and weights[0] == weights[1]:
-            (stream, short), (update, branch) = (update, branch), (stream, short)
-            straight.reverse()
-        if not weights[1] or not straight[0] or (weights[0] and straight[1]):
-            return None
-        form: Kind = "long skip" if _is_decoded(fork, short, branch) else "projection"
-        kind: Kind = form if len(update.uses) == len(stream.uses) == 1 else "uncertain"
-        return Reading(kind, form, operation, merge, stream, update, fork, branch)
+        for fork, on_left, on_right in self._common(left, right):
+            sides = sorted([(left, on_left), (right, on_right)], key=lambda side: num_weights(side[1]))
+            (stream, short), (update, branch) = sides
+            if _is_decoded(fork, branch, short):
+                (stream, short), (update, branch) = (update, branch), (stream, short)
+            decoded = _is_decoded(fork, short, branch)
+            weights = num_weights(short), num_weights(branch)
+            if not (decoded or weights[1]):
+                continue  # a scale; the branch may have read its weights from what the fork was made of
+            if not any(value.reads_parameter for value in short):
+                return None
+            if not decoded:
+                straight = [is_linear(fork, way) for way in (short, branch)]
+                if weights[0] == weights[1] and straight == [False, True]:
+                    (stream, short), (update, branch) = (update, branch), (stream, short)
+                    straight.reverse()
+                if not straight[0] or (weights[0] and straight[1]):
+                    return None
+            form: Kind = "long skip" if decoded else "projection"
+            kind: Kind = form if len(update.uses) == len(stream.uses) == 1 else "uncertain"
+            return Reading(kind, form, operation, merge, stream, update, fork, branch)
+        return None
 
-    def _last_common(self, left: Value, right: Value) -> tuple[Value | None, list[Value], list[Value]]:
-        """The last fork of which both read common elements, and what lies between it and each of them."""
-        passed: list[Value] = []
+    def _common(self, left: Value, right: Value) -> Iterator[tuple[Value, list[Value], list[Value]]]:
+        """The forks of both, from the latest, and what lies between each and them.
+
+        Both must read common elements of the fork, and at least one of them on a way past all later forks.
+        """
+        disjoint: list[Value] = []
+        later: list[Value] = []
         for fork in self.ancestry.common_forks(left, right):
-            ways = [between(fork, side, passed) for side in (left, right)]
-            if all(ways) and share_elements(fork, *ways):
-                return fork, ways[0], ways[1]
-            passed.append(fork)
-            if len(passed) > _MOST_FORKS:
-                break
-        return None, [], []
+            ways = [between(fork, side, disjoint) for side in (left, right)]
+            if not all(ways) or not share_elements(fork, *ways):
+                disjoint.append(fork)
+            elif not later or any(between(fork, side, [*disjoint, *later]) for side in (left, right)):
+                yield fork, ways[0], ways[1]
+                later.append(fork)
+            if len(disjoint) + len(later) > _MOST_FORKS:
+                return
 
     def _is_told(self, one: Value, other: Value, merge: Merge) -> bool:
         """Whether one operand is an embedding that the other is told."""
@@ -245,7 +254,9 @@ class _Reader:
                 if update is stream:
                     continue
                 fork, branch = self._fork_on_chain(stream, update)
-                if fork is not None and any(value.reads_weight for value in branch) and _along_channels(merge):
+                if fork is None or _is_part(stream, fork, merge):
+                    continue
+                if any(value.reads_weight for value in branch) and _along_channels(merge):
                     return Reading("long skip", "long skip", "concatenation", merge, stream, update, fork, branch)
         return None
 
@@ -257,6 +268,19 @@ _ADDITIONS = ("addition", "stacked sum", "sum with a product", "indexed addition
 def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> bool:
     """Whether the branch raises the resolution on every way, and the stream doesn't: it was lowered before."""
     return raises_on_every_way(fork, branch) and not any(value.raises_resolution for value in way)
+
+
+def _is_part(stream: Value, fork: Value, merge: Merge) -> bool:
+    """Whether a stream that is concatenated was split off along the same dimension, as halves of a coupling are."""
+    grown = [dim for dim, (a, b) in enumerate(zip(merge.result.shape, stream.shape, strict=False)) if a != b]
+    for value in chain(stream):
+        for parent in value.parents:
+            same = value.region.memory == parent.region.memory and len(value.shape) == len(parent.shape)
+            if same and any(dim < len(value.shape) and value.shape[dim] < parent.shape[dim] for dim in grown):
+                return True
+        if value is fork:
+            break
+    return False
 
 
 def _along_channels(merge: Merge) -> bool:

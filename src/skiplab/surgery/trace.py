@@ -232,7 +232,7 @@ class Trace:
         operation = _MERGES.get(name)
         if name == "sum" and read and read[0].name in ("stack", "cat") and len(read[0].parents) > 1:
             operation, read = "stacked sum", read[0].parents
-        if operation is None or not result.carries or len(read) < 2:
+        if operation is None or not (result.carries or result.learned) or len(read) < 2:
             return
         if name == "index_put" and not (len(args) > 3 and args[3]):  # without accumulating it overwrites
             return
@@ -243,7 +243,7 @@ class Trace:
             read = (read[0], product[-1])
         if operation == "indexed addition":
             read = tuple(each for each in read if each.carries)
-        if sum(bool(each.carries or each.learned) for each in read) < 2 or not any(each.carries for each in read):
+        if sum(bool(each.carries or each.learned) for each in read) < 2:
             return
         call = self.call if self.call is not None and self.call.operation == operation else None
         self.merges.append(Merge(operation, tuple(read), result, call))
