@@ -16,8 +16,8 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
     """The same model, in which a new connection replaces each of these shortcuts, x + f(x) -> join(x, f(x)).
 
     The source files aren't edited: a copy of a module's forward calls the connection in the place of the addition, or a
-    function mode intercepts it while the module runs. State-dict keys stay the same. The connections' parameters are added
-    under `skiplab_joins` of each module, so create the optimizer after this call. `skiplab.restore` undoes the
+    function mode intercepts it while the module runs. State-dict keys stay the same. The connections' parameters are
+    added under `skiplab_joins` of each module, so create the optimizer after this call. `skiplab.restore` undoes the
     replacement.
 
     The model can be copied, pickled, run in several threads and under autocast, and checkpointed module by module.
@@ -30,8 +30,8 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
             connection from a JoinSpec, such as `functools.partial(Scaled, stream_factor=1, update_factor=0.5)`. Its
             memory must be the stream.
         where: the result of `skiplab.find_shortcuts(model, example_inputs)`, or a selection of it by its method
-            `where(path=..., kind=..., stage=...)`, or a slice. Conditioning, concatenations and, unless they were chosen
-            by this kind, uncertain additions are left as they are.
+            `where(path=..., kind=..., stage=...)`, or a slice. Conditioning, concatenations, and uncertain additions
+            that weren't chosen by this kind are left as they are.
 
     Raises:
         SkiplabError: if a shortcut can't be replaced, or the connection doesn't fit; the model is unchanged then.

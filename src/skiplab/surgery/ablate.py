@@ -61,7 +61,7 @@ def replace_shortcuts(model: nn.Module, make: Callable[[JoinSpec], Connection], 
         change_class(modules[called], UnjoinedModule)
     for module in model.modules():
         if isinstance(module, nn.TransformerEncoder) and module.use_nested_tensor:
-            module.use_nested_tensor, module.skiplab_used_nested_tensor = False, True
+            vars(module).update(use_nested_tensor=False, skiplab_used_nested_tensor=True)
     return model
 
 

@@ -77,17 +77,16 @@ class _Joining(TorchFunctionMode):
 
     def __init__(self, module: "JoinedModule") -> None:
         super().__init__()
-        self.module, self.plan, self.number = module, module.skiplab_plan, 0
+        self.module, self.plan, self.reached = module, module.skiplab_plan, 0
         self.parts: PartsOfSums = {}
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in OPERATIONS and (found := as_sum(func, args, kwargs or {})) is not None:
             frame = caller()
             if innermost(frame, _FORWARD) is self.module:
-                number = self.number
-                self._expect(CallSite.of(frame))
-                shortcut = self.plan.shortcut_at.get(number)
-                if shortcut is not None:
+                number = self._next(CallSite.of(frame))
+                shortcut = None if number is None else self.plan.shortcut_at.get(number)
+                if number is not None and shortcut is not None:
                     if checkpointed(frame, _FORWARD):
                         raise SkiplabError(
                             f"the {shortcut} is inside an activation checkpoint in its module's own code and can't be "
@@ -97,10 +96,22 @@ class _Joining(TorchFunctionMode):
                     return joined_sum(getattr(self.module, JOINS), shortcut, number, found, own, self.parts)
         return func(*args, **(kwargs or {}))
 
-    def _expect(self, site: CallSite) -> None:
-        if self.number >= len(self.plan.sums) or self.plan.sums[self.number] != site:
+    def _next(self, site: CallSite) -> int | None:
+        """The number of an addition at this site; None if it isn't replaced."""
+        if self.plan.number_at is not None:
+            number = self.plan.number_at.get(site)
+            self.reached += number is not None
+            return number
+        number = self.reached
+        if number >= len(self.plan.sums) or self.plan.sums[number] != site:
             raise self.plan.changed()
-        self.number += 1
+        self.reached += 1
+        return number
+
+    def check_end(self) -> None:
+        """Raise an error unless the forward has made the additions that it made when shortcuts were found."""
+        if self.reached != (len(self.plan.sums) if self.plan.number_at is None else self.plan.num_additions):
+            raise self.plan.changed()
 
 
 class _paused:  # noqa: N801 - a context manager, as a class because it is entered often
@@ -188,8 +199,7 @@ class JoinedModule(_ChangedModule):
         joining = _Joining(self)
         with _running_forward(), _paused(), joining:
             result = super().forward(*args, **kwargs)
-        if joining.number != len(joining.plan.sums):
-            raise joining.plan.changed()
+        joining.check_end()
         return result
 
 
