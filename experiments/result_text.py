@@ -50,7 +50,7 @@ def summary_text(profile: str, verdicts: Sequence[Verdict], table: ComparisonTab
     for verdict in verdicts:
         counts = [str(sum(cell.conclusion == word for cell in verdict.cells)) for word in words]
         rows.append(f"| {verdict.claim.text} | {' | '.join(counts)} | **{headline(verdict)}** |")
-    first = table_text(next(iter(table.by_metric().values())))
+    first = table_text(next(iter(table.by_metric.values())))
     verdict_file, table_file = (f"[{name}]({profile}/{name})" for name in ("verdicts.csv", "table.csv"))
     where = f"Each cell's verdict is in {verdict_file}, every metric in {table_file}.\n\n"
     return "cells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where

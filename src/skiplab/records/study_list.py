@@ -4,9 +4,7 @@ import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, NamedTuple
 
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
@@ -18,6 +16,9 @@ from skiplab.records.record_schema import is_key
 from skiplab.records.registrations import find_claims, register, registrations
 from skiplab.records.study_data import Contents, keep_data
 from skiplab.records.writable import explain_unwritable, refuse_links
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes: what file systems take, and what leaves room for names below it
 
@@ -73,7 +74,7 @@ def read_keys(folder: Path) -> Keys:
     return Keys([line for line in lines if is_key(line)], [line for line in lines if not is_key(line)])
 
 
-def join(config: DictConfig, keys: Iterable[str], data: Contents) -> None:
+def join(config: "DictConfig", keys: Iterable[str], data: Contents) -> None:
     """Add trials to the study that their configuration names, and register the claims that it names.
 
     Args:

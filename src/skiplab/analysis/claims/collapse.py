@@ -2,16 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.rates import exact_rate, rate_text
-from skiplab.analysis.study.arms import Cell, cell_levels, in_cell
+from skiplab.analysis.study.arms import Cell, CellLevels, cell_levels, positions_by_arm
 from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.collapsed import COLLAPSED_BELOW, skill_metric
-from skiplab.analysis.study.metric_values import metric_values
+from skiplab.analysis.study.metric_values import arm_values
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.text import level_text, number
+
+_MOST_LISTED = 100  # seeds whose skill stands in a note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +23,7 @@ class Collapse:
     """What has collapsed in a cell.
 
     arms: those whose mean skill lies below the bound, at a level of what varies within the cell.
-    notes: a sentence for each of those of which only some seeds have collapsed, with the skill of every seed.
+    notes: a sentence for each of those of which only some seeds have collapsed, with the skills of the seeds.
     """
 
     arms: tuple[str, ...] = ()
@@ -45,37 +49,49 @@ def find_collapse(study: Study, factor: str, arms: Sequence[str], cell: Cell) ->
         return Collapse()
     skills = [each for each in _skills(study, factor, metric, cell_levels(cell)) if each.arm in arms]
     return Collapse(
-        arms=tuple(each.name for each in skills if np.mean(each.skills) < COLLAPSED_BELOW),
-        notes=tuple(note for each in skills if (note := _partly_collapsed(each))),
+        arms=tuple(each.name for each in skills if each.has_collapsed),
+        notes=tuple(each.note for each in skills if each.note),
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _ArmSkills:
-    """The skill of each seed of an arm, at one level of what varies within the cell; name: the arm with that level."""
+class _ArmSkill(NamedTuple):
+    """An arm at one level of what varies within the cell.
+
+    name: the arm with that level. has_collapsed: whether its mean skill lies below the bound. note: of `Collapse`.
+    """
 
     arm: str
     name: str
-    skills: tuple[float, ...]
+    has_collapsed: bool
+    note: str
 
 
 @cached_per_study
-def _skills(study: Study, factor: str, metric: str, levels: tuple[tuple[str, str], ...]) -> list[_ArmSkills]:
+def _skills(study: Study, factor: str, metric: str, levels: CellLevels) -> list[_ArmSkill]:
     cell = dict(levels)
-    trials = in_cell(study, metric_values(study, factor, metric), cell)
-    trials = trials.loc[trials["value"].notna()].sort_values("seed", kind="stable")
     others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
     found = []
-    for (arm, *own), rows in trials.groupby(["arm", *others], observed=True):
-        at = [f"at {other} {level_text(level)}" for other, level in zip(others, own, strict=True)]
-        found.append(_ArmSkills(arm=arm, name=" ".join([arm, *at]), skills=tuple(rows["value"])))
+    for arm in positions_by_arm(study, factor, levels):
+        values = arm_values(study, factor, metric, cell, arm)
+        parts = [((), values.by_seed)]
+        if others:
+            ordered = values.rows.sort_values("seed", kind="stable")
+            parts = [(own, column(rows, "value")) for own, rows in ordered.groupby(others, observed=True)]
+        for own, every in parts:
+            at = [f"at {each} {level_text(level)}" for each, level in zip(others, own, strict=True)]
+            name, skills = " ".join([arm, *at]), every.dropna().to_numpy()
+            if len(skills):
+                collapsed = bool(skills.mean() < COLLAPSED_BELOW)
+                found.append(_ArmSkill(arm, name, collapsed, _partly_collapsed(name, skills)))
     return found
 
 
-def _partly_collapsed(arm: _ArmSkills) -> str:
+def _partly_collapsed(name: str, skills: np.ndarray) -> str:
     """A sentence where some seeds have collapsed and others haven't, else ''."""
-    rate = exact_rate(sum(skill < COLLAPSED_BELOW for skill in arm.skills), len(arm.skills))
-    if rate.count in (0, rate.n):
+    count = int((skills < COLLAPSED_BELOW).sum())
+    if count in (0, len(skills)):
         return ""
-    every = ", ".join(number(skill) for skill in arm.skills)
-    return f"{arm.name}: {rate_text(rate)} of seeds have a skill below {COLLAPSED_BELOW:g}: {every}"
+    rate = exact_rate(count, len(skills))
+    return (
+        f"{name}: {rate_text(rate)} of seeds have a skill below {COLLAPSED_BELOW:g}: {', '.join(map(number, skills))}"
+    )

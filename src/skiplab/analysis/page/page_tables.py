@@ -50,10 +50,10 @@ def comparisons(
         return []
     table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
     found = []
-    for name, part in table.by_metric().items():
+    for name, part in table.by_metric.items():
         names = part.cell_factors
         several = "arm" in headings(part)
-        rows = zip(text_rows(part), part.frame.to_dict("records"), better_means(part), strict=True)
+        rows = zip(text_rows(part), part.rows, better_means(part), strict=True)
         found.append(
             {
                 "name": name,

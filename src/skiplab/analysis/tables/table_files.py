@@ -45,7 +45,7 @@ def write_tables(table: ComparisonTable, folder: Path) -> list[Path]:
     texts = {"csv": csv_text(table.frame), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
     parts = [
         _Part(name, caption(part), headings(part), text_rows(part), better_means(part), num_text_columns(part))
-        for name, part in table.by_metric().items()
+        for name, part in table.by_metric.items()
     ]
     for ending, form in _FORMATS.items():
         texts[ending] += "\n".join(_table(part, form) for part in parts) or "No trials to compare yet.\n"
