@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from skiplab.printable import printable
-from skiplab.records.read_records import Problem
+from skiplab.records.read_records import Problem, readable
 
 
 def console() -> Console:
@@ -28,5 +28,5 @@ def say_written(console: Console, paths: Iterable[Path]) -> None:
 
 def say_problems(console: Console, problems: Iterable[Problem]) -> None:
     """Say which parts of a study could not be read."""
-    for problem in problems:
+    for problem in readable(problems):
         say(console, f"not read: {problem.where}: {problem.reason}")

@@ -14,6 +14,7 @@ from skiplab.records.record_schema import RecordContent
 Records = Mapping[str, RecordContent]  # by key
 _EQUAL_IN_MANY = ("choices", "metrics", "charts", "parity", "instruments", "evaluators", "pictures")
 _MOST_KNOWN = 1000
+_MOST_PROBLEMS = 200
 
 
 class Problem(NamedTuple):
@@ -21,6 +22,13 @@ class Problem(NamedTuple):
 
     where: str
     reason: str
+
+
+def readable(problems: Iterable[Problem]) -> list[Problem]:
+    """As many of the problems as one can read, and how many more there are: all trials of a study may be missing."""
+    every = list(problems)
+    more = len(every) - _MOST_PROBLEMS
+    return [*every[:_MOST_PROBLEMS], *([Problem("and more", f"{more} others")] if more > 0 else [])]
 
 
 def read_records(runs_dir: Path, keys: Sequence[str]) -> tuple[dict[str, RecordContent], list[Problem]]:

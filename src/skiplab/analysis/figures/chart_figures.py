@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from skiplab.analysis.figures.chart_lines import bars_figure, has_layers, lines_figure
 from skiplab.analysis.figures.chart_maps import map_panels, maps_figure
 from skiplab.analysis.figures.chart_values import chart_panels, has_two_axes
-from skiplab.analysis.figures.figures import depth_factor, outcome
+from skiplab.analysis.figures.figures import MOST_PANELS, depth_factor, left_out_cells, outcome
 from skiplab.analysis.study.arms import factor_under_test
 from skiplab.analysis.study.metric_values import scale_metric
 from skiplab.analysis.study.study import Study
@@ -16,7 +16,7 @@ from skiplab.analysis.text import level_text
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 
-_MOST_PANELS = {"lines": 24, "bars": 24, "heat": 12, "contour": 12}
+_MOST_PANELS = {"lines": MOST_PANELS, "bars": MOST_PANELS, "heat": 12, "contour": 12}
 
 
 class DrawnChart(NamedTuple):
@@ -82,4 +82,5 @@ def _draw_outcome(study: Study, metric: str, factor: str) -> DrawnChart | None:
         remarks.append("A cross is a trial that diverged.")
     if "not reached" in states:
         remarks.append("A triangle is a lower bound: the trial ended before it reached the value.")
-    return DrawnChart(outcome(study, metric, factor), " ".join(remarks))
+    remarks.append(left_out_cells(study, factor))
+    return DrawnChart(outcome(study, metric, factor), " ".join(remark for remark in remarks if remark))

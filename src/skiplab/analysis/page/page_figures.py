@@ -24,7 +24,8 @@ class PageFigures:
         """The training loss, then all charts, grouped by instrument and evaluator."""
         found: dict[str, list[dict[str, Any]]] = {}
         if "loss" in set(study.history["metric"]):
-            found[""] = [self.figure("Training loss", figures.LOSS_CAPTION, figures.loss_curves(study, factor))]
+            caption = figures.loss_caption(study, factor)
+            found[""] = [self.figure("Training loss", caption, figures.loss_curves(study, factor))]
         for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
             drawn = draw_chart(study, name, factor)
             if drawn:

@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION, equal_cost_figure
+from skiplab.analysis.figures.equal_cost_figure import equal_cost_caption, equal_cost_figure
 from skiplab.analysis.figures.figures import depth_factor
-from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
+from skiplab.analysis.figures.interaction_figure import interaction_caption, interaction_figure
 from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
@@ -32,6 +32,8 @@ from skiplab.errors import SkiplabError
 from skiplab.metrics import missing_text
 from skiplab.printable import printable
 from skiplab.records.tuned import Tuned
+
+_MOST_UNFINISHED = 500
 
 
 class Row(NamedTuple):
@@ -105,7 +107,8 @@ def effects(
     except SkiplabError as error:
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)
-    return found | {"figure": drawing.figure("How the effect depends on the rest", INTERACTION_CAPTION, drawn)}
+    shows = interaction_caption(study, factor)
+    return found | {"figure": drawing.figure("How the effect depends on the rest", shows, drawn)}
 
 
 def equal_cost(
@@ -128,7 +131,9 @@ def equal_cost(
     figure = None
     if TRAINING_LOSS in set(table["metric"]):
         figure = drawing.figure(
-            "Training loss at equal FLOPs", EQUAL_COST_FIGURE_CAPTION, equal_cost_figure(study, factor, over)
+            "Training loss at equal FLOPs",
+            equal_cost_caption(study, factor, over),
+            equal_cost_figure(study, factor, over),
         )
     return {
         "caption": EQUAL_COST_CAPTION.format(over=over, control=control),
@@ -193,10 +198,10 @@ def _count(value: float) -> str:
 
 
 def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, str]]:
-    """Each trial that isn't done or lacks a number, with the reason."""
+    """Each trial that isn't done or lacks a number, with the reason, up to a number that one can read."""
     names, trials = [*study.factors, "seed"], with_arms(study, factor)
     found = []
-    for trial in frame_rows(trials.loc[(trials["status"] != "done") | trials["key"].isin(study.missing)]):
+    for trial in frame_rows(trials.loc[_needs_reason(study)].head(_MOST_UNFINISHED)):
         record = study.records.get(trial["key"])
         because = (record and record["diverged_because"]) or ""
         at = "" if pd.isna(trial["diverged_step"]) else f" at step {trial['diverged_step']:.0f}"
@@ -218,3 +223,12 @@ def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, st
             }
         )
     return found
+
+
+def unlisted(study: Study) -> int:
+    """How many more trials than `unfinished` has aren't done or lack a number."""
+    return max(0, int(_needs_reason(study).sum()) - _MOST_UNFINISHED)
+
+
+def _needs_reason(study: Study) -> pd.Series:
+    return (study.trials["status"] != "done") | study.trials["key"].isin(list(study.missing))

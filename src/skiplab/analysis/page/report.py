@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from skiplab.analysis import terminal
@@ -23,14 +24,17 @@ from skiplab.analysis.page.page_samples import page_samples
 from skiplab.analysis.page.page_tables import Row
 from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import status_counts
+from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.origin import origin
 from skiplab.analysis.study.study import Problem, Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.tables.parity import unequal_arms
 from skiplab.analysis.text import level_text
+from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS
+from skiplab.records.read_records import readable
 
-_MOST_DRAWN = 2000  # trials whose curves are drawn
+_MOST_DRAWN, _MOST_BYTES = 2000, 2**27  # trials whose curves are drawn, and the tables that these are drawn from
 
 
 def report_command(
@@ -122,25 +126,37 @@ def report_page(
         "parity": page_tables.parity(study, factor, filters),
         "unequal": unequal_arms(study, control, factor),
         "unfinished": page_tables.unfinished(study, factor, filters),
-        "problems": [_in_runs_dir(each, study) for each in problems],
+        "unlisted": page_tables.unlisted(study),
+        "problems": [_in_runs_dir(each, study) for each in readable(problems)],
         "origin": [Row(row) for row in origin(study).items()],
         "constants": [Row((name, level_text(value))) for name, value in study.constants.items()],
     }
     return rendered("report.html.jinja", version, drawing.definitions, title=study.name, **content)
 
 
+@cached_per_study
 def drawable(study: Study) -> tuple[Study, list[Problem]]:
     """The trials whose curves are drawn, and a note if these aren't all: nobody can read the curves of so many.
 
     Those of the lowest seeds are kept, so that each arm keeps the same seeds. Tables and verdicts are of all trials.
     """
-    count = len(study.trials)
-    if count <= _MOST_DRAWN:
+    by_seed, count = study.trials.sort_values("seed", kind="stable"), len(study.trials)
+    sizes = [_series_bytes(study, key) for key in by_seed["key"].head(_MOST_DRAWN)]
+    most = max(1, int(np.searchsorted(np.cumsum(sizes), _MOST_BYTES, side="right")))
+    if count <= most:
         return study, []
-    kept = study.trials.sort_values("seed", kind="stable").head(_MOST_DRAWN).sort_index()
+    kept = by_seed.head(most).sort_index()
     records = {key: study.records[key] for key in kept["key"] if key in study.records}
-    reason = f"drawn from the {_MOST_DRAWN} trials of the lowest seeds, of {count}; tables and verdicts are of all"
+    reason = f"drawn from the {most} trials of the lowest seeds, of {count}; tables and verdicts are of all"
     return replace(study, trials=kept.reset_index(drop=True), records=records), [Problem("figures of charts", reason)]
+
+
+def _series_bytes(study: Study, key: str) -> int:
+    """How long the tables are from which a trial's curves are drawn."""
+    if key not in study.records:  # a row of a table of results
+        return 0
+    paths = [study.runs_dir / key / table.file for table in (HISTORY, LAYERS, MEASUREMENTS)]
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def _in_runs_dir(problem: Problem, study: Study) -> Problem:
