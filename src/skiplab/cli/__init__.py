@@ -9,6 +9,7 @@ from skiplab.cli.parser import make_parser
 from skiplab.cli.streams import allow_any_text
 from skiplab.cli.termination import run_command
 from skiplab.cli.train import train
+from skiplab.sweeps.limits import check_memory_to_read
 
 _OBJECTS_BEFORE_COLLECTION = 100_000
 atexit.register(gc.freeze)  # so that they aren't looked through at the end either, when all memory goes back
@@ -31,7 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parsed.overrides += others
     options = vars(parsed)
     command = options.pop("command")
-    run_command(lambda: command(**options), words)
+
+    def run() -> None:
+        check_memory_to_read()
+        command(**options)
+
+    run_command(run, words)
 
 
 def train_main(arguments: Sequence[str] | None = None) -> None:

@@ -121,7 +121,7 @@ def read_study(name: str, runs_dir: Path) -> Study:
     result of tuning for one of them doesn't count for all. Nothing but the cache is written.
 
     Raises:
-        SkiplabError: if there is no such study, or a metric is named like a factor.
+        SkiplabError: if there is no such study.
     """
     runs_dir = Path(runs_dir)
     folders = _study_folders(name, runs_dir)
@@ -167,6 +167,8 @@ def _contents(records: Records, tuned: Tuned | None, bad_records: Sequence[Probl
     metrics, bad_metrics = read_metrics(records)
     charts, bad_charts = read_charts(records)
     found = find_factors(as_tuned(records, tuned))
+    clashing = {*OWN_COLUMNS, "seed", "arm", *found.varying.columns}.intersection(metrics)
+    metrics = {name: metric for name, metric in metrics.items() if name not in clashing}
     return Contents(
         trials=_trials(records, found, metrics),
         missing={key: record["missing"] for key, record in records.items() if record["missing"]},
@@ -175,9 +177,17 @@ def _contents(records: Records, tuned: Tuned | None, bad_records: Sequence[Probl
         metrics=metrics,
         charts=charts.declared,
         measured_by=charts.measured_by,
-        problems=(*bad_records, *bad_metrics, *bad_charts),
+        problems=(*bad_records, *bad_metrics, *map(_clash, sorted(clashing)), *bad_charts),
         first_starts={key: _first_start(record) for key, record in records.items()},
         files={key: record["files"] for key, record in records.items() if record["files"]},
+    )
+
+
+def _clash(metric: str) -> Problem:
+    return Problem(
+        f"metric {printable(metric)}",
+        "it is named like a factor or a column of the record; valid: any other name; rename it in the evaluator or "
+        "instrument that measures it",
     )
 
 
@@ -243,12 +253,6 @@ def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
 
 
 def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    taken = [*OWN_COLUMNS, "seed", "arm", *found.varying.columns]
-    if clash := [name for name in metrics if name in taken]:
-        raise SkiplabError(
-            f"the metric {printable(clash[0])!r} is named like a factor or a column of the record; "
-            "valid: any other name; rename it in the evaluator or instrument that measures it"
-        )
     frame = pd.DataFrame({"key": list(records)}).set_index("key", drop=False).rename_axis(None)
     content = list(records.values())
     frame["status"] = pd.Categorical([record["status"] for record in content], categories=STATUSES)
