@@ -16,6 +16,7 @@ COMMANDS = (
     ("trial.py", "7"),
     ("processes.py", "5"),
     ("start.py", "5"),
+    ("reading.py", "10000"),
     ("frechet.py", "3"),
     ("growth.py", "9"),
     ("surgery.py", "40"),
