@@ -4,8 +4,8 @@
 
 Processor time of a process each, imports included, and the most memory that it had. Tables are of generated records
 without series, twice each: the second time from the study's cache. The page is of 500 trials with 500 steps of 5
-metrics and 50 readings of 40 layers in 2 quantities; the dashboard's first page is the one that it answers with before it
-has drawn that.
+metrics and 50 readings of 40 layers in 2 quantities; the dashboard's first page is the one that it answers with before
+it has drawn that.
 """
 
 import subprocess
