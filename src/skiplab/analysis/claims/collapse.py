@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+import pandas as pd
 
 from skiplab.analysis.frames import column
 from skiplab.analysis.statistics.rates import exact_rate, rate_text
@@ -73,10 +74,11 @@ def _skills(study: Study, factor: str, metric: str, levels: CellLevels) -> list[
     found = []
     for arm in positions_by_arm(study, factor, levels):
         values = arm_values(study, factor, metric, cell, arm)
-        parts = [((), values.by_seed)]
+        parts: list[tuple[tuple[Any, ...], pd.Series]] = [((), values.by_seed)]
         if others:
             ordered = values.rows.sort_values("seed", kind="stable")
-            parts = [(own, column(rows, "value")) for own, rows in ordered.groupby(others, observed=True)]
+            by_level = ordered.groupby(others, observed=True)
+            parts = [(cast("tuple[Any, ...]", own), column(rows, "value")) for own, rows in by_level]
         for own, every in parts:
             at = [f"at {each} {level_text(level)}" for each, level in zip(others, own, strict=True)]
             name, skills = " ".join([arm, *at]), every.dropna().to_numpy()

@@ -231,4 +231,4 @@ def unlisted(study: Study) -> int:
 
 
 def _needs_reason(study: Study) -> pd.Series:
-    return (study.trials["status"] != "done") | study.trials["key"].isin(list(study.missing))
+    return column(study.trials, "status").ne("done") | column(study.trials, "key").isin(list(study.missing))
