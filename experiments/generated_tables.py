@@ -2,8 +2,9 @@
 
     make docs
 
-README.md gets the questions of the experiments, docs/papers.md their verdicts, and docs/options.md every axis and every
-option, with the first paragraph of its docstring. No study is needed, and a second run changes nothing.
+README.md gets the questions of the experiments, docs/papers.md their verdicts, docs/options.md every axis and every
+option, with the first paragraph of its docstring, and docs/measurements.md the metrics that instruments and evaluators
+declare. No study is needed, and a second run changes nothing.
 """
 
 import inspect
@@ -26,6 +27,14 @@ _OPTIONS = """\
 Each axis of a trial, its default and its options; `make docs` writes this page. Choose an option with
 `skiplab train AXIS=OPTION`; `skiplab train AXIS=OPTION --help` shows its settings.
 """
+_MEASUREMENTS = """\
+# Measurements
+
+The metrics that each [instrument](options.md#instrument) and [evaluator](options.md#evaluator) writes into the summary of
+a record; `make docs` writes this page. Tables take them as `--metric NAME`, claims files as `metric: NAME`.
+[What measurements can say](what_measurements_say.md) explains the words.
+"""
+_SCALES = {"linear": "difference", "log": "ratio", "bounded": "difference, in [0, 1]"}
 
 
 def write_generated_tables() -> None:
@@ -33,6 +42,7 @@ def write_generated_tables() -> None:
     replace_marked(ROOT / "README.md", "experiments", experiments_list())
     replace_marked(ROOT / "docs" / "papers.md", "experiments", experiments_table())
     (ROOT / "docs" / "options.md").write_text(options_page(), encoding="utf-8")
+    (ROOT / "docs" / "measurements.md").write_text(measurements_page(), encoding="utf-8")
 
 
 def replace_marked(path: Path, mark: str, text: str) -> None:
@@ -81,6 +91,21 @@ def options_page() -> str:
         rows = [list(row) for row in zip(*columns.values(), strict=True)]
         heading = f"## {axis}\n\n{text[0].upper()}{text[1:]}. Default: {_default(axis)}."
         sections.append(f"{heading}\n\n{_table(list(columns), rows)}")
+    return "\n".join(sections)
+
+
+def measurements_page() -> str:
+    """A section per instrument and evaluator, and in it a row per metric."""
+    sections = [_MEASUREMENTS]
+    for axis in ("instrument", "evaluator"):
+        for path in sorted((CONF / axis).glob("*.yaml")):
+            if metrics := get_object(_target(path)).metrics:
+                columns = ["metric", "is", "better", "compared by", "says"]
+                rows = [
+                    [f"`{name}`", metric.label, metric.direction or "neither", _SCALES[metric.scale], metric.role]
+                    for name, metric in metrics.items()
+                ]
+                sections.append(f"## {axis} {path.stem}\n\n{_table(columns, rows)}")
     return "\n".join(sections)
 
 
