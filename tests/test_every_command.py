@@ -62,6 +62,7 @@ CALLS: dict[str, str] = {
     "wandb-workspace mine --entity ME --project skiplab --dry-run --runs-dir runs": "mine",
     "dashboard mine --claims claims.yaml --port 0 --open --runs-dir runs": "http://127.0.0.1:",
     "dashboard mine --factor connection --control plain --metric loss_val --port 0": "http://127.0.0.1:",
+    "demo REDUCED depth=4 long_skip=none run.runs_dir=shown": "verdicts as published",
     "reproduce": "residual_in_diffusion",
     "reproduce --list": "residual_in_diffusion",
     "reproduce veit2016_lesion --profile quick REDUCED run.runs_dir=reproduced": "verdicts as published",

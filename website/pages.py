@@ -10,7 +10,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
-_PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md", "docs/**/*.md", "experiments/*/README.md")
+_PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "docs/**/*.md",
+    "experiments/*/README.md",
+)
 _OWN = ("website/*.css", "website/*.js")
 _TARGET = re.compile(r"\]\((?!https?:)([^)#]+)")
 
@@ -42,5 +49,7 @@ def pages() -> list[Path]:
 
 def linked_files() -> list[Path]:
     """Pictures, tables, programs and notebooks that pages show or link to; they are copied as they are."""
-    targets = ((page.parent / target).resolve() for page in pages() for target in _TARGET.findall(page.read_text("utf-8")))
+    targets = (
+        (page.parent / target).resolve() for page in pages() for target in _TARGET.findall(page.read_text("utf-8"))
+    )
     return sorted({path for path in targets if path.is_file() and path.suffix != ".md"})

@@ -11,9 +11,9 @@ import re
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin
 
-from typing_extensions import Annotated, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
+from typing_extensions import get_type_hints, is_typeddict
 
 from skiplab.analysis.claims import claims_keys
 from skiplab.cli.parser import make_parser
@@ -21,8 +21,19 @@ from skiplab.records import file_names, record_schema
 from skiplab.records.record_schema import RecordContent
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "null", Any: "any"}
-_NAMED = {record_schema.Key: "16 digits of 0-9a-f", record_schema.Time: "a time in UTC", record_schema.Factors: "settings"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    types.NoneType: "null",
+    Any: "any",
+}
+_NAMED = {
+    record_schema.Key: "16 digits of 0-9a-f",
+    record_schema.Time: "a time in UTC",
+    record_schema.Factors: "settings",
+}
 
 
 def write_pages() -> None:
@@ -38,7 +49,9 @@ def commands_page() -> str:
     sections = [
         "# Commands\n\nEvery command of `skiplab`, as `skiplab COMMAND --help` prints it. Of `skiplab train`, Hydra prints the "
         "help: it takes overrides,\n[axes and options](options.md) among them.\n\n"
-        + _table(["command", "does"], [[f"[`{name}`](#skiplab-{name})", _sentence(text)] for name, text in about.items()])
+        + _table(
+            ["command", "does"], [[f"[`{name}`](#skiplab-{name})", _sentence(text)] for name, text in about.items()]
+        )
     ]
     for name, parser in subparsers.choices.items():
         rows = [[_argument(each), _sentence(each.help or "")] for each in parser._actions if each.dest != "help"]
@@ -82,10 +95,15 @@ def record_page() -> str:
     """The files of a trial and of a study, and the content of record.json."""
     parts = _parts(RecordContent)
     sections = "\n".join(
-        f"{'##' if part is RecordContent else '###'} {_title(part)}\n\n{_about(part)}\n\n{_fields(part)}" for part in parts
+        f"{'##' if part is RecordContent else '###'} {_title(part)}\n\n{_about(part)}\n\n{_fields(part)}"
+        for part in parts
     )
     tables = [
-        [f"`{table.file}`", ", ".join(f"`{name}` ({kind})" for name, kind in table.types.items()), ", ".join(table.identity)]
+        [
+            f"`{table.file}`",
+            ", ".join(f"`{name}` ({kind})" for name, kind in table.types.items()),
+            ", ".join(table.identity),
+        ]
         for table in (file_names.HISTORY, file_names.LAYERS, file_names.MEASUREMENTS)
     ]
     return f"""\
@@ -128,7 +146,11 @@ def _dictionaries(kind: Any) -> list[type]:
 
 
 def _title(part: type) -> str:
-    return "The content of record.json" if part is RecordContent else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part.__name__).capitalize()
+    return (
+        "The content of record.json"
+        if part is RecordContent
+        else re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part.__name__).capitalize()
+    )
 
 
 def _about(part: type) -> str:
@@ -138,7 +160,10 @@ def _about(part: type) -> str:
 def _fields(part: type) -> str:
     texts = meanings(part)
     kinds = get_type_hints(part, include_extras=True)
-    return _table(["field", "holds", "is"], [[f"`{name}`", _in_words(kind), _sentence(texts[name])] for name, kind in kinds.items()])
+    return _table(
+        ["field", "holds", "is"],
+        [[f"`{name}`", _in_words(kind), _sentence(texts[name])] for name, kind in kinds.items()],
+    )
 
 
 def _in_words(kind: Any) -> str:
@@ -166,13 +191,17 @@ def _in_words(kind: Any) -> str:
 
 
 def _keys(keys: Mapping[str, str], needed: Sequence[str]) -> str:
-    return _table(["key", "needed", "holds"], [[f"`{key}`", "yes" if key in needed else "", text] for key, text in keys.items()])
+    return _table(
+        ["key", "needed", "holds"], [[f"`{key}`", "yes" if key in needed else "", text] for key, text in keys.items()]
+    )
 
 
 def _argument(action: argparse.Action) -> str:
     """An option with its value, as one types it; of an argument without a name, its place."""
     own = action.option_strings[-1] if action.option_strings else ""
-    value = action.metavar if isinstance(action.metavar, str) else (own.strip("-") or action.dest).upper().replace("-", "_")
+    value = (
+        action.metavar if isinstance(action.metavar, str) else (own.strip("-") or action.dest).upper().replace("-", "_")
+    )
     if action.choices:
         value = "|".join(map(str, action.choices))
     return f"`{' '.join(part for part in (own, '' if action.nargs == 0 else value) if part)}`"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skiplab.training.load import load
     from skiplab.watching import Instruments, trainer_callback, watch
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Instruments",
     "ablate",

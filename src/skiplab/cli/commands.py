@@ -219,6 +219,17 @@ def reproduce(
         reproduce(experiment, profile, overrides, train, limits=limits if decide else None)
 
 
+def demo(overrides: Sequence[str]) -> None:
+    """Run the experiment that shows what skiplab does.
+
+    Raises:
+        SkiplabError: as `skiplab.reproduce.reproduce`.
+    """
+    from skiplab.reproduce import DEMO, reproduce
+
+    reproduce(*DEMO, overrides, train)
+
+
 def decide(
     name: str,
     overrides: Sequence[str],

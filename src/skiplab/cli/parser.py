@@ -14,6 +14,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=skiplab.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    command = subparsers.add_parser(
+        "demo", help="train 36 small networks on bundled images, print three verdicts and write a page that shows why"
+    )
+    _add_overrides(command, "run.runs_dir=/data/runs")
+    command.set_defaults(command=commands.demo)
+
     subparsers.add_parser(
         "train",
         help="train one trial, or a sweep with -m; takes Hydra overrides such as connection=plain,identity",
