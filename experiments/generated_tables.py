@@ -17,6 +17,7 @@ import yaml
 from hydra.utils import get_object
 
 from skiplab.analysis.text import level_text
+from skiplab.metrics import Metric
 from skiplab.reproduce import experiments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,11 +31,11 @@ Each axis of a trial, its default and its options; `make docs` writes this page.
 _MEASUREMENTS = """\
 # Measurements
 
-The metrics that each [instrument](options.md#instrument) and [evaluator](options.md#evaluator) writes into the summary of
-a record; `make docs` writes this page. Tables take them as `--metric NAME`, claims files as `metric: NAME`.
-[What measurements can say](what_measurements_say.md) explains the words.
+The metrics that each [instrument](options.md#instrument) and [evaluator](options.md#evaluator) writes into the summary
+of a record; `make docs` writes this page. Tables take them as `--metric NAME`, claims files as `metric: NAME`.
+[What measurements can say](what_measurements_say.md) explains the columns.
 """
-_SCALES = {"linear": "difference", "log": "ratio", "bounded": "difference, in [0, 1]"}
+_COMPARED = {"linear": "difference", "log": "ratio", "bounded": "difference, within [-1, 1]"}
 
 
 def write_generated_tables() -> None:
@@ -100,9 +101,9 @@ def measurements_page() -> str:
     for axis in ("instrument", "evaluator"):
         for path in sorted((CONF / axis).glob("*.yaml")):
             if metrics := get_object(_target(path)).metrics:
-                columns = ["metric", "is", "better", "compared by", "says"]
+                columns = ["metric", "is", "better", "compared by", "role"]
                 rows = [
-                    [f"`{name}`", metric.label, metric.direction or "neither", _SCALES[metric.scale], metric.role]
+                    [f"`{name}`", metric.label, metric.direction or "neither", _compared(metric), metric.role]
                     for name, metric in metrics.items()
                 ]
                 sections.append(f"## {axis} {path.stem}\n\n{_table(columns, rows)}")
@@ -149,6 +150,10 @@ def _roles(path: Path) -> str:
     """Whether the metrics of an instrument or evaluator are outcomes, mechanisms or both."""
     roles = {metric.role for metric in get_object(_target(path)).metrics.values()}
     return " and ".join(f"{role}s" for role in ("outcome", "mechanism") if role in roles)
+
+
+def _compared(metric: Metric) -> str:
+    return _COMPARED[metric.scale] if metric.kind == "continuous" else f"rate of the {metric.kind}"
 
 
 def _target(path: Path) -> str:

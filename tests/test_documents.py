@@ -1,4 +1,4 @@
-"""README and docs/: what they say is there, is there; their connection trains (test_shell_lines runs their lines and blocks)."""
+"""README and docs/: what they say is there, is there. Their lines and blocks are run by test_shell_lines."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Which files of the repository make the documentation site: each at its own path, so links between them work as they are.
+"""Which files of the repository make the documentation site: each at its own path, so that links work as they are.
 
 MkDocs calls these functions (mkdocs.yml names this file under `hooks`).
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 _PAGES = (
@@ -40,6 +41,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in dict.fromkeys(paths)
     ]
     return Files([*own, *theme])
+
+
+def on_page_markdown(markdown: str, page: Page, **_: object) -> None:
+    """The front page stands alone in its list."""
+    if page.file.src_uri == "README.md":
+        page.meta["hide"] = ["navigation"]
 
 
 def pages() -> list[Path]:

@@ -35,6 +35,14 @@ _NAMED = {
     record_schema.Factors: "settings",
 }
 
+_COMMANDS = """\
+# Commands
+
+Every command of `skiplab`, as `skiplab COMMAND --help` prints it. Of `skiplab train`, Hydra prints the help: it takes
+overrides, [axes and options](options.md) among them.
+
+"""
+
 
 def write_pages() -> None:
     """Write every reference page anew."""
@@ -47,8 +55,7 @@ def commands_page() -> str:
     (subparsers,) = (each for each in make_parser()._actions if isinstance(each, argparse._SubParsersAction))
     about = {each.dest: each.help or "" for each in subparsers._choices_actions}
     sections = [
-        "# Commands\n\nEvery command of `skiplab`, as `skiplab COMMAND --help` prints it. Of `skiplab train`, Hydra prints the "
-        "help: it takes overrides,\n[axes and options](options.md) among them.\n\n"
+        _COMMANDS
         + _table(
             ["command", "does"], [[f"[`{name}`](#skiplab-{name})", _sentence(text)] for name, text in about.items()]
         )
@@ -79,8 +86,8 @@ A claim of one test has the keys of [a test](#a-test) as well.
 {_keys(claim, claims_keys.CLAIM_NEEDS)}
 ## A test
 
-Of a claim, of one of its `parts`, or of its `evidence`. A part needs `says` too. Evidence takes `contrast` and `over` from
-its claim where it has none of its own, and any test takes the arms.
+Of a claim, of one of its `parts`, or of its `evidence`. A part needs `says` too. Evidence takes `contrast` and `over`
+from its claim where it has none of its own, and any test takes the arms.
 
 {_keys(claims_keys.TEST_KEYS, claims_keys.TEST_NEEDS)}
 ### contrast

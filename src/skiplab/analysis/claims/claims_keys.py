@@ -23,7 +23,7 @@ TEST_KEYS = {
     "mean_over": "factors over whose levels the metric's mean is taken for each seed, before anything else",
     "direction": "what is claimed of the contrast",
     "expected": "with `direction: equal`, the value that a slope or a rate is claimed to equal",
-    "smallest_effect": "the smallest effect that counts, on the metric's scale; without it, verdicts are exploratory",
+    "smallest_effect": "the smallest effect that counts, on the metric's scale; without it, exploratory",
 }
 _READS = {"reads": "for each phrase of the sentence, what it stands for in the test"}
 PART_KEYS = {"says": "the words of the claim's text that this part tests", **_READS, **TEST_KEYS}
@@ -35,7 +35,7 @@ CLAIM_KEYS = {
     "cells": "levels of other factors at which it is claimed, a list for each factor; else all",
     "corrected": "the day on which its test was changed after trials that it judges",
     "evidence": "a list of further tests, which can contest the verdict and don't decide it",
-    "parts": "two or more tests which must all hold, for a text that says several things; in place of the keys of a test",
+    "parts": "two or more tests which must all hold, where the text says several things; in place of one test",
     **_READS,
     **TEST_KEYS,
 }
