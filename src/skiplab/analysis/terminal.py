@@ -1,7 +1,8 @@
 """The console that the analysis prints to, and the lines that its commands share."""
 
+import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -9,10 +10,19 @@ from rich.console import Console
 from skiplab.printable import printable
 from skiplab.records.read_records import Problem
 
+_WIDTH = 100
+
 
 def console() -> Console:
     """A console on standard output: as wide as the terminal, or 100 columns in a pipe or a file."""
-    return Console(width=None if sys.stdout.isatty() else 100)
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def plain_text(show: Callable[[Console], None]) -> str:
+    """What is shown on a console of 100 columns, without styles."""
+    buffer = io.StringIO()
+    show(Console(file=buffer, width=_WIDTH, color_system=None))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().strip("\n").splitlines())
 
 
 def say(console: Console, line: str) -> None:

@@ -34,6 +34,7 @@ from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 DEFAULT_FORMATS = ("pdf", "png")
 _NO_NAME = re.compile(r"[^\w.+-]")  # characters of a chart's name that its file's name doesn't take
@@ -62,6 +63,31 @@ def drawables(
             found["equal_cost"] = lambda: DrawnChart(equal_cost_figure(study, factor), EQUAL_COST_FIGURE_CAPTION)
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
+
+
+def figures_of_study(
+    study: Study, factor: str | None = None, control: str | None = None
+) -> dict[str, Callable[[], DrawnChart | None]]:
+    """The same by the claims that the study remembers, if it remembers any."""
+    return drawables(study, study_claims(study), Selection(factor, control))
+
+
+def draw_figure(study: Study, name: str, factor: str | None = None, control: str | None = None) -> Figure:
+    """One of them.
+
+    Raises:
+        SkiplabError: if the name is unknown, or no trial has a value to draw.
+    """
+    known = figures_of_study(study, factor, control)
+    if name not in known:
+        raise SkiplabError(unknown_name("figure", name, list(known)))
+    drawn = known[name]()
+    if drawn is None:
+        raise SkiplabError(
+            f"no trial of {printable(study.name)} has a value for the figure {printable(name)} "
+            f"({status_counts(study)}); valid: another of {printable(', '.join(known))}"
+        )
+    return drawn.figure
 
 
 def _samples(study: Study, factor: str) -> DrawnChart | None:

@@ -39,7 +39,7 @@ from skiplab.metrics import Metric
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonTable:
-    """Each arm against the control.
+    """Each arm against the control; printed, as in the terminal.
 
     study: its name.
     factor: the factor under test.
@@ -68,6 +68,16 @@ class ComparisonTable:
     def has_several_treatments(self) -> bool:
         """Whether more than one arm is compared with the control, so that rows name theirs."""
         return len(set(self.frame["treatment"])) > 1
+
+    def __repr__(self) -> str:
+        from skiplab.analysis.tables.table_text import table_text
+
+        return table_text(self)
+
+    def _repr_html_(self) -> str:
+        from skiplab.analysis.tables.table_files import table_html
+
+        return table_html(self)
 
 
 def comparison_table(

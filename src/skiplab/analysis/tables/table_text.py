@@ -75,6 +75,11 @@ def print_table(table: ComparisonTable, console: Console | None = None) -> None:
             console.print(Text(f"  {printable(note)}", style="dim"))
 
 
+def table_text(table: ComparisonTable) -> str:
+    """What `print_table` prints, without styles."""
+    return terminal.plain_text(lambda console: print_table(table, console))
+
+
 def print_rates(rates: pd.DataFrame, console: Console) -> None:
     """Print how often arms diverge and collapse, for the arms in which any trial did."""
     happened = rates.loc[(rates["diverged"] > 0) | (rates["collapsed"] > 0)]
