@@ -7,6 +7,30 @@ from typing import Any
 from skiplab.cli.train import train
 
 
+def init(folder: Path) -> None:
+    """Write a small project of one's own."""
+    from skiplab.first_steps.init import init
+
+    init(folder)
+
+
+def claims(
+    name: str,
+    overrides: Sequence[str],
+    to: Path,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str] | None,
+    runs_dir: Path,
+    config_dir: Path | None,
+) -> None:
+    """Draft a claims file about a study or a preset."""
+    from skiplab.analysis.tables.comparison import Selection
+    from skiplab.first_steps.claims_command import claims_command
+
+    claims_command(name, overrides, to, Selection(factor, control, metrics), runs_dir, config_dir)
+
+
 def status(study: str, watch: bool, runs_dir: Path) -> None:
     """Print how far a study is."""
     from skiplab.sweeps.status import status_command

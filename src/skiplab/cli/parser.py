@@ -20,6 +20,24 @@ def make_parser() -> argparse.ArgumentParser:
         add_help=False,  # Hydra prints its own
     )
 
+    command = subparsers.add_parser("init", help="write a small project of your own, with three commands to run")
+    command.add_argument("folder", type=Path, help="a folder that is new or empty")
+    command.set_defaults(command=commands.init)
+
+    command = subparsers.add_parser(
+        "claims", help="draft a claims file from what a study varies and measures, or a preset will"
+    )
+    command.add_argument("name", metavar="STUDY|PRESET", help="a study, or a preset of conf/experiment")
+    _add_overrides(command, "depth=4,8, for a preset")
+    command.add_argument(
+        "--to", type=Path, default=Path("claims.yaml"), metavar="FILE", help="a new file (default: claims.yaml)"
+    )
+    _add_comparison(command)
+    _add_metrics(command)
+    _add_runs_dir(command)
+    _add_config_dir(command)
+    command.set_defaults(command=commands.claims)
+
     command = subparsers.add_parser("status", help="show how many trials are done, running, failed or pending")
     command.add_argument("study", help="the name given by run.study=NAME")
     command.add_argument("--watch", action="store_true", help="update the display until no trial is running")

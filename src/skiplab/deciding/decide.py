@@ -16,6 +16,7 @@ from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.page.report import report_command
 from skiplab.check_claims import check_claims
 from skiplab.deciding.cost import Pace, is_left
+from skiplab.deciding.coverage import coverage_notes
 from skiplab.deciding.ladder import Ladder, Needed, NextLook
 from skiplab.deciding.limits import Limits
 from skiplab.deciding.outlook import Outlook
@@ -112,6 +113,7 @@ class _Climb:
     def run(self) -> list[Verdict]:
         """The verdicts at the end; none after a dry run, or before the first look."""
         self._say(*opening(self.ladder))
+        self._say(*coverage_notes(self.ladder.source, self.ladder.claims, self.ladder.points))
         self._register()
         while True:
             plan = self._next_look()

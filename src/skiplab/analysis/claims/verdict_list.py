@@ -1,6 +1,7 @@
 """The verdicts of a study, as Python and notebooks show them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -23,8 +24,8 @@ from skiplab.printable import printable
 class Verdicts(Sequence[Verdict]):
     """The verdicts on some claims, in the order of their file.
 
-    One is had by its position or by the name of its claim. Printed, they read as in the terminal; a notebook shows each
-    in a line that unfolds.
+    One is had by its position or by the name of its claim, some by a slice or a list of names. Printed, they read as in
+    the terminal; a notebook shows each in a line that unfolds.
     """
 
     def __init__(self, verdicts: Sequence[Verdict]) -> None:
@@ -33,10 +34,12 @@ class Verdicts(Sequence[Verdict]):
     @overload
     def __getitem__(self, which: int | str) -> Verdict: ...
     @overload
-    def __getitem__(self, which: slice) -> "Verdicts": ...
-    def __getitem__(self, which: int | str | slice) -> "Verdict | Verdicts":
+    def __getitem__(self, which: slice | list[str]) -> "Verdicts": ...
+    def __getitem__(self, which: int | str | slice | list[str]) -> "Verdict | Verdicts":
         if isinstance(which, slice):
             return Verdicts(self._verdicts[which])
+        if isinstance(which, list):
+            return Verdicts([self[name] for name in which])
         if isinstance(which, int):
             return self._verdicts[which]
         by_name = {verdict.claim.name: verdict for verdict in self._verdicts}
@@ -61,7 +64,7 @@ class Verdicts(Sequence[Verdict]):
     def _repr_html_(self) -> str:
         lines = [
             f"<details><summary>{_shown(verdict.claim.text)} <b>{_shown(headline(verdict))}</b></summary>"
-            f"<pre>{_shown(_text([verdict]))}</pre></details>"
+            f"<pre>{_shown(_text([replace(verdict, question='', claims_sha256='')]))}</pre></details>"
             for verdict in self._verdicts
         ]
         question = self._verdicts[0].question if self._verdicts else ""
