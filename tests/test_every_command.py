@@ -25,6 +25,9 @@ SMALL = ("trainer.max_steps=2", "hydra/launcher=basic")
 CALLS: dict[str, str] = {
     "--version": "0.",
     "--help": "COMMAND",
+    "init fresh": "skiplab report first",
+    "claims mine --factor connection --control plain --metric skill_train --runs-dir runs --to drafted.yaml": "1 claim",
+    "claims points/quick depth=4,8 --config-dir own --to planned.yaml": "then train with run.claims=planned.yaml",
     "status mine": "4 trials, 4 done",
     "status mine --watch --runs-dir runs": "4 trials, 4 done",
     "evaluate RUN": "skill_val",

@@ -14,8 +14,8 @@ import yaml
 import skiplab
 from command_line import as_newcomer, run_command
 from skiplab.analysis.claims.claims_file import read_claims
-from skiplab.first_steps.draft import Drafted, draft
-from skiplab.first_steps.init import commands, project_files
+from skiplab.cli.first_steps.draft import Drafted, draft
+from skiplab.cli.first_steps.init import commands, project_files
 from skiplab.metrics import Metric
 from tiny_trials import TINY
 

@@ -53,13 +53,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> skiplab.Study:
 
 @pytest.fixture(scope="module")
 def table_of_results() -> skiplab.Study:
-    rows = [{"net": net, "seed": seed, "loss": 1.0 + 0.1 * seed - 0.4 * net} for net in (0, 1) for seed in range(4)]
+    runs = [(net, seed) for net in (0, 1) for seed in range(4)]
+    losses = [1.0 + 0.1 * seed - 0.4 * net + 0.01 * (net * seed % 3) for net, seed in runs]
+    rows = [{"net": net, "seed": seed, "loss": loss} for (net, seed), loss in zip(runs, losses, strict=True)]
     return skiplab.from_frame(pd.DataFrame(rows), arm="net", metrics={"loss": "lower"}, name="mine")
 
 
 def test_a_study_says_what_it_is_in_a_line(study: skiplab.Study, table_of_results: skiplab.Study) -> None:
     assert repr(study) == (
-        "Study own: 16 trials (15 done, 1 failed); depth (4, 8), connection (plain, identity), seed (0 to 3); 1 metrics"
+        "Study own: 16 trials (15 done, 1 failed); connection (plain, identity), depth (4, 8), seed (0 to 3); 1 metric"
     )
     assert repr(table_of_results).startswith("Study mine: 8 trials (8 done); net (0, 1), seed (0 to 3)")
     html = study._repr_html_()
@@ -75,7 +77,7 @@ def test_a_table_reads_as_in_the_terminal(study: skiplab.Study, table_of_results
     assert "<th>difference</th>" in table._repr_html_()
     turned = study.table(["skill"], control="identity")
     assert turned.frame["effect"].round(1).tolist() == [-0.5, -0.5]
-    assert table_of_results.table().frame["effect"].item() == pytest.approx(-0.4)
+    assert table_of_results.table().frame["effect"].item() == pytest.approx(-0.4 + 0.01 * 3 / 4)
 
 
 def test_verdicts_are_had_by_name_and_read_as_in_the_terminal(study: skiplab.Study) -> None:
@@ -84,6 +86,7 @@ def test_verdicts_are_had_by_name_and_read_as_in_the_terminal(study: skiplab.Stu
     verdicts = study.verdicts(study.runs_dir / "claims.yaml")
     assert [verdict.conclusion for verdict in verdicts] == ["supported", "contradicted"]
     assert verdicts["costs"] is verdicts[1]
+    assert repr(verdicts["costs"]) == "Verdict on costs: contradicted"
     assert [verdict.claim.name for verdict in verdicts[["costs"]]] == ["costs"]
     assert len(verdicts[:1]) == len([*verdicts[:1]]) == 1
     assert repr(verdicts).startswith("Do <shortcuts> help?\n\nhelps: Shortcuts help.\n  supported in 2 of 2 cells")

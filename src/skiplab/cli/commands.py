@@ -9,7 +9,7 @@ from skiplab.cli.train import train
 
 def init(folder: Path) -> None:
     """Write a small project of one's own."""
-    from skiplab.first_steps.init import init
+    from skiplab.cli.first_steps.init import init
 
     init(folder)
 
@@ -26,7 +26,7 @@ def claims(
 ) -> None:
     """Draft a claims file about a study or a preset."""
     from skiplab.analysis.tables.comparison import Selection
-    from skiplab.first_steps.claims_command import claims_command
+    from skiplab.cli.first_steps.claims_command import claims_command
 
     claims_command(name, overrides, to, Selection(factor, control, metrics), runs_dir, config_dir)
 

@@ -13,6 +13,7 @@ from skiplab.analysis.study.arms import Cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, UNKNOWN, settings_caveat
 from skiplab.analysis.text import level_text
+from skiplab.printable import printable
 
 _OTHER_SIDE = {"supported": "contradicted", "contradicted": "supported"}
 # What a cell says whose parts differ: the first of these that one of them says.
@@ -70,6 +71,9 @@ class Verdict:
     def count(self, conclusion: Conclusion) -> int:
         """In how many cells it is the conclusion."""
         return sum(cell.conclusion == conclusion for cell in self.cells)
+
+    def __repr__(self) -> str:
+        return f"Verdict on {printable(self.claim.name)}: {self.conclusion}"
 
     @property
     def num_contested(self) -> int:

@@ -18,7 +18,8 @@ def study_text(study: Study) -> str:
     """Its name, trials, factors, seeds and metrics, in one line."""
     varied = ", ".join(f"{name} ({levels})" for name, levels in _factors(study)) or "nothing varies"
     trials = f"{counted(len(study.trials))} ({status_counts(study)})"
-    return printable(f"Study {study.name}: {trials}; {varied}; {len(study.metrics)} metrics")
+    count = len(study.metrics)
+    return printable(f"Study {study.name}: {trials}; {varied}; {count} metric{'' if count == 1 else 's'}")
 
 
 def study_html(study: Study) -> str:

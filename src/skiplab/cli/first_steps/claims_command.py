@@ -16,9 +16,9 @@ from skiplab.analysis.study.study import Study, read_study
 from skiplab.analysis.tables.comparison import Selection, find_comparison
 from skiplab.analysis.text import level_text, unknown_name
 from skiplab.check_claims import measured_metrics
+from skiplab.cli.first_steps.draft import Drafted, draft
 from skiplab.configuration.isolated_hydra import isolated_hydra
 from skiplab.errors import SkiplabError
-from skiplab.first_steps.draft import Drafted, draft
 from skiplab.metrics import Metric
 from skiplab.paths import project_dir
 from skiplab.printable import printable
@@ -65,7 +65,8 @@ def claims_command(
         raise SkiplabError(f"{printable(name)} measures nothing that has a better side; valid: a metric that has")
     with explain_unwritable(to.parent):
         write(to, draft(given))
-    print(f"written: {printable(to)}, {len(read_claims(to).claims)} claims")
+    count = len(read_claims(to).claims)
+    print(f"written: {printable(to)}, {count} claim{'' if count == 1 else 's'}")
     if given.has_begun:
         print(f"next: choose each smallest_effect, then `skiplab report {printable(name)} --claims {printable(to)}`")
     else:
