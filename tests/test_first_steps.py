@@ -63,6 +63,8 @@ def test_the_third_command_takes_up_what_the_first_has_trained(project: Path) ->
     assert "study first: 3 combinations of arm and cell" in ended.text
     assert "looks: at 3, 6, 12 seeds" in ended.text
     assert "not run" not in ended.text
+    by_study = run_command(["decide", "second", "--config-dir", "conf", "run.study=second", *SHORT, "--dry-run"])
+    assert "unknown preset, or study in runs, 'second'; valid: first" in by_study.text, "presets of one's own are read"
 
 
 def test_a_drafted_file_is_valid_and_judged(project: Path) -> None:
@@ -70,9 +72,9 @@ def test_a_drafted_file_is_valid_and_judged(project: Path) -> None:
     assert ended.code == 0, ended.text
     assert "written: drafted.yaml, 4 claims" in ended.text
     claims = read_claims(project / "drafted.yaml")
-    assert [claim.name for claim in claims.claims] == [
+    assert {claim.name for claim in claims.claims} == {
         f"{arm}_over_plain_in_{metric}" for metric in ("skill_train", "loss_val") for arm in ("half_life", "identity")
-    ]
+    }
     text = (project / "drafted.yaml").read_text()
     assert "Trials of this study were started before" in text
     assert all(line.isspace() or "#" in line or ":" in line for line in text.splitlines() if line)
@@ -109,7 +111,7 @@ WRONG = {
     "claims first": "skiplab: claims.yaml is there; give the name of a new file by --to FILE",
     "claims frist --to new.yaml": "skiplab: unknown preset, or study in runs, 'frist'; valid: first, ",
     "claims first --to new.yaml --metric skill": "skiplab: unknown metric 'skill'; valid: ",
-    "claims first --to new.yaml --metric loss_zero": "skiplab: the metric loss_zero has no better side",
+    "claims first --to new.yaml --metric gradient_first_to_last": "skiplab: the metric gradient_first_to_last has",
     "claims first --to new.yaml --control resnet": "skiplab: unknown control 'resnet'; valid: ",
     "claims first --to new.yaml --factor depth": "skiplab: depth has one arm in first, 8; valid for claims: two or",
 }
