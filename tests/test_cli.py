@@ -76,25 +76,44 @@ def test_reproduce_lists_every_experiment_with_its_last_verdicts(capsys) -> None
             assert "not run" in text if result is None else result["date"] in text
 
 
-def test_verdicts_that_are_not_compared_with_published_are_named() -> None:
+def test_verdicts_that_are_not_as_published_stand_beside_what_was() -> None:
     verdicts = [
         SimpleNamespace(
             claim=SimpleNamespace(name=name),
             conclusion=conclusion,
-            cells=(1,),
-            count=lambda conclusion: 1 if conclusion == "supported" else 0,
-            num_contested=0,
-            caveats=(),
-            evidence=(),
+            cells=[SimpleNamespace(parts=[SimpleNamespace(interval=SimpleNamespace(n=n)) for n in (2, 3)])],
         )
-        for name, conclusion in (("a", "supported"), ("b", "contradicted"), ("c", "inconclusive"))
+        for name, conclusion in (("a", "supported"), ("b", "contradicted"), ("c", "inconclusive"), ("d", "mixed"))
     ]
-    result = {"date": "2026-01-02", "verdicts": {"a": "supported in 1 of 1 cells", "b": "inconclusive"}}
-    assert str(reproduce._compared_with_published(verdicts, result)).splitlines() == [
+    published = {
+        "a": reproduce.PublishedConclusion("supported", 10),
+        "b": reproduce.PublishedConclusion("supported", 3),
+        "c": reproduce.PublishedConclusion("contradicted", 10),
+    }
+
+    def lines(names: str) -> list[str]:
+        of = [verdict for verdict in verdicts if verdict.claim.name in names]
+        text = reproduce._compared_with_published(of, published, "2026-01-02", "skiplab reproduce x --decide")
+        return str(text).splitlines()
+
+    assert lines("abd") == [
         "1 of 3 verdicts as published on 2026-01-02",
-        "  b was: inconclusive",
-        "  c was: not judged",
+        "  b: contradicted at 3 seeds; published: supported at 3",
+        "  d: not published",
     ]
+    assert lines("c") == [
+        "0 of 1 verdicts as published on 2026-01-02",
+        "  c: inconclusive at 3 seeds; published: contradicted at 10",
+        "to train as many seeds: skiplab reproduce x --decide",
+    ]
+
+
+def test_published_conclusions_are_those_of_the_published_table() -> None:
+    experiment = reproduce.experiments()["balduzzi2017_shattered"]
+    found = experiment.conclusions("quick")
+    assert list(found) == list(experiment.result("quick")["verdicts"])
+    assert found["plain_halves"].conclusion == "supported"
+    assert found["plain_halves"].seeds == experiment.result("quick")["seeds"]
 
 
 def test_a_published_result_says_what_its_readme_says() -> None:

@@ -9,8 +9,9 @@ claims.yaml where the profile has claims of its own, and a tuned.yaml where its 
 found.
 """
 
+import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
@@ -22,7 +23,7 @@ from rich.text import Text
 from skiplab.analysis import terminal
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.published import Published, against_study, read_published, render_published
-from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdict_files import VERDICTS
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.page.report import report_command
 from skiplab.analysis.study.study import read_study
@@ -52,6 +53,13 @@ class PublishedResult(TypedDict):
     claims_sha256: str
     verdicts: dict[str, str]
     published: dict[str, str]
+
+
+class PublishedConclusion(NamedTuple):
+    """What a published profile concluded about a claim, and the most seeds that one of its cells took."""
+
+    conclusion: str
+    seeds: int
 
 
 class Experiment(NamedTuple):
@@ -93,11 +101,27 @@ class Experiment(NamedTuple):
         path = self.folder / profile / "result.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
+    def conclusions(self, profile: str) -> dict[str, PublishedConclusion]:
+        """What the last published run of a profile concluded about each claim."""
+        return _published_conclusions(self.folder / profile / VERDICTS)
+
 
 def experiments() -> dict[str, Experiment]:
     """All experiments by name."""
     folders = [claims.parent for claims in sorted(project_dir("experiments").glob("*/claims.yaml"))]
     return {folder.name: Experiment(folder.name, folder, _profiles(folder.name)) for folder in folders}
+
+
+def _published_conclusions(path: Path) -> dict[str, PublishedConclusion]:
+    """What a published verdicts.csv says of each claim."""
+    found: dict[str, PublishedConclusion] = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["role"] == "part":
+                before = found.get(row["claim"])
+                seeds = max(int(row["n"]), before.seeds if before else 0)
+                found[row["claim"]] = PublishedConclusion(row["claim_conclusion"], seeds)
+    return found
 
 
 def _profiles(name: str) -> dict[str, list[str]]:
@@ -154,7 +178,7 @@ def reproduce(
     console, presets = console or terminal.console(), experiment.profiles[profile]
     words = [*experiment.settings(profile), *overrides]
     runs_dir = next((o.split("=", 1)[1] for o in overrides if o.startswith("run.runs_dir=")), "runs")
-    study = f"{name}_{profile}"
+    study, decide = f"{name}_{profile}", f"skiplab reproduce {name} --profile {profile} --decide"
     if limits is not None:
         from skiplab.deciding.decide import decide_presets  # which loads torch
 
@@ -169,15 +193,30 @@ def reproduce(
         found = against_study(read_study(study, Path(runs_dir)), published, profile)
         console.print(render_published(found))
     if result := experiment.result(profile):
-        console.print(_compared_with_published(verdicts, result))
+        console.print(_compared_with_published(verdicts, experiment.conclusions(profile), result["date"], decide))
 
 
-def _compared_with_published(verdicts: Sequence[Verdict], result: PublishedResult) -> Text:
-    """How many verdicts equal the published ones, and what the others were."""
-    published = result["verdicts"]
-    others = [verdict.claim.name for verdict in verdicts if headline(verdict) != published.get(verdict.claim.name)]
-    lines = [f"{len(verdicts) - len(others)} of {len(verdicts)} verdicts as published on {result['date']}"]
-    lines += [f"  {name} was: {published.get(name, 'not judged')}" for name in others]
+def _compared_with_published(
+    verdicts: Sequence[Verdict], published: Mapping[str, PublishedConclusion], date: str, decide: str
+) -> Text:
+    """How many conclusions equal the published ones, and what was published for the others.
+
+    decide: the command that trains as many seeds as decide the claims.
+    """
+    others: list[str] = []
+    undecided = 0
+    for verdict in verdicts:
+        name, was = verdict.claim.name, published.get(verdict.claim.name)
+        if was is None:
+            others.append(f"  {name}: not published")
+        elif verdict.conclusion != was.conclusion:
+            seeds = max(part.interval.n for cell in verdict.cells for part in cell.parts)
+            undecided += seeds < was.seeds
+            there = f"published: {was.conclusion} at {was.seeds}"
+            others.append(f"  {name}: {verdict.conclusion} at {seeds} seeds; {there}")
+    lines = [f"{len(verdicts) - len(others)} of {len(verdicts)} verdicts as published on {date}", *others]
+    if undecided:
+        lines.append(f"to train as many seeds: {decide}")
     return Text(printable("\n".join(lines)))
 
 

@@ -168,6 +168,15 @@ def test_the_terminal_table_fits_100_columns_and_lists_problems(fill, capsys):
     assert "not read: trial ffffffffffffffff: its folder is missing" in text
 
 
+def test_trials_that_lack_their_folder_are_one_line(fill, capsys):
+    runs = fill(effect=0.1)
+    for letter in "abcdef":
+        runs.list_key("s", letter * 16)
+    lines = [line for line in shown(capsys, "s", runs.folder).splitlines() if line.startswith("not read")]
+    keys = ", ".join(f"trial {letter * 16}" for letter in "abc")
+    assert lines == [f"not read: {keys} and 3 more: its folder is missing; train it again, or it was never started"]
+
+
 def test_a_study_without_a_finished_trial(runs, capsys):
     runs.trial(status="running")
     assert "no trial has a number to compare yet" in shown(capsys, "s", runs.folder)

@@ -11,6 +11,7 @@ from skiplab.printable import printable
 from skiplab.records.read_records import Problem
 
 _WIDTH = 100
+_MOST_NAMED = 3  # places that have one reason
 
 
 def console() -> Console:
@@ -37,6 +38,11 @@ def say_written(console: Console, paths: Iterable[Path]) -> None:
 
 
 def say_problems(console: Console, problems: Iterable[Problem]) -> None:
-    """Say which parts of a study could not be read."""
+    """Say which parts of a study could not be read; those with the same reason in one line."""
+    by_reason: dict[str, list[str]] = {}
     for problem in problems:
-        say(console, f"not read: {problem.where}: {problem.reason}")
+        by_reason.setdefault(problem.reason, []).append(problem.where)
+    for reason, places in by_reason.items():
+        more = len(places) - _MOST_NAMED
+        where = ", ".join(places[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+        say(console, f"not read: {where}: {reason}")

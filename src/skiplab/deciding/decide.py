@@ -195,8 +195,8 @@ class _Climb:
         if seconds <= left:
             return True
         self._say(
-            f"stopped before {look_name(self.ladder, plan.num_seeds)}: it takes about {duration(seconds)}, and "
-            f"{duration(left)} of the budget is left; to go on, run the command again"
+            f"stopped before {look_name(self.ladder, plan.num_seeds)}: it takes about {duration(seconds)}, more than "
+            f"the {duration(left)} that are left of the budget; to go on, run the command again"
             + (" with a larger --budget" if seconds > budget else "")
         )
         return False

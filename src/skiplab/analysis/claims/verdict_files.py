@@ -14,10 +14,12 @@ from skiplab.analysis.statistics.sample_size import SeedsRange
 from skiplab.analysis.text import cell_text
 from skiplab.records.spreadsheet import csv_text
 
+VERDICTS = "verdicts.csv"
+
 
 def write_verdicts(verdicts: Sequence[Verdict], folder: Path) -> Path:
     """Write verdicts.csv; returns its path."""
-    return write(folder / "verdicts.csv", csv_text(verdicts_table(verdicts)))
+    return write(folder / VERDICTS, csv_text(verdicts_table(verdicts)))
 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
