@@ -79,7 +79,7 @@ def test_claims_before_the_first_trial_carry_no_mark_and_later_ones_do(fill, run
     assert caveats(runs) == {"at shared settings"}
     assert LATE not in " ".join(command("report").split())
     printed = " ".join(command("report", "--claims", claims_file(OTHER)).split())
-    assert f"(at shared settings, {LATE})" in printed
+    assert f"The verdict: at shared settings, {LATE}." in printed
     assert caveats(runs) == {"at shared settings", LATE}  # remembered
     command("report", "--claims", claims_file(CLAIMS))  # the first ones again
     assert caveats(runs) == {"at shared settings"}

@@ -99,6 +99,7 @@ def report(
     factor: str | None,
     control: str | None,
     metrics: Sequence[str] | None,
+    details: bool,
     runs_dir: Path,
     **columns: Any,
 ) -> None:
@@ -108,7 +109,7 @@ def report(
     from skiplab.analysis.tables.comparison import Selection
 
     selection = Selection(factor, control, metrics)
-    report_command(study, runs_dir, claims, selection=selection, columns=FileColumns(**columns))
+    report_command(study, runs_dir, claims, selection=selection, columns=FileColumns(**columns), details=details)
 
 
 def figures(

@@ -79,6 +79,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_claims(command)
     _add_comparison(command)
     _add_metrics(command)
+    command.add_argument(
+        "--details", action="store_true", help="print the tests behind each verdict, cell by cell, and the evidence"
+    )
     _add_columns(command)
     _add_runs_dir(command)
     command.set_defaults(command=commands.report)

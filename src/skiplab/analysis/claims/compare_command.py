@@ -91,6 +91,6 @@ def compare_command(
     study, metrics = open_study(name, runs_dir, columns, selection.metrics)
     check_has_numbers(study, "compare")
     verdicts = compare(study, selection._replace(metrics=metrics), smallest_effect)
-    console.print(render_verdicts(verdicts))
+    console.print(render_verdicts(verdicts, details=True))
     terminal.say_problems(console, study.problems)
     return verdicts

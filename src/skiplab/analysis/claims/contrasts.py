@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -103,6 +103,7 @@ class PairedContrast:
     states: for each arm, the number of its trials in each state of `scale_metric`.
     lost_states: the states of trials that have ended without a value, see `LOST_STATES`.
     levels: the levels of `over` that slopes or changes use.
+    values: for each arm the metric of each seed, at each of these levels: seed, the factor `over`, value.
     events: of events and counts, those of each arm at each level; the advantage is the sum of weight x rate, less what
         is expected. None for other metrics.
     is_paired: False where the arms share no seed, so that no difference can be formed for a seed, and the arms are
@@ -119,6 +120,7 @@ class PairedContrast:
     states: Mapping[str, Counter[str]]
     lost_states: tuple[str, ...]
     levels: tuple[Any, ...] = ()
+    values: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     events: tuple[Events, ...] | None = None
     is_paired: bool = True
     missing: str = ""
@@ -183,7 +185,8 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         if len(levels) < 2:
             return _without_values(contrast, cell, _NEEDS[contrast.kind].format(over=contrast.over))
         arms = {name: rows.loc[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
-    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in _averaged(arms, contrast).items()}
+    values = _averaged(arms, contrast)
+    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in values.items()}
     treatment = per_seed[contrast.treatment]
     control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
     treatment, control = treatment.align(control, join="outer")
@@ -197,6 +200,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         states={name: Counter(rows["state"]) for name, rows in arms.items()},
         lost_states=_lost_states(arms.values()),
         levels=levels,
+        values=values,
         events=_events(study, contrast, metric, cell, arms, levels),
         is_paired=_share_seeds(list(arms.values())),
     )

@@ -55,6 +55,8 @@ class Verdict:
     conclusion: what its cells say where they agree, else 'mixed'; cells where it isn't applicable are left out, unless
         it is in none.
     caveats: what limits the verdict, such as few seeds.
+    study: the name of what was judged; '' for a table of results, which skiplab can't train further.
+    looks: as in the claims.
     cells: the verdict in each cell.
     evidence: the verdicts on further tests in each cell.
     """
@@ -63,6 +65,8 @@ class Verdict:
     question: str
     conclusion: str
     caveats: tuple[str, ...]
+    study: str
+    looks: tuple[int, ...]
     cells: tuple[ClaimCell, ...]
     evidence: tuple[CellVerdict, ...]
     claims_sha256: str
@@ -141,6 +145,8 @@ def _verdict(
             *_correction_caveats(study, claim),
             *claims.caveats,
         ),
+        study=study.name if study.arm_column is None else "",
+        looks=claims.looks,
         cells=judged,
         evidence=evidence,
         claims_sha256=claims.sha256,
@@ -186,4 +192,6 @@ def _settings_caveat(study: Study, claim: Claim) -> str:
     trials = with_arms(study, claim.parts[0].contrast.factor)
     arms = {arm for part in claim.parts for arm in part.contrast.arms}
     keys = trials.loc[trials["arm"].isin(list(arms)), "key"]
+    if any(key not in study.records for key in keys):
+        return UNKNOWN
     return settings_caveat([study.records[key] for key in keys], study.tuned)

@@ -40,6 +40,8 @@ def report_command(
     console: Console | None = None,
     selection: Selection = NO_SELECTION,
     columns: FileColumns = NO_COLUMNS,
+    *,
+    details: bool = False,
 ) -> list[Verdict]:
     """Print a study's verdicts and write them to verdicts.csv, if it has claims, and write its page.
 
@@ -50,6 +52,7 @@ def report_command(
         console: where verdicts are printed.
         selection: what the page compares.
         columns: what the columns of a file of results say.
+        details: whether the tests behind each verdict are printed too.
 
     Returns:
         The verdicts.
@@ -64,7 +67,7 @@ def report_command(
     find_comparison(study, claims, selection)  # an unknown name is refused before anything is written
     verdicts = judge(study, claims) if claims else []
     if claims:
-        console.print(render_verdicts(verdicts))
+        console.print(render_verdicts(verdicts, details=details))
     elif differ := disagreement(study):
         terminal.say(console, differ)
     if not study.has_numbers:
