@@ -33,6 +33,10 @@ from skiplab.metrics import Metric
 LOSS_CAPTION = (
     "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
 )
+OUTCOME_CAPTION = (
+    "A small dot is a trial (a cross: it diverged), a large one the mean over seeds with its 95% interval."
+)
+SKILL_CAPTION = "Skill is 1 - loss / loss of a predictor that learned nothing: 0 learned nothing, 1 is perfect."
 _HEADLINES = (*SKILLS, "loss_val")
 _AFFINE = "best affine predictor, validation images"
 

@@ -1,5 +1,6 @@
 """The figures of the page, cut into panels that can be hidden, and grouped by what measured them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -7,10 +8,12 @@ from matplotlib.figure import Figure
 from skiplab.analysis.figures import figures
 from skiplab.analysis.figures.chart_figures import draw_chart
 from skiplab.analysis.figures.svg_definitions import Definitions
-from skiplab.analysis.figures.svg_panels import cut
+from skiplab.analysis.figures.svg_panels import Panel, cut
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Study
 from skiplab.printable import printable
+
+_WIDEST = 460  # pixels of a panel that shares a row with others
 
 
 class PageFigures:
@@ -38,7 +41,20 @@ class PageFigures:
     def figure(self, title: str, caption: str, drawn: Figure) -> dict[str, Any]:
         """A figure with its title and caption."""
         pieces = cut(drawn, printable(title), self._filters.of_mark, self.definitions)
-        return {"title": title, "caption": caption, "panels": pieces.panels, "legend": pieces.legend}
+        return {
+            "title": title,
+            "caption": caption,
+            "class": _layout(pieces.panels),
+            "panels": pieces.panels,
+            "legend": pieces.legend,
+        }
+
+
+def _layout(panels: Sequence[Panel]) -> str:
+    """How a page lays panels out: one, several of one size, or as wide as they are where they are wide or have a scale."""
+    if any(panel.kind == "scale" or panel.width > _WIDEST for panel in panels):
+        return "wide"
+    return "single" if len(panels) == 1 else "even"
 
 
 def _heading(measured_by: str) -> dict[str, str]:
