@@ -72,11 +72,6 @@ def published_control(experiment: Experiment, profile: str) -> str:
     return _rows(experiment.folder / profile / "table.csv")[0]["control"]
 
 
-def published_metrics(experiment: Experiment, profile: str) -> list[str]:
-    """The metrics of the published table, in its order."""
-    return list(dict.fromkeys(row["metric"] for row in _rows(experiment.folder / profile / "table.csv")))
-
-
 def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))

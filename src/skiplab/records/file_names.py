@@ -10,6 +10,7 @@ RECORD = "record.json"
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"
 SAMPLES = "samples.png"
+REAL_IMAGES = "real_images.png"
 LOCK = "lock"
 CHECKPOINTS = "checkpoints"
 
@@ -67,6 +68,6 @@ MEASUREMENTS = Table(
 
 # A diverged trial has no weights.
 TRAINING_FILES = (HISTORY.file, LAYERS.file, WEIGHTS)
-EVALUATION_FILES = (MEASUREMENTS.file, SAMPLES)
+EVALUATION_FILES = (MEASUREMENTS.file, SAMPLES, REAL_IMAGES)
 # What W&B gets a copy of: all that the analysis reads.
-COPIED_FILES = (CONFIG, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES, RECORD)
+COPIED_FILES = (CONFIG, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES, REAL_IMAGES, RECORD)

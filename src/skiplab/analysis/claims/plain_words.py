@@ -9,6 +9,7 @@ from skiplab.analysis.study.arms import DEFAULT_FACTOR, Cell
 from skiplab.analysis.text import level_text, number
 
 _WITHOUT = {"long_skip": "long skips", "norm": "normalization"}
+RESIDUAL = "residual networks"  # the identity beside plain networks
 _DIGITS = 3  # of the largest of several values
 
 
@@ -17,7 +18,7 @@ def arm_words(contrast: Contrast, arm: str) -> str:
     if contrast.factor != DEFAULT_FACTOR:
         return arm if contrast.factor == "arm" else f"{contrast.factor.rsplit('.', 1)[-1]} {arm}"
     is_residual = arm == "identity" and "plain" in (contrast.control, contrast.treatment)
-    return "residual networks" if is_residual else f"{arm} networks"
+    return RESIDUAL if is_residual else f"{arm} networks"
 
 
 def cell_words(cell: Mapping[str, Any]) -> str:

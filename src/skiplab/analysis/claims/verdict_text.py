@@ -39,12 +39,16 @@ def headline(verdict: Verdict) -> str:
 
 
 def badge(verdict: Verdict, said: Sequence[str] = ()) -> str:
-    """The verdict in a few words. said: caveats that were said before, for all verdicts, and are left out."""
+    """The verdict in a few words, with its own caveats but for the look to come, which the next step says.
+
+    said: caveats that were said before, for all verdicts, and are left out.
+    """
     if len(verdict.cells) > 1:
         text = _counted(verdict)
     else:
         text = f"{verdict.conclusion}, contested" if verdict.num_contested else verdict.conclusion
-    return _with_caveats(text, [each for each in verdict.caveats if each not in said])
+    own = [each for each in verdict.caveats if each not in said and not each.startswith("next at ")]
+    return _with_caveats(text, own)
 
 
 def shared_caveats(verdicts: Sequence[Verdict]) -> list[str]:

@@ -22,6 +22,8 @@ _FIXED = {"plain": "#D55E00", "identity": "#0072B2"}
 _OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0072B2", "#D55E00")
 # Of middle lightness, for studies of more arms than that; not all readers tell these apart.
 _MORE = ("#999933", "#AA4499", "#44AA99", "#CC6677", "#8C6D31", "#7B68EE", "#6B8E23", "#B0785A")
+# Of kinds of layers: none is a color of plain or identity.
+KIND_COLORS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7B68EE", "#999933", "#44AA99", "#8C6D31")
 VERDICT_COLORS = {
     "supported": "#009E73",
     "contradicted": "#D55E00",

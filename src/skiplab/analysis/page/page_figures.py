@@ -24,15 +24,22 @@ class PageFigures:
         self._filters = filters
 
     def groups(self, study: Study, factor: str) -> list[dict[str, Any]]:
-        """The training loss, then all charts, grouped by instrument and evaluator."""
+        """The training loss, then all charts, grouped by instrument and evaluator.
+
+        A chart of which all values are equal is a line of text.
+        """
         found: dict[str, list[dict[str, Any]]] = {}
         if "loss" in set(study.history["metric"]):
             found[""] = [self.figure("Training loss", figures.LOSS_CAPTION, figures.loss_curves(study, factor))]
         for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):
             drawn = draw_chart(study, name, factor)
             if drawn:
-                figure = self.figure(study.charts[name].title, drawn.caption, drawn.figure)
-                found.setdefault(study.measured_by[name], []).append(figure)
+                title, own = study.charts[name].title, found.setdefault(study.measured_by[name], [])
+                own.append(
+                    {"title": title, "constant": drawn.constant}
+                    if drawn.constant
+                    else self.figure(title, drawn.caption, drawn.figure)
+                )
         return [
             {"id": f"figures-{position}", **_heading(measured_by), "figures": own}
             for position, (measured_by, own) in enumerate(found.items())
@@ -45,13 +52,14 @@ class PageFigures:
             "title": title,
             "caption": caption,
             "class": _layout(pieces.panels),
+            "constant": "",
             "panels": pieces.panels,
             "legend": pieces.legend,
         }
 
 
 def _layout(panels: Sequence[Panel]) -> str:
-    """How a page lays panels out: one, several of one size, or as wide as they are where they are wide or have a scale."""
+    """How a page lays panels out: one, several of one size, or each as wide as it is."""
     if any(panel.kind == "scale" or panel.width > _WIDEST for panel in panels):
         return "wide"
     return "single" if len(panels) == 1 else "even"

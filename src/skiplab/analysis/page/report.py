@@ -9,6 +9,7 @@ from rich.console import Console
 
 from skiplab.analysis import terminal
 from skiplab.analysis.claims.claims import Claims
+from skiplab.analysis.claims.plain_words import RESIDUAL
 from skiplab.analysis.claims.study_claims import disagreement, study_claims
 from skiplab.analysis.claims.verdict_files import write_verdicts
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
@@ -24,7 +25,7 @@ from skiplab.analysis.page.page_tables import Row
 from skiplab.analysis.page.page_trials import page_trials, unfinished
 from skiplab.analysis.page.page_verdicts import page_verdicts
 from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
-from skiplab.analysis.study.arms import status_counts
+from skiplab.analysis.study.arms import DEFAULT_FACTOR, status_counts
 from skiplab.analysis.study.collapsed import SKILLS
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.origin import origin
@@ -34,6 +35,7 @@ from skiplab.analysis.tables.parity import unequal_arms
 from skiplab.analysis.text import level_text
 
 _MOST_DRAWN = 2000  # trials whose curves are drawn
+_MOST_ARMS = 8  # that the page names at its top
 
 
 def report_command(
@@ -116,6 +118,7 @@ def report_page(
         "factor": factor,
         "control": control,
         "counts": status_counts(study),
+        "arm_words": _arm_words(arms, control, factor),
         "filters": filters,
         "headline": _headline(study, factor, metrics, drawing),
         "qualifiers": qualifiers(verdicts),
@@ -166,6 +169,14 @@ def _headline(study: Study, factor: str, metrics: Sequence[str], drawing: PageFi
     label = study.metrics[name].label
     caption = f"{OUTCOME_CAPTION} {SKILL_CAPTION}" if name in SKILLS and study.records else OUTCOME_CAPTION
     return drawing.figure(f"{label[:1].upper()}{label[1:]}", caption, outcome(study, name, factor))
+
+
+def _arm_words(arms: Sequence[str], control: str, factor: str) -> str:
+    """The arms by their names, with what a sentence calls them; how many there are where there are many."""
+    if len(arms) > _MOST_ARMS:
+        return f"{len(arms)} arms, {control} is the control"
+    notes = {control: "control"} | ({"identity": RESIDUAL} if factor == DEFAULT_FACTOR and "plain" in arms else {})
+    return ", ".join(f"{arm} ({notes[arm]})" if arm in notes else arm for arm in arms)
 
 
 def _in_runs_dir(problem: Problem, study: Study) -> Problem:

@@ -19,7 +19,18 @@ from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.printable import printable
-from skiplab.records.file_names import CLAIMS, HISTORY, KEYS, LAYERS, MEASUREMENTS, RECORD, SAMPLES, STUDIES, TUNED
+from skiplab.records.file_names import (
+    CLAIMS,
+    HISTORY,
+    KEYS,
+    LAYERS,
+    MEASUREMENTS,
+    REAL_IMAGES,
+    RECORD,
+    SAMPLES,
+    STUDIES,
+    TUNED,
+)
 from skiplab.records.finished_files import explain_truncated, truncated_files
 from skiplab.records.foreign_files import links_out
 from skiplab.records.read_records import LazyRecords, Problem, Records, read_records
@@ -32,7 +43,7 @@ from skiplab.records.tuned import Tuned, read_tuned
 _PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
 # Columns of a study's trials that are no factors and no metrics.
 OWN_COLUMNS = ("key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY)
-_TRIAL_FILES = (RECORD, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES)
+_TRIAL_FILES = (RECORD, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES, REAL_IMAGES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
