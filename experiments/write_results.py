@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def write_documents(experiment: Experiment, profile: str) -> None:
-    """Put a published profile's verdicts, tables and costs into its experiment's README, and in short into README.md."""
+    """Put a published profile's verdicts, tables and costs into its experiment's README, in short into README.md."""
     result, study = experiment.result(profile), published_study(experiment, profile)
     assert result is not None, "a profile that was published"
     verdicts, claims = published_verdicts(experiment, profile, study), read_claims(experiment.claims(profile))

@@ -18,7 +18,7 @@ from skiplab.training.read_tables import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
 
 EVALUATORS = "evaluator=[denoising_loss,sample_grid]"
-FILES = ["history.csv", "layers.csv", "measurements.csv", "samples.png", "weights.safetensors"]
+FILES = ["history.csv", "layers.csv", "measurements.csv", "real_images.png", "samples.png", "weights.safetensors"]
 CUTS = {
     "middle": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "last row": lambda path: path.write_bytes(path.read_bytes()[:-3]),

@@ -451,7 +451,7 @@ def test_a_collapsed_arm_gets_no_effect_size(runs, claims_file):
     (verdict,) = judged(runs, claims_file(difference()))
     line = cell_line(verdict.cells[0].parts[0])
     assert (line.conclusion, line.effect, line.interval) == ("supported", "collapsed", "–")
-    assert "collapsed: plain" in line.notes
+    assert "collapsed: plain (0 of 3 seeds learned)" in line.notes
 
 
 def test_missing_cells_and_metrics_are_not_run(fill, claims_file):

@@ -72,13 +72,16 @@ def collapsed_where(cell: CellVerdict) -> str:
 
 
 def effect(cell: CellVerdict) -> str:
-    """How much the treatment differs from the control, or an arm changes; without the interval."""
+    """How much the treatment differs from the control, or an arm changes, to three digits."""
     if not cell.has_size:
         return "an arm collapsed"
-    kind, size = cell.test.contrast.kind, size_text(*_raw(cell), _kind(cell))
-    if kind == "difference":
-        return f"{_kind(cell)} {size}"
-    return size if kind == "change" else f"{size} per {_unit(cell)}"
+    size = size_text(_raw(cell)[0], math.nan, math.nan, _kind(cell))
+    return size if cell.test.contrast.kind in ("difference", "change") else f"{size} per {_unit(cell)}"
+
+
+def effect_word(cell: CellVerdict) -> str:
+    """What an effect is: a 'difference' or a 'ratio' of arms, or a 'change'."""
+    return _kind(cell) if cell.test.contrast.kind == "difference" else "change"
 
 
 def _effect_clause(cell: CellVerdict) -> str:

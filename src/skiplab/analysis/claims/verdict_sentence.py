@@ -8,7 +8,7 @@ a ratio the treatment's value over the control's, as in the comparison tables.
 from collections.abc import Sequence
 from typing import get_args
 
-from skiplab.analysis.claims.cell_clauses import collapsed_where, effect, heading, statement, values
+from skiplab.analysis.claims.cell_clauses import collapsed_where, effect, effect_word, heading, statement, values
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion
 from skiplab.analysis.claims.plain_words import cell_words, listed, opened, split_cells
 from skiplab.analysis.claims.verdicts import Verdict
@@ -34,7 +34,7 @@ def _part(verdict: Verdict, number: int) -> str:
     conclusions = [cell.conclusion for cell in cells]
     start = f"{cell_words(shared or cells[0].cell)}, " if shared or (len(cells) == 1 and cells[0].cell) else ""
     if len({cell.paired.missing for cell in cells}) == 1 and cells[0].paired.missing:
-        return f"{start}{cells[0].paired.missing}; {_counts(conclusions)}."
+        return f"{start}{_counts(conclusions)}: {cells[0].paired.missing}."
     if len(cells) == 1:
         return f"{start}{statement(cells[0])}; {conclusions[0]}."
     places = [cell_words(each) for each in own]
@@ -80,9 +80,10 @@ def _by_conclusion(cells: Sequence[CellVerdict], places: Sequence[str]) -> str:
 
 def _range(sized: Sequence[tuple[CellVerdict, str]]) -> str:
     """The least and the greatest effect, and where they are."""
+    word = effect_word(sized[0][0])
     if len({effect(cell) for cell, _ in sized}) == 1:
-        return f"{effect(sized[0][0])} in each"
-    return " to ".join(f"{effect(cell)} {place}" for cell, place in (sized[0], sized[-1]))
+        return f"{word} {effect(sized[0][0])} in each"
+    return f"{word} " + " to ".join(f"{effect(cell)} {place}" for cell, place in (sized[0], sized[-1]))
 
 
 def _first_measured(cells: Sequence[CellVerdict]) -> CellVerdict:
