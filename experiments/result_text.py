@@ -30,8 +30,8 @@ def short_text(verdicts: Sequence[Verdict], decide: str = "") -> str:
     shared = shared_caveats(verdicts)
     lines = [f"{said}\n\n"] if (said := qualifiers(verdicts)) else []
     for verdict in verdicts:
-        lines.append(f"- {verdict.claim.text} **{badge(verdict, shared)}** {markdown(verdict_sentence(verdict))}\n")
-        if decide and (step := next_step(verdict, f"`{decide}`")):
+        lines.append(f"- {verdict.claim.text} **{badge(verdict, shared)}**: {markdown(verdict_sentence(verdict))}\n")
+        if decide and (step := next_step(verdict, decide, "`")):
             lines.append(f"  {step}\n")
     return "".join(lines)
 

@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from skiplab import cli
 from skiplab.analysis.claims.claims_file import read_claims
-from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdict_sentence import verdict_sentence
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.served_page import ServedPage
 from skiplab.analysis.study.study import read_study
@@ -177,36 +177,31 @@ def test_a_study_without_the_claim_is_told_so_first(runs_dir, monkeypatch):
 @pytest.mark.usefixtures("undrawn")
 def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, executed, capsys):
     study, claims = read_study(STUDY, runs_dir), read_claims(ROOT / CLAIMS)
-    said = {verdict.claim.name: headline(verdict) for verdict in judge(study, claims)}
-    assert all("at shared settings" in words for words in said.values())
+    said = {verdict.claim.name: verdict_sentence(verdict) for verdict in judge(study, claims)}
+    assert len(set(said.values())) == len(claims.claims) == 3
 
-    def verdicts(text: str) -> dict[str, str]:
-        """The verdict below each claim's name, as it was printed."""
-        lines = [line.strip() for line in text.splitlines()]
-        found = {}
-        for name in said:
-            at = next((at for at, line in enumerate(lines) if line.startswith(f"{name}: ")), None)
-            if at is not None:
-                found[name] = next(line for line in lines[at:] if line in said.values())
-        return found
+    def told(text: str) -> list[str]:
+        """The claims whose sentence was printed, on lines of any length."""
+        words = " ".join(text.split())
+        return [name for name, sentence in said.items() if sentence in words]
 
     for path, names in zip(PATHS, ([*said], ["gradient_flow"], ["depth_without_degradation"]), strict=False):
         outputs = [output for cell in executed(path, kernel=False).cells for output in cell.get("outputs", ())]
         text = "\n".join(output.get("text") or output.data["text/plain"] for output in outputs)
-        assert verdicts(ANSI.sub("", text)) == {name: said[name] for name in names}
+        assert told(ANSI.sub("", text)) == names
     capsys.readouterr()
     reproduce("residual_in_diffusion", "quick", [f"run.runs_dir={runs_dir}"], train=lambda words: None)
-    assert verdicts(capsys.readouterr().out) == said
+    assert told(capsys.readouterr().out) == [*said]
     cli.main(["report", STUDY, "--runs-dir", str(runs_dir)])
-    assert verdicts(capsys.readouterr().out) == said
+    assert told(capsys.readouterr().out) == [*said]
     served = ServedPage(STUDY, runs_dir, None, str)
     while served.shown.version == "none":
         served.look_soon()
         time.sleep(0.05)
     by_text = {claim.text: said[claim.name] for claim in claims.claims}
     for html in ((runs_dir / "studies" / STUDY / "report.html").read_text(), served.shown.html):
-        shown = re.findall(r'<h3>(.*?)</h3>\s*<p class="word">(.*?)</p>', html)
-        assert {unescape(text): unescape(verdict) for text, verdict in shown} == by_text
+        shown = re.findall(r'<h3>(.*?)</h3>\s*<p class="sentence">(.*?)</p>', html)
+        assert {unescape(text): unescape(sentence) for text, sentence in shown} == by_text
         assert f"Claims file sha256 {claims.sha256[:12]}" in html
 
 

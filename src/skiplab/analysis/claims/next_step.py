@@ -12,7 +12,7 @@ _UNDECIDED = ("inconclusive", "too few seeds")
 _MOST_NAMED = 3  # undecided cells
 
 
-def next_step(verdict: Verdict, command: str = "") -> str:
+def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
     """The command that adds seeds to the cells of a claim that are undecided, and how many seeds it may take.
 
     '' where all is decided, or more seeds don't help: where trials ended without a value, or nothing was measured.
@@ -20,6 +20,7 @@ def next_step(verdict: Verdict, command: str = "") -> str:
     Args:
         verdict: on the claim.
         command: what stands for `skiplab decide STUDY`.
+        quote: what stands before and after the command, such as a backtick.
     """
     cells = [cell for cell in verdict.cells if cell.conclusion in _UNDECIDED]
     undecided = [part for cell in cells for part in cell.parts if _may_be_decided(part)]
@@ -32,8 +33,8 @@ def next_step(verdict: Verdict, command: str = "") -> str:
         return f"{what}{seeds or 'add runs'}."
     command = command or f"skiplab decide {printable(verdict.study)}"
     if to_come:
-        return f"{what}{command} (next look at {to_come[0]} seeds{f'; {seeds}' if seeds else ''})"
-    copy = f"{command} --claims COPY, with looks at more seeds in a copy of the claims file"
+        return f"{what}{quote}{command}{quote} (next look at {to_come[0]} seeds{f'; {seeds}' if seeds else ''})"
+    copy = f"{quote}{command} --claims COPY{quote}, with looks at more seeds in a copy of the claims file"
     return f"{what}{copy}{f' ({seeds})' if seeds else ''}"
 
 

@@ -55,7 +55,7 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     for line in lines if len(lines) > 1 else ():
         axes[0].plot([], [], color=_NEUTRAL, label=plain_text(line), **looks[line])
     for kind, color in kinds.items():
-        axes[0].plot([], [], ".", color=color, label=plain_text(f"layer {kind}"))
+        axes[0].plot([], [], "o", color=color, markersize=6, label=plain_text(f"layer {kind}"))
     return _finished(figure, axes, chart)
 
 
