@@ -32,7 +32,7 @@ _MOST_ROWS = 120  # of a table in a README
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("experiment", nargs="*", help="whose results are written (default: of all)")
     names = parser.parse_args().experiment
     known = experiments()

@@ -91,8 +91,8 @@ def _skills(study: Study, factor: str, metric: str, levels: tuple[tuple[str, str
     others = [other for other in study.factors if other not in {*cell, factor} and "." not in other]
     found = []
     for (arm, *own), rows in trials.groupby(["arm", *others], observed=True):
-        levels = dict(zip(others, own, strict=True))
-        found.append(ArmSkills(arm=str(arm), levels=levels, skills=tuple(rows["value"])))
+        at = dict(zip(others, own, strict=True))
+        found.append(ArmSkills(arm=str(arm), levels=at, skills=tuple(rows["value"])))
     return found
 
 
