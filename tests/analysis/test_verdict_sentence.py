@@ -5,6 +5,7 @@ import pytest
 from example_claims import CLAIMS
 from rich.console import Console
 
+from shell_lines import ROOT, fenced
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.compare_command import compare
 from skiplab.analysis.claims.next_step import next_step
@@ -183,6 +184,12 @@ def test_the_same_sentence_stands_everywhere(runs, claims_file):
     sentence = verdict_sentence(judge(study, claims)[0])
     assert sentence in printed(judge(study, claims))
     assert sentence in report_page(study, claims)
+
+
+def test_the_page_on_reports_shows_a_sentence_as_it_is():
+    (block,) = (text for text in fenced(ROOT / "docs" / "report.md") if "import" in text)
+    assert "assert verdict_sentence(verdict) ==" in block
+    exec(compile(block, "docs/report.md", "exec"), {})
 
 
 def test_arms_of_other_factors_bear_its_name(runs):
