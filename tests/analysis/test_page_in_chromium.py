@@ -190,6 +190,16 @@ def test_a_click_on_a_heading_sorts_the_trials(page, tab):
     assert tab.run("document.querySelectorAll('[aria-sort]').length") == 1
 
 
+def test_what_is_folded_is_printed(page, tab):
+    tab.open(page)
+    assert visible(tab, "#claim-1 table") == 0
+    tab.run("dispatchEvent(new Event('beforeprint'))")
+    assert visible(tab, "#claim-1 table") > 0
+    tab.run("dispatchEvent(new Event('afterprint'))")
+    assert visible(tab, "#claim-1 table") == 0
+    assert visible(tab, "#figures-0 figure") > 0  # what was open stays open
+
+
 def test_without_scripts_everything_is_shown(page, tab):
     tab.ask("Emulation.setScriptExecutionDisabled", value=True)
     try:
