@@ -198,6 +198,19 @@ def test_of_many_trials_those_of_the_lowest_seeds_are_drawn(fill, monkeypatch):
     assert trial_rows(html) == 2 * count // 3
 
 
+def test_real_images_stand_beside_the_samples_of_networks_that_saw_them(runs):
+    keys = [runs.trial(choices={"connection": arm}, summary={"skill_train": 0.5}) for arm in ("plain", "identity")]
+    for key in keys:
+        runs.picture(key)
+    assert len(Page(page_of(runs)).alts) == 2
+    runs.picture(keys[1], name="real_images.png")
+    alts = Page(page_of(runs)).alts
+    assert (len(alts), alts[0]) == (3, "Grid of real images of the training set")
+    runs.trial(factors={"data.size": 5}, seed=1)
+    runs.trial(factors={"data.size": 6}, seed=2)
+    assert "Grid of real images of the training set" not in Page(page_of(runs)).alts  # which are those of one data set
+
+
 def test_what_went_wrong_is_on_the_page(fill):
     runs = fill(effect=0.1, num_seeds=1)
     runs.trial(seed=5, choices={"long_skip": "none"}, status="failed")
