@@ -77,7 +77,7 @@ def test_one_cell_has_its_difference_its_interval_and_what_counts(runs, claims_f
     fill_arms(runs, {"plain": 0.5, "identity": 0.75})
     sentence = said(runs, claims_file(claims_text()))
     assert sentence.startswith("Skill is 0.750 for residual networks and 0.500 for plain networks (difference +0.25")
-    assert sentence.endswith(", 5 seeds; 0.02 counts); supported.")
+    assert sentence.endswith(", 5 seeds; only 0.02 or more counts); supported.")
     lower = said(runs, claims_file(claims_text(direction="lower")))  # the difference stays that of the arms
     assert lower.startswith("Skill is 0.750 for residual networks and 0.500 for plain networks (difference +0.25")
     assert lower.endswith("contradicted.")
@@ -114,7 +114,7 @@ def test_slopes_and_interactions_give_both_ends(runs, claims_file):
     over = "\n    over: depth"
     slope = said(runs, claims_file(claims_text(f"slope{over}\n    arm: plain", "lower")))
     assert slope.startswith("Skill of plain networks goes from 0.700 at depth 4 to 0.000 at 16 (-0.35")
-    assert "per doubling of depth, 5 seeds; 0.02 counts); plain networks collapsed at depth 16: 0 of 5 seeds" in slope
+    assert "per doubling of depth, 5 seeds; only 0.02 or more counts); plain networks collapsed at depth 16: 0 of 5 seeds" in slope
     both = said(runs, claims_file(claims_text(f"interaction{over}")))
     assert both.startswith(
         "From depth 4 to 16, skill goes from 0.700 to 0.740 for residual networks and from 0.700 to 0.000 for plain "
@@ -129,7 +129,7 @@ def test_ratios_of_ratios_have_a_gloss(runs, claims_file):
     sentence = verdict_sentence(verdict)
     assert sentence.startswith("From depth 4 to 16, Frechet distance goes from 49.7 to 49.7 for residual networks")
     assert "the ratio of residual to plain networks changes by ×0.81" in sentence
-    assert "a factor of 1.105 counts" in sentence
+    assert "only a factor of 1.105 or more counts" in sentence
     assert "identity over plain, how their ratio changes per doubling of depth" in printed([verdict], details=True)
 
 

@@ -116,7 +116,7 @@ def _what_counts(cell: CellVerdict) -> str:
     if test.contrast.direction == "equal":
         expected = test.contrast.expected
         return f"; claimed is {f'×{exponential(expected):.4g}' if is_ratio else f'{expected:.4g}'}, within {least}"
-    return f"; {least} counts" if test.margin else ""
+    return f"; only {least} or more counts" if test.margin else ""
 
 
 def _is_collapse(value: str) -> bool:
