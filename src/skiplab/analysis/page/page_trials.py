@@ -44,7 +44,7 @@ def page_trials(
         )
     return {
         "texts": [factor, *names, "seed"],
-        "numbers": [*(study.metrics[name].label for name in shown), "seconds"],
+        "numbers": [*shown, "seconds"],
         "rows": rows,
         "has_wandb": any(row["wandb"] for row in rows),
     }
