@@ -66,7 +66,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages have no figures: where a test looks at something else, drawing them would be most of its time."""
     from skiplab.analysis.page.page_figures import PageFigures
 
-    monkeypatch.setattr(PageFigures, "figure", lambda *_: {"title": "", "caption": "", "panels": [], "legend": []})
+    empty = {"title": "", "caption": "", "class": "", "constant": "", "panels": [], "legend": []}
+    monkeypatch.setattr(PageFigures, "figure", lambda *_: empty)
 
 
 @pytest.fixture(scope="session")

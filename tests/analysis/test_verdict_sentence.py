@@ -114,7 +114,10 @@ def test_slopes_and_interactions_give_both_ends(runs, claims_file):
     over = "\n    over: depth"
     slope = said(runs, claims_file(claims_text(f"slope{over}\n    arm: plain", "lower")))
     assert slope.startswith("Skill of plain networks goes from 0.700 at depth 4 to 0.000 at 16 (-0.35")
-    assert "per doubling of depth, 5 seeds; only 0.02 or more counts); plain networks collapsed at depth 16: 0 of 5 seeds" in slope
+    assert (
+        "per doubling of depth, 5 seeds; only 0.02 or more counts); plain networks collapsed at depth 16: 0 of 5 seeds"
+        in slope
+    )
     both = said(runs, claims_file(claims_text(f"interaction{over}")))
     assert both.startswith(
         "From depth 4 to 16, skill goes from 0.700 to 0.740 for residual networks and from 0.700 to 0.000 for plain "
