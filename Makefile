@@ -2,7 +2,7 @@
 # make test   set up, run the test suite
 # make lint   set up, check style, imports and types, as pre-commit does
 # make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run
-# make docs   set up, write the generated tables of README.md and docs/ anew
+# make docs   set up, write the generated tables and pages anew, build the documentation site into site/
 # make recheck   set up, recompute every published number independently of skiplab
 # make reproduce-quick   set up, run the quick profile of every experiment
 PYTHON ?= python3
@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 .PHONY: bench demo docs recheck reproduce-quick test test-all lint lock clean
 
 demo: $(STAMP)
-	$(BIN)/skiplab reproduce residual_in_diffusion --profile quick
+	$(BIN)/skiplab demo
 
 reproduce-quick: $(STAMP)
 	@for claims in experiments/*/claims.yaml; do \
@@ -23,6 +23,9 @@ reproduce-quick: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python experiments/generated_tables.py
+	$(BIN)/python website/reference_pages.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the site: open site/index.html"
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/bench.py
@@ -57,4 +60,4 @@ lock:
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv dist
+	rm -rf .venv dist site

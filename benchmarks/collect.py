@@ -41,7 +41,8 @@ print(f"{time.perf_counter() - started:.2f} {mebibytes:.0f} {len(table.frame)}")
 """
 
 
-def generate(runs_dir: Path, num_trials: int) -> None:
+def generate(runs_dir: Path, num_trials: int, *, series: bool = True) -> None:
+    """Write a study of so many trials, with or without their histories and readings."""
     generator, keys = np.random.default_rng(0), []
     this_machine = origin(None, "DEFAULT")
     cells = len(DEPTHS) * len(LONG_SKIPS) * len(ARMS)
@@ -82,8 +83,9 @@ def generate(runs_dir: Path, num_trials: int) -> None:
         folder = runs_dir / key
         folder.mkdir(parents=True)
         (folder / RECORD).write_bytes(to_json(record))
-        (folder / HISTORY.file).write_text(f"{','.join(HISTORY.columns)}\n{history}\n", encoding="utf-8")
-        (folder / LAYERS.file).write_text(f"{','.join(LAYERS.columns)}\n{layers}\n", encoding="utf-8")
+        if series:
+            (folder / HISTORY.file).write_text(f"{','.join(HISTORY.columns)}\n{history}\n", encoding="utf-8")
+            (folder / LAYERS.file).write_text(f"{','.join(LAYERS.columns)}\n{layers}\n", encoding="utf-8")
         keys.append(key)
     study = runs_dir / "studies" / "generated"
     study.mkdir(parents=True)

@@ -2,8 +2,9 @@
 
     make docs
 
-README.md gets the questions of the experiments, docs/papers.md their verdicts, and docs/options.md every axis and every
-option, with the first paragraph of its docstring. No study is needed, and a second run changes nothing.
+README.md gets the questions of the experiments, docs/papers.md their verdicts, docs/options.md every axis and every
+option, with the first paragraph of its docstring, and docs/measurements.md the metrics that instruments and evaluators
+declare. No study is needed, and a second run changes nothing.
 """
 
 import inspect
@@ -16,6 +17,7 @@ import yaml
 from hydra.utils import get_object
 
 from skiplab.analysis.text import level_text
+from skiplab.metrics import Metric
 from skiplab.reproduce import experiments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +28,14 @@ _OPTIONS = """\
 Each axis of a trial, its default and its options; `make docs` writes this page. Choose an option with
 `skiplab train AXIS=OPTION`; `skiplab train AXIS=OPTION --help` shows its settings.
 """
+_MEASUREMENTS = """\
+# Measurements
+
+The metrics that each [instrument](options.md#instrument) and [evaluator](options.md#evaluator) writes into the summary
+of a record; `make docs` writes this page. Tables take them as `--metric NAME`, claims files as `metric: NAME`.
+[What measurements can say](what_measurements_say.md) explains the columns.
+"""
+_COMPARED = {"linear": "difference", "log": "ratio", "bounded": "difference, within [-1, 1]"}
 
 
 def write_generated_tables() -> None:
@@ -33,6 +43,7 @@ def write_generated_tables() -> None:
     replace_marked(ROOT / "README.md", "experiments", experiments_list())
     replace_marked(ROOT / "docs" / "papers.md", "experiments", experiments_table())
     (ROOT / "docs" / "options.md").write_text(options_page(), encoding="utf-8")
+    (ROOT / "docs" / "measurements.md").write_text(measurements_page(), encoding="utf-8")
 
 
 def replace_marked(path: Path, mark: str, text: str) -> None:
@@ -84,6 +95,21 @@ def options_page() -> str:
     return "\n".join(sections)
 
 
+def measurements_page() -> str:
+    """A section per instrument and evaluator, and in it a row per metric."""
+    sections = [_MEASUREMENTS]
+    for axis in ("instrument", "evaluator"):
+        for path in sorted((CONF / axis).glob("*.yaml")):
+            if metrics := get_object(_target(path)).metrics:
+                columns = ["metric", "is", "better", "compared by", "role"]
+                rows = [
+                    [f"`{name}`", metric.label, metric.direction or "neither", _compared(metric), metric.role]
+                    for name, metric in metrics.items()
+                ]
+                sections.append(f"## {axis} {path.stem}\n\n{_table(columns, rows)}")
+    return "\n".join(sections)
+
+
 def _axes() -> dict[str, str]:
     """What each axis decides, in the order of conf/train.yaml.
 
@@ -124,6 +150,10 @@ def _roles(path: Path) -> str:
     """Whether the metrics of an instrument or evaluator are outcomes, mechanisms or both."""
     roles = {metric.role for metric in get_object(_target(path)).metrics.values()}
     return " and ".join(f"{role}s" for role in ("outcome", "mechanism") if role in roles)
+
+
+def _compared(metric: Metric) -> str:
+    return _COMPARED[metric.scale] if metric.kind == "continuous" else f"rate of the {metric.kind}"
 
 
 def _target(path: Path) -> str:

@@ -4,9 +4,7 @@
 
 The figure becomes experiments/NAME/PROFILE.svg. The folder experiments/NAME/PROFILE/ gets every trial, the comparison
 table and the verdicts as CSV, the declarations of the metrics, tuned.yaml if settings were tuned, and result.json with
-cost, machine, versions and date.
-Verdicts and tables go between the `results` marks of experiments/NAME/README.md. The verdicts go in short between
-those of README.md if it has such marks. The generated tables are written anew, as by `make docs`.
+cost, machine, versions and date. From these files write_results.py puts verdicts and tables into the documents.
 """
 
 import argparse
@@ -15,18 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from generated_tables import ROOT, replace_marked, write_generated_tables
-from result_text import (
-    arm_costs_text,
-    cost_text,
-    each_on,
-    published_text,
-    short_text,
-    summary_text,
-    table_text,
-    trained_by,
-    verdict_text,
-)
+from generated_tables import ROOT, write_generated_tables
+from result_text import each_on, trained_by
+from write_results import write_documents
 
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.published import against_study, here_text
@@ -41,8 +30,6 @@ from skiplab.analysis.tables.comparison_table import ComparisonTable, comparison
 from skiplab.records.spreadsheet import csv_text
 from skiplab.records.tuned import write_tuned
 from skiplab.reproduce import Experiment, PublishedResult, experiments
-
-_MOST_ROWS = 120  # of a table in a README
 
 
 def main() -> None:
@@ -64,17 +51,7 @@ def publish(experiment: Experiment, profile: str, control: str | None, runs_dir:
     figure = to_svg(outcome(study, metrics[0], factor))
     (experiment.folder / f"{profile}.svg").write_text(figure, encoding="utf-8")
     write_result(experiment, profile, study, verdicts, table)
-    whole = len(table.frame) <= _MOST_ROWS
-    text = verdict_text(verdicts) + table_text(table) if whole else summary_text(profile, verdicts, table)
-    if control:
-        text += arm_costs_text(study, factor, control)
-    mark, own_readme = f"results: {experiment.name} {profile}", experiment.folder / "README.md"
-    replace_marked(own_readme, mark, text + cost_text(study))
-    if experiment.published:
-        replace_marked(own_readme, "published", published_text(experiment))
-    readme = ROOT / "README.md"
-    if f"<!-- {mark} -->" in readme.read_text(encoding="utf-8"):
-        replace_marked(readme, mark, short_text(verdicts))
+    write_documents(experiment, profile)
     write_generated_tables()
 
 

@@ -9,29 +9,44 @@ from typing import Any
 
 from rich.console import Console
 
+from skiplab.analysis.claims.next_step import next_step
+from skiplab.analysis.claims.verdict_sentence import verdict_sentence
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
-from skiplab.analysis.claims.verdict_text import headline, shared_caveats
+from skiplab.analysis.claims.verdict_text import badge, qualifiers, shared_caveats
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import ComparisonTable
 from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.table_files import write_tables
 from skiplab.analysis.text import level_text, markdown
-from skiplab.reproduce import Experiment
+from skiplab.reproduce import Experiment, PublishedResult
 
 
-def short_text(verdicts: Sequence[Verdict]) -> str:
-    """What limits all verdicts, and a line per claim with its headline."""
+def short_text(verdicts: Sequence[Verdict], decide: str = "") -> str:
+    """What limits all verdicts, and for each claim its verdict and the sentence that says why.
+
+    decide: the command that adds seeds, for readers who have no trials yet; '': undecided claims don't name it.
+    """
     shared = shared_caveats(verdicts)
-    lines = [f"- {verdict.claim.text} **{headline(verdict, said=shared)}**\n" for verdict in verdicts]
-    return (f"All verdicts: {', '.join(shared)}.\n\n" if shared else "") + "".join(lines)
+    lines = [f"{said}\n\n"] if (said := qualifiers(verdicts)) else []
+    for verdict in verdicts:
+        lines.append(f"- {verdict.claim.text} **{badge(verdict, shared)}**: {markdown(verdict_sentence(verdict))}\n")
+        if decide and (step := next_step(verdict, decide, "`")):
+            lines.append(f"  {step}\n")
+    return "".join(lines)
 
 
-def verdict_text(verdicts: Sequence[Verdict]) -> str:
-    """The verdicts as the terminal shows them."""
+def verdict_text(verdicts: Sequence[Verdict], decide: str) -> str:
+    """The verdicts in short, and folded below them their tests and evidence as the terminal shows them."""
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(render_verdicts(verdicts))
-    return "```text\n" + "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n```\n\n"
+    console.print(render_verdicts(verdicts, details=True))
+    tests = "\n".join(line.rstrip() for line in console.export_text().splitlines())
+    return f"{short_text(verdicts, decide)}\n{_folded('Tests and evidence', f'```text{chr(10)}{tests}{chr(10)}```')}"
+
+
+def _folded(title: str, text: str) -> str:
+    """Markdown that a reader may unfold."""
+    return f"<details><summary>{title}</summary>\n\n{text}\n\n</details>\n\n"
 
 
 def table_text(table: ComparisonTable) -> str:
@@ -43,26 +58,24 @@ def table_text(table: ComparisonTable) -> str:
     return re.sub(r"\n{3,}", "\n\n", paragraphs).strip() + "\n\n"
 
 
-def summary_text(profile: str, verdicts: Sequence[Verdict], table: ComparisonTable) -> str:
+def summary_text(profile: str, verdicts: Sequence[Verdict], table: ComparisonTable, decide: str) -> str:
     """For many cells: how many cells have each verdict, and the table of the first metric; the files hold the rest."""
+    shared = shared_caveats(verdicts)
     words = list(dict.fromkeys(cell.conclusion for verdict in verdicts for cell in verdict.cells))
     rows = [f"| claim | {' | '.join(words)} | verdict |", f"| {' | '.join(['---'] * (len(words) + 2))} |"]
     for verdict in verdicts:
         counts = [str(sum(cell.conclusion == word for cell in verdict.cells)) for word in words]
-        rows.append(f"| {verdict.claim.text} | {' | '.join(counts)} | **{headline(verdict)}** |")
-    first = table_text(next(iter(table.by_metric().values())))
+        rows.append(f"| {verdict.claim.text} | {' | '.join(counts)} | **{badge(verdict, shared)}** |")
+    first = table_text(next(iter(table.by_metric.values())))
     verdict_file, table_file = (f"[{name}]({profile}/{name})" for name in ("verdicts.csv", "table.csv"))
     where = f"Each cell's verdict is in {verdict_file}, every metric in {table_file}.\n\n"
-    return "cells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where
+    return f"{short_text(verdicts, decide)}\ncells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where
 
 
-def cost_text(study: Study) -> str:
+def cost_text(result: PublishedResult) -> str:
     """How long the study took, and on which machines."""
-    machines = {
-        f"{trained_by(record)}, torch {record['provenance']['versions']['torch']}" for record in study.records.values()
-    }
-    seconds, where = study.trials["wall_seconds"].sum(), each_on(study)
-    return f"Cost: {len(study.trials)} trials, {seconds:.0f} s on {where} each ({' and '.join(sorted(machines))}).\n"
+    machines = " and ".join(f"{name}, torch {result['versions']['torch']}" for name in result["hardware"])
+    return f"Cost: {result['trials']} trials, {result['seconds']:.0f} s on {result['each_on']} each ({machines}).\n"
 
 
 def trained_by(record: dict[str, Any]) -> str:

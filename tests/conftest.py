@@ -1,10 +1,11 @@
 """Composed configurations and finished trials that several tests share."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 
@@ -38,6 +39,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Modules and tests stay to the end: the garbage collector need not look through their million objects."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
     items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
@@ -66,7 +78,8 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages have no figures: where a test looks at something else, drawing them would be most of its time."""
     from skiplab.analysis.page.page_figures import PageFigures
 
-    monkeypatch.setattr(PageFigures, "figure", lambda *_: {"title": "", "caption": "", "panels": [], "legend": []})
+    empty = {"title": "", "caption": "", "class": "", "constant": "", "panels": [], "legend": []}
+    monkeypatch.setattr(PageFigures, "figure", lambda *_: empty)
 
 
 @pytest.fixture(scope="session")

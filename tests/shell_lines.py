@@ -33,9 +33,10 @@ def shell_lines(path: Path) -> list[ShellLine]:
     return [ShellLine(str(path.relative_to(ROOT)), found[0].strip()) for found in lines]
 
 
-def fenced(path: Path) -> list[str]:
-    """The contents of a document's fenced blocks."""
-    return [found[2] for found in _FENCED.finditer(path.read_text(encoding="utf-8"))]
+def fenced(path: Path, language: str | None = None) -> list[str]:
+    """The contents of a document's fenced blocks, of one language unless that is None."""
+    found = _FENCED.finditer(path.read_text(encoding="utf-8"))
+    return [block[2] for block in found if language in (None, block[1])]
 
 
 def inline_commands(path: Path) -> list[ShellLine]:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from skiplab import cli, reproduce
+from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.cli import commands
 from skiplab.deciding import decide
 from skiplab.deciding.limits import Limits
@@ -124,7 +125,8 @@ def test_a_published_result_says_what_its_readme_says() -> None:
             result = experiment.result(profile)
             if result:
                 published += 1
-                for words in result["verdicts"].values():
-                    assert words in readme
+                texts = {claim.name: claim.text for claim in read_claims(experiment.claims(profile)).claims}
+                for name, found in experiment.conclusions(profile).items():
+                    assert f"{texts[name]} **{found.conclusion}" in readme
                 assert f"{result['trials']} trials" in readme
     assert published

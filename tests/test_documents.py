@@ -1,4 +1,4 @@
-"""README and docs/: what they say is there, is there; their Python runs (test_shell_lines runs their shell lines)."""
+"""README and docs/: what they say is there, is there. Their lines and blocks are run by test_shell_lines."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from option_files import every_option
+from shell_lines import fenced
 from skiplab import cli
 from skiplab.analysis.claims.claims_file import read_claims
 
@@ -55,6 +56,11 @@ def test_the_page_of_options_says_nothing_stale(generated) -> None:
     """An option that was just added may still be missing there: it needs no file but its own two."""
     lines = (ROOT / "docs" / "options.md").read_text(encoding="utf-8").splitlines()
     assert set(lines) <= set(generated.options_page().splitlines()), "run `make docs`"
+
+
+def test_the_page_of_measurements_says_nothing_stale(generated) -> None:
+    lines = (ROOT / "docs" / "measurements.md").read_text(encoding="utf-8").splitlines()
+    assert set(lines) <= set(generated.measurements_page().splitlines()), "run `make docs`"
 
 
 def test_every_option_has_a_row(generated) -> None:
@@ -119,23 +125,13 @@ def newcomer(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_networks_of_others_as_the_page_says(tmp_path, monkeypatch, capsys):
-    """Of the README's lines, which show the same in short, each is there in full."""
-    first, network, second = re.findall(r"```python\n(.*?)```", section("Any network", "docs/networks.md"), re.DOTALL)
+def test_lines_of_the_readme_stand_in_full_in_docs():
+    """There test_shell_lines runs them."""
+    (found,) = fenced(ROOT / "docs" / "networks.md", "python")
     (short,) = re.findall(r"```python\n(.*?)```", section("Your question"), re.DOTALL)
     study, *others = short.splitlines()
-    assert study in second
-    assert all(line.split("(")[0] in first for line in others)
-    monkeypatch.chdir(tmp_path)
-    exec(first, {})
-    assert "projection" in capsys.readouterr().out
-    (tmp_path / "networks.py").write_text(network)
-    monkeypatch.syspath_prepend(tmp_path)
-    short = "seeds=[0], settings={'trainer.max_steps': 2, 'evaluator': ['denoising_loss'], 'hydra/launcher': 'basic'}"
-    assert "seeds=[0, 1]" in second
-    exec(second.replace("seeds=[0, 1]", short), {})
-    assert capsys.readouterr().out.count("plain") == 2
-    sys.modules.pop("networks")
+    assert any(study in text for text in fenced(ROOT / "docs" / "own_network.md", "python"))
+    assert all(line.split("(")[0] in found for line in others)
 
 
 def test_ten_line_connection_passes_its_contracts_and_trains(newcomer, capsys):

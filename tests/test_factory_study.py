@@ -209,7 +209,7 @@ def norms(depth: int, norm: str) -> nn.Module:
         (make, {"seeds": [-1]}, "seed=-1 is invalid; valid: a whole number from 0"),
         (make, {"name": "a/b"}, "run.study=.*a/b.* is no valid name"),
         (make, {"data": "digit"}, "digits"),
-        (make, {"data": nn.Module}, "data holds a type"),
+        (make, {"data": nn.Module}, r"data is the class Module; give an object of it, Module\(...\)"),
         (make, {"factors": {"connection": ["plain", "residual"]}}, "residual"),
         (make, {"factors": {"color": [1]}}, "color"),
         (make, {"settings": {"backbone.path": "nothing.*"}}, "no shortcut has path='nothing"),

@@ -1,29 +1,28 @@
-"""Notebooks: stored clean, and what they show can be run; on the records of their own example of a study."""
+"""Notebooks: what they show is what the current code prints, on the records that lie beside them."""
 
+import math
 import re
+import runpy
 import shlex
+import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.pylabtools import select_figure_formats
-from IPython.utils.capture import capture_output
 from nbclient import NotebookClient
-from traitlets.config import Config
 
 from skiplab import cli
 from skiplab.analysis.claims.claims_file import read_claims
-from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdict_sentence import verdict_sentence
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.served_page import ServedPage
 from skiplab.analysis.study.study import read_study
-from skiplab.errors import SkiplabError
 from skiplab.reproduce import reproduce
 
 STUDY = "residual_in_diffusion_quick"
@@ -32,7 +31,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ANSI = re.compile("\x1b\\[[0-9;]*m")
 ABSOLUTE = re.compile(r"(?<![\w.:/<])(?:/[\w.~-]+){2,}|\b[A-Za-z]:\\")
+NUMBER = re.compile(r"(?<![\w.])[-−+×]?\d+(?:\.\d+)?(?:e[-+]\d+)?")
 each_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+@pytest.fixture(scope="module")
+def publishing() -> SimpleNamespace:
+    """What `python notebooks/publish.py` runs."""
+    return SimpleNamespace(**runpy.run_path(str(ROOT / "notebooks" / "publish.py")))
 
 
 def words_of(path: Path) -> str:
@@ -50,9 +56,10 @@ FENCED = re.compile(r"```(?:python|yaml)\n(# (\S+)\n.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def newcomer(tmp_path_factory):
-    """A folder of one's own, holding the connection that a notebook adds."""
+def newcomer(tmp_path_factory) -> Iterator[Path]:
+    """A folder of one's own, holding the connection that a notebook adds, and a copy of the notebooks' records."""
     folder = tmp_path_factory.mktemp("newcomer")
+    shutil.copytree(ROOT / "notebooks" / "records", folder / "records")
     for text, name in FENCED.findall(words_of(CONNECTION)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -65,64 +72,65 @@ def newcomer(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs_dir(newcomer):
-    """The study that the notebook's command trains, by the shortest trials that leave every reading."""
-    (command,) = commands_of(CONNECTION)
-    command[command.index("run.study=mine")] = f"run.study={STUDY}"
-    short = ["width=8", "norm.num_groups=4", "batch_size=16", "trainer.max_steps=3", "logger=none"]
-    short += ["evaluator=[denoising_loss,baselines]", "eval_batch.num_images=8", "eval_batch.num_levels=2"]
-    short += ["instrument.gradient_flow.every_n_steps=1", "hydra/launcher=basic"]  # in this process: no starts to pay
-    cli.train_main([*command, *short, f"run.claims={CLAIMS}", f"run.runs_dir={newcomer}/runs"])
-    return newcomer / "runs"
-
-
-def execute_here(notebook: nbformat.NotebookNode) -> None:
-    """Add the outputs of its cells as a kernel would, without the seconds that one takes to start."""
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    select_figure_formats(shell, {"png"})
-    try:
-        for cell in notebook.cells:
-            if cell.cell_type == "code":
-                with shell.display_trap, capture_output() as captured:  # else the hook would be the shell's own again
-                    shell.run_cell(cell.source).raise_error()
-                shown = [nbformat.v4.new_output("display_data", data=each.data) for each in captured.outputs]
-                printed = [nbformat.v4.new_output("stream", text=captured.stdout)] if captured.stdout else []
-                cell.outputs = [*printed, *shown]
-    finally:
-        InteractiveShell.clear_instance()
-
-
-@pytest.fixture(scope="module")
-def executed(runs_dir) -> Callable[..., nbformat.NotebookNode]:
-    """executed(path, kernel=...): a notebook with the outputs of its cells, run once; the first always by a kernel.
-
-    That is what a reader sees: it shows figures without being told to.
-    """
+def executed(newcomer, publishing) -> Callable[[Path], nbformat.NotebookNode]:
+    """executed(path): a notebook with the outputs of its cells, run once."""
 
     @cache
-    def execute(path: Path, *, kernel: bool) -> nbformat.NotebookNode:
+    def execute(path: Path) -> nbformat.NotebookNode:
         notebook = nbformat.read(path, as_version=4)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("SKIPLAB_RUNS", str(runs_dir))
-            patch.setenv("SKIPLAB_STUDY", STUDY)
-            if kernel or path == PATHS[0]:
-                NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-            else:
-                execute_here(notebook)
+        publishing.execute(notebook)
         return notebook
 
     return execute
 
 
+def outputs_of(notebook: nbformat.NotebookNode) -> list[list[nbformat.NotebookNode]]:
+    return [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text_of(output: nbformat.NotebookNode) -> str:
+    """What a reader sees of an output as text; of a figure its kind alone."""
+    if "image/png" in output.get("data", {}):
+        return "a figure"
+    return output.get("text") or "\n".join(output.data.get(kind, "") for kind in ("text/plain", "text/html"))
+
+
+def same_but_for_machines(shown: str, printed: str) -> bool:
+    """Whether two texts have the same words, and numbers that are equal up to rounding."""
+    words = [re.sub("─+", "─", NUMBER.sub("#", text)).split() for text in (shown, printed)]
+    pairs = zip(*(map(number_of, NUMBER.findall(text)) for text in (shown, printed)), strict=False)
+    return words[0] == words[1] and all(math.isclose(*pair, rel_tol=0.02, abs_tol=1e-6) for pair in pairs)
+
+
+def number_of(text: str) -> float:
+    return float(text.replace("×", "").replace("−", "-"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("skill 0.7501 [0.2, 0.3]", "skill  0.7502 [0.2, 0.3]", True),
+        ("difference 1.2e-16", "difference 3.4e-17", True),
+        ("skill 0.75", "skill 0.78", False),
+        ("supported in 1 of 2", "mixed in 1 of 2", False),
+        ("+0.5", "-0.5", False),
+        ("n 3", "n 3 n 4", False),
+    ],
+)
+def test_texts_may_differ_by_rounding_alone(one: str, other: str, same: bool) -> None:
+    assert same_but_for_machines(one, other) is same
+
+
 @each_notebook
-def test_notebook_is_stored_clean(path):
+def test_notebook_is_stored_as_it_was_published(path):
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert len(code) >= 3
-    assert [cell.source for cell in code if cell.outputs or cell.execution_count is not None] == []
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     assert [cell.source for cell in notebook.cells if cell.metadata] == []
     assert ABSOLUTE.findall("\n".join(cell.source for cell in notebook.cells)) == []
+    shown = "\n".join(text_of(output) for outputs in outputs_of(notebook) for output in outputs)
+    assert ABSOLUTE.findall(re.sub("<[^>]*>", " ", shown)) == []
 
 
 @each_notebook
@@ -133,84 +141,64 @@ def test_notebook_says_what_it_asks_and_ends_with_exercises(path):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("kernel", [False, pytest.param(True, marks=pytest.mark.slow)])
 @each_notebook
-def test_notebook_runs_and_shows_its_figures(path, kernel, executed):
-    run = executed(path, kernel=kernel)
-    outputs = [output for cell in run.cells for output in cell.get("outputs", ())]
-    shown = [output.data for output in outputs if "data" in output]
-    figures = [data for data in shown if re.search(r"<\w*Figure", data["text/plain"])]
+def test_notebook_shows_what_the_current_code_prints(path, executed):
+    stored, now = (outputs_of(each) for each in (nbformat.read(path, as_version=4), executed(path)))
+    sources = [cell.source for cell in executed(path).cells if cell.cell_type == "code"]
+    for source, shown, printed in zip(sources, stored, now, strict=True):
+        hint = f"run notebooks/publish.py, and look at what has changed: {source}"
+        assert len(shown) == len(printed), hint
+        texts = [[text_of(output) for output in outputs] for outputs in (shown, printed)]
+        assert all(map(same_but_for_machines, *texts)), hint
+    figures = [output for outputs in now for output in outputs if "image/png" in output.get("data", {})]
     assert figures
-    assert all("image/png" in data for data in figures)
 
 
-def run_code(path: Path) -> None:
-    """A notebook's cells in this process, without what they display."""
-    names: dict[str, object] = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            exec(cell.source, names)
-
-
-@pytest.mark.parametrize("path", PATHS[1:3], ids=lambda path: path.stem)
-def test_what_a_study_lacks_is_said_first(path, runs_dir, monkeypatch):
-    shallow = runs_dir / "studies" / "shallow" / "keys.txt"
-    shallow.parent.mkdir(exist_ok=True)
-    shallow.write_text(f"{read_study(STUDY, runs_dir).trials['key'].iloc[0]}\n")
-    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
-    monkeypatch.setenv("SKIPLAB_STUDY", "shallow")
-    with pytest.raises(SkiplabError, match="compares depths, and study shallow has one"):
-        run_code(path)
-
-
-def test_a_study_without_the_claim_is_told_so_first(runs_dir, monkeypatch):
-    bare = runs_dir / "studies" / "bare" / "keys.txt"
-    bare.parent.mkdir()
-    bare.write_bytes((runs_dir / "studies" / STUDY / "keys.txt").read_bytes())
-    monkeypatch.setenv("SKIPLAB_RUNS", str(runs_dir))
-    monkeypatch.setenv("SKIPLAB_STUDY", "bare")
-    with pytest.raises(SkiplabError, match="study bare remembers no claim depth_without_degradation"):
-        run_code(PATHS[2])
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@each_notebook
+def test_a_kernel_shows_the_same(path, newcomer, executed):
+    """That is what a reader's own run does: it shows figures without being told to."""
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": newcomer}}).execute()
+    for own, others in zip(outputs_of(executed(path)), outputs_of(notebook), strict=True):
+        assert list(map(text_of, own)) == list(map(text_of, others))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.usefixtures("undrawn")
-def test_notebooks_and_commands_say_the_same_of_the_same_records(runs_dir, executed, capsys):
+def test_notebooks_and_commands_say_the_same_of_the_same_records(newcomer, executed, capsys):
+    runs_dir = newcomer / "records"
     study, claims = read_study(STUDY, runs_dir), read_claims(ROOT / CLAIMS)
-    said = {verdict.claim.name: headline(verdict) for verdict in judge(study, claims)}
-    assert all("at shared settings" in words for words in said.values())
+    said = {verdict.claim.name: verdict_sentence(verdict) for verdict in judge(study, claims)}
+    assert len(set(said.values())) == len(claims.claims) == 3
 
-    def verdicts(text: str) -> dict[str, str]:
-        """The verdict below each claim's name, as it was printed."""
-        lines = [line.strip() for line in text.splitlines()]
-        found = {}
-        for name in said:
-            at = next((at for at, line in enumerate(lines) if line.startswith(f"{name}: ")), None)
-            if at is not None:
-                found[name] = next(line for line in lines[at:] if line in said.values())
-        return found
+    def told(text: str) -> list[str]:
+        """The claims whose sentence was printed, on lines of any length."""
+        words = " ".join(text.split())
+        return [name for name, sentence in said.items() if sentence in words]
 
     for path, names in zip(PATHS, ([*said], ["gradient_flow"], ["depth_without_degradation"]), strict=False):
-        outputs = [output for cell in executed(path, kernel=False).cells for output in cell.get("outputs", ())]
+        outputs = [output for own in outputs_of(executed(path)) for output in own]
         text = "\n".join(output.get("text") or output.data["text/plain"] for output in outputs)
-        assert verdicts(ANSI.sub("", text)) == {name: said[name] for name in names}
+        assert told(ANSI.sub("", text)) == names
     capsys.readouterr()
     reproduce("residual_in_diffusion", "quick", [f"run.runs_dir={runs_dir}"], train=lambda words: None)
-    assert verdicts(capsys.readouterr().out) == said
+    assert told(capsys.readouterr().out) == [*said]
     cli.main(["report", STUDY, "--runs-dir", str(runs_dir)])
-    assert verdicts(capsys.readouterr().out) == said
+    assert told(capsys.readouterr().out) == [*said]
     served = ServedPage(STUDY, runs_dir, None, str)
     while served.shown.version == "none":
         served.look_soon()
         time.sleep(0.05)
     by_text = {claim.text: said[claim.name] for claim in claims.claims}
     for html in ((runs_dir / "studies" / STUDY / "report.html").read_text(), served.shown.html):
-        shown = re.findall(r'<h3>(.*?)</h3>\s*<p class="word">(.*?)</p>', html)
-        assert {unescape(text): unescape(verdict) for text, verdict in shown} == by_text
+        shown = re.findall(r'<h3>(.*?)</h3>\s*<p class="sentence">(.*?)</p>', html)
+        assert {unescape(text): unescape(sentence) for text, sentence in shown} == by_text
         assert f"Claims file sha256 {claims.sha256[:12]}" in html
 
 
-def test_checks_of_wrong_connections_say_what_is_wrong(runs_dir, monkeypatch):
+def test_checks_of_wrong_connections_say_what_is_wrong(monkeypatch):
     """What the notebook promises of its wrong connections, run in process."""
     cells = [cell.source for cell in nbformat.read(CONNECTION, as_version=4).cells if cell.cell_type == "code"]
     said: list[str] = []

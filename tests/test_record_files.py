@@ -18,7 +18,7 @@ from skiplab.training.read_tables import read_measurements, read_readings
 from tiny_trials import Trial, run_tiny
 
 EVALUATORS = "evaluator=[denoising_loss,sample_grid]"
-FILES = ["history.csv", "layers.csv", "measurements.csv", "samples.png", "weights.safetensors"]
+FILES = ["history.csv", "layers.csv", "measurements.csv", "real_images.png", "samples.png", "weights.safetensors"]
 CUTS = {
     "middle": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "last row": lambda path: path.write_bytes(path.read_bytes()[:-3]),
@@ -62,7 +62,7 @@ def test_a_whole_record_says_nothing(trial, capsys) -> None:
         *((FILES[0], cut) for cut in CUTS),
         *((FILES[1], cut) for cut in ("emptied", "last row")),
         *((name, cut) for name in FILES[2:] for cut in ("middle", "gone")),
-        (FILES[4], "emptied"),
+        (FILES[5], "emptied"),
     ],
 )
 def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
@@ -78,7 +78,7 @@ def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
         words = f"it is cut off, {left} of {length['rows']} rows are left; "
     else:
         words = f"it is cut off, {path.stat().st_size} of {length['bytes']} bytes are left; "
-    again = "run.rerun=true" if name in (*FILES[:2], FILES[4]) else f"'{EVALUATORS}'` measures it again"
+    again = "run.rerun=true" if name in (*FILES[:2], FILES[5]) else f"'{EVALUATORS}'` measures it again"
     for command in ("status", "table"):
         text = told(trial.record.runs_dir, command, "s", capsys=capsys)
         assert f"{name}: {words}" in text
@@ -86,14 +86,14 @@ def test_what_was_cut_off_is_named(trial, name, cut, capsys) -> None:
 
 
 def test_the_page_names_every_file_and_draws_what_is_left(trial, capsys) -> None:
-    for name, cut in zip(FILES, ("middle", "emptied", "last row", "gone", "middle"), strict=True):
+    for name, cut in zip(FILES, ("middle", "emptied", "last row", "middle", "gone", "middle"), strict=True):
         CUTS[cut](trial.record.folder / name)
     text = told(trial.record.runs_dir, "report", "s", capsys=capsys)
     page = (trial.record.runs_dir / "studies" / "s" / "report.html").read_text(encoding="utf-8")
     for problem in read_study("s", trial.record.runs_dir).problems:
         assert problem.where in text
         assert f"<li>{Path(problem.where).relative_to(trial.record.runs_dir)}: " in page  # which may be shown to others
-    assert page.count("it is cut off, ") == 4
+    assert page.count("it is cut off, ") == 5
     assert page.count("it is missing; ") == 1
 
 

@@ -1,4 +1,4 @@
-"""Every shell line of the README and of docs/ is run, in the order of the page and in one folder, on a small budget."""
+"""Every shell line and Python block of the README and of docs/ is run, a page in one folder, on a small budget."""
 
 import re
 import subprocess
@@ -31,6 +31,13 @@ BUDGETS = {
     "skiplab train -m connection=plain,identity run.study=mine": {"logger": "wandb_offline"},
     "skiplab train -m connection=identity,rezero": {"depth": "4", "seed": "0,1,2"},
     "skiplab train -m connection=plain,identity,rezero depth=4,8 seed=0,1,2": {"depth": "4", "seed": "0,1"},
+    "skiplab train -m connection=plain,identity depth=4,16 seed": {
+        "trainer.max_steps": "2",
+        "depth": "4",
+        "seed": "0,1",
+    },
+    "skiplab train -m connection=plain,identity depth=4,16 instrument": {"depth": "4"},
+    "skiplab train -m connection=plain,identity depth=4 seed=10": {"trainer.max_steps": "2", "seed": "10,11"},
     "skiplab train -m experiment=he2015_resnet/quick": {"evaluator": "[classification]", "seed": "0", "depth": "3"},
     "skiplab train -m experiment=points/quick": {"seed": "0", "depth": "4"},
     "skiplab train -m experiment=every_connection/digits": {"seed": "0", "connection": "plain,dense"},
@@ -50,6 +57,7 @@ BUDGETS = {
         "num_samples": "64",
         "evaluator.kernel_distance.subset_size": "16",
     },
+    "skiplab evaluate runs/KEY evaluator=[cka]": {"evaluator.cka.num_images": "16"},
     "skiplab evaluate runs/KEY evaluator=[lesion": {
         "eval_batch.num_images": "16",
         "evaluator.landscape.num_images": "4",
@@ -59,6 +67,13 @@ BUDGETS = {
         "evaluator.jacobian.num_images": "1",
     },
 }
+# Words of a page's files that train for longer than a test may, and what stands for them.
+SHORTER = {
+    "docs/own_network.md": (
+        "seeds=[0, 1])",
+        "seeds=[0], settings={'trainer.max_steps': 2, 'evaluator': ['denoising_loss'], 'hydra/launcher': 'basic'})",
+    )
+}
 # Lines whose cluster isn't here: the configuration of their first trial is composed and shown.
 COMPOSED = ("skiplab train -m connection=plain,identity seed=0,1,2 hydra/launcher=skiplab_slurm",)
 # Lines that can't end well here, with their exit code and the sentence that says why.
@@ -67,6 +82,9 @@ REFUSED = {
     "skiplab wandb-workspace mine --entity ME": (1, "No API key configured"),
     "skiplab wandb-import ME/skiplab": (1, "W&B has no key"),
 }
+
+
+_FILE = re.compile(r"# (\w+\.(?:yaml|py))\n")  # the first line of a block that is a file
 
 
 def _beginning(line: ShellLine, table: dict) -> object:
@@ -106,8 +124,9 @@ def newcomer(tmp_path, monkeypatch) -> Iterator[Path]:
     as_newcomer(monkeypatch, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
-    for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").is_relative_to(tmp_path) or name.split(".")[0] == "mine":
+            del sys.modules[name]
 
 
 def _run(line: ShellLine, folder: Path) -> Ended:
@@ -132,8 +151,8 @@ def _run(line: ShellLine, folder: Path) -> Ended:
 def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
     lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
     for text in fenced(ROOT / document):
-        if named := re.match(r"# (\w+\.(?:yaml|py))\n", text):
-            (newcomer / named[1]).write_text(text, encoding="utf-8")
+        if named := _FILE.match(text):
+            (newcomer / named[1]).write_text(_shorter(document, text), encoding="utf-8")
     wrong = {}
     for line in lines:
         ended = _run(line, newcomer)
@@ -141,6 +160,35 @@ def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> No
         if ended.code != code or sentence not in ended.text or "Traceback" in ended.text:
             wrong[line.text] = ended
     assert not wrong, "\n\n".join(f"{text}\nended with {ended.code}\n{ended.text}" for text, ended in wrong.items())
+    if document != "README.md":  # which shows parts of what docs/ has in full
+        names: dict[str, object] = {}
+        for text in fenced(ROOT / document, "python"):
+            if not _FILE.match(text):
+                exec(text, names)
+
+
+def _shorter(document: str, text: str) -> str:
+    return text.replace(*SHORTER.get(document, ("", "")))
+
+
+def test_every_python_block_is_run() -> None:
+    """What is no file is run above; a file is run by a line of its page, or imported by another one of its blocks."""
+    pages = {path.parent for path in (ROOT / "docs").rglob("*.md")}
+    assert pages == {ROOT / "docs", ROOT / "docs" / "extending"}  # test_extending follows the latter
+    idle = []
+    for path in (ROOT / "docs").glob("*.md"):
+        blocks = fenced(path, "python")
+        lines = [line.text for line in shell_lines(path)]
+        for text in blocks:
+            if (named := _FILE.match(text)) and f"python {named[1]}" not in lines:
+                imports = re.compile(rf"^(?:from|import) {Path(named[1]).stem}\b", re.MULTILINE)
+                idle += [] if any(map(imports.search, blocks)) else [f"{path.name}: {named[1]}"]
+    assert not idle
+
+
+def test_what_is_trained_for_less_is_there() -> None:
+    for document, (words, _) in SHORTER.items():
+        assert any(words in text for text in fenced(ROOT / document, "python")), document
 
 
 def test_lines_of_benchmarks_name_programs_that_are_there() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skiplab.ablation import ablate
     from skiplab.analysis.results.from_frame import from_frame
+    from skiplab.analysis.study.study import Study, read_study
     from skiplab.drawn_readings import draw_readings
     from skiplab.factory_study.study import study
     from skiplab.surgery.ablate import restore
@@ -13,14 +14,16 @@ if TYPE_CHECKING:
     from skiplab.training.load import load
     from skiplab.watching import Instruments, trainer_callback, watch
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Instruments",
+    "Study",
     "ablate",
     "draw_readings",
     "find_shortcuts",
     "from_frame",
     "load",
+    "read_study",
     "restore",
     "study",
     "trainer_callback",
@@ -30,11 +33,13 @@ __all__ = [
 # Imported when they are first used, because nearly all of them need torch.
 _MODULES = {
     "Instruments": "skiplab.watching",
+    "Study": "skiplab.analysis.study.study",
     "ablate": "skiplab.ablation",
     "draw_readings": "skiplab.drawn_readings",
     "find_shortcuts": "skiplab.surgery.find_shortcuts",
     "from_frame": "skiplab.analysis.results.from_frame",
     "load": "skiplab.training.load",
+    "read_study": "skiplab.analysis.study.study",
     "restore": "skiplab.surgery.ablate",
     "study": "skiplab.factory_study.study",
     "trainer_callback": "skiplab.watching",

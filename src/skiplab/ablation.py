@@ -1,5 +1,6 @@
 """Replace a model's shortcuts by a connection that is named as on the command line."""
 
+import functools
 from collections.abc import Callable
 
 from torch import nn
@@ -14,9 +15,10 @@ from skiplab.surgery.shortcut import Shortcuts
 def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection], where: Shortcuts) -> nn.Module:
     """The same model, in which a new connection replaces each of these shortcuts, x + f(x) -> join(x, f(x)).
 
-    The source code isn't edited: while a module runs, those of its additions are intercepted. State-dict keys stay the
-    same. The connections' parameters are added under `skiplab_joins` of each module, so create the optimizer after this
-    call. `skiplab.restore` undoes the replacement.
+    The source files aren't edited: a copy of a module's forward calls the connection in the place of the addition, or a
+    function mode intercepts it while the module runs. State-dict keys stay the same. The connections' parameters are
+    added under `skiplab_joins` of each module, so create the optimizer after this call. `skiplab.restore` undoes the
+    replacement.
 
     The model can be copied, pickled, run in several threads and under autocast, and checkpointed module by module.
     Under `torch.compile`, the modules whose shortcuts are replaced run eagerly. A forward pass raises a SkiplabError if
@@ -28,7 +30,8 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
             connection from a JoinSpec, such as `functools.partial(Scaled, stream_factor=1, update_factor=0.5)`. Its
             memory must be the stream.
         where: the result of `skiplab.find_shortcuts(model, example_inputs)`, or a selection of it by its method
-            `where(path=..., kind=..., stage=...)`. Conditioning and concatenations are left as they are.
+            `where(path=..., kind=..., stage=...)`, or a slice. Conditioning, concatenations, and uncertain additions
+            that weren't chosen by this kind are left as they are.
 
     Raises:
         SkiplabError: if a shortcut can't be replaced, or the connection doesn't fit; the model is unchanged then.
@@ -36,6 +39,7 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
     return replace_shortcuts(model, _factory(connection) if isinstance(connection, str) else connection, where)
 
 
+@functools.cache
 def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     """The factory of a connection that is given by its option.
 
@@ -53,4 +57,4 @@ def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     if option not in options:
         raise SkiplabError(unknown_name("connection", option, options))
     with isolated_hydra(), initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
-        return factory(compose("train", overrides=[f"connection={option}"]).connection, Connection)
+        return factory(compose(f"connection/{option}").connection, Connection)

@@ -13,6 +13,7 @@ from skiplab.records.registrations import find_claims
 
 if TYPE_CHECKING:
     from skiplab.analysis.claims.claims import Claims
+    from skiplab.metrics import Metric
 
 
 def check_claims(config: DictConfig) -> None:
@@ -28,14 +29,19 @@ def check_claims(config: DictConfig) -> None:
     from skiplab.analysis.claims.unmeasured import check_known
 
     path = find_claims(config.run.claims)
-    enabled = [*config.instrument.values(), *config.evaluator.values()]
-    metrics = {name for node in enabled if "_target_" in node for name in get_object(node["_target_"]).metrics}
     claims = read_claims(path)
-    check_known(claims.metrics, sorted(metrics), "by these trials")
+    check_known(claims.metrics, sorted(measured_metrics(config)), "by these trials")
     try:
         _check_factors(claims, config)
     except SkiplabError as error:
         raise SkiplabError(f"{path}: {error}") from None
+
+
+def measured_metrics(config: DictConfig) -> dict[str, "Metric"]:
+    """What the instruments and evaluators of a configuration measure."""
+    enabled = [*config.instrument.values(), *config.evaluator.values()]
+    targets = [get_object(node["_target_"]) for node in enabled if "_target_" in node]
+    return {name: metric for target in targets for name, metric in target.metrics.items()}
 
 
 def _check_factors(claims: "Claims", config: DictConfig) -> None:

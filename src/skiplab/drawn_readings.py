@@ -8,7 +8,7 @@ import yaml
 from skiplab.analysis import terminal
 from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
 from skiplab.analysis.figures.figure_files import DEFAULT_FORMATS, write_figures
-from skiplab.analysis.figures.figures import LOSS_CAPTION, loss_curves
+from skiplab.analysis.figures.figures import loss_caption, loss_curves
 from skiplab.analysis.study.watched_study import FACTOR, watched_study
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
@@ -45,7 +45,7 @@ def draw_readings(
     )
     drawn: dict[str, DrawnChart | None] = {name: draw_chart(study, name, FACTOR) for name in study.charts}
     if not study.history.empty:
-        drawn = {"training_loss": DrawnChart(loss_curves(study, FACTOR), LOSS_CAPTION), **drawn}
+        drawn = {"training_loss": DrawnChart(loss_curves(study, FACTOR), loss_caption(study, FACTOR)), **drawn}
     if not any(drawn.values()):
         raise SkiplabError(
             f"{', '.join(str(path) for paths in arms.values() for path in paths)}: there is no quantity to draw; watch "

@@ -5,9 +5,12 @@ import unicodedata
 
 def printable(text: object) -> str:
     """The text with everything that could steer a terminal (escapes, bells, direction marks) spelled out."""
+    words = str(text)
+    if words.isprintable():  # as nearly all are
+        return words
     return "".join(
         sign if sign in "\n\t" or unicodedata.category(sign) not in ("Cc", "Cf", "Cs") else _spelled(sign)
-        for sign in str(text)
+        for sign in words
     )
 
 

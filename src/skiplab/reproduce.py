@@ -35,6 +35,8 @@ from skiplab.printable import printable
 from skiplab.records.file_names import CLAIMS, TUNED
 from skiplab.records.registrations import find_claims
 
+DEMO = ("residual_in_diffusion", "quick")  # the experiment and profile of `skiplab demo`
+
 
 class PublishedResult(TypedDict):
     """The content of result.json: when, where and at what cost a published profile ran, and what it said.

@@ -87,9 +87,9 @@ class Runs:
         """Write a file of a trial as it stands."""
         (self.folder / key / name).write_bytes(text.encode())
 
-    def picture(self, key: str, mode: str = "L") -> None:
-        """Write a trial's grid of samples."""
-        Image.new(mode, (30, 20)).save(self.folder / key / "samples.png")
+    def picture(self, key: str, mode: str = "L", name: str = "samples.png") -> None:
+        """Write a trial's grid of samples, or another picture."""
+        Image.new(mode, (30, 20)).save(self.folder / key / name)
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
 from example_charts import CHARTS, declared
 from matplotlib.colors import to_hex
 
 from skiplab.analysis.figures.chart_figures import chart_figure, draw_chart
+from skiplab.analysis.figures.layer_kinds import kind_colors, kind_of
+from skiplab.analysis.figures.marks import mark_of
 from skiplab.analysis.figures.palette import arm_colors, to_svg
 from skiplab.analysis.study.study import read_study
 from skiplab.errors import SkiplabError
@@ -57,11 +60,42 @@ def test_lines_join_the_blocks_of_layers_that_are_dots(runs):
     rows = [f"0,{n},{path},norm,{value}" for n, (path, value) in enumerate(zip(places, values, strict=True))]
     runs.write(key, "layers.csv", "\n".join(["step,index,path,quantity,value", *rows]) + "\n")
     drawn = draw_chart(read_study("s", runs.folder), "norm", "connection")
-    dots, line = lines_of(drawn.figure.axes[0], "plain")
-    assert dots.get_ydata().tolist() == pytest.approx(values)
+    ax = drawn.figure.axes[0]
+    (line,) = lines_of(ax, "plain")
+    dots = [each for each in ax.get_lines() if each.get_marker() == "o" and len(each.get_xdata())]
+    assert {name: kind.get_ydata().tolist() for name, kind in zip("xy", dots[1:], strict=True)} == {
+        "x": pytest.approx([1.0, 2.0]),
+        "y": pytest.approx([4.0, 8.0]),
+    }
+    assert [text for kind in dots for text in mark_of(kind).texts] == [
+        "plain, in: 9.00",
+        "plain, a.branch.x: 1.00",
+        "plain, b.branch.x: 2.00",
+        "plain, a.branch.y: 4.00",
+        "plain, b.branch.y: 8.00",
+    ]
+    assert len({kind.get_markerfacecolor() for kind in dots}) == 3
+    assert {kind.get_markeredgecolor() for kind in dots} == {line.get_color()}
+    assert mark_of(line).texts == ["plain, a: 2.00", "plain, b: 4.00"]
     assert line.get_xdata().tolist() == pytest.approx([1.5 / 4, 3.5 / 4])
     assert line.get_ydata().tolist() == pytest.approx([2.0, 4.0])
     assert "Dots are layers" in drawn.caption
+
+
+def test_of_many_kinds_of_layers_the_rarest_share_a_color():
+    names = [f"k{number}" for number in range(12)]
+    paths = [f"{block}.branch.{name}" for number, name in enumerate(names) for block in range(20 - number)]
+    colors = kind_colors([pd.DataFrame({"path": paths})])
+    assert list(colors) == [*names[:7], "of another kind"]
+    assert len(set(colors.values())) == 8
+    assert kind_of("head.2") == "head"
+
+
+def test_a_chart_of_one_value_says_so(runs):
+    study = curves(runs, lambda arm, depth, seed: [("", x, None, 0.5) for x in (1, 3)])
+    assert draw_chart(study, "c", "connection").constant == "Every value is 0.500."
+    study = curves(runs, lambda arm, depth, seed: [("", x, None, 0.5 + seed) for x in (1, 3)])
+    assert draw_chart(study, "c", "connection").constant == ""
 
 
 def test_bars_stand_side_by_side_at_whole_numbers(runs):

@@ -106,10 +106,10 @@ ACCEPTED: dict[str, tuple[str, bytes, str, str]] = {
         "csv",
         b"\xef\xbb\xbf" + csv("arm, seed , loss", "", *(row.replace(",", ", ") for row in GOOD[1:])),
         "",
-        "supported in 1 of 1 cells",
+        "; supported.",
     ),
-    "semicolons": ("csv", csv(*(row.replace(",", ";") for row in GOOD)), "", "supported in 1 of 1 cells"),
-    "lines of another system": ("csv", csv(*GOOD).replace(b"\n", b"\r\n"), "", "supported in 1 of 1 cells"),
+    "semicolons": ("csv", csv(*(row.replace(",", ";") for row in GOOD)), "", "; supported."),
+    "lines of another system": ("csv", csv(*GOOD).replace(b"\n", b"\r\n"), "", "; supported."),
     "seeds of mixed types": (
         "jsonl",
         "\n".join(
@@ -117,7 +117,7 @@ ACCEPTED: dict[str, tuple[str, bytes, str, str]] = {
             for arm, seed, loss in ((a, int(s), x) for a, s, x in (row.split(",") for row in GOOD[1:]))
         ).encode(),
         "",
-        "supported in 1 of 1 cells",
+        "; supported.",
     ),
     "arms of mixed types": ("csv", csv(HEAD, *PLAIN, *(f"1{row[6:]}" for row in BETTER)), "", "1 has lower loss than"),
     "an infinite value": ("csv", swapped("1.02", "inf"), "", "no verdict on survivors alone"),

@@ -17,7 +17,7 @@ HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)></svg>$x$\x1b[31
 HOSTILE_AS_SHOWN = "<script>alert(1)</script><img src=x onerror=alert(2)></svg>$x$\\x1b[31m\\u202e"
 HOSTILE_STUDY = "<img src=x onerror=alert(3)>$x$"
 
-VISIBLE = "[...document.querySelectorAll({!r})].filter((e) => e.getClientRects().length).length"
+VISIBLE = "[...document.querySelectorAll({!r})].filter((e) => e.getClientRects().length && e.checkVisibility()).length"
 # The lowest contrast between text and what lies behind it, after WCAG 2.2, and the text that has it.
 LOWEST_CONTRAST = """
 (() => {
@@ -35,7 +35,8 @@ LOWEST_CONTRAST = """
   };
   const own = (e) => getComputedStyle(e)[e.tagName === "text" ? "fill" : "color"];
   const texts = [...document.querySelectorAll("body *")].filter(
-    (e) => e.getClientRects().length && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()),
+    (e) => e.getClientRects().length && e.checkVisibility()
+      && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()),
   );
   return texts.map((e) => {
     const [low, high] = [luminance(own(e)), luminance(behind(e))].sort((a, b) => a - b);
@@ -44,7 +45,7 @@ LOWEST_CONTRAST = """
 })()
 """
 
-DRAWN = len(["loss curves", "forest", "interaction"]) + len(CHARTS)
+DRAWN = len(["headline", "loss curves", "interaction"]) + len(CHARTS)  # the forest of a claim is folded
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,7 @@ def test_everything_is_drawn_and_fits(page, tab):
 
 def test_unchecked_levels_and_arms_are_hidden_until_all_is_shown(page, tab):
     tab.open(page)
+    tab.click("#filters summary")
     everything = visible(tab, "[data-in]")
     tags = json.loads(
         tab.run(
@@ -139,6 +141,7 @@ def test_unchecked_levels_and_arms_are_hidden_until_all_is_shown(page, tab):
     assert tab.run("shown.textContent").startswith("4 of 6 cells, 1 of 2 arms shown")
 
     tab.open(page)  # a reload keeps what was hidden
+    tab.click("#filters summary")
     assert visible(tab, f'[data-in~="{plain}"]') == visible(tab, f'[data-in~="{depth}"]') == 0
     tab.ask("Emulation.setEmulatedMedia", media="print")
     assert visible(tab, "#filters") == 0
@@ -159,13 +162,42 @@ def test_where_nothing_is_left_of_a_figure_its_title_goes_too(page, tab):
     tab.open(page)
     assert tab.run("document.querySelectorAll('#filters input[name=long_skip]').length") == 2
     tab.run("document.querySelectorAll('#filters input[name=long_skip]').forEach((box) => box.click())")
-    shown = "[...document.querySelectorAll('figure')].filter((e) => e.getClientRects().length).map((e) => e.innerText)"
-    assert ["All cells of all claims" in text for text in tab.run(shown)] == [True]  # what was judged stays
+    shown = "[...document.querySelectorAll('figure')].filter((e) => e.checkVisibility()).map((e) => e.innerText)"
+    assert tab.run(shown) == []
+    tab.click("#claim-1 summary")
+    assert [text.split("\n")[0] for text in tab.run(shown)] == ["Effects"]  # what was judged stays
+    tab.click("#claim-1 summary")
     assert visible(tab, "#figures-0") == 0
     assert visible(tab, "section#table table") == 0
     assert visible(tab, "h1") == 1
     tab.click("#show-all")
     assert visible(tab, "figure") == DRAWN
+
+
+def test_a_click_on_a_heading_sorts_the_trials(page, tab):
+    tab.open(page)
+    column = "[...document.querySelectorAll('.sortable tbody tr')].map((row) => row.cells[{}].textContent)"
+    heading = "[...document.querySelectorAll('.sortable thead th')].findIndex((th) => th.innerText.startsWith({!r}))"
+    for name, key in (("depth", int), ("skill", float)):
+        place = tab.run(heading.format(name))
+        for order in ("ascending", "descending"):
+            tab.click(f".sortable thead th:nth-child({place + 1}) button")
+            found = tab.run(column.format(place))
+            values = [key(text) for text in found if text != "–"]
+            assert values == sorted(values, reverse=order == "descending")
+            assert found[len(values) :] == ["–"] * (len(found) - len(values))  # what has no value comes last
+            assert tab.run(f"document.querySelector('[aria-sort={order}]').cellIndex") == place
+    assert tab.run("document.querySelectorAll('[aria-sort]').length") == 1
+
+
+def test_what_is_folded_is_printed(page, tab):
+    tab.open(page)
+    assert visible(tab, "#claim-1 table") == 0
+    tab.run("dispatchEvent(new Event('beforeprint'))")
+    assert visible(tab, "#claim-1 table") > 0
+    tab.run("dispatchEvent(new Event('afterprint'))")
+    assert visible(tab, "#claim-1 table") == 0
+    assert visible(tab, "#figures-0 figure") > 0  # what was open stays open
 
 
 def test_without_scripts_everything_is_shown(page, tab):
@@ -198,6 +230,7 @@ def test_hostile_names_run_nothing(runs, tab):
     assert HOSTILE_STUDY in text
     drawn = tab.run("[...document.querySelectorAll('.legend li')].map((entry) => entry.textContent).join('\\n')")
     assert "<script>alert(1)</script>" in drawn
+    tab.click("#filters summary")
     tab.click("#filters label:has(input[data-level^='<script>'])")
     assert tab.run("shown.textContent").startswith("2 of 3 cells")
 

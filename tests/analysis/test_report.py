@@ -71,6 +71,11 @@ class Page(HTMLParser):
         return [attributes[name] for attributes in self.attributes if name in attributes]
 
 
+def trial_rows(html):
+    """How many trials the page lists."""
+    return html.split('<table class="sortable">')[1].split("</table>")[0].count('<th scope="row">')
+
+
 def page_of(runs, claims=None):
     return write_report(read_study("s", runs.folder), claims).read_text()
 
@@ -86,13 +91,16 @@ def page(html) -> Page:
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(html, page):
-    assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert page.tags.count("figure") == len(["loss curves", "forest", "interaction"]) + len(CHARTS)
+    records = [address for address in page.addresses if not address.startswith(("data:", "#"))]
+    assert len(records) == trial_rows(html)
+    assert all(re.fullmatch(r"\.\./\.\./[0-9a-f]{16}/", address) for address in records)  # beside the page's own folder
+    assert page.tags.count("figure") == len(["headline", "loss curves", "forest", "interaction"]) + len(CHARTS)
     assert len(page.alts) == 2 * 3 * 2  # a grid for each arm of each cell
     assert all(page.alts)
     text = " ".join(page.words)
     for words in (
-        "supported in 2 of 2 cells (preliminary",
+        "supported in 2 of 2 cells",
+        "The verdict: preliminary, at shared settings.",
         "All arms cost as much as the control",
         "ValueError: no good",
     ):
@@ -175,15 +183,32 @@ def test_a_chart_without_values_is_left_out(fill):
 def test_of_many_trials_those_of_the_lowest_seeds_are_drawn(fill, monkeypatch):
     runs = fill(effect=0.1, num_seeds=3, depths=(4,))
     study = read_study("s", runs.folder)
-    assert report.drawable(study) == (study, [])
+    assert report.drawable(study) == (study, "")
     count = len(study.trials)
     monkeypatch.setattr(report, "_MOST_DRAWN", 2 * count // 3)
-    drawn, (note,) = report.drawable(study)
+    drawn, left_out = report.drawable(read_study("s", runs.folder))
     assert drawn.trials["seed"].value_counts().to_dict() == {0: count // 3, 1: count // 3}
     assert list(drawn.records) == list(drawn.trials["key"])
     assert set(drawn.measurements["key"]) <= set(drawn.records)
-    assert f"drawn from the {2 * count // 3} trials of the lowest seeds, of {count}" in note.reason
-    assert note.reason in " ".join(Page(page_of(runs)).words)
+    assert left_out.startswith(
+        f"The study has {count} trials: charts and the list of trials show the {2 * count // 3} "
+    )
+    html = page_of(runs)
+    assert left_out in html
+    assert trial_rows(html) == 2 * count // 3
+
+
+def test_real_images_stand_beside_the_samples_of_networks_that_saw_them(runs):
+    keys = [runs.trial(choices={"connection": arm}, summary={"skill_train": 0.5}) for arm in ("plain", "identity")]
+    for key in keys:
+        runs.picture(key)
+    assert len(Page(page_of(runs)).alts) == 2
+    runs.picture(keys[1], name="real_images.png")
+    alts = Page(page_of(runs)).alts
+    assert (len(alts), alts[0]) == (3, "Grid of real images of the training set")
+    runs.trial(factors={"data.size": 5}, seed=1)
+    runs.trial(factors={"data.size": 6}, seed=2)
+    assert "Grid of real images of the training set" not in Page(page_of(runs)).alts  # which are those of one data set
 
 
 def test_what_went_wrong_is_on_the_page(fill):

@@ -84,11 +84,17 @@ def test_a_null_is_no_number(runs):
     assert math.isnan(read_study("s", runs.folder).trials["loss_val"][0])
 
 
-def test_a_metric_named_like_a_factor_is_refused(runs):
-    runs.trial(factors={"depth": 4}, summary={"depth": 1.0})
-    runs.trial(factors={"depth": 8}, summary={"depth": 1.0})
-    with pytest.raises(SkiplabError, match="'depth' is named like a factor"):
-        read_study("s", runs.folder)
+def test_a_metric_named_like_a_factor_is_left_out_and_its_trials_stay(runs):
+    runs.trial(factors={"depth": 4}, summary={"depth": 1.0, "loss_val": 0.5})
+    runs.trial(factors={"depth": 8}, summary={"depth": 1.0, "loss_val": 0.25})
+    runs.trial(factors={"depth": 8}, seed=1, summary={"arm": 2.0})
+    for _ in range(2):  # the second time from the cache
+        study = read_study("s", runs.folder)
+        assert study.trials["depth"].tolist() == [4, 8, 8]
+        assert study.trials["loss_val"].tolist()[:2] == [0.5, 0.25]
+        assert set(study.metrics) == {"loss_val"}
+        assert [problem.where for problem in study.problems] == ["metric arm", "metric depth"]
+        assert "named like a factor" in study.problems[1].reason
 
 
 def test_torn_tails_and_repeated_rows(runs):

@@ -5,8 +5,10 @@ import shutil
 import pandas as pd
 import pytest
 
+from example_records import write_example
 from skiplab.analysis.study import study as runs_module
 from skiplab.analysis.study.study import read_study
+from skiplab.records.read_records import read_records
 
 
 def same(a, b):
@@ -99,3 +101,15 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(runs, fill, monkey
     study = read_study("s", runs.folder)
     assert len(study.trials) == 12
     assert not list(study.folder.glob("cache*"))
+
+
+def test_records_share_what_is_equal_in_them_and_nothing_else(tmp_path):
+    declared = {"loss_val": {"label": "loss", "direction": "lower", "scale": "linear"}}
+    settings = [{"own": {"every_n_steps": value}} for value in (1, 1, 1.0, True)]
+    keys = [f"{number:016x}" for number in range(len(settings))]
+    for key, instruments in zip(keys, settings, strict=True):
+        write_example(tmp_path, key, metrics=declared, instruments=instruments)
+    records, _ = read_records(tmp_path, keys)
+    assert len({id(record["metrics"]) for record in records.values()}) == 1
+    assert len({id(record["instruments"]) for record in records.values()}) == 3
+    assert [json.dumps(record["instruments"]) for record in records.values()] == list(map(json.dumps, settings))

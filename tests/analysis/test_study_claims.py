@@ -79,7 +79,7 @@ def test_claims_before_the_first_trial_carry_no_mark_and_later_ones_do(fill, run
     assert caveats(runs) == {"at shared settings"}
     assert LATE not in " ".join(command("report").split())
     printed = " ".join(command("report", "--claims", claims_file(OTHER)).split())
-    assert f"(at shared settings, {LATE})" in printed
+    assert f"The verdict: at shared settings, {LATE}." in printed
     assert caveats(runs) == {"at shared settings", LATE}  # remembered
     command("report", "--claims", claims_file(CLAIMS))  # the first ones again
     assert caveats(runs) == {"at shared settings"}
@@ -233,6 +233,17 @@ def test_claims_and_trials_of_one_second_are_told_apart(runs, claims_file):
     assert [came_late(folder, entry.sha256, then + tick * ticks) for ticks in (-1, 0, 1)] == [True, False, False]
 
 
+@pytest.mark.parametrize("way", ["report", "train"])
+def test_a_clock_set_back_makes_no_claims_early(way, fill, runs, claims_file, monkeypatch):
+    fill(effect=0.15, num_seeds=3)
+    monkeypatch.setattr("skiplab.records.registrations.now", lambda: "2020-01-01T00:00:00.000+00:00")
+    if way == "report":
+        study_claims(read_study("s", runs.folder), claims_file())
+    else:
+        join_study(runs.folder, "s", [], claims_file())
+    assert study_claims(read_study("s", runs.folder)).caveats == (LATE,)
+
+
 def test_a_note_that_is_broken_is_told(fill, runs, claims_file):
     in_time(runs, claims_file())
     fill(effect=0.15, num_seeds=3)
@@ -252,5 +263,5 @@ def test_a_file_is_registered_once_however_often_it_joins(runs, claims_file):
     folder = runs.folder / "studies" / "s"
     assert len(registrations(folder)) == 2
     assert (folder / "claims.yaml").read_text() == OTHER
-    register(folder, claims_file(CLAIMS), CLAIMS.encode())
+    register(folder, claims_file(CLAIMS), CLAIMS.encode(), None)
     assert (folder / "claims.yaml").read_text() == CLAIMS

@@ -212,7 +212,7 @@ def test_baselines_stand_beside_the_loss_that_they_are_of_alone(runs):
         summary = {"loss_val": 0.5, "loss_area": 0.7, "loss_zero": 1.0, "loss_affine": 0.25}
         runs.trial(choices={"connection": arm}, summary=summary)
     table = comparison_table(read_study("s", runs.folder), metrics=["loss_val", "loss_area"])
-    captions = {name: caption(part) for name, part in table.by_metric().items()}
+    captions = {name: caption(part) for name, part in table.by_metric.items()}
     assert "zero predictor 1, best affine predictor 0.25" in captions["loss_val"].replace(".00", "").replace(
         ".250", ".25"
     )

@@ -23,7 +23,7 @@ def judged(runs, path):
 def printed(verdicts, width=100):
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     with console.file:
-        console.print(render_verdicts(verdicts))
+        console.print(render_verdicts(verdicts, details=True))
         return console.export_text()
 
 
@@ -212,7 +212,7 @@ def test_a_change_is_judged_and_told_with_its_levels(runs, claims_file):
     assert verdict.conclusion == "supported"
     assert verdict.cells[0].parts[0].interval.mean == pytest.approx(0.265)  # the mean cost, 0.315, less 0.05
     shown = printed([verdict], 200)
-    assert "identity over plain, change from frozen_fraction 0 to 0.3333; claimed lower" in shown
+    assert "identity over plain, how their difference changes from frozen_fraction 0 to 0.3333; claimed lower" in shown
     assert "plain +0.315, identity +0.0500 from frozen_fraction 0 to 0.3333" in shown
 
 
@@ -451,7 +451,7 @@ def test_a_collapsed_arm_gets_no_effect_size(runs, claims_file):
     (verdict,) = judged(runs, claims_file(difference()))
     line = cell_line(verdict.cells[0].parts[0])
     assert (line.conclusion, line.effect, line.interval) == ("supported", "collapsed", "–")
-    assert "collapsed: plain" in line.notes
+    assert "collapsed: plain (0 of 3 seeds learned)" in line.notes
 
 
 def test_missing_cells_and_metrics_are_not_run(fill, claims_file):

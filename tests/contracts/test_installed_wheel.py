@@ -78,3 +78,14 @@ def test_trains_and_tabulates_options_of_ones_own(installed: Path, tmp_path: Pat
     assert "skill" in table
     run(bin_folder / "skiplab", "report", "mine", **where)
     assert "<h1>mine</h1>" in (tmp_path / "runs" / "studies" / "mine" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_first_steps_work_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    skiplab, folder = installed / "bin" / "skiplab", tmp_path / "mine"
+    assert "skiplab report first" in run(skiplab, "init", "mine", cwd=tmp_path)
+    short = [word for word in TINY if not word.startswith(("depth", "evaluator", "logger"))]
+    where = {"cwd": folder, "PYTHONPATH": "."}
+    run(skiplab, "train", "-m", "--config-dir", "conf", "experiment=first", *short, **where)
+    assert "fading_costs_skill" in run(skiplab, "report", "first", cwd=folder)
+    assert "looks: at 3, 6, 12" in run(skiplab, "decide", "first", "--config-dir", "conf", "--dry-run", *short, **where)

@@ -28,6 +28,7 @@ claims:
     evidence: [{metric: skill_train, contrast: difference, direction: higher, smallest_effect: 0.05}]
 """
 STUDY = "residual_in_diffusion_quick"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -103,8 +104,8 @@ def test_a_ladder_stops_at_its_limits_and_goes_on_from_there(planted: Planted, t
     short = decide(tmp_path, cell, "--budget", "30min")
     assert planted.seeds(arm="plain") == FIRST
     assert "the budget can't be compared with this look, because no trial is done" in short.text
-    assert "stopped before look 2 of 3, at 5 seeds: it takes about 60 min, and 30 min of the budget" in short.text
-    assert "is left; to go on, run the command again with a larger --budget" in short.text
+    assert "stopped before look 2 of 3, at 5 seeds: it takes about 60 min, more than the 30 min" in short.text
+    assert "that are left of the budget; to go on, run the command again with a larger --budget" in short.text
 
     limited = decide(tmp_path, cell, "--max-seeds", "5")
     assert planted.seeds(arm="plain") == [11, 12, 13, 14, 15]
@@ -188,6 +189,28 @@ def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path
     ) in ended.text
     assert "looks: at 3, 5, 10 seeds, from seed 61 up to 70" in ended.text
     assert "to come: at most 40 trials" in ended.text
+
+
+@pytest.mark.parametrize(
+    ("name", "claims"),
+    [
+        ("six_claims/tuned_patches", "1 of 6 claims needs trials"),  # evidence on frozen blocks
+        ("six_claims/tuned_patches_frozen", "6 of 6 claims need trials"),
+        ("six_claims_tuned_patches", None),
+    ],
+)
+def test_a_preset_that_is_a_part_of_its_study_says_so_first(name: str, claims: str | None, tmp_path: Path) -> None:
+    six = (ROOT / "experiments" / "six_claims" / "claims.yaml").read_text(encoding="utf-8")
+    ended = decide(tmp_path, "--dry-run", "seed=61", name=name, claims=f"{six}\nlooks: [3, 5]\n")
+    assert ended.code == 0, ended.text
+    notes = [line for line in ended.text.splitlines() if "not run" in line]
+    if claims is None:
+        assert notes == []
+    else:
+        (note,) = notes
+        assert note.startswith(f"note: {claims} that aren't among these")
+        assert "gradient_flow" in note
+        assert note.endswith("and `skiplab reproduce six_claims --profile tuned_patches --decide` decides all")
 
 
 @pytest.mark.usefixtures("without_report")

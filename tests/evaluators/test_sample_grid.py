@@ -46,6 +46,18 @@ def test_two_arms_start_from_the_same_noise(trained) -> None:
     assert not torch.equal(one, other_seed.samples(5))
 
 
+def test_as_many_training_images_stand_beside_the_samples(trained) -> None:
+    images = torch.linspace(-1, 1, 6).view(6, 1, 1, 1).expand(6, 1, 2, 2)
+    data = Dataset()
+    data.train = Split(images.contiguous(), torch.zeros(6))
+    made = replace(trained, data=data, _samples={3: torch.zeros(3, 1, 2, 2)})
+    pictures = SampleGrid(num_samples=3, rows=1, columns=4, pixel_size=1).evaluate(made).pictures
+    assert pictures.keys() == {"samples", "real_images"}
+    real = np.asarray(pictures["real_images"])
+    assert real.shape == np.asarray(pictures["samples"]).shape == (4, 3 * 4)
+    assert [real[1, 4 * place + 1] for place in range(3)] == [0, 51, 102]
+
+
 def has(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
     """Where a picture is close to a color."""
     return (np.abs(picture.astype(int) - color) < 30).all(axis=2)

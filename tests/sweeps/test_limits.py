@@ -144,3 +144,11 @@ def test_workers_that_end_before_any_trial_begins_are_given_up(tmp_path) -> None
     failures = train(launcher, jobs)
     assert launcher.launched == 3
     assert list(failures.values()) == ["lost its worker 3 times, which happens when memory runs out"] * 2
+
+
+def test_too_little_memory_to_read_is_told(monkeypatch, capsys) -> None:
+    limit("RLIMIT_AS", 4 * 10**8)(monkeypatch)
+    with pytest.raises(SystemExit):
+        main(["table", "any"])
+    told = capsys.readouterr().err
+    assert told.startswith("skiplab: ulimit -v is 390625, and a command needs an address space of 1048576 KiB")

@@ -4,11 +4,12 @@ import fcntl
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from example_records import write_example
 from skiplab.cli import main
 from skiplab.errors import SkiplabError
-from skiplab.sweeps.status import read_standings, seconds_left
+from skiplab.sweeps.status import Standing, Started, read_standings, render, seconds_left
 
 
 @pytest.fixture
@@ -86,6 +87,18 @@ def test_trials_are_named_by_what_varies(study, tmp_path, capsys) -> None:
     assert "seed=3" in shown
     assert "connection=" not in shown, "all trials share it"
     assert "KeyError: 'x'" in shown
+
+
+def test_of_very_many_trials_the_first_are_shown(capsys) -> None:
+    standings = [
+        Standing(f"{seed:016x}", "failed", 0.0, "no luck", Started({"seed": seed}, 1, 1)) for seed in range(5000)
+    ]
+    Console(width=100).print(render("s", standings))
+    shown = capsys.readouterr().out
+    assert "5000 trials, 5000 failed" in shown
+    assert "seed=199 " in shown
+    assert "seed=200 " not in shown
+    assert "and 4800 more trials" in shown
 
 
 def test_watching_ends_when_nothing_runs(study, tmp_path, capsys) -> None:

@@ -1,20 +1,28 @@
 """The console that the analysis prints to, and the lines that its commands share."""
 
+import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
 
 from skiplab.printable import printable
-from skiplab.records.read_records import Problem
+from skiplab.records.read_records import Problem, readable
 
-_MOST_NAMED = 3  # places that have one reason
+_WIDTH = 100
 
 
 def console() -> Console:
     """A console on standard output: as wide as the terminal, or 100 columns in a pipe or a file."""
-    return Console(width=None if sys.stdout.isatty() else 100)
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def plain_text(show: Callable[[Console], None]) -> str:
+    """What is shown on a console of 100 columns, without styles."""
+    buffer = io.StringIO()
+    show(Console(file=buffer, width=_WIDTH, color_system=None))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().strip("\n").splitlines())
 
 
 def say(console: Console, line: str) -> None:
@@ -29,11 +37,6 @@ def say_written(console: Console, paths: Iterable[Path]) -> None:
 
 
 def say_problems(console: Console, problems: Iterable[Problem]) -> None:
-    """Say which parts of a study could not be read; those with the same reason in one line."""
-    by_reason: dict[str, list[str]] = {}
-    for problem in problems:
-        by_reason.setdefault(problem.reason, []).append(problem.where)
-    for reason, places in by_reason.items():
-        more = len(places) - _MOST_NAMED
-        where = ", ".join(places[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-        say(console, f"not read: {where}: {reason}")
+    """Say which parts of a study could not be read."""
+    for problem in readable(problems):
+        say(console, f"not read: {problem.where}: {problem.reason}")

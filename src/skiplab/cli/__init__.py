@@ -1,5 +1,7 @@
 """The command line: `skiplab COMMAND`. What a command needs is imported when it runs."""
 
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -7,6 +9,10 @@ from skiplab.cli.parser import make_parser
 from skiplab.cli.streams import allow_any_text
 from skiplab.cli.termination import run_command
 from skiplab.cli.train import train
+from skiplab.sweeps.limits import check_memory_to_read
+
+_OBJECTS_BEFORE_COLLECTION = 100_000
+atexit.register(gc.freeze)  # so that they aren't looked through at the end either, when all memory goes back
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -16,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[:1] == ["train"]:
         train_main(words[1:])
         return
+    # Imports and tables leave many objects that stay; to look for cycles among them takes a fifth of a short command.
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     parser = make_parser()
     parsed, others = parser.parse_known_args(words)
     if others and ("overrides" not in parsed or any(word.startswith("-") for word in others)):
@@ -24,7 +32,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parsed.overrides += others
     options = vars(parsed)
     command = options.pop("command")
-    run_command(lambda: command(**options), words)
+
+    def run() -> None:
+        check_memory_to_read()
+        command(**options)
+
+    run_command(run, words)
 
 
 def train_main(arguments: Sequence[str] | None = None) -> None:

@@ -7,6 +7,30 @@ from typing import Any
 from skiplab.cli.train import train
 
 
+def init(folder: Path) -> None:
+    """Write a small project of one's own."""
+    from skiplab.cli.first_steps.init import init
+
+    init(folder)
+
+
+def claims(
+    name: str,
+    overrides: Sequence[str],
+    to: Path,
+    factor: str | None,
+    control: str | None,
+    metrics: Sequence[str] | None,
+    runs_dir: Path,
+    config_dir: Path | None,
+) -> None:
+    """Draft a claims file about a study or a preset."""
+    from skiplab.analysis.tables.comparison import Selection
+    from skiplab.cli.first_steps.claims_command import claims_command
+
+    claims_command(name, overrides, to, Selection(factor, control, metrics), runs_dir, config_dir)
+
+
 def status(study: str, watch: bool, runs_dir: Path) -> None:
     """Print how far a study is."""
     from skiplab.sweeps.status import status_command
@@ -99,6 +123,7 @@ def report(
     factor: str | None,
     control: str | None,
     metrics: Sequence[str] | None,
+    details: bool,
     runs_dir: Path,
     **columns: Any,
 ) -> None:
@@ -108,7 +133,7 @@ def report(
     from skiplab.analysis.tables.comparison import Selection
 
     selection = Selection(factor, control, metrics)
-    report_command(study, runs_dir, claims, selection=selection, columns=FileColumns(**columns))
+    report_command(study, runs_dir, claims, selection=selection, columns=FileColumns(**columns), details=details)
 
 
 def figures(
@@ -217,6 +242,17 @@ def reproduce(
         list_experiments()
     else:
         reproduce(experiment, profile, overrides, train, limits=limits if decide else None)
+
+
+def demo(overrides: Sequence[str]) -> None:
+    """Run the experiment that shows what skiplab does.
+
+    Raises:
+        SkiplabError: as `skiplab.reproduce.reproduce`.
+    """
+    from skiplab.reproduce import DEMO, reproduce
+
+    reproduce(*DEMO, overrides, train)
 
 
 def decide(

@@ -14,11 +14,35 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=skiplab.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    command = subparsers.add_parser(
+        "demo", help="train 36 small networks on bundled images, print three verdicts and write a page that shows why"
+    )
+    _add_overrides(command, "run.runs_dir=/data/runs")
+    command.set_defaults(command=commands.demo)
+
     subparsers.add_parser(
         "train",
         help="train one trial, or a sweep with -m; takes Hydra overrides such as connection=plain,identity",
         add_help=False,  # Hydra prints its own
     )
+
+    command = subparsers.add_parser("init", help="write a small project of your own, with three commands to run")
+    command.add_argument("folder", type=Path, help="a folder that is new or empty")
+    command.set_defaults(command=commands.init)
+
+    command = subparsers.add_parser(
+        "claims", help="draft a claims file from what a study varies and measures, or a preset will"
+    )
+    command.add_argument("name", metavar="STUDY|PRESET", help="a study, or a preset of conf/experiment")
+    _add_overrides(command, "depth=4,8, for a preset")
+    command.add_argument(
+        "--to", type=Path, default=Path("claims.yaml"), metavar="FILE", help="a new file (default: claims.yaml)"
+    )
+    _add_comparison(command)
+    _add_metrics(command)
+    _add_runs_dir(command)
+    _add_config_dir(command)
+    command.set_defaults(command=commands.claims)
 
     command = subparsers.add_parser("status", help="show how many trials are done, running, failed or pending")
     command.add_argument("study", help="the name given by run.study=NAME")
@@ -79,6 +103,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_claims(command)
     _add_comparison(command)
     _add_metrics(command)
+    command.add_argument(
+        "--details", action="store_true", help="print the tests behind each verdict, cell by cell, and the evidence"
+    )
     _add_columns(command)
     _add_runs_dir(command)
     command.set_defaults(command=commands.report)

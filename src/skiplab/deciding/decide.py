@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
@@ -16,6 +17,7 @@ from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.page.report import report_command
 from skiplab.check_claims import check_claims
 from skiplab.deciding.cost import Pace, is_left
+from skiplab.deciding.coverage import coverage_notes
 from skiplab.deciding.ladder import Ladder, Needed, NextLook
 from skiplab.deciding.limits import Limits
 from skiplab.deciding.outlook import Outlook
@@ -66,7 +68,7 @@ def decide(
         SkiplabError: something given is invalid, before anything is trained; or trials failed.
     """
     search_path = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
-    with _loader() as loader:
+    with _loader(config_dir) as loader:
         source = find_source(loader, name, [*search_path, *overrides], claims)
         ladder = _checked(source, limits)
     return _Climb(ladder, limits, train, console or terminal.console()).run()
@@ -86,9 +88,15 @@ def decide_presets(
 
 
 @contextmanager
-def _loader() -> Iterator[ConfigLoader]:
+def _loader(config_dir: Path | None = None) -> Iterator[ConfigLoader]:
+    """Hydra's loader, which knows the options of a folder of the user's own too, as behind `train --config-dir`."""
     with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
-        yield GlobalHydra.instance().config_loader()
+        loader: Any = GlobalHydra.instance().config_loader()
+        if config_dir is not None:
+            folders = loader.get_search_path()
+            folders.prepend("skiplab", f"file://{config_dir.resolve()}", "schema")  # which must be last
+            loader.repository.initialize_sources(folders)
+        yield loader
 
 
 def _checked(source: Source, limits: Limits) -> Ladder:
@@ -112,6 +120,7 @@ class _Climb:
     def run(self) -> list[Verdict]:
         """The verdicts at the end; none after a dry run, or before the first look."""
         self._say(*opening(self.ladder))
+        self._say(*coverage_notes(self.ladder.source, self.ladder.claims, self.ladder.points))
         self._register()
         while True:
             plan = self._next_look()

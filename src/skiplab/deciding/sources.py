@@ -32,6 +32,7 @@ class Source:
     lowest_seed: the first of the ladder's seeds.
     origin: where the arms and cells come from, as text.
     tuned: the file of tuned settings; None for none.
+    others: further presets of the same study, which aren't among the sweeps.
     """
 
     study: str
@@ -41,6 +42,7 @@ class Source:
     lowest_seed: int
     origin: str
     tuned: Path | None
+    others: tuple[str, ...] = ()
 
 
 def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claims: Path | None) -> Source:
@@ -50,15 +52,21 @@ def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claim
         SkiplabError: there is neither, it has no claims, or its trials can't be composed.
     """
     presets = preset_names(loader, overrides)
+    files = ConfigFiles(loader)
+
+    def of_study(study: str) -> list[str]:
+        """The presets whose own file names a study."""
+        runs = {preset: files.read(f"experiment/{preset}").settings.get("run") or {} for preset in presets}
+        return [preset for preset, run in runs.items() if run.get("study") == study]
+
     if name in presets:
-        return of_presets(loader, [name], overrides, claims)
+        source = of_presets(loader, [name], overrides, claims)
+        return replace(source, others=tuple(preset for preset in of_study(source.study) if preset != name))
     config = loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
     if not isinstance(config.run.runs_dir, str):
         raise SkiplabError(f"run.runs_dir={printable(config.run.runs_dir)} is invalid; valid: a folder, as text")
     runs_dir = Path(config.run.runs_dir)
-    files = ConfigFiles(loader)
-    settings = {preset: files.read(f"experiment/{preset}").settings for preset in presets}
-    own = [preset for preset, each in settings.items() if (each.get("run") or {}).get("study") == name]
+    own = of_study(name)
     studies = study_names(runs_dir)
     if name in studies:
         given = claims or (find_claims(config.run.claims) if config.run.claims is not None else None)

@@ -13,7 +13,8 @@ from skiplab.objectives.objective import Objective
 class SampleGrid(Evaluator):
     """A picture of samples, `samples.png`: images in a grid, or points of the plane drawn over the training points.
 
-    Two arms with the same seed start from the same noise.
+    As many training images, the first ones, go to `real_images.png`. Two arms with the same seed start from the same
+    noise.
 
     Source: none.
     Differs from the source: none.
@@ -55,9 +56,10 @@ class SampleGrid(Evaluator):
             from skiplab.evaluators.results.scatter_plot import draw_points
 
             picture = draw_points(trained.data.train.at(slice(None)).images, samples)
-        else:
-            picture = self.draw(samples[: self.rows * self.columns])
-        return Result({}, pictures={"samples": picture})
+            return Result({}, pictures={"samples": picture})
+        shown = min(self.rows * self.columns, len(samples))
+        real = trained.data.train.at(slice(None, shown)).images
+        return Result({}, pictures={"samples": self.draw(samples[:shown]), "real_images": self.draw(real)})
 
     def draw(self, images: torch.Tensor) -> Image.Image:
         """Images of [-1, 1], one or three channels, in a grid with one-pixel borders; empty places are gray."""

@@ -10,7 +10,8 @@ import pytorch_lightning as pl
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from skiplab.analysis.study.study import OWN_COLUMNS, Study, read_study
+from skiplab.analysis.study.contents import OWN_COLUMNS
+from skiplab.analysis.study.study import Study, read_study
 from skiplab.analysis.tables.comparison import NO_SELECTION, find_comparison
 from skiplab.analysis.tables.parity import unequal_arms
 from skiplab.configuration.hydra_errors import explained

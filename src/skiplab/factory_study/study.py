@@ -16,6 +16,7 @@ from skiplab.configuration.override_text import override_text, plain
 from skiplab.errors import SkiplabError
 from skiplab.factory_study.arguments import mapping, values_of
 from skiplab.factory_study.factory import ModelFactory
+from skiplab.factory_study.given_data import Data, keep_data
 from skiplab.factory_study.module_study import module_study
 from skiplab.paths import project_dir
 
@@ -34,7 +35,7 @@ _ARGUMENTS = {
 
 def study(
     model_factory: Callable[..., nn.Module] | None = None,
-    data: str | None = None,
+    data: str | Data | None = None,
     *,
     make_module: Callable[..., pl.LightningModule] | None = None,
     datamodule: Callable[..., pl.LightningDataModule] | None = None,
@@ -58,7 +59,10 @@ def study(
     Args:
         model_factory: builds the network: a function or class at the top level of a module that other processes can
             import, or a functools.partial of one. Its arguments may be factors and settings.
-        data: an option of the axis `data`, such as 'digits'.
+        data: an option of the axis `data`, such as 'digits'; or images of your own: an array or tensor of bytes, or of
+            numbers in [-1, 1]; (images, labels); a Hugging Face dataset; a torch Dataset; {'train': ..., 'val': ...} of
+            these; or a LightningDataModule, of which the data sets behind its two loaders count. They are kept in
+            RUNS_DIR/data, and a trial is known by what they hold; see the option `arrays`.
         make_module: in place of model_factory and data, builds a pytorch_lightning.LightningModule.
         datamodule: builds its LightningDataModule; None where the module has its data itself.
         factors: the values of each factor, all different. A factor is an argument of the model factory, or any axis or
@@ -72,7 +76,7 @@ def study(
         settings: what all trials share, such as {'trainer.max_steps': 200, 'backbone.level_scale': 1000}.
 
     Returns:
-        The records of the study; its `trials` is a data frame with one row per trial.
+        The study, which can be asked for its trials, table, verdicts, figures and report.
 
     Raises:
         SkiplabError: an argument is invalid, before anything is trained; or trials failed.
@@ -112,7 +116,7 @@ def study(
         "backbone": "external",
         "backbone.target": factory.import_path,
         "backbone.version": factory.version,
-        "data": override_text(plain("data", data)),
+        **({"data": override_text(data)} if isinstance(data, str) else {}),
     }
     for setting, value in shared.items():
         words |= _overrides(setting, override_text(value), factory)
@@ -120,6 +124,8 @@ def study(
         words |= _overrides(factor, ",".join(map(override_text, values)), factory)
     words["run.study"] = override_text(plain("name", study_name))
     words["run.runs_dir"] = override_text(plain("runs_dir", runs_dir))
+    if not isinstance(data, str):
+        words |= {"data": "arrays", "data.path": override_text(str(keep_data(data, Path(runs_dir))))}
     train(["-m", *(f"{setting}={text}" for setting, text in words.items())])
     return read_study(study_name, Path(runs_dir))
 

@@ -19,8 +19,6 @@ OBSERVERS = frozenset({"logger", "instrument", "evaluator", "feature_extractor",
 _STORAGE = frozenset({"cache_dir", "max_resident_bytes"})
 # The node of an axis whose option is none; a trial with it is the same as one without the axis.
 _NONE = {"_target_": None}
-# Axes whose option none is the same trial as one without the axis, such as one from before there was the axis.
-WITHOUT_IS_NONE = frozenset({"weight_average"})
 # The largest whole numbers of a data frame, and of floating point without gaps.
 _LARGEST = 2**63 - 1
 _LARGEST_FLOAT = 2**53

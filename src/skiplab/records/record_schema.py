@@ -79,6 +79,10 @@ Mark = tuple[int, int]  # the length of a table in bytes, and the checksum of as
 class Hardware(TypedDict):
     """The machine of a trial.
 
+    machine: the architecture, such as x86_64.
+    processor: its name.
+    cores: how many it has, null if it isn't known.
+    gpu: its name, null without one.
     instructions: those that its kernels use, which are rounded differently; older records lack them.
     """
 
@@ -91,7 +95,12 @@ class Hardware(TypedDict):
 
 @with_config(_STRICT)
 class Origin(TypedDict):
-    """The code and the machine of a trial."""
+    """The code and the machine of a trial.
+
+    commit: of the repository that skiplab ran from, null outside one.
+    versions: of Python and of the packages that training uses; null for one that isn't installed.
+    hardware: the machine.
+    """
 
     commit: str | None
     versions: dict[str, str | None]
@@ -100,10 +109,13 @@ class Origin(TypedDict):
 
 @with_config(_STRICT)
 class Provenance(Origin):
-    """The same, with the times of a trial.
+    """The code, the machine and the times of a trial.
 
     first_started: when the trial was started first; training it again makes it no younger.
+    started: when its last run was started.
+    finished: when it ended, null before that.
     wall_seconds: the time that was spent on it, in all its runs.
+    wandb_id: of its W&B run, null without one.
     """
 
     first_started: Time
@@ -115,7 +127,15 @@ class Provenance(Origin):
 
 @with_config(_STRICT)
 class Costs(TypedDict):
-    """What one sample costs a network; see `training/parity.py`. null: it isn't known, of a network of others."""
+    """What one sample costs a network. null: it isn't known, of a network of others.
+
+    num_parameters: its trained scalars.
+    flops_per_sample: multiplications and additions of convolutions and matrix products, in one pass forward.
+    activation_bytes_per_sample: what one pass forward keeps for the backward pass.
+    depth: blocks on the longest path.
+    num_layers: modules that own a weight of two dimensions or more.
+    num_joins: places where a connection joins an update and the stream.
+    """
 
     num_parameters: int
     flops_per_sample: int | None
@@ -127,7 +147,12 @@ class Costs(TypedDict):
 
 @with_config(_STRICT)
 class FinishedFile(TypedDict):
-    """How long a file was when it was finished, and its hash, which older records lack; rows: of a table."""
+    """A file as it was when it was finished.
+
+    bytes: its length.
+    rows: of a table, their number.
+    sha256: its hash, which older records lack.
+    """
 
     bytes: int
     rows: NotRequired[int]
@@ -136,7 +161,11 @@ class FinishedFile(TypedDict):
 
 @with_config(_STRICT)
 class TrainedState(TypedDict):
-    """What stood on disk when training ended. tables: by name; weights: the checksum of their file."""
+    """What stood on disk when training ended.
+
+    tables: of each table, the length in bytes and the checksum of as many.
+    weights: the checksum of their file.
+    """
 
     tables: dict[str, Annotated[Mark, Strict(False)]]
     weights: str
@@ -148,7 +177,8 @@ class Findings(TypedDict):
 
     summary: the value of each metric.
     missing: why a metric has no value, by metric.
-    metrics, charts: the declarations, by name.
+    metrics: the declaration of each metric: its label, direction, scale and role.
+    charts: the declaration of each figure.
     details: further facts, by who found them.
     """
 
@@ -161,19 +191,25 @@ class Findings(TypedDict):
 
 @with_config(_STRICT)
 class RecordContent(Findings):
-    """The content of record.json.
+    """What instruments and evaluators found, and what is known of the trial.
 
+    format_version: of this format; another one is refused.
+    key: the trial's key, the name of its folder.
+    status: how the trial stands.
     choices: the option chosen on each axis.
     factors: the configuration as flat values, such as `optimizer.lr`.
     step: the steps that were trained.
-    diverged_step, diverged_because: where and why training diverged, else null.
+    diverged_step: where training diverged, else null.
+    diverged_because: why it diverged, else null.
     error: why the trial failed or was interrupted, else null.
     parity: what the network costs.
-    instruments, evaluators: the settings of those that measured.
+    instruments: the settings of those that measured.
+    evaluators: the settings of those that measured.
     pictures: the names of the pictures that each evaluator drew.
     files: the lengths and hashes of the finished files, by name.
     trained: what stood on disk when training ended; null before that.
     salvaged: what was found damaged, and what was done about it.
+    provenance: the code, the machine and the times.
     failed: why an instrument or evaluator has no result though the trial ended, by its name, such as
         'evaluator linear_probe'; it is tried again. Older records have no such field.
     """

@@ -6,7 +6,7 @@ the place of the copy, the old one becomes claims-SHA256.yaml.
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CLAIMS, REGISTRATIONS
 from skiplab.records.foreign_files import read_bytes
 from skiplab.records.record_schema import Time
-from skiplab.records.timestamps import in_utc, now
+from skiplab.records.timestamps import as_text, in_utc, now
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,16 @@ def registrations(folder: Path) -> list[Registration]:
         ) from None
 
 
-def register(folder: Path, source: Path, content: bytes) -> None:
+def register(folder: Path, source: Path, content: bytes, started: datetime | None) -> None:
     """Register a claims file, by which the study in a folder is judged from now on.
+
+    Trials that have begun have begun before, even if the clock was set back since.
 
     Args:
         folder: the study's.
         source: where the file lies.
         content: what it holds.
+        started: when the first of the study's trials was started; None if none has.
 
     Raises:
         OSError: if the folder can't be written.
@@ -111,6 +114,7 @@ def register(folder: Path, source: Path, content: bytes) -> None:
             write_atomically(folder / f"claims-{sha256(present).hexdigest()[:12]}.yaml", present)
         write_atomically(copy, content)
     if not entries or entries[-1].sha256 != digest:
-        entries.append(Registration(str(source), digest, now()))
+        time = now() if started is None else max(now(), as_text(started + timedelta(milliseconds=1)))
+        entries.append(Registration(str(source), digest, time))
         text = json.dumps([asdict(each) for each in entries], indent=1) + "\n"
         write_atomically(folder / REGISTRATIONS, text.encode())

@@ -6,8 +6,8 @@ A study whose later trials saw other files under the same path would compare dat
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
 from pydantic import TypeAdapter
 
 from skiplab.errors import SkiplabError
@@ -16,11 +16,14 @@ from skiplab.records.file_names import DATA
 from skiplab.records.fingerprint import fingerprint
 from skiplab.records.foreign_files import read_own
 
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
 _SCHEMA = TypeAdapter(dict[str, str])
 Contents = Mapping[str, str]  # the fingerprint of each path
 
 
-def data_contents(configs: Iterable[DictConfig]) -> Contents:
+def data_contents(configs: "Iterable[DictConfig]") -> Contents:
     """What the local files of data hold that these trials are trained on."""
     given = {config.data.get("path") for config in configs}
     places = [Path(path).expanduser().absolute() for path in given if isinstance(path, str) and path]

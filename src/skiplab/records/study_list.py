@@ -1,12 +1,10 @@
 """The list of a study's trials, `runs/studies/NAME/keys.txt`, with a key on each line."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, NamedTuple
 
 from skiplab.errors import SkiplabError
 from skiplab.printable import printable
@@ -14,10 +12,15 @@ from skiplab.records.appended_table import cut_torn_line
 from skiplab.records.file_names import KEYS, STUDIES
 from skiplab.records.foreign_files import read_own
 from skiplab.records.locks import acquire
+from skiplab.records.read_records import read_records
 from skiplab.records.record_schema import is_key
 from skiplab.records.registrations import find_claims, register, registrations
 from skiplab.records.study_data import Contents, keep_data
+from skiplab.records.timestamps import in_utc
 from skiplab.records.writable import explain_unwritable, refuse_links
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 3000  # bytes: what file systems take, and what leaves room for names below it
 
@@ -73,7 +76,7 @@ def read_keys(folder: Path) -> Keys:
     return Keys([line for line in lines if is_key(line)], [line for line in lines if not is_key(line)])
 
 
-def join(config: DictConfig, keys: Iterable[str], data: Contents) -> None:
+def join(config: "DictConfig", keys: Iterable[str], data: Contents) -> None:
     """Add trials to the study that their configuration names, and register the claims that it names.
 
     Args:
@@ -110,10 +113,12 @@ def join_study(
             new = [key for key in dict.fromkeys(keys) if key not in present]
             file.write("".join(f"{key}\n" for key in new).encode())
             if claims is not None:
-                _register_once(claims, path.parent)
+                _register_once(claims, path.parent, runs_dir, [*present, *new])
 
 
-def _register_once(claims: Path, folder: Path) -> None:
+def _register_once(claims: Path, folder: Path, runs_dir: Path, keys: Sequence[str]) -> None:
     content = claims.read_bytes()
     if sha256(content).hexdigest() not in [each.sha256 for each in registrations(folder)]:
-        register(folder, claims, content)
+        records, _ = read_records(runs_dir, keys)
+        starts = (in_utc(record["provenance"]["first_started"]) for record in records.values())
+        register(folder, claims, content, min(starts, default=None))

@@ -18,4 +18,9 @@ def in_utc(text: str) -> datetime:
 
 def now() -> str:
     """The time to the millisecond, which is fine enough to order trials and claims."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return as_text(datetime.now(UTC))
+
+
+def as_text(time: datetime) -> str:
+    """A time in UTC as `now` writes it; later times come later in the order of texts."""
+    return time.isoformat(timespec="milliseconds")

@@ -2,13 +2,23 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.foreign_join import ForeignJoin
-from skiplab.surgery.joined_module import JOINS, JoinedModule, JoinPlan, UnjoinedModule, change_class, restore_class
+from skiplab.surgery.joined_module import (
+    JOINS,
+    JoinedModule,
+    JoinPlan,
+    RewrittenModule,
+    UnjoinedModule,
+    change_class,
+    joined,
+    unjoined,
+)
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
 from skiplab.surgery.torch_calls import CallSite
 
@@ -28,7 +38,7 @@ def replace_shortcuts(model: nn.Module, make: Callable[[JoinSpec], Connection], 
     if where.model is not model:
         raise SkiplabError("these shortcuts were found in another model; find the shortcuts of this model")
     modules = dict(model.named_modules())
-    if any(isinstance(module, JoinedModule) for module in modules.values()):
+    if any(isinstance(module, JoinedModule | RewrittenModule) for module in modules.values()):
         raise SkiplabError("shortcuts of this model are already replaced; call skiplab.restore(model) first")
     where = where.replaceable()
     sites = {shortcut.path: _addition_sites(shortcut, where) for shortcut in where}
@@ -39,28 +49,29 @@ def replace_shortcuts(model: nn.Module, make: Callable[[JoinSpec], Connection], 
         connection = make(_spec(where, index))
         _check_connection(connection)
         branch = [modules[path] for path in shortcut.branch]
-        like = next(modules[shortcut.path].parameters(), next(model.parameters(), None))
-        if like is not None:
-            connection = connection.to(like.device, like.dtype)
+        connection = connection.to(*_placement(modules[shortcut.path], model))
         joins.setdefault(shortcut.path, {})[shortcut.call] = ForeignJoin(connection, index, branch)
     for path, own in joins.items():
-        module = change_class(modules[path], JoinedModule)
         shortcuts = {each.call: each for each in where if each.path == path}
-        module.skiplab_plan = JoinPlan(path, sites[path], shortcuts)
+        module = joined(modules[path], JoinPlan(path, sites[path], shortcuts))
         module.add_module(JOINS, nn.ModuleDict({str(number): join for number, join in own.items()}))
         getattr(module, JOINS).train(module.training)
-    for called in {inner for path in joins for inner in where.called[path]} - joins.keys():
+    watched = {path for path in joins if isinstance(modules[path], JoinedModule)}
+    for called in {inner for path in watched for inner in where.called[path]} - joins.keys():
         change_class(modules[called], UnjoinedModule)
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoder) and module.use_nested_tensor:
+            vars(module).update(use_nested_tensor=False, skiplab_used_nested_tensor=True)
     return model
 
 
 def restore(model: nn.Module) -> nn.Module:
     """The same model with its own shortcuts; the parameters of the connections are lost."""
     for module in list(model.modules()):
-        if isinstance(module, JoinedModule):
-            del module.skiplab_plan
-            delattr(module, JOINS)
-        restore_class(module)
+        unjoined(module)
+        if "skiplab_used_nested_tensor" in vars(module):
+            module.use_nested_tensor = module.skiplab_used_nested_tensor
+            del module.skiplab_used_nested_tensor
     return model
 
 
@@ -72,6 +83,14 @@ def _addition_sites(shortcut: Shortcut, where: Shortcuts) -> tuple[CallSite, ...
             "identified; leave this shortcut out"
         )
     return sites
+
+
+def _placement(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Device and type of a module's parameters, or of the model's, so far as they are real numbers."""
+    for parameter in (*module.parameters(), *model.parameters()):
+        if parameter.is_floating_point():
+            return parameter.device, parameter.dtype
+    return torch.device("cpu"), torch.get_default_dtype()
 
 
 def _check_forward(module: nn.Module, shortcut: Shortcut) -> None:

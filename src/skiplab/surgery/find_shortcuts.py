@@ -1,184 +1,164 @@
 """Find the shortcuts of a network among the operations that combine tensors, and their kinds."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass, replace
 from itertools import groupby, pairwise
 from typing import Any
 
 from torch import Tensor, nn
+from torch._dynamo import OptimizedModule
 
-from skiplab.surgery.shortcut import Kind, Shortcut, Shortcuts
-from skiplab.surgery.torch_calls import PRODUCTS, SUBTRACTIONS, CallSite, Operation
-from skiplab.surgery.trace import Merge, Trace, Value, trace
+from skiplab.errors import SkiplabError
+from skiplab.surgery.kinds import Reading, readings
+from skiplab.surgery.shortcut import Shortcut, Shortcuts
+from skiplab.surgery.torch_calls import CallSite, Operation
+from skiplab.surgery.trace import Call, Merge, Trace, Value, trace
 
-_CHANNELS_SECOND = ("conv", "norm")  # in names of functions whose channels are the second dimension
-_CHANNELS_LAST = ("layer_norm", "rms_norm")
+_DEEPEST = 6  # of objects within objects that may hold tensors
 
 
-def find_shortcuts(model: nn.Module, example_inputs: Any) -> Shortcuts:
+def find_shortcuts(model: nn.Module, example_inputs: Any, *, training: bool = False) -> Shortcuts:
     """Run a model once and find where a stream bypasses a branch and is combined with the branch's update.
 
     The kind of a shortcut depends on how the stream s and the update u, which are combined, were computed:
 
-        identity      u was computed from s
-        projection    neither was computed from the other, and both were computed from a common tensor, the fork
-        long skip     an identity or projection whose branch runs at a lower resolution, or contains other shortcuts
-                      and leaves the module in which it started; or a concatenation of s and u
-        conditioning  one of them doesn't depend on the model's first input
+        identity      u was computed from s, or from what s was computed from without a parameter
+        projection    both were computed from one tensor, the fork, u by more layers than s
+        long skip     the same, and the branch raises the resolution again, as a decoder does; or a concatenation of s
+                      and u along the channels
+        conditioning  one is the embedding of an input that the other doesn't need
+        uncertain     an addition of these forms whose update is used elsewhere too; it isn't replaced unless it is
+                      chosen by its kind
 
-    There must be a parameter between the fork (s, for an identity) and u: x + tanh(x) isn't a shortcut.
+    'Computed from' means that a gradient could flow. There must be a parameter between the fork and u, or a function
+    that combines positions. A sum of more than two terms is one shortcut. docs/finding_shortcuts.md has the whole
+    notion.
 
-    The model runs in evaluation mode without gradients. It, its buffers and all generators stay as they are.
+    The model runs without gradients. It, its buffers and all generators stay as they are.
 
     Args:
         model: any PyTorch network that runs eagerly.
-        example_inputs: arguments of its forward: a tensor, a tuple of positional arguments, or a dictionary of named
-            arguments.
+        example_inputs: arguments of its forward: a tensor, a tuple of positional arguments, or named arguments in a
+            dictionary or in the output of a tokenizer.
+        training: whether the model runs in training mode, for additions that it makes in this mode alone.
 
-    Differs from the usual meaning of a shortcut: if a stream starts as a parameter (learned queries), its first join
-    counts as conditioning, and it has no shortcut if it is combined with no input.
+    Raises:
+        SkiplabError: if the model is compiled, or the inputs hold no tensor.
     """
+    _check(model)
     args, kwargs = _arguments(example_inputs)
-    traced = trace(model, args, kwargs)
+    inputs = list(dict.fromkeys(_tensors_in((args, kwargs), _DEEPEST)))
+    if not inputs:
+        raise SkiplabError(
+            f"example_inputs is a {type(example_inputs).__name__} that holds no tensor; give the arguments of the "
+            "model's forward: a tensor, a tuple, or a dictionary of named arguments"
+        )
+    with _without_garbage_collection():
+        traced = trace(model, args, kwargs, inputs, training=training)
+        found = readings(traced)
     paths = {module: path for path, module in model.named_modules()}
-    found: list[tuple[Shortcut, Value]] = []
-    for merge in traced.merges:
-        if merge.operation == "concatenation":
-            shortcut = _concatenated(traced, merge, paths)
-        else:
-            shortcut = _merged(traced, merge, paths, [result for each, result in found if each.kind != "conditioning"])
-        if shortcut is not None and not any(_same(shortcut, each) for each, _ in found):
-            found.append((shortcut, merge.result))
+    levels = _levels(found)
+    shortcuts: dict[tuple[Any, ...], Shortcut] = {}
+    for reading, level in zip(found, levels, strict=True):
+        if (shortcut := _shortcut(reading, level, paths)) is not None:
+            shortcuts.setdefault((shortcut.path, shortcut.operation, shortcut.call, shortcut.site), shortcut)
     sums = {paths[module]: _addition_sites(calls) for module, calls in traced.calls.items() if module in paths}
-    return Shortcuts(model, _with_stages([shortcut for shortcut, _ in found]), sums, _called_modules(traced, paths))
+    return Shortcuts(model, _with_stages(list(shortcuts.values())), sums, _called_modules(traced, paths))
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Every value of a trace lives until its end, so looking for garbage among them takes ever longer."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _check(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise SkiplabError(f"model is a {type(model).__name__}; valid: a torch.nn.Module")
+    compiled = next(
+        (n for n, each in model.named_modules() if isinstance(each, OptimizedModule) or each._compiled_call_impl), None
+    )
+    if compiled is not None:
+        raise SkiplabError(
+            f"{compiled or 'the model'} is compiled by torch.compile; find and replace the shortcuts of the model as "
+            "it was before, and compile it then"
+        )
 
 
 def _arguments(example_inputs: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     if isinstance(example_inputs, Mapping):
-        return (), example_inputs
-    return (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs), {}
+        return (), dict(example_inputs)
+    return (tuple(example_inputs), {}) if isinstance(example_inputs, tuple | list) else ((example_inputs,), {})
 
 
-def _merged(traced: Trace, merge: Merge, paths: Mapping[nn.Module, str], earlier: Sequence[Value]) -> Shortcut | None:
-    """The shortcut that ends where two tensors are combined; None if there is none."""
-    if merge.result.tensor.ndim < 2:
+def _tensors_in(tree: Any, depth: int) -> Iterator[Tensor]:
+    """The tensors that an object holds: in sequences, mappings, and attributes."""
+    if isinstance(tree, Tensor):
+        yield tree
+        return
+    if not depth or isinstance(tree, str | bytes | int | float | nn.Module | type):
+        return
+    if isinstance(tree, Mapping):
+        inner = list(tree.values())
+    elif isinstance(tree, list | tuple | set | frozenset):
+        inner = list(tree)
+    elif is_dataclass(tree):
+        inner = [getattr(tree, each.name) for each in fields(tree)]
+    else:
+        inner = list(getattr(tree, "__dict__", {}).values())
+    for each in inner:
+        yield from _tensors_in(each, depth - 1)
+
+
+def _levels(found: Sequence[Reading]) -> list[int]:
+    """For each shortcut, in how many branches of others it lies."""
+    number = {reading.merge.result: index for index, reading in enumerate(found)}
+    levels = [0] * len(found)
+    for index, reading in enumerate(found):
+        for value in reading.branch:
+            inner = number.get(value, index)
+            if inner != index:
+                levels[inner] += 1
+    return levels
+
+
+def _shortcut(reading: Reading, level: int, paths: Mapping[nn.Module, str]) -> Shortcut | None:
+    merge = reading.merge
+    owner = next((module for module in merge.result.modules if module in paths), None)
+    if owner is None:
         return None
-    left, right = merge.operands[:2]
-    if not (left.from_input and right.from_input) or left is right:
-        return None
-    if left.from_main != right.from_main:
-        return _shortcut(merge, paths, "conditioning", left if left.from_main else right, ())
-    interpolated = _interpolates(left, right)
-    fork, stream, update = _fork(traced, left, right, before_parameters=interpolated)
-    if fork is None:
-        unrelated = not left.from_main and merge.operation == "addition"
-        return _shortcut(merge, paths, "conditioning", left, ()) if unrelated else None
-    branch = list(traced.between(fork, update))
-    if not any(value.reads_parameter for value in branch):
-        return None
-    operation: Operation = "interpolation" if interpolated else merge.operation
-    kind: Kind = "identity" if fork is stream else "projection"
-    if _lowers_resolution(branch, fork, stream, update) or _spans_shortcuts(merge, branch, stream, earlier):
-        kind = "long skip"
-    return _shortcut(merge, paths, kind, stream, branch, operation)
-
-
-def _fork(traced: Trace, left: Value, right: Value, *, before_parameters: bool) -> tuple[Value | None, Value, Value]:
-    """The fork from which both tensors were computed (None if there is none), the stream, and the update.
-
-    If both were computed from a common fork, the stream is the one with fewer parameters between the fork and itself.
-    `before_parameters` looks for the last fork with a parameter between itself and one of them. Two products with one
-    gate need this, because they also fork at the gate.
-    """
-    for stream, update in ((left, right), (right, left)):
-        if update.descends_from(stream):
-            return stream, stream, update
-    shared = left.ancestors & right.ancestors
-    common = [value for value in traced.values[: left.index] if shared >> value.index & 1 and value.from_input]
-    common = [value for value in common if value.from_main == left.from_main]
-    if not common:
-        return None, left, right
-
-    def num_parameters(fork: Value) -> tuple[int, int]:
-        """Parameters between a fork and each of the two tensors."""
-        on_left, on_right = (sum(each.reads_parameter for each in traced.between(fork, side)) for side in (left, right))
-        return on_left, on_right
-
-    fork = common[-1]
-    if before_parameters:
-        fork = next((each for each in reversed(common) if any(num_parameters(each))), common[0])
-    on_left, on_right = num_parameters(fork)
-    return (fork, left, right) if on_left < on_right else (fork, right, left)
-
-
-def _interpolates(left: Value, right: Value) -> bool:
-    """Whether two products have factors t and 1 - t: their sum is t a + (1 - t) b."""
-    if not {left.function, right.function} <= PRODUCTS:
-        return False
-    return any(
-        factor.function in SUBTRACTIONS and any(parent in other.parents for parent in factor.parents)
-        for one, other in ((left, right), (right, left))
-        for factor in one.parents
-    )
-
-
-def _lowers_resolution(branch: Sequence[Value], fork: Value, stream: Value, update: Value) -> bool:
-    """Whether every path from the fork to the update passes through a lower resolution."""
-    shape = stream.tensor.shape
-    if len(shape) < 4 or update.tensor.shape[2:] != shape[2:]:
-        return False
-    reached = 1 << fork.index
-    for value in branch:
-        other = value.tensor.shape
-        lower = len(other) == len(shape) and other[2:].numel() < shape[2:].numel()
-        if not lower and any(reached >> parent.index & 1 for parent in value.parents):
-            reached |= 1 << value.index
-    return not reached >> update.index & 1
-
-
-def _spans_shortcuts(merge: Merge, branch: Sequence[Value], stream: Value, earlier: Sequence[Value]) -> bool:
-    """Whether its branch contains other shortcuts, and more than its own module computes from its own input."""
-    owner = merge.result.modules[0]
-    if not any(value in earlier for value in branch):
-        return False
-    return owner in stream.modules or any(owner not in value.modules for value in branch)
-
-
-def _concatenated(traced: Trace, merge: Merge, paths: Mapping[nn.Module, str]) -> Shortcut | None:
-    """The long skip that ends in a concatenation; None if there is none."""
-    for stream in merge.operands:
-        for update in merge.operands:
-            if update is stream or not (stream.from_main and update.descends_from(stream)):
-                continue
-            branch = list(traced.between(stream, update))
-            if any(value.reads_parameter for value in branch):
-                return _shortcut(merge, paths, "long skip", stream, branch)
-    return None
-
-
-def _shortcut(
-    merge: Merge,
-    paths: Mapping[nn.Module, str],
-    kind: Kind,
-    stream: Value,
-    branch: Sequence[Value],
-    operation: Operation | None = None,
-) -> Shortcut | None:
-    owner = next(iter(merge.result.modules), None)
-    if owner is None or owner not in paths:
-        return None
+    operation: Operation = reading.operation
+    if merge.call is None and operation == "addition":
+        operation = "hidden addition"
+    call = merge.call or Call(None, CallSite("", merge.result.name, merge.result.index), -1)
     return Shortcut(
         path=paths[owner],
-        call=merge.number,
-        kind=kind,
-        operation=operation or merge.operation,
-        shape=tuple(merge.result.tensor.shape),
+        call=call.number,
+        kind=reading.kind,
+        operation=operation,
+        shape=merge.result.shape,
         stage=-1,
-        branch=_modules(merge.result.modules, branch, paths) if kind != "conditioning" else (),
-        stream_first=stream is merge.operands[0],
-        channel_dim=_channel_dim(stream.tensor, branch),
-        site=merge.site,
+        level=level,
+        branch=_modules(merge.result.modules, reading.branch, paths) if reading.kind != "conditioning" else (),
+        earlier=tuple(each.call.number for each in reading.earlier if each.call is not None),
+        stream_first=_stream_first(reading),
+        channel_dim=_channel_dim(reading),
+        site=call.site,
     )
+
+
+def _stream_first(reading: Reading) -> bool:
+    """Whether the stream, or the sum that holds it, is the left operand of each addition... of the first of them."""
+    merge: Merge = (*reading.earlier, reading.merge)[0]
+    return reading.stream is merge.operands[0]
 
 
 def _modules(callers: Sequence[nn.Module], branch: Sequence[Value], paths: Mapping[nn.Module, str]) -> tuple[str, ...]:
@@ -191,21 +171,13 @@ def _modules(callers: Sequence[nn.Module], branch: Sequence[Value], paths: Mappi
     return tuple(names)
 
 
-def _channel_dim(stream: Tensor, branch: Sequence[Value]) -> int:
-    """The dimension of the channels, according to the last function with parameters in the branch."""
-    weighted = [value for value in branch if value.reads_parameter]
-    if weighted:
-        last = weighted[-1]
-        name = getattr(last.function, "__name__", "")
-        second = any(word in name for word in _CHANNELS_SECOND) and name not in _CHANNELS_LAST
-        own = 1 if second else last.tensor.ndim - 1
-        width = last.tensor.shape[own]
-        same = [dim for dim in range(1, stream.ndim) if stream.shape[dim] == width]
-        if own in same and last.tensor.ndim == stream.ndim:
-            return own
-        if len(same) == 1:
-            return same[0]
-    return 1 if stream.ndim >= 4 else stream.ndim - 1
+def _channel_dim(reading: Reading) -> int:
+    """The dimension of the stream's channels: that of the update, or of the stream, or as is usual."""
+    result = reading.merge.result
+    for value in (reading.update, reading.stream, result):
+        if value.channel is not None:
+            return value.channel + len(result.shape) - len(value.shape)
+    return 1 if len(result.shape) >= 4 else len(result.shape) - 1
 
 
 def _addition_sites(calls: Sequence[Sequence[tuple[Operation, CallSite]]]) -> tuple[CallSite, ...] | None:
@@ -217,16 +189,11 @@ def _addition_sites(calls: Sequence[Sequence[tuple[Operation, CallSite]]]) -> tu
 def _called_modules(traced: Trace, paths: Mapping[nn.Module, str]) -> dict[str, set[str]]:
     """For each module path, the paths of the modules that it calls and that have submodules."""
     called: dict[str, set[str]] = {path: set() for path in paths.values()}
-    for value in traced.values:
-        for inner, outer in pairwise(value.modules):
+    for modules in {value.modules for value in traced.values}:
+        for inner, outer in pairwise(modules):
             if inner in paths and outer in paths and next(inner.children(), None) is not None:
                 called[paths[outer]].add(paths[inner])
     return called
-
-
-def _same(one: Shortcut, other: Shortcut) -> bool:
-    """Whether they are the same code in two calls of one module."""
-    return (one.path, one.operation, one.call, one.site) == (other.path, other.operation, other.call, other.site)
 
 
 def _with_stages(found: Sequence[Shortcut]) -> list[Shortcut]:

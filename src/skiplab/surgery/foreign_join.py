@@ -6,6 +6,13 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Join
 from skiplab.blocks.connection import Connection, Stream
+from skiplab.blocks.connections.identity import Identity
+from skiplab.blocks.connections.plain import Plain
+from skiplab.blocks.connections.rezero import ReZero
+from skiplab.blocks.connections.scaled import Scaled
+
+_NOTHING = nn.Identity()  # comes after a join
+_ELEMENTWISE = (Identity, Plain, ReZero, Scaled)  # their results don't depend on which dimension has the channels
 
 
 class ForeignJoin(Join):
@@ -22,9 +29,24 @@ class ForeignJoin(Join):
         self.connection, self.block_index = connection, block_index
         self._branch_modules = tuple(branch_modules)
 
+    @property
+    def is_network_sum(self) -> bool:
+        """Whether it is the sum that it replaces, so that the network may add as it does, bit for bit."""
+        return type(self.connection) is Identity and "forward" not in vars(self)
+
+    @property
+    def needs_channels(self) -> bool:
+        """Whether the channels must be in the second dimension."""
+        return type(self.connection) not in _ELEMENTWISE or self.is_watched or "forward" in vars(self)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether something wants to see its inputs or its output."""
+        return bool(self._forward_hooks or self._forward_pre_hooks)
+
     def block_parameters(self) -> list[nn.Parameter]:
         own = {parameter: None for module in (*self._branch_modules, self) for parameter in module.parameters()}
         return list(own)
 
     def forward(self, stream: Stream, update: Tensor) -> Stream:
-        return self.connection.write(stream, update, None, nn.Identity())
+        return self.connection.write(stream, update, None, _NOTHING)

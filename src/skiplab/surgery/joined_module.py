@@ -2,7 +2,9 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -11,8 +13,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from skiplab.errors import SkiplabError
+from skiplab.surgery.foreign_join import ForeignJoin
+from skiplab.surgery.joined_sum import PartsOfSums, joined_sum
+from skiplab.surgery.rewritten_forward import rewritten_forward
 from skiplab.surgery.shortcut import Shortcut
-from skiplab.surgery.torch_calls import OPERATIONS, CallSite, Sum, as_sum, caller, checkpointed, innermost
+from skiplab.surgery.torch_calls import OPERATIONS, CallSite, as_sum, caller, checkpointed, innermost
 
 JOINS = "skiplab_joins"  # the submodule of a joined module that holds its joins
 
@@ -27,12 +32,44 @@ class JoinPlan:
 
     path: path of the module.
     sums: the additions in one call of the module, in their order.
-    joined: the shortcuts among them that are replaced, by their number in `sums`.
+    joined: the shortcuts that are replaced, by the number in `sums` of their last addition.
     """
 
     path: str
     sums: tuple[CallSite, ...]
     joined: Mapping[int, Shortcut]
+
+    @functools.cached_property
+    def shortcut_at(self) -> Mapping[int, Shortcut]:
+        """The shortcuts by the numbers of all their additions."""
+        return {number: each for each in self.joined.values() for number in (*each.earlier, each.call)}
+
+    @functools.cached_property
+    def number_at(self) -> Mapping[CallSite, int] | None:
+        """The numbers of the additions of shortcuts by their sites; None if one is passed more than once."""
+        sites = {self.sums[number]: number for number in self.shortcut_at}
+        return sites if all(self.sums.count(site) == 1 for site in sites) else None
+
+    @functools.cached_property
+    def num_additions(self) -> int:
+        return len(self.shortcut_at)
+
+    def is_network_sum(self, module: nn.Module, number: int) -> bool:
+        """Whether an addition may stay as it is, because its connection is the identity and nobody looks at it."""
+        joins = module._modules[JOINS]._modules  # pyright: ignore[reportOptionalMemberAccess]
+        join = cast(ForeignJoin, joins[self.key_at[number]])
+        return join.is_network_sum and not join.is_watched
+
+    @functools.cached_property
+    def key_at(self) -> Mapping[int, str]:
+        """The key of the join to which each addition belongs."""
+        return {number: str(each.call) for number, each in self.shortcut_at.items()}
+
+    def changed(self) -> SkiplabError:
+        return SkiplabError(
+            f"{self.path or 'the model'} adds other tensors in this call than when its shortcuts were found, so "
+            f"its code depends on its inputs or on training mode; leave out {', '.join(map(str, self.joined.values()))}"
+        )
 
 
 class _Joining(TorchFunctionMode):
@@ -40,70 +77,41 @@ class _Joining(TorchFunctionMode):
 
     def __init__(self, module: "JoinedModule") -> None:
         super().__init__()
-        self.module, self.plan, self.number = module, module.skiplab_plan, 0
+        self.module, self.plan, self.reached = module, module.skiplab_plan, 0
+        self.parts: PartsOfSums = {}
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if func in OPERATIONS and (found := as_sum(func, args, kwargs or {})) is not None:
             frame = caller()
             if innermost(frame, _FORWARD) is self.module:
-                number = self.number
-                self._expect(CallSite.of(frame))
-                if number in self.plan.joined:
+                number = self._next(CallSite.of(frame))
+                shortcut = None if number is None else self.plan.shortcut_at.get(number)
+                if number is not None and shortcut is not None:
                     if checkpointed(frame, _FORWARD):
                         raise SkiplabError(
-                            f"the {self.plan.joined[number]} is inside an activation checkpoint in its module's own "
-                            "code and can't be replaced in the backward pass; checkpoint whole modules, or none"
+                            f"the {shortcut} is inside an activation checkpoint in its module's own code and can't be "
+                            "replaced in the backward pass; checkpoint whole modules, or none"
                         )
-                    return self._join(found, number)
+                    own = functools.partial(func, *args, **(kwargs or {}))
+                    return joined_sum(getattr(self.module, JOINS), shortcut, number, found, own, self.parts)
         return func(*args, **(kwargs or {}))
 
-    def _expect(self, site: CallSite) -> None:
-        if self.number >= len(self.plan.sums) or self.plan.sums[self.number] != site:
-            raise self.changed()
-        self.number += 1
+    def _next(self, site: CallSite) -> int | None:
+        """The number of an addition at this site; None if it isn't replaced."""
+        if self.plan.number_at is not None:
+            number = self.plan.number_at.get(site)
+            self.reached += number is not None
+            return number
+        number = self.reached
+        if number >= len(self.plan.sums) or self.plan.sums[number] != site:
+            raise self.plan.changed()
+        self.reached += 1
+        return number
 
-    def changed(self) -> SkiplabError:
-        return SkiplabError(
-            f"{self.plan.path or 'the model'} adds other tensors in this call than when its shortcuts were found, so "
-            "its code depends on its inputs or on training mode; leave out "
-            f"{', '.join(map(str, self.plan.joined.values()))}"
-        )
-
-    def _join(self, found: Sum, number: int) -> Tensor:
-        shortcut, join = self.plan.joined[number], getattr(self.module, JOINS)[str(number)]
-        right = found.right if found.alpha == 1 else found.alpha * found.right
-        left = found.left if found.target is None else found.left.clone()  # autograd needs the old values
-        stream, update = (left, right) if shortcut.stream_first else (right, left)
-        if stream.ndim != len(shortcut.shape) or stream.shape[shortcut.channel_dim] != shortcut.width:
-            raise SkiplabError(
-                f"the {shortcut} was found for a stream of shape {shortcut.shape} with {shortcut.width} channels, and "
-                f"this stream has the shape {tuple(stream.shape)}; find and replace the shortcuts for such inputs"
-            )
-        if (channels := shortcut.channel_dim) == 1:
-            joined = join(stream, update)
-        else:
-            joined = join(stream.movedim(channels, 1), update.movedim(channels, 1)).movedim(1, channels)
-        if found.target is not None:
-            return found.target.copy_(joined)
-        return joined if shortcut.stream_first else _with_layout_of_sum(joined, left, right)
-
-
-def _with_layout_of_sum(joined: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """A copy in the memory layout of left + right, so that all later operations compute equal results."""
-    if left.stride() == right.stride():
-        return joined
-    strides = _strides_of_sum(left.shape, left.stride(), right.shape, right.stride())
-    if joined.stride() == strides:
-        return joined
-    return torch.empty_strided(joined.shape, strides, dtype=joined.dtype, device=joined.device).copy_(joined)
-
-
-@functools.lru_cache(maxsize=1024)
-def _strides_of_sum(
-    shape: torch.Size, strides: tuple[int, ...], other_shape: torch.Size, other_strides: tuple[int, ...]
-) -> tuple[int, ...]:
-    left = torch.empty_strided(shape, strides, device="meta")
-    return (left + torch.empty_strided(other_shape, other_strides, device="meta")).stride()
+    def check_end(self) -> None:
+        """Raise an error unless the forward has made the additions that it made when shortcuts were found."""
+        if self.reached != (len(self.plan.sums) if self.plan.number_at is None else self.plan.num_additions):
+            raise self.plan.changed()
 
 
 class _paused:  # noqa: N801 - a context manager, as a class because it is entered often
@@ -118,6 +126,46 @@ class _paused:  # noqa: N801 - a context manager, as a class because it is enter
     def __exit__(self, *_: object) -> None:
         if self.mode is not None:
             self.mode.__enter__()
+
+
+class _Running(threading.local):
+    """The forward of a rewritten module that runs in this thread.
+
+    depth: how many forwards of joined modules run.
+    reached: how many of its replaced additions the innermost has reached.
+    parts: its unfinished sums.
+    """
+
+    depth = 0
+    reached = 0
+
+    def __init__(self) -> None:
+        self.parts: PartsOfSums = {}
+
+
+_running = _Running()
+
+
+class _ModulesWithJoins(dict[str, Any]):
+    """The submodules of a joined module, which doesn't see its joins while it runs: it might call them as layers."""
+
+    def _hides(self) -> bool:
+        return _running.depth > 0
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in super().__iter__() if name != JOINS) if self._hides() else super().__iter__()
+
+    def __len__(self) -> int:
+        return super().__len__() - (self._hides() and JOINS in self)
+
+    def keys(self) -> Any:
+        return list(self) if self._hides() else super().keys()
+
+    def values(self) -> Any:
+        return [self[name] for name in self] if self._hides() else super().values()
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self] if self._hides() else super().items()
 
 
 class _ChangedModule(nn.Module):
@@ -142,53 +190,149 @@ def _eager(function: Callable[Parameters, Result]) -> Callable[Parameters, Resul
 
 
 class JoinedModule(_ChangedModule):
-    """A module with some of its additions replaced by connections."""
+    """A module with some of its additions replaced by connections; a function mode finds them."""
 
     skiplab_plan: JoinPlan
 
     @_eager
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         joining = _Joining(self)
-        with _paused(), joining:
+        with _running_forward(), _paused(), joining:
             result = super().forward(*args, **kwargs)
-        if joining.number != len(joining.plan.sums):
-            raise joining.changed()
+        joining.check_end()
         return result
 
 
 _FORWARD = inspect.unwrap(JoinedModule.forward).__code__
 
 
-class _JoinedSequential(JoinedModule):
-    """A joined nn.Sequential, which must not call its joins as layers."""
-
-    def __iter__(self):
-        return (module for name, module in self._modules.items() if name != JOINS)
-
-    def __len__(self) -> int:
-        return len(self._modules) - 1
-
-
-def change_class(module: nn.Module, mixin: type[ModuleT]) -> ModuleT:
-    """The same module with another class: a subclass of the mixin and of its own class, whose name it keeps."""
-    own = type(module)
-    sequential = mixin is JoinedModule and issubclass(own, nn.Sequential)
-    module.__class__ = _changed_class(_JoinedSequential if sequential else mixin, own)
-    return cast(ModuleT, module)
+@contextmanager
+def _running_forward() -> Iterator[None]:
+    _running.depth += 1
+    try:
+        yield
+    finally:
+        _running.depth -= 1
 
 
-def restore_class(module: nn.Module) -> None:
-    """Undo `change_class`; does nothing if the class is unchanged."""
+class RewrittenModule(_ChangedModule):
+    """A module with some of its additions replaced by connections, in a copy of its forward that calls them."""
+
+    skiplab_plan: JoinPlan
+    skiplab_forward: Callable[..., Any]  # of the class
+    skiplab_numbers: tuple[tuple[CallSite, int], ...]  # of the class
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        _, (_, own, *others), *state = super().__reduce_ex__(protocol)
+        return _new_rewritten, (own, self.skiplab_numbers, *others), *state
+
+    @_eager
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(_get_current_function_mode(), _Joining):
+            with _paused():
+                return self._run(*args, **kwargs)
+        return self._run(*args, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        running = _running
+        before, parts = running.reached, running.parts
+        running.reached, running.parts = 0, {}
+        running.depth += 1
+        try:
+            result = type(self).skiplab_forward(self, *args, **kwargs)
+            if running.reached != self.skiplab_plan.num_additions:
+                raise self.skiplab_plan.changed()
+            return result
+        finally:
+            running.depth -= 1
+            running.reached, running.parts = before, parts
+
+
+def _replaced_sum(module: RewrittenModule, number: int, left: Any, right: Any) -> Any:
+    """What a rewritten forward calls in the place of left + right."""
+    _running.reached += 1
+    if module.skiplab_plan.is_network_sum(module, number):
+        return left + right
+    return _replaced(module, number, Tensor.__add__, left, right)
+
+
+def _replaced_sum_in_place(module: RewrittenModule, number: int, left: Any, right: Any) -> Any:
+    """What a rewritten forward calls in the place of left += right."""
+    _running.reached += 1
+    if module.skiplab_plan.is_network_sum(module, number):
+        left += right
+        return left
+    return _replaced(module, number, Tensor.__iadd__, left, right)
+
+
+def _replaced(module: RewrittenModule, number: int, function: Callable[..., Any], left: Any, right: Any) -> Any:
+    found = as_sum(function, (left, right), {})
+    if found is None:
+        raise module.skiplab_plan.changed()
+    own = functools.partial(function, left, right)
+    shortcut = module.skiplab_plan.shortcut_at[number]
+    return joined_sum(getattr(module, JOINS), shortcut, number, found, own, _running.parts)
+
+
+def joined(module: nn.Module, plan: JoinPlan) -> JoinedModule | RewrittenModule:
+    """The same module, whose additions in a plan are replaced; its joins are still to be added under `JOINS`."""
+    rewritten = None
+    if plan.number_at is not None and not isinstance(module, nn.TransformerEncoderLayer):  # which has a fused way
+        rewritten = _rewritten_class(type(module), tuple(sorted(plan.number_at.items())))
+    if rewritten is not None:
+        module.__class__ = cast(Any, rewritten)
+    else:
+        change_class(module, JoinedModule)
+    changed = cast(JoinedModule | RewrittenModule, module)
+    changed.skiplab_plan = plan
+    object.__setattr__(changed, "_modules", _ModulesWithJoins(module._modules))
+    return changed
+
+
+def unjoined(module: nn.Module) -> None:
+    """Undo `joined`; the joins are lost. Does nothing to a module that isn't joined."""
+    if isinstance(module, JoinedModule | RewrittenModule):
+        del module.skiplab_plan
+        object.__setattr__(module, "_modules", {n: each for n, each in module._modules.items() if n != JOINS})
     if isinstance(module, _ChangedModule):
         module.__class__ = type(module).__bases__[1]
 
 
+def change_class(module: nn.Module, mixin: type[ModuleT]) -> ModuleT:
+    """The same module with another class: a subclass of the mixin and of its own class, whose name it keeps."""
+    module.__class__ = _changed_class(mixin, type(module))
+    return cast(ModuleT, module)
+
+
 @functools.cache
 def _changed_class(mixin: type[nn.Module], own: type[nn.Module]) -> type[nn.Module]:
-    return type(own.__name__, (mixin, own), {"__module__": own.__module__, "__doc__": own.__doc__})
+    return _subclass(mixin, own)
+
+
+def _subclass(mixin: type[nn.Module], own: type[nn.Module], **members: Any) -> type[nn.Module]:
+    return type(own.__name__, (mixin, own), {"__module__": own.__module__, "__doc__": own.__doc__, **members})
+
+
+@functools.cache
+def _rewritten_class(own: type[nn.Module], numbers: tuple[tuple[CallSite, int], ...]) -> type[nn.Module] | None:
+    """A subclass with a rewritten forward; None if the forward can't be rewritten."""
+    forward = rewritten_forward(own.forward, dict(numbers), _replaced_sum, _replaced_sum_in_place)
+    if forward is None:
+        return None
+    return _subclass(RewrittenModule, own, skiplab_forward=forward, skiplab_numbers=numbers)
 
 
 def _new(mixin: type[_ChangedModule], own: type[nn.Module], *args: Any) -> nn.Module:
     """A new instance for copies and pickles, which can't find a class that was created at run time."""
     changed = _changed_class(mixin, own)
+    return changed.__new__(changed, *args)
+
+
+def _new_rewritten(own: type[nn.Module], numbers: tuple[tuple[CallSite, int], ...], *args: Any) -> nn.Module:
+    changed = _rewritten_class(own, numbers)
+    if changed is None:
+        raise SkiplabError(
+            f"the code of {own.__name__} isn't that in which shortcuts were replaced; build the model, then find and "
+            "replace its shortcuts again"
+        )
     return changed.__new__(changed, *args)

@@ -1,9 +1,9 @@
-"""The shortcuts of a network, as a table to read and as a data frame."""
+"""The shortcuts of a network, as a table to read, a drawing, and a data frame."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from torch import nn
 
@@ -13,9 +13,9 @@ from skiplab.surgery.torch_calls import CallSite, Operation
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["identity", "projection", "conditioning", "long skip"]
-KINDS: tuple[Kind, ...] = ("identity", "projection", "conditioning", "long skip")
-_COLUMNS = ("path", "call", "kind", "operation", "stage", "shape", "branch")
+Kind = Literal["identity", "projection", "conditioning", "long skip", "uncertain"]
+KINDS: tuple[Kind, ...] = ("identity", "projection", "conditioning", "long skip", "uncertain")
+_COLUMNS = ("path", "call", "kind", "operation", "level", "stage", "shape", "branch")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +23,19 @@ class Shortcut:
     """A point of a network at which a stream that bypasses a branch is combined with the branch's update.
 
     path: path of the module whose code combines them; '' is the model itself.
-    call: its number among the operations of the same kind in one call of that module, from 0.
+    call: its number among the operations of the same kind in one call of that module, from 0; -1 if it isn't in the
+        module's own code.
     kind: 'identity', if the branch reads the stream; 'projection', if stream and update are both computed from the
         input of the block; 'long skip', from encoder to decoder; 'conditioning', if the embedding of another input is
-        added, which isn't a shortcut.
+        added, which isn't a shortcut; 'uncertain', if the update is also used elsewhere.
     operation: the operation that combines them; connections can only replace additions.
     shape: shape of the result, with the batch of the example.
+    level: in how many branches of other shortcuts it lies.
     stage: number of its stage, from 0; -1 for other kinds. A stage is a run of consecutive identities and projections
         whose streams have equal shapes.
     branch: paths of the modules that compute the update, in their order; empty for conditioning.
-    stream_first: whether the stream is the left operand.
+    earlier: numbers of the additions before it that belong to the same sum, as in x + a(x) + b(x).
+    stream_first: whether the stream is the left operand of the first addition.
     channel_dim: dimension of the stream's channels.
     site: position of the operation in the code.
     """
@@ -42,8 +45,10 @@ class Shortcut:
     kind: Kind
     operation: Operation
     shape: tuple[int, ...]
+    level: int
     stage: int
     branch: tuple[str, ...]
+    earlier: tuple[int, ...]
     stream_first: bool
     channel_dim: int
     site: CallSite
@@ -53,16 +58,22 @@ class Shortcut:
         """Channels of the stream."""
         return self.shape[self.channel_dim]
 
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether a connection can replace it."""
+        return self.operation == "addition" and self.kind != "conditioning"
+
     def __str__(self) -> str:
         return f"{self.operation} {self.call} of {self.path or 'the model'}"
 
 
 class Shortcuts(Sequence[Shortcut]):
-    """The shortcuts of a model, in the order in which it computes them.
+    """The shortcuts of a model, in the order in which it computes them; a slice of them is one again.
 
     model: the model in which they were found.
     sums: for each module path, the additions of two tensors in one call; None if calls of the module differ.
     called: for each module path, the paths of the modules that it calls and that have submodules.
+    takes_uncertain: whether uncertain ones among them were chosen by their kind.
     """
 
     def __init__(
@@ -71,8 +82,10 @@ class Shortcuts(Sequence[Shortcut]):
         found: Sequence[Shortcut],
         sums: Mapping[str, tuple[CallSite, ...] | None],
         called: Mapping[str, Collection[str]],
+        *,
+        takes_uncertain: bool = False,
     ) -> None:
-        self.model, self.sums, self.called = model, sums, called
+        self.model, self.sums, self.called, self.takes_uncertain = model, sums, called, takes_uncertain
         self._found = tuple(found)
 
     def __len__(self) -> int:
@@ -81,42 +94,69 @@ class Shortcuts(Sequence[Shortcut]):
     @overload
     def __getitem__(self, index: int) -> Shortcut: ...
     @overload
-    def __getitem__(self, index: slice) -> tuple[Shortcut, ...]: ...
-    def __getitem__(self, index: int | slice) -> Shortcut | tuple[Shortcut, ...]:
-        return self._found[index]
+    def __getitem__(self, index: slice) -> "Shortcuts": ...
+    def __getitem__(self, index: int | slice) -> "Shortcut | Shortcuts":
+        return self._some(self._found[index]) if isinstance(index, slice) else self._found[index]
+
+    def _some(self, found: Sequence[Shortcut], *, takes_uncertain: bool = False) -> "Shortcuts":
+        takes_uncertain = takes_uncertain or self.takes_uncertain
+        return Shortcuts(self.model, found, self.sums, self.called, takes_uncertain=takes_uncertain)
 
     def where(
-        self, *, path: str = "*", kind: Kind | Sequence[Kind] = KINDS, stage: int | Sequence[int] | None = None
+        self,
+        *,
+        path: str = "*",
+        kind: Kind | Sequence[Kind] | None = None,
+        stage: int | Sequence[int] | None = None,
+        level: int | Sequence[int] | None = None,
+        call: int | Sequence[int] | None = None,
+        matching: Callable[[Shortcut], bool] | None = None,
     ) -> "Shortcuts":
-        """The shortcuts of these kinds and stages whose path matches a pattern, such as 'down_blocks.*'.
+        """The shortcuts that have all of these properties.
+
+        Args:
+            path: a pattern of module paths, such as 'down_blocks.*'.
+            kind, stage, level, call: one value or several.
+            matching: a function that says of a shortcut whether to take it.
 
         Raises:
             SkiplabError: if there are none; the message lists all shortcuts.
         """
-        kinds = (kind,) if isinstance(kind, str) else tuple(kind)
+        asked = {"kind": _several(kind), "stage": _several(stage), "level": _several(level), "call": _several(call)}
+        kinds = asked["kind"] or ()
         if unknown := [each for each in kinds if each not in KINDS]:
             raise SkiplabError(f"kind={unknown[0]!r} is invalid; valid: {', '.join(KINDS)}")
-        stages = (stage,) if isinstance(stage, int) else stage
         selected = [
             each
             for each in self
-            if fnmatchcase(each.path, path) and each.kind in kinds and (stages is None or each.stage in stages)
+            if fnmatchcase(each.path, path)
+            and all(values is None or getattr(each, name) in values for name, values in asked.items())
+            and (matching is None or matching(each))
         ]
         if not selected:
-            wanted = f"path={path!r}, kind={', '.join(kinds)}" + ("" if stages is None else f", stage={stage}")
-            raise SkiplabError(f"no shortcut has {wanted}; take some of these:\n{self}")
-        return Shortcuts(self.model, selected, self.sums, self.called)
+            wanted = [f"path={path!r}"]
+            wanted += [f"{n}={', '.join(map(str, values))}" for n, values in asked.items() if values is not None]
+            wanted += ["the property that is asked for"] if matching is not None else []
+            raise SkiplabError(f"no shortcut has {', '.join(wanted)}; take some of these:\n{self}")
+        return self._some(selected, takes_uncertain="uncertain" in kinds)
+
+    def without(self, others: "Shortcuts") -> "Shortcuts":
+        """These shortcuts except others, such as `found.without(found.where(path='*.attention'))`."""
+        excluded = set(others)
+        return self._some([each for each in self if each not in excluded])
 
     def replaceable(self) -> "Shortcuts":
         """The shortcuts that a connection can replace: additions that aren't conditioning.
 
+        Uncertain ones are left out unless they were chosen by `where(kind='uncertain')`.
+
         Raises:
             SkiplabError: if there are none.
         """
-        selected = [each for each in self if each.kind != "conditioning" and each.operation == "addition"]
+        selected = [each for each in self if each.is_replaceable and (self.takes_uncertain or each.kind != "uncertain")]
         if not selected:
             raise SkiplabError(f"{type(self.model).__name__} has no addition that a connection can replace:\n{self}")
-        return Shortcuts(self.model, selected, self.sums, self.called)
+        return self._some(selected)
 
     def frame(self) -> "pd.DataFrame":
         """One row per shortcut, with the columns of the table."""
@@ -134,6 +174,18 @@ class Shortcuts(Sequence[Shortcut]):
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """The shortcuts as a drawing, which notebooks show."""
+        from skiplab.surgery.drawing import drawing
+
+        return drawing(self)
+
+
+def _several(asked: Any) -> tuple[Any, ...] | None:
+    if asked is None:
+        return None
+    return (asked,) if isinstance(asked, str | int) else tuple(asked)
+
 
 def _row(shortcut: Shortcut) -> tuple[str, ...]:
     own = {name: getattr(shortcut, name) for name in _COLUMNS}
@@ -141,7 +193,6 @@ def _row(shortcut: Shortcut) -> tuple[str, ...]:
     own["branch"] = " ".join(name.removeprefix(within) for name in shortcut.branch)
     own["path"] = shortcut.path or "(the model)"
     own["shape"] = "x".join(map(str, shortcut.shape))
-    own["operation"] = (
-        shortcut.operation if shortcut.operation == "addition" else f"{shortcut.operation}, not replaceable"
-    )
+    if not shortcut.is_replaceable:
+        own["operation"] = f"{shortcut.operation}, not replaceable"
     return tuple(str(own[name] if own[name] != -1 else "") for name in _COLUMNS)

@@ -9,7 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils import checkpoint
 
-Operation = Literal["addition", "subtraction", "interpolation", "product sum", "concatenation"]
+Operation = Literal[
+    "addition",
+    "subtraction",
+    "interpolation",
+    "product sum",
+    "concatenation",
+    "stacked sum",
+    "sum with a product",
+    "indexed addition",
+    "hidden addition",
+]
 
 
 def _functions(*names: str) -> set[Any]:
@@ -27,8 +37,6 @@ _FUNCTIONS: Mapping[Operation, set[Any]] = {
 OPERATIONS: Mapping[Any, Operation] = {
     function: operation for operation, functions in _FUNCTIONS.items() for function in functions
 }
-SUBTRACTIONS = _FUNCTIONS["subtraction"]
-PRODUCTS = _functions("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
 
 _CALL = nn.Module._call_impl.__code__
 _CHECKPOINT = checkpoint.__file__
@@ -56,15 +64,19 @@ class Sum(NamedTuple):
 
 
 def as_sum(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum | None:
-    """A call as an addition of two floating-point tensors; None if it is something else."""
+    """A call as an addition of two tensors of real or complex numbers; None if it is something else."""
     if OPERATIONS.get(function) != "addition":
         return None
     operands = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
-    if len(operands) != 2 or not all(isinstance(each, Tensor) and each.is_floating_point() for each in operands):
+    if len(operands) != 2 or not all(map(_is_numeric, operands)):
         return None
     left, right = operands
     in_place = function.__name__ in ("add_", "__iadd__")
     return Sum(left, right, kwargs.get("alpha", 1), left if in_place else kwargs.get("out"))
+
+
+def _is_numeric(operand: Any) -> bool:
+    return isinstance(operand, Tensor) and (operand.is_floating_point() or operand.is_complex())
 
 
 def calling_modules(frame: FrameType | None) -> Iterator[nn.Module]:

@@ -1,153 +1,306 @@
-"""A trace of one forward pass: from which tensors each tensor was computed, and in the code of which module."""
+"""A trace of one forward pass: from which values each value was computed, and in the code of which module."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import sys
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from skiplab.layers import evaluating
+from skiplab.surgery import aten
+from skiplab.surgery.channels import same_channel
+from skiplab.surgery.regions import Region
 from skiplab.surgery.torch_calls import OPERATIONS, CallSite, Operation, as_sum, caller, calling_modules
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False, slots=True)
 class Value:
-    """The value of a tensor at one point of the pass.
+    """What a tensor held at one point of the pass; the tensor itself isn't kept.
 
     index: its number in the order of computation.
-    function: the torch function that computed it; None for inputs, parameters and constants.
-    parents: the values that it was computed from.
-    ancestors: one bit for each value that it depends on, itself included.
+    name: the ATen function that computed it; '' for inputs, parameters and constants.
+    parents: the distinct values that it was computed from and that carry an input.
+    learned_parents: the distinct values that it was computed from and that depend on parameters alone.
+    carries: one bit for each input of the model that a gradient could reach from here. A gradient reaches an integer
+        input no further than the parameter that embeds it.
+    depends: one bit for each input that it depends on in any way.
+    learned: whether it depends on parameters, and carries no input.
+    reads_parameter, reads_weight: whether it was computed from something learned; from a weight that combines channels.
+    mixes: whether it combines positions without a parameter.
+    raises_resolution: whether it has more positions than the image that it was computed from.
+    shape, region: its shape, and where it lies in memory.
+    channel: dimension of its channels, as far as functions with parameters tell; None if none tells.
     modules: the modules whose calls were active when it was computed, from the innermost outwards.
-    reads_parameter: whether one of its parents is a parameter or depends on parameters but on no input.
-    from_main: whether it depends on the first of the model's inputs.
-    from_input: whether it depends on any of the model's inputs.
-    from_parameter: whether it depends on any parameter.
+    uses: the values that were computed from it.
     """
 
     index: int
-    tensor: Tensor
-    function: Any
+    name: str
     parents: tuple["Value", ...]
-    ancestors: int
-    modules: tuple[nn.Module, ...]
+    learned_parents: tuple["Value", ...]
+    carries: int
+    depends: int
+    learned: bool
     reads_parameter: bool
-    from_main: bool
-    from_input: bool
-    from_parameter: bool
+    reads_weight: bool
+    mixes: bool
+    raises_resolution: bool
+    shape: tuple[int, ...]
+    region: Region
+    channel: int | None
+    modules: tuple[nn.Module, ...]
+    uses: list["Value"] = field(default_factory=list)
 
-    def descends_from(self, other: "Value") -> bool:
-        return bool(self.ancestors >> other.index & 1)
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def sources(self) -> tuple["Value", ...]:
+        return (*self.parents, *self.learned_parents)
 
 
-@dataclass(frozen=True)
-class Merge:
-    """A call that combines several tensors into one.
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call of a torch function in a module's code.
 
-    operands: the values that it combines.
-    result: the combined value.
+    operation: how it combines tensors; None if it doesn't.
     site: position of the call in the code.
     number: its number among the same operations in one call of its module, from 0.
+    """
+
+    operation: Operation | None
+    site: CallSite
+    number: int
+
+
+@dataclass(eq=False, slots=True)
+class Merge:
+    """A value that combines several values.
+
+    operands: what it combines; the first is the left one.
+    call: the call in the code of a module that combined them; None if it is out of reach, inside another function.
     """
 
     operation: Operation
     operands: tuple[Value, ...]
     result: Value
-    site: CallSite
-    number: int
+    call: Call | None
 
 
-@dataclass
-class Trace(TorchFunctionMode):
+_MERGES: Mapping[str, Operation] = {
+    "add": "addition",
+    "sub": "subtraction",
+    "rsub": "subtraction",
+    "lerp": "interpolation",
+    "addcmul": "product sum",
+    "addmm": "sum with a product",
+    "addbmm": "sum with a product",
+    "baddbmm": "sum with a product",
+    "addmv": "sum with a product",
+    "index_add": "indexed addition",
+    "scatter_add": "indexed addition",
+    "index_put": "indexed addition",
+    "cat": "concatenation",
+}
+_WITH_PRODUCT = ("product sum", "sum with a product")
+
+
+class Trace:
     """Everything that a forward pass computed.
 
-    values: all values, in the order of computation.
-    merges: all calls that combine tensors, in their order.
+    values: the values that carry an input or are learned, in the order of computation.
+    merges: the values that combine several, in their order.
     calls: for each module and each of its calls, the operations that combine tensors, with their positions.
+    input_sizes: number of elements of each input of the model.
     """
 
-    values: list[Value] = field(default_factory=list)
-    merges: list[Merge] = field(default_factory=list)
-    calls: dict[nn.Module, list[list[tuple[Operation, CallSite]]]] = field(default_factory=dict)
+    def __init__(self, model: nn.Module, inputs: Sequence[Tensor]) -> None:
+        self.values: list[Value] = []
+        self.merges: list[Merge] = []
+        self.calls: dict[nn.Module, list[list[tuple[Operation, CallSite]]]] = {}
+        self.input_sizes = [each.numel() for each in inputs]
+        self.call: Call | None = None
+        self.modules: tuple[nn.Module, ...] | None = None
+        self._count = 0
+        self._now: dict[int, tuple[Any, Value]] = {}  # by the id of the tensor, while it lives
+        self._written: dict[int, Value] = {}  # by memory, the last value that was written over a part of it
+        for parameter in model.parameters():
+            self._source(parameter, learned=True)
+        for buffer in model.buffers():
+            self._source(buffer, learned=aten.is_weight(buffer))
+        for number, tensor in enumerate(inputs):
+            self._source(tensor, depends=1 << number)
 
-    def __post_init__(self) -> None:
+    def _source(self, tensor: Tensor, *, learned: bool = False, depends: int = 0) -> Value:
+        carries = depends if tensor.is_floating_point() or tensor.is_complex() else 0
+        region = Region.of(tensor)
+        shape = tuple(tensor.shape)
+        value = Value(
+            self._count, "", (), (), carries, depends, learned, False, False, False, False, shape, region, None, ()
+        )
+        return self._keep(tensor, value)
+
+    def _keep(self, tensor: Tensor, value: Value) -> Value:
+        self._count += 1
+        if value.carries or value.learned:
+            self.values.append(value)
+        key = id(tensor)
+        self._now[key] = (weakref.ref(tensor, lambda _: self._now.pop(key, None)), value)
+        return value
+
+    def value(self, tensor: Tensor) -> Value:
+        """The current value of a tensor; one that wasn't computed in the pass is a constant."""
+        known = self._now.get(id(tensor))
+        own = known[1] if known is not None else self._source(tensor, learned=isinstance(tensor, nn.Parameter))
+        written = self._written.get(own.region.memory)
+        if written is not None and written.index > own.index and written.region.overlaps(own.region):
+            own = self._computed(tensor, "copy", (own, written), ())  # written through another view of the memory
+        return own
+
+    def record(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
+        """Keep what a call of an ATen function computed from what."""
+        name, overwrites = aten.name_of(function), aten.in_place(function)
+        tensors = list(_tensors((*args, *kwargs.values())))
+        opaque = any(isinstance(each, torch.ScriptObject) for each in args)  # the weights of a quantized layer
+        read = [self.value(each) for each in tensors]
+        results = [tensors[0]] if overwrites and tensors else list(_tensors((result,)))
+        if not results or not (read or opaque):
+            return
+        if name == "copy" and overwrites:
+            read, tensors = read[1:], tensors[1:]
+        memories = {each.region.memory for each in read}
+        for tensor in results:
+            if not overwrites and (memory := tensor.untyped_storage()._cdata) not in memories:
+                self._written.pop(memory, None)  # a new memory, perhaps where one was that is gone
+            made = self._computed(tensor, name, read, tensors, opaque=opaque)
+            if overwrites:
+                self._written[made.region.memory] = made
+            self._merge(name, function, args, read, made)
+
+    def _computed(
+        self, tensor: Tensor, name: str, read: Sequence[Value], tensors: Sequence[Tensor], *, opaque: bool = False
+    ) -> Value:
+        parents = tuple(dict.fromkeys(each for each in read if each.carries))
+        learned = tuple(dict.fromkeys(each for each in read if each.learned))
+        depends = carries = 0
+        for each in read:
+            depends |= each.depends
+            carries |= each.carries
+        if not (tensor.is_floating_point() or tensor.is_complex()) or name in aten.WITHOUT_GRADIENT:
+            carries, parents, learned = 0, (), ()
+        elif learned or opaque:
+            for each in read:
+                carries |= 0 if each.carries else each.depends  # a parameter embeds it
+        result = Value(
+            index=self._count,
+            name=name,
+            parents=parents,
+            learned_parents=learned,
+            carries=carries,
+            depends=depends,
+            learned=bool(learned) and not carries,
+            reads_parameter=bool(learned) or opaque,
+            reads_weight=opaque or (bool(learned) and aten.reads_weight(name, [each.shape for each in learned])),
+            mixes=aten.mixes(name, len(parents)),
+            raises_resolution=aten.raises_resolution(name, tensors, tensor),
+            shape=tuple(tensor.shape),
+            region=Region.of(tensor),
+            channel=None,
+            modules=self.modules if self.modules is not None else tuple(calling_modules(sys._getframe(3))),
+        )
+        if result.carries or result.learned:
+            for each in result.sources:
+                each.uses.append(result)
+            if learned:
+                weights = [each for each, value in zip(tensors, read, strict=False) if value.learned]
+                result.channel = aten.channel_of_result(name, weights, tensor)
+            if result.channel is None:
+                result.channel = next(
+                    filter(lambda dim: dim is not None, (same_channel(e, result) for e in parents)), None
+                )
+        return self._keep(tensor, result)
+
+    def _merge(self, name: str, function: Any, args: Sequence[Any], read: Sequence[Value], result: Value) -> None:
+        operation = _MERGES.get(name)
+        if name == "sum" and read and read[0].name in ("stack", "cat") and len(read[0].parents) > 1:
+            operation, read = "stacked sum", read[0].parents
+        if operation is None or not (result.carries or result.learned) or len(read) < 2:
+            return
+        if name == "index_put" and not (len(args) > 3 and args[3]):  # without accumulating it overwrites
+            return
+        if operation in _WITH_PRODUCT:
+            product = tuple(each for each in read[1:] if each.carries)
+            if not read[0].carries or not product:
+                return
+            read = (read[0], product[-1])
+        if operation == "indexed addition":
+            read = tuple(each for each in read if each.carries)
+        if sum(bool(each.carries or each.learned) for each in read) < 2:
+            return
+        call = self.call if self.call is not None and self.call.operation == operation else None
+        self.merges.append(Merge(operation, tuple(read), result, call))
+
+
+class _Calls(TorchFunctionMode):
+    """Notes which call in the code of which module is running."""
+
+    def __init__(self, traced: Trace) -> None:
         super().__init__()
-        self._now: dict[int, Value] = {}
+        self.traced = traced
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
+        kwargs, traced = kwargs or {}, self.traced
         frame = caller()
-        added = as_sum(func, args, kwargs)
-        read = [self.value(each) for each in _tensors((args, kwargs))]
-        result = func(*args, **kwargs)
-        written = _tensors(args[:1]) if result is None else _tensors(result)  # x[...] = y returns nothing
-        if not written or not read:
-            return result
         modules = tuple(calling_modules(frame))
-        combined = [self._add(tensor, func, read, modules) for tensor in written][-1]
-        if added is not None or (OPERATIONS.get(func, "addition") != "addition" and len(read) > 1):
-            operation, site = OPERATIONS[func], CallSite.of(frame)
-            earlier = self.calls.setdefault(modules[0], [[]])[-1] if modules else []
-            number = sum(other == operation for other, _ in earlier)
-            earlier.append((operation, site))
-            self.merges.append(Merge(operation, tuple(read), combined, site, number))
+        added = as_sum(func, args, kwargs)
+        call = None
+        operation = OPERATIONS.get(func)
+        if added is not None or (operation not in (None, "addition") and any(True for _ in _tensors(args))):
+            assert operation is not None
+            earlier = traced.calls.setdefault(modules[0], [[]])[-1] if modules else []
+            call = Call(operation, CallSite.of(frame), sum(other == operation for other, _ in earlier))
+            earlier.append((operation, call.site))
+        traced.call, traced.modules = call, modules
+        try:
+            return func(*args, **kwargs)
+        finally:
+            traced.call, traced.modules = None, None
+
+
+class _Values(TorchDispatchMode):
+    """Records what ATen computes."""
+
+    def __init__(self, traced: Trace) -> None:
+        super().__init__()
+        self.traced = traced
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.traced.record(func, args, kwargs or {}, result)
         return result
 
-    def value(self, tensor: Tensor, *, is_main: bool = False, is_input: bool = False) -> Value:
-        """The current value of a tensor; a tensor that wasn't computed in the pass is a parameter or a constant."""
-        if id(tensor) not in self._now:
-            parameter = isinstance(tensor, nn.Parameter)
-            own = 1 << len(self.values)
-            self._keep(
-                Value(len(self.values), tensor, None, (), own, (), False, is_main, is_main or is_input, parameter)
-            )
-        return self._now[id(tensor)]
 
-    def _add(self, tensor: Tensor, function: Any, parents: Sequence[Value], modules: tuple[nn.Module, ...]) -> Value:
-        ancestors = 1 << len(self.values)
-        for parent in parents:
-            ancestors |= parent.ancestors
-        made = Value(
-            index=len(self.values),
-            tensor=tensor,
-            function=function,
-            parents=tuple(parents),
-            ancestors=ancestors,
-            modules=modules,
-            reads_parameter=any(parent.from_parameter and not parent.from_input for parent in parents),
-            from_main=any(parent.from_main for parent in parents),
-            from_input=any(parent.from_input for parent in parents),
-            from_parameter=any(parent.from_parameter for parent in parents),
-        )
-        self._keep(made)
-        return made
-
-    def _keep(self, value: Value) -> None:
-        self.values.append(value)  # this keeps the tensor alive, so that no other tensor gets its id
-        self._now[id(value.tensor)] = value
-
-    def between(self, first: Value, last: Value) -> Iterator[Value]:
-        """The values on the paths from one value to another, including the last but not the first."""
-        for value in self.values[first.index + 1 : last.index + 1]:
-            if last.descends_from(value) and value.descends_from(first):
-                yield value
-
-
-def trace(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
-    """Run a model once in evaluation mode without gradients; generators and buffers stay as they are."""
-    traced = Trace()
-    for position, tensor in enumerate(_tensors((args, kwargs))):
-        traced.value(tensor, is_main=position == 0, is_input=True)
+def trace(
+    model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], inputs: Sequence[Tensor], *, training: bool
+) -> Trace:
+    """Run a model once without gradients; generators, buffers and modes of modules stay as they are."""
+    traced = Trace(model, inputs)
 
     def begin(module: nn.Module, _: Any) -> None:
         traced.calls.setdefault(module, []).append([])
 
     handles = [module.register_forward_pre_hook(begin) for module in model.modules()]
+    mode = _training(model) if training else evaluating(model)
     try:
-        with evaluating(model), torch.no_grad(), torch.random.fork_rng(), traced:
+        with mode, torch.no_grad(), torch.random.fork_rng(), _Calls(traced), _Values(traced):
             model(*args, **kwargs)
     finally:
         for handle in handles:
@@ -155,5 +308,28 @@ def trace(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any]) -> T
     return traced
 
 
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+@contextmanager
+def _training(model: nn.Module) -> Iterator[None]:
+    """Put the model in training mode; restore its mode and its buffers afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    model.train()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+        with torch.no_grad():
+            for buffer, old in before:
+                buffer.copy_(old)
+
+
+def _tensors(arguments: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among arguments of an ATen function, which are at most lists of tensors."""
+    for each in arguments:
+        if isinstance(each, Tensor):
+            yield each
+        elif isinstance(each, list | tuple):
+            for inner in each:
+                if isinstance(inner, Tensor):
+                    yield inner

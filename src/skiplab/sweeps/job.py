@@ -43,6 +43,10 @@ class Job:
     def record(self) -> Record:
         return Record(Path(self.config.run.runs_dir), trial_key(self.config))
 
+    @cached_property
+    def _plan(self) -> Plan:
+        return Plan.of(self.config, self.record.folder)
+
     @property
     def cost(self) -> float:
         """Blocks times channels times steps, to order trials and estimate the remaining time."""
@@ -61,7 +65,7 @@ class Job:
         content = self.record.read_if_any()
         if content is None or self.config.run.rerun:
             return True
-        return not Plan.of(self.config, self.record.folder).is_complete(content)
+        return not self._plan.is_complete(content)
 
     @property
     def trained(self) -> bool:

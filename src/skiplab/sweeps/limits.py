@@ -11,6 +11,7 @@ from skiplab.errors import SkiplabError
 
 _FILES, _FILES_A_WORKER = 64, 4  # open at once; two workers were measured to need 20
 _MEMORY = 2 * 2**30  # bytes of address space that a trial's process may need: torch alone maps about half of it
+_MEMORY_TO_READ = 2**30  # that a table may need; with less, SciPy's library asks for more without end
 _USED_UP = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC}
 _ADVICE = "raise the limit, or use fewer workers (hydra.launcher.workers=2) or none (hydra/launcher=basic)"
 
@@ -24,7 +25,7 @@ def within_limits(num_workers: int) -> Iterator[None]:
     """
     _check_open_files(num_workers)
     check_temporary_folder()
-    _check_memory()
+    _check_memory(_MEMORY, "a trial")
     _check_semaphores()
     try:
         yield
@@ -64,11 +65,20 @@ def _check_open_files(num_workers: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
-def _check_memory() -> None:
+def check_memory_to_read() -> None:
+    """Refuse to start if records can't be read in the address space that is allowed.
+
+    Raises:
+        SkiplabError: says what to set.
+    """
+    _check_memory(_MEMORY_TO_READ, "a command")
+
+
+def _check_memory(needed: int, what: str) -> None:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < _MEMORY:
+    if limit != resource.RLIM_INFINITY and limit < needed:
         raise SkiplabError(
-            f"ulimit -v is {limit // 1024}, and a trial needs an address space of {_MEMORY // 1024} KiB; run "
+            f"ulimit -v is {limit // 1024}, and {what} needs an address space of {needed // 1024} KiB; run "
             "`ulimit -v unlimited`"
         )
 

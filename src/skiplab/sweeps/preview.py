@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -50,10 +50,10 @@ def preview(jobs: Sequence[Job]) -> None:
     left, done = [job for job in jobs if job.left and not job.failed], [job for job in jobs if not job.left]
     counts = Counter(states)
     by_state = ", ".join(f"{count} {state}" for state, count in counts.items())
-    console.print(f"{counted(len(jobs))}: {by_state}; {remaining_time(left, done)}", soft_wrap=True)
-    training = sum(
-        training_flops(job, costs[job.kind]) for job, state in zip(jobs, states, strict=True) if state in _TRAINS
-    )
+    flops = {job: training_flops(job, costs[job.kind]) for job in jobs}
+    remaining = remaining_time(left, done, flops.__getitem__)
+    console.print(f"{counted(len(jobs))}: {by_state}; {remaining}", soft_wrap=True)
+    training = sum(flops[job] for job, state in zip(jobs, states, strict=True) if state in _TRAINS)
     if training:
         console.print(f"{training:.2g} FLOPs to train what is left, without instruments and evaluation")
 
@@ -94,12 +94,27 @@ def training_flops(job: Job, costs: Costs) -> float:
     return passes * flops * job.config.batch_size * job.config.trainer.max_steps
 
 
-def remaining_time(left: Sequence[Job], done: Sequence[Job]) -> str:
-    """The time for the trials that are left, at the speed of those that are done."""
+def remaining_time(left: Sequence[Job], done: Sequence[Job], flops_of: Callable[[Job], float]) -> str:
+    """The time for the trials that are left, at the speed of those that are done.
+
+    If none is done, the time of training alone, as steps show that are timed here.
+
+    Args:
+        left: the trials that are left.
+        done: trials that are done.
+        flops_of: the FLOPs of all steps of a trial.
+    """
     if not left:
         return "nothing left to train"
     seconds = sum(job.record.read()["provenance"]["wall_seconds"] for job in done)
-    if not seconds:
-        return "the time is unknown until one trial is done"
-    speed = sum(job.cost for job in done) / seconds
-    return f"about {duration(sum(job.cost for job in left) / speed)} left on one worker"
+    if seconds:
+        speed = sum(job.cost for job in done) / seconds
+        return f"about {duration(sum(job.cost for job in left) / speed)} left on one worker"
+    from skiplab.sweeps.speed import expected_seconds  # which builds networks
+
+    unknown = "the time is unknown until one trial is done"
+    training = [job for job in left if not job.trained]
+    expected = expected_seconds(training, flops_of) if training else None
+    if expected is None:
+        return unknown
+    return f"about {duration(expected)} of training on one worker, by steps timed here; evaluation comes on top"

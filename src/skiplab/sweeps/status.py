@@ -3,9 +3,9 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich import box
 from rich.console import Console, Group
@@ -26,17 +26,29 @@ from skiplab.sweeps.job import work
 
 STATES = ("done", "diverged", "running", "interrupted", "failed", "unreadable", "pending")
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "unreadable": "red", "diverged": "magenta"}
+_MOST_SHOWN = 200  # trials; of thousands that wait for something, nobody reads a line each
 _MAX_REASON = 160  # characters of the reason of a failure that are shown
 
 
+class Started(NamedTuple):
+    """What a record says of a trial that has begun; a study of many can't keep the records.
+
+    settings: its choices and settings. work: blocks times channels times steps. wall_seconds: spent on it so far.
+    """
+
+    settings: Mapping[str, Any]
+    work: float
+    wall_seconds: float
+
+
 class Standing(NamedTuple):
-    """One trial of a study: its state, the fraction of its steps that is done, a note, and its record."""
+    """One trial of a study: its state, the fraction of its steps that is done, a note, and what its record says."""
 
     key: str
     state: str
     fraction: float
     note: str
-    content: RecordContent | None = None
+    started: Started | None = None
 
 
 def status_command(study: str, runs_dir: Path, watch: bool, every_seconds: float = 2.0) -> None:
@@ -81,23 +93,24 @@ def standing(record: Record) -> Standing:
 
 
 def _standing(record: Record, content: RecordContent) -> Standing:
-    _work(content)  # here, where a record without it is listed as unreadable
+    work_of = work(*(_size(content, name) for name in ("depth", "width", "trainer.max_steps")))
+    started = Started({**content["factors"], **content["choices"]}, work_of, content["provenance"]["wall_seconds"])
     status = content["status"]
     if status in FINISHED:
         at = [f"at step {content['diverged_step']}"] if status == "diverged" else []
         truncated = [f"{name}: {reason}" for name, reason in explain_truncated(record.folder, content)]
         failed = [f"{measures} failed: {why}" for measures, why in content.get("failed", {}).items()]
-        return Standing(record.key, status, 1.0, "; ".join([*at, *truncated, *failed]), content)
+        return Standing(record.key, status, 1.0, "; ".join([*at, *truncated, *failed]), started)
     history, max_steps = record.folder / HISTORY.file, int(_size(content, "trainer.max_steps"))
     steps = _last_step(history) if history.is_file() and not leads_out(history, record.folder) else 0
     fraction = min(1.0, steps / max_steps)
     if status == "failed":
         reason = (content["error"] or "no reason recorded").strip().splitlines()[-1]
-        return Standing(record.key, "failed", fraction, reason[:_MAX_REASON], content)
+        return Standing(record.key, "failed", fraction, reason[:_MAX_REASON], started)
     if record.held:
-        return Standing(record.key, "running", fraction, f"step {steps} of {max_steps}", content)
+        return Standing(record.key, "running", fraction, f"step {steps} of {max_steps}", started)
     reason = content["error"] if status == "interrupted" else "its process has died"
-    return Standing(record.key, "interrupted", fraction, f"step {steps} of {max_steps}, {reason}", content)
+    return Standing(record.key, "interrupted", fraction, f"step {steps} of {max_steps}, {reason}", started)
 
 
 def seconds_left(standings: Sequence[Standing]) -> float | None:
@@ -105,9 +118,8 @@ def seconds_left(standings: Sequence[Standing]) -> float | None:
 
     The work of a trial is blocks times channels times steps, and for a trial that hasn't begun the mean of the others.
     """
-    works = {each.key: _work(each.content) for each in standings if each.content}
-    done = [each.content for each in standings if each.content and each.state == "done"]
-    taken = {content["key"]: content["provenance"]["wall_seconds"] for content in done}
+    works = {each.key: each.started.work for each in standings if each.started}
+    taken = {each.key: each.started.wall_seconds for each in standings if each.started and each.state == "done"}
     running = sum(each.state == "running" for each in standings)
     if not taken or not running:
         return None
@@ -115,10 +127,6 @@ def seconds_left(standings: Sequence[Standing]) -> float | None:
     open_states = ("running", "interrupted", "pending")
     left = sum(works.get(each.key, mean) * (1 - each.fraction) for each in standings if each.state in open_states)
     return left * sum(taken.values()) / sum(works[key] for key in taken) / running
-
-
-def _work(content: RecordContent) -> float:
-    return work(*(_size(content, name) for name in ("depth", "width", "trainer.max_steps")))
 
 
 def _size(content: RecordContent, name: str) -> float:
@@ -143,24 +151,29 @@ def summary(study: str, standings: Sequence[Standing]) -> str:
 
 
 def render(study: str, standings: Sequence[Standing]) -> Group:
-    """A line of counts, then a line for each trial that is running or needs attention."""
+    """A line of counts, then a line for each trial that is running or needs attention, up to a number one can read."""
     line = Text(summary(study, standings))
     shown = [each for each in standings if each.state not in ("done", "pending") or each.note]
     if not shown:
         return Group(line)
     table = Table("trial", "differs in", "state", "note", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for each in shown:
+    varying = _varying(standings)
+    for each in shown[:_MOST_SHOWN]:
+        own = each.started.settings if each.started else {}
+        differs = " ".join(f"{name}={own[name]}" for name in varying if name in own)
         state = Text(each.state, style=_STYLES.get(each.state, "yellow"))
-        table.add_row(Text(each.key), Text(one_line(_differences(each, standings))), state, Text(one_line(each.note)))
-    return Group(line, table)
+        table.add_row(Text(each.key), Text(one_line(differs)), state, Text(one_line(each.note)))
+    left_out = [Text(f"and {len(shown) - _MOST_SHOWN} more trials")] if len(shown) > _MOST_SHOWN else []
+    return Group(line, table, *left_out)
 
 
-def _differences(standing: Standing, standings: Sequence[Standing]) -> str:
-    """The options and settings in which the trials of the study differ, as this one has them."""
-    rows = [{**each.content["factors"], **each.content["choices"]} for each in standings if each.content]
-    own = {**standing.content["factors"], **standing.content["choices"]} if standing.content else {}
-    varying = [name for name, value in own.items() if any(row.get(name) != value for row in rows)]
-    return " ".join(f"{name}={own[name]}" for name in sorted(varying, key=lambda name: (name == "seed", name)))
+def _varying(standings: Sequence[Standing]) -> list[str]:
+    """The options and settings in which the trials of the study differ, the seed last."""
+    rows = [each.started.settings for each in standings if each.started]
+    first = rows[0] if rows else {}
+    every = dict.fromkeys(name for row in rows for name in row)
+    differ = {name for row in rows for name in every if row.get(name) != first.get(name)}
+    return sorted((name for name in every if name in differ), key=lambda name: (name == "seed", name))
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,7 @@ from skiplab.targets import find_target, obeyed_keys
 
 T = TypeVar("T")
 # What constructors raise for a value of the right type that they can't use.
-_REFUSALS = (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, AssertionError)
+_REFUSALS = (TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, MemoryError, AssertionError, OSError)
 
 
 def factory(node: DictConfig, base: type[T]) -> Callable[..., T]:

@@ -31,10 +31,11 @@ def expected_cost(jobs: Sequence[Job], sweep: PresetSweep, grid: RateGrid, budge
     for job in jobs:
         groups.setdefault(tuple(levels_of(job, sweep.factors).values()), []).append(job)
     left = [job for job in jobs if job.left and not job.failed]
-    flops, to_train = 0.0, set(left)
+    flops: dict[Job, float] = {}
     for own in groups.values():
         costs = costs_of(own[0])
-        flops += sum(training_flops(job, costs) for job in own if job in to_train)
+        flops |= {job: training_flops(job, costs) for job in own}
+    to_train = sum(flops[job] for job in left)
     tries = sorted({len(own) // len(budget.seeds) for own in groups.values()})
     seeds = f"{len(budget.seeds)} seed{'s' if len(budget.seeds) > 1 else ''}"
     done = [job for job in (*jobs, *sweep.jobs) if job.record.status in FINISHED]
@@ -42,6 +43,7 @@ def expected_cost(jobs: Sequence[Job], sweep: PresetSweep, grid: RateGrid, budge
     widened = f"; each widening of the grid, of {budget.widenings} at most, adds {added} at an edge"
     return (
         f"tuning: {len(groups)} combinations of arm and cell, {' to '.join(map(str, tries))} tries each, {seeds}: "
-        f"{counted(len(jobs))}, {len(left)} left, {flops:.2g} FLOPs to train them, {remaining_time(left, done)}"
+        f"{counted(len(jobs))}, {len(left)} left, {to_train:.2g} FLOPs to train them, "
+        f"{remaining_time(left, done, flops.__getitem__)}"
         f"{widened if budget.widenings else ''}"
     )

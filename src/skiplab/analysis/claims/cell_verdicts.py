@@ -72,8 +72,8 @@ class CellVerdict:
     claimed, test: the test of the claims file, and the one that was judged, as in `TestInCell`.
     interval, welch: 95% intervals of the advantage, paired by seed where the arms share any, and not paired.
     correlation: between the arms over seeds.
-    collapsed: arms that have learned next to nothing, so that the advantage has no size to speak of; the conclusion is
-        'not applicable' if the metric says how a network works and not how well.
+    collapse: the arms that have learned next to nothing, so that the advantage has no size to speak of; the conclusion
+        is 'not applicable' if the metric says how a network works and not how well.
     """
 
     claimed: Test
@@ -85,12 +85,17 @@ class CellVerdict:
     interval: Interval
     welch: Interval
     correlation: float
-    collapsed: tuple[str, ...]
+    collapse: Collapse
     notes: tuple[str, ...]
 
     @property
     def cell(self) -> Cell:
         return self.paired.cell
+
+    @property
+    def collapsed(self) -> tuple[str, ...]:
+        """The names of the arms that have collapsed."""
+        return self.collapse.arms
 
     @property
     def has_size(self) -> bool:
@@ -159,7 +164,7 @@ def judge_cell(found: TestInCell, p: AdjustedP, *, look: Look) -> CellVerdict:
         interval=interval,
         welch=welch,
         correlation=between_arms,
-        collapsed=collapse.arms,
+        collapse=collapse,
         notes=_rate_notes(found)
         + contrast_notes(paired, interval)
         + _seeds_notes(paired)

@@ -3,14 +3,27 @@
 import difflib
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard, TypeVar, get_args
+from typing import Any, NamedTuple, TypeGuard, TypeVar
 
 from skiplab.analysis.claims.claims import FEWEST_SEEDS, Claim, Claims, Test
+from skiplab.analysis.claims.claims_keys import (
+    ARM_KEYS,
+    CLAIM_KEYS,
+    CLAIM_NEEDS,
+    CONTRASTS,
+    DIRECTIONS,
+    EVIDENCE_NEEDS,
+    FILE_KEYS,
+    FILE_NEEDS,
+    PART_KEYS,
+    TEST_KEYS,
+    TEST_NEEDS,
+)
 from skiplab.analysis.claims.contrasts import ONE_ARM, Contrast, ContrastKind, Direction
 from skiplab.analysis.claims.sentence import check_parts, check_reading
 from skiplab.analysis.text import level_text
@@ -18,14 +31,6 @@ from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 from skiplab.records.foreign_files import parse_yaml, read_bytes
 
-_KINDS: tuple[ContrastKind, ...] = get_args(ContrastKind)
-_DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
-_ARMS = ("control", "treatment")
-_FILE_KEYS = ("question", "factor", *_ARMS, "tuned", "looks", "claims")
-_TEST_KEYS = (*_ARMS, "arm", "metric", "contrast", "over", "mean_over", "direction", "expected", "smallest_effect")
-_PART_KEYS = ("says", "reads", *_TEST_KEYS)
-_CLAIM_KEYS = ("name", "text", "source", "tested_part", "cells", "corrected", "evidence", "parts", "reads", *_TEST_KEYS)
-_NEEDED = ("metric", "contrast", "direction")
 _Value = TypeVar("_Value")
 
 
@@ -57,7 +62,7 @@ def read_claims(path: Path) -> Claims:
 
 
 def _claims(parsed: Any, sha256: str) -> Claims:
-    _check_keys(parsed, _FILE_KEYS, ("factor", *_ARMS, "claims"), "the file")
+    _check_keys(parsed, FILE_KEYS, FILE_NEEDS, "the file")
     arms = _Arms(*(level_text(parsed[name]) for name in _Arms._fields))
     _check_arms(arms, "the file")
     if not isinstance(parsed["claims"], list) or not parsed["claims"]:
@@ -98,7 +103,7 @@ def _date(value: Any, where: str) -> date | None:
 
 def _claim(entry: Any, where: str, arms: _Arms) -> Claim:
     has_parts = isinstance(entry, dict) and entry.get("parts") is not None
-    _check_keys(entry, _CLAIM_KEYS, ("name", "text", *(() if has_parts else _NEEDED)), where)
+    _check_keys(entry, CLAIM_KEYS, CLAIM_NEEDS if has_parts else (*CLAIM_NEEDS, *TEST_NEEDS), where)
     where = f"claim {printable(entry['name'])!r}"
     evidence = entry.get("evidence") or []
     if not isinstance(evidence, list):
@@ -135,14 +140,14 @@ def _cells(entry: Mapping[str, Any], parts: Sequence[Test], where: str) -> dict[
 
 def _parts(entry: Mapping[str, Any], arms: _Arms, where: str) -> tuple[Test, ...]:
     """The parts of a claim whose sentence needs several tests."""
-    if given := [key for key in (*_TEST_KEYS, "reads") if key in entry and key not in _ARMS]:
+    if given := [key for key in (*TEST_KEYS, "reads") if key in entry and key not in ARM_KEYS]:
         raise SkiplabError(f"{where} has parts and {', '.join(given)}; valid: {', '.join(given)} in each of the parts")
     if not isinstance(entry["parts"], list) or len(entry["parts"]) < 2:
         raise SkiplabError(f"{where}: parts is {printable(entry['parts'])}; valid: a list of two or more tests")
     found = []
     for number, item in enumerate(entry["parts"], start=1):
         here = f"{where}: part {number}"
-        _check_keys(item, _PART_KEYS, ("says", *_NEEDED), here)
+        _check_keys(item, PART_KEYS, ("says", *TEST_NEEDS), here)
         found.append(_part(item, str(item["says"]), _arms(arms, item, here), here))
     for key in ("over", "mean_over"):
         own = {getattr(part.contrast, key) for part in found}
@@ -170,10 +175,10 @@ def _evidence(item: Any, claim: Mapping[str, Any], arms: _Arms, where: str) -> T
 
     A claim of several parts passes on its arms alone.
     """
-    _check_keys(item, _TEST_KEYS, ("metric", "direction"), where)
+    _check_keys(item, TEST_KEYS, EVIDENCE_NEEDS, where)
     inherited = {name: claim.get(name) for name in ("contrast", "over", "arm")}
     own = inherited | item
-    _check_keys(own, _TEST_KEYS, _NEEDED, where)
+    _check_keys(own, TEST_KEYS, TEST_NEEDS, where)
     if own["contrast"] not in ONE_ARM and "arm" not in item:
         own["arm"] = None
     return _test(own, _arms(arms, item, where), where)
@@ -181,7 +186,7 @@ def _evidence(item: Any, claim: Mapping[str, Any], arms: _Arms, where: str) -> T
 
 def _arms(inherited: _Arms, entry: Mapping[str, Any], where: str) -> _Arms:
     """The arms that an entry gives, else the inherited ones."""
-    arms = inherited._replace(**{name: level_text(entry[name]) for name in _ARMS if entry.get(name) is not None})
+    arms = inherited._replace(**{name: level_text(entry[name]) for name in ARM_KEYS if entry.get(name) is not None})
     _check_arms(arms, where)
     return arms
 
@@ -194,8 +199,8 @@ def _check_arms(arms: _Arms, where: str) -> None:
 
 
 def _test(entry: Mapping[str, Any], arms: _Arms, where: str) -> Test:
-    kind = _one_of(entry["contrast"], _KINDS, f"{where}: contrast")
-    direction = _one_of(entry["direction"], _DIRECTIONS, f"{where}: direction")
+    kind = _one_of(entry["contrast"], tuple(CONTRASTS), f"{where}: contrast")
+    direction = _one_of(entry["direction"], tuple(DIRECTIONS), f"{where}: direction")
     over = entry.get("over")
     if kind != "difference" and not isinstance(over, str):
         raise SkiplabError(
@@ -266,7 +271,7 @@ def _expected(entry: Mapping[str, Any], kind: ContrastKind, direction: Direction
     return float(value)
 
 
-def _check_keys(entry: Any, valid: Sequence[str], needed: Sequence[str], where: str) -> None:
+def _check_keys(entry: Any, valid: Collection[str], needed: Sequence[str], where: str) -> None:
     if not isinstance(entry, dict):
         raise SkiplabError(f"{where} is {printable(entry)!r}; valid: a mapping with the keys {', '.join(valid)}")
     for key in entry:

@@ -1,5 +1,6 @@
 """`skiplab compare`: is an arm better than the control? One question, judged as a claim is, without a claims file."""
 
+import math
 from pathlib import Path
 
 from rich.console import Console
@@ -31,8 +32,10 @@ def compare(study: Study, selection: Selection, smallest_effect: float = 0.0) ->
         smallest_effect: the smallest advantage that counts, on each metric's scale.
 
     Raises:
-        SkiplabError: a name is unknown, there is one arm, or a metric has no better side.
+        SkiplabError: a name or the smallest effect is invalid, there is one arm, or a metric has no better side.
     """
+    if not 0 <= smallest_effect < math.inf:
+        raise SkiplabError(f"smallest_effect={smallest_effect!r} is invalid; valid: a number from 0")
     compared = find_comparison(study, None, selection)
     if len(compared.arms) < 2:
         raise SkiplabError(
@@ -91,6 +94,6 @@ def compare_command(
     study, metrics = open_study(name, runs_dir, columns, selection.metrics)
     check_has_numbers(study, "compare")
     verdicts = compare(study, selection._replace(metrics=metrics), smallest_effect)
-    console.print(render_verdicts(verdicts))
+    console.print(render_verdicts(verdicts, details=True))
     terminal.say_problems(console, study.problems)
     return verdicts

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ from skiplab.analysis.claims.unmeasured import not_measured
 from skiplab.analysis.frames import column
 from skiplab.analysis.study.arms import Cell, constant
 from skiplab.analysis.study.collapsed import metrics_of
-from skiplab.analysis.study.metric_values import arm_values
+from skiplab.analysis.study.metric_values import ArmValues, arm_values
 from skiplab.analysis.study.study import Study
 from skiplab.metrics import Metric
 
@@ -103,6 +103,7 @@ class PairedContrast:
     states: for each arm, the number of its trials in each state of `scale_metric`.
     lost_states: the states of trials that have ended without a value, see `LOST_STATES`.
     levels: the levels of `over` that slopes or changes use.
+    of_arms: for each arm its values, at these levels.
     events: of events and counts, those of each arm at each level; the advantage is the sum of weight x rate, less what
         is expected. None for other metrics.
     is_paired: False where the arms share no seed, so that no difference can be formed for a seed, and the arms are
@@ -119,16 +120,21 @@ class PairedContrast:
     states: Mapping[str, Counter[str]]
     lost_states: tuple[str, ...]
     levels: tuple[Any, ...] = ()
+    of_arms: Mapping[str, ArmValues] = field(default_factory=dict)
     events: tuple[Events, ...] | None = None
     is_paired: bool = True
     missing: str = ""
 
     @property
+    def values(self) -> Mapping[str, pd.DataFrame]:
+        """For each arm the metric of each seed, at each of the levels: seed, the factor `over`, value."""
+        return _averaged(self.of_arms, self.contrast)
+
+    @property
     def n(self) -> int:
         """The number of pairs; of arms that share no seed, the seeds of the smaller one."""
-        if self.is_paired:
-            return int(self.advantage.count())
-        return int(min(self.control.count(), self.treatment.count()))
+        values = [self.advantage] if self.is_paired else [self.control, self.treatment]
+        return min(int((~np.isnan(each.to_numpy())).sum()) for each in values)
 
     @property
     def claimed_greater(self) -> tuple[pd.Series, pd.Series]:
@@ -175,36 +181,40 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         if name not in study.factors:
             constant(study, name)
     arms = {name: arm_values(study, contrast.factor, contrast.metric, cell, name) for name in contrast.arms}
-    if empty := [name for name, rows in arms.items() if rows.empty]:
+    if empty := [name for name, values in arms.items() if not len(values)]:
         return _without_values(contrast, cell, f"no trials of {', '.join(empty)}")
     levels: tuple[Any, ...] = ()
     if contrast.kind != "difference":
         levels = _levels(study, contrast, arms)
         if len(levels) < 2:
             return _without_values(contrast, cell, _NEEDS[contrast.kind].format(over=contrast.over))
-        arms = {name: rows.loc[rows[contrast.over].isin(levels)] for name, rows in arms.items()}
-    per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in _averaged(arms, contrast).items()}
+        arms = {name: values.at(str(contrast.over), levels) for name, values in arms.items()}
+    if contrast.kind == "difference" and not contrast.mean_over:
+        per_seed = {name: values.by_seed for name, values in arms.items()}
+    else:
+        per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in _averaged(arms, contrast).items()}
     treatment = per_seed[contrast.treatment]
     control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
-    treatment, control = treatment.align(control, join="outer")
+    if not treatment.index.equals(control.index):
+        treatment, control = treatment.align(control, join="outer")
     return PairedContrast(
         contrast=contrast,
         cell=cell,
         metric=metric,
-        advantage=(treatment - control) * contrast.claimed_sign,
+        advantage=pd.Series(
+            (treatment.to_numpy() - control.to_numpy()) * contrast.claimed_sign,
+            index=treatment.index,
+            name=treatment.name,
+        ),
         control=control,
         treatment=treatment,
-        states={name: Counter(rows["state"]) for name, rows in arms.items()},
+        states={name: values.states for name, values in arms.items()},
         lost_states=_lost_states(arms.values()),
         levels=levels,
+        of_arms=arms,
         events=_events(study, contrast, metric, cell, arms, levels),
-        is_paired=_share_seeds(list(arms.values())),
+        is_paired=contrast.of_one_arm or not arms[contrast.control].seeds.isdisjoint(arms[contrast.treatment].seeds),
     )
-
-
-def _share_seeds(arms: Sequence[pd.DataFrame]) -> bool:
-    """Whether two arms have trials of the same seed; one arm alone is its own pair."""
-    return len(arms) < 2 or bool(arms[0]["seed"].isin(arms[1]["seed"]).any())
 
 
 def _events(
@@ -212,25 +222,25 @@ def _events(
     contrast: Contrast,
     metric: Metric,
     cell: Cell,
-    arms: Mapping[str, pd.DataFrame],
+    arms: Mapping[str, ArmValues],
     levels: Sequence[float],
 ) -> tuple[Events, ...] | None:
     """The events of each arm at each level; None of a continuous metric, or where an exposure isn't known."""
     if metric.kind == "continuous" or (metric.kind == "count" and metric.exposure not in study.metrics):
         return None
     found = []
-    for arm, rows in arms.items():
+    for arm, rows in ((arm, values.rows) for arm, values in arms.items()):
         sign = contrast.claimed_sign * (-1.0 if arm == contrast.control and not contrast.of_one_arm else 1.0)
-        values = rows.assign(exposure=1.0)
+        values, exposures = column(rows, "value").to_numpy(dtype=float), np.ones(len(rows))
         if metric.kind == "count":
             assert metric.exposure is not None
-            exposures = arm_values(study, contrast.factor, metric.exposure, cell, arm)
-            values = rows.assign(exposure=column(exposures, "value").reindex(rows.index))
-        values = values.dropna(subset=["value", "exposure"])
+            measured = arm_values(study, contrast.factor, metric.exposure, cell, arm).rows
+            exposures = column(measured, "value").reindex(rows.index).to_numpy(dtype=float)
+        known = ~(np.isnan(values) | np.isnan(exposures))
         for level, weight in _weights(contrast, levels).items():
-            own = values if level is None else values.loc[values[str(contrast.over)] == level]
-            num = round((column(own, "value") * column(own, "exposure")).sum())
-            found.append(Events(num, float(column(own, "exposure").sum()), sign * weight))
+            own = known if level is None else known & np.asarray(rows[str(contrast.over)] == level)
+            num = round((values[own] * exposures[own]).sum())
+            found.append(Events(num, float(exposures[own].sum()), sign * weight))
     return tuple(found) if all(each.exposure > 0 for each in found) else None
 
 
@@ -245,17 +255,13 @@ def _weights(contrast: Contrast, levels: Sequence[float]) -> dict[float | None, 
     return dict(zip(levels, (centered / (centered @ centered)).tolist(), strict=True))
 
 
-def _lost_states(arms: Iterable[pd.DataFrame]) -> tuple[str, ...]:
+def _lost_states(arms: Iterable[ArmValues]) -> tuple[str, ...]:
     """The states of `LOST_STATES` in which a trial has no value."""
-    found: set[str] = set()
-    for rows in arms:
-        lacks = np.isnan(column(rows, "value").to_numpy())
-        if lacks.any():  # few cells have any, and selecting rows takes longer than all else here
-            found.update(rows.loc[lacks, "state"])
+    found = {state for values in arms for state in values.states_without_value}
     return tuple(state for state in LOST_STATES if state in found)
 
 
-def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) -> tuple[Any, ...]:
+def _levels(study: Study, contrast: Contrast, arms: Mapping[str, ArmValues]) -> tuple[Any, ...]:
     """The levels of `over` that every arm has; none where it doesn't vary.
 
     For a change: of the study's lowest and highest level. For a slope: of all levels above 0.
@@ -268,7 +274,7 @@ def _levels(study: Study, contrast: Contrast, arms: Mapping[str, pd.DataFrame]) 
     all_levels = column(study.trials, over)
     if not pd.api.types.is_numeric_dtype(all_levels):
         return ()
-    shared: set[Any] = set.intersection(*(set(rows[over]) for rows in arms.values()))
+    shared: set[Any] = set.intersection(*(set(values.rows[over]) for values in arms.values()))
     if contrast.kind == "change":
         return tuple(sorted(shared & set(all_levels.agg(["min", "max"]))))
     return tuple(sorted(level for level in shared if level > 0))
@@ -290,15 +296,16 @@ def _centered(levels: Sequence[float], *, per_doubling: bool) -> np.ndarray:
     return x - x.mean()
 
 
-def _averaged(arms: Mapping[str, pd.DataFrame], contrast: Contrast) -> dict[str, pd.DataFrame]:
+def _averaged(arms: Mapping[str, ArmValues], contrast: Contrast) -> dict[str, pd.DataFrame]:
     """The rows of each arm with the mean over the levels of `mean_over`; nan where a seed lacks one that an arm has."""
-    names = [name for name in contrast.mean_over if all(name in rows for rows in arms.values())]
+    every = {arm: values.rows for arm, values in arms.items()}
+    names = [name for name in contrast.mean_over if all(name in rows for rows in every.values())]
     if not names:
-        return dict(arms)
+        return every
     kept = ["seed", *([contrast.over] if contrast.over else [])]
-    num_levels = len(pd.concat([rows[names] for rows in arms.values()]).drop_duplicates())
+    num_levels = len(pd.concat([rows[names] for rows in every.values()]).drop_duplicates())
     found = {}
-    for arm, rows in arms.items():
+    for arm, rows in every.items():
         means = rows.groupby(kept, observed=True).agg(value=("value", "mean"), num=("value", "count")).reset_index()
         found[arm] = means.assign(value=column(means, "value").where(column(means, "num") == num_levels))
     return found

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from skiplab.analysis.claims.contrasts import LOST_STATES, PairedContrast
 from skiplab.analysis.statistics.intervals import Interval
 from skiplab.metrics import Metric
@@ -23,7 +25,7 @@ def contrast_notes(paired: PairedContrast, interval: Interval) -> tuple[str, ...
     if not paired.is_paired:
         own = f"{paired.control.count()} of {paired.contrast.control}, {paired.treatment.count()} of"
         notes.append(f"the arms share no seed: compared as unpaired (Welch), {own} {paired.contrast.treatment}")
-    elif lacking := int(paired.advantage.isna().sum()):
+    elif lacking := int(np.isnan(paired.advantage.to_numpy()).sum()):
         notes.append(f"{lacking} of {len(paired.advantage)} seeds lack a pair")
     if interval.constant:
         notes.append("all seeds are equal, which says nothing about their spread: no interval")

@@ -34,10 +34,12 @@ def study_claims(study: Study, given: Path | None = None) -> Claims | None:
     check_measured(study, claims.metrics)
     if study.arm_column is not None:
         return replace(claims, caveats=(UNDATED,))
+    starts = {folder: _first_start(study, folder) for folder in study.listed_in}
     with contextlib.suppress(OSError):
         if given is not None or path.parent == study.folder:
-            register(study.folder, path.absolute(), path.read_bytes())
-    late = any(came_late(folder, claims.sha256, _first_start(study, folder)) for folder in study.listed_in)
+            first = min(filter(None, starts.values()), default=None)
+            register(study.folder, path.absolute(), path.read_bytes(), first)
+    late = any(came_late(folder, claims.sha256, start) for folder, start in starts.items())
     return replace(claims, caveats=(LATE,) if late else ())
 
 

@@ -9,7 +9,16 @@ from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
-from skiplab.analysis.claims.verdict_text import cell_line, contrast_text, headline, part_text
+from skiplab.analysis.claims.next_step import next_step
+from skiplab.analysis.claims.verdict_sentence import verdict_sentence
+from skiplab.analysis.claims.verdict_text import (
+    badge,
+    cell_line,
+    contrast_text,
+    part_text,
+    qualifiers,
+    shared_caveats,
+)
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.text import cell_text
 from skiplab.printable import printable
@@ -23,26 +32,59 @@ _COLORS = {
 }
 
 
-def render_verdicts(verdicts: Sequence[Verdict]) -> RenderableType:
-    """All verdicts for a terminal of 80 columns or more."""
+def render_verdicts(verdicts: Sequence[Verdict], *, details: bool = False) -> RenderableType:
+    """All verdicts for a terminal of 80 columns or more: a sentence for each, and what would decide it.
+
+    Args:
+        verdicts: what is shown.
+        details: whether each sentence is followed by its tests, cell by cell, and by its evidence.
+    """
     if not verdicts:
         return Text("no claims to judge")
     parts: list[RenderableType] = []
     if verdicts[0].question:
         parts.append(Text(printable(verdicts[0].question), style="bold"))
+    if said := qualifiers(verdicts):
+        parts.append(Text(printable(said), style="dim"))
     for verdict in verdicts:
-        parts += [Text(""), *_claim_texts(verdict)]
-        for number in range(len(verdict.claim.parts)):
-            parts += _part_texts(verdict, number)
-        parts += [_indented(line) for line in _evidence_lines(verdict)]
-        for item in verdict.contested_by:
-            line = cell_line(item)
-            result = f"{line.cell}: {line.conclusion}, {line.effect} {line.interval}, n {line.n}"
-            text = f"contested: {contrast_text(item)}; {result}"
-            parts.append(_indented(Text(printable(text), style="red")))
+        parts += [Text(""), *_claim_texts(verdict, shared_caveats(verdicts))]
+        if details:
+            parts += _details(verdict)
     if sha256 := verdicts[0].claims_sha256:
         parts += [Text(""), Text(f"claims file sha256 {sha256[:12]}", style="dim")]
     return Group(*parts)
+
+
+def _claim_texts(verdict: Verdict, said: Sequence[str]) -> list[RenderableType]:
+    """The claim, its verdict, the sentence that says why, and what would decide it."""
+    style = f"bold {_COLORS.get(verdict.conclusion, 'default')}"
+    lines: list[RenderableType] = [
+        Text(f"{printable(verdict.claim.name)}: {printable(verdict.claim.text)}"),
+        _indented(Text(printable(badge(verdict, said)), style=style)),
+        _indented(Text(printable(verdict_sentence(verdict)))),
+    ]
+    if step := next_step(verdict):
+        lines.append(_indented(Text(printable(step), style="dim")))
+    return lines
+
+
+def _details(verdict: Verdict) -> list[RenderableType]:
+    """The tests of a claim in each cell, and its evidence."""
+    parts: list[RenderableType] = []
+    if verdict.claim.tested_part:
+        parts.append(_indented(Text(f"tested part: {printable(verdict.claim.tested_part)}")))
+    if len(verdict.claim.parts) > 1 and len(verdict.cells) > 1:
+        cells = "; ".join(f"{cell_text(cell.cell)} {cell.conclusion}" for cell in verdict.cells)
+        parts.append(_indented(Text(f"all parts together: {printable(cells)}")))
+    for number in range(len(verdict.claim.parts)):
+        parts += _part_texts(verdict, number)
+    parts += [_indented(line) for line in _evidence_lines(verdict)]
+    for item in verdict.contested_by:
+        line = cell_line(item)
+        result = f"{line.cell}: {line.conclusion}, {line.effect} {line.interval}, n {line.n}"
+        text = f"contested: {contrast_text(item)}; {result}"
+        parts.append(_indented(Text(printable(text), style="red")))
+    return parts
 
 
 def _evidence_lines(verdict: Verdict) -> list[Text]:
@@ -60,20 +102,6 @@ def _evidence_lines(verdict: Verdict) -> list[Text]:
             line.append(f" ({', '.join(item.collapsed)} collapsed)" if not item.has_size else f" {effect}")
         found.append(line)
     return found
-
-
-def _claim_texts(verdict: Verdict) -> list[RenderableType]:
-    style = f"bold {_COLORS.get(verdict.conclusion, 'default')}"
-    lines = [
-        Text(f"{printable(verdict.claim.name)}: {printable(verdict.claim.text)}"),
-        _indented(Text(printable(headline(verdict)), style=style)),
-    ]
-    if verdict.claim.tested_part:
-        lines.append(_indented(Text(f"tested part: {printable(verdict.claim.tested_part)}")))
-    if len(verdict.claim.parts) > 1 and len(verdict.cells) > 1:
-        cells = "; ".join(f"{cell_text(cell.cell)} {cell.conclusion}" for cell in verdict.cells)
-        lines.append(_indented(Text(f"all parts together: {printable(cells)}")))
-    return lines
 
 
 def _part_texts(verdict: Verdict, number: int) -> list[RenderableType]:

@@ -1,9 +1,10 @@
-"""Verdicts as text: the same in the terminal and on the page."""
+"""Verdicts and their tests as text: the same in the terminal and on the page."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion, bound_to_exceed
+from skiplab.analysis.claims.collapse import ArmSkills
 from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
@@ -32,11 +33,39 @@ class CellLine(NamedTuple):
     notes: tuple[str, ...]
 
 
-def headline(verdict: Verdict, *, said: Sequence[str] = ()) -> str:
-    """The verdict in one line: the conclusion, in how many cells, where it is contested, and caveats.
+def headline(verdict: Verdict) -> str:
+    """The verdict with all of its caveats, as result.json keeps it: the conclusion, and in how many cells it holds."""
+    return _with_caveats(_counted(verdict), verdict.caveats)
 
-    said: caveats that were said before, and are left out.
+
+def badge(verdict: Verdict, said: Sequence[str] = ()) -> str:
+    """The verdict in a few words, with its own caveats but for the look to come, which the next step says.
+
+    said: caveats that were said before, for all verdicts, and are left out.
     """
+    if len(verdict.cells) > 1:
+        text = _counted(verdict)
+    else:
+        text = f"{verdict.conclusion}, contested" if verdict.num_contested else verdict.conclusion
+    own = [each for each in verdict.caveats if each not in said and not each.startswith("next at ")]
+    return _with_caveats(text, own)
+
+
+def shared_caveats(verdicts: Sequence[Verdict]) -> list[str]:
+    """What limits every one of them."""
+    first, *others = verdicts
+    return [each for each in first.caveats if all(each in other.caveats for other in others)]
+
+
+def qualifiers(verdicts: Sequence[Verdict]) -> str:
+    """What limits every verdict, as a sentence that is said once; '' for nothing."""
+    shared = shared_caveats(verdicts) if verdicts else []
+    which = "All verdicts" if len(verdicts) > 1 else "The verdict"
+    return f"{which}: {', '.join(shared)}." if shared else ""
+
+
+def _counted(verdict: Verdict) -> str:
+    """The conclusion, in how many cells it holds, and in how many it is contested."""
     total, conclusion = len(verdict.cells), verdict.conclusion
     text: str = conclusion
     if conclusion == "mixed":
@@ -48,28 +77,24 @@ def headline(verdict: Verdict, *, said: Sequence[str] = ()) -> str:
         text = f"supported in {verdict.count('supported')} of {total} cells"
     if conclusion not in ("mixed", "not applicable") and (left_out := verdict.count("not applicable")):
         text += f", not applicable in {left_out}{'' if conclusion == 'supported' else f' of {total} cells'}"
-    if verdict.num_contested:
-        text += f", contested in {verdict.num_contested}"
-    caveats = [each for each in verdict.caveats if each not in said]
+    return f"{text}, contested in {verdict.num_contested}" if verdict.num_contested else text
+
+
+def _with_caveats(text: str, caveats: Sequence[str]) -> str:
     return f"{text} ({', '.join(caveats)})" if caveats else text
-
-
-def shared_caveats(verdicts: Sequence[Verdict]) -> list[str]:
-    """What limits every one of them."""
-    first, *others = verdicts
-    return [each for each in first.caveats if all(each in other.caveats for other in others)]
 
 
 def contrast_text(cell: CellVerdict) -> str:
     """What a test compares, in one line."""
     contrast, metric = cell.test.contrast, cell.paired.metric
     arms = f"{contrast.treatment} over {contrast.control}"
+    gap = f"how their {'ratio' if metric.scale == 'log' else 'difference'} changes"
     what = {
         "difference": arms,
         "slope": f"{contrast.treatment}, change per doubling of {contrast.over}",
         "rate": f"{contrast.treatment}, change per unit of {contrast.over}",
-        "interaction": f"{arms}, change per doubling of {contrast.over}",
-        "change": f"{arms}, change {_from_to(cell)}",
+        "interaction": f"{arms}, {gap} per doubling of {contrast.over}",
+        "change": f"{arms}, {gap} {_from_to(cell)}",
     }[contrast.kind]
     if contrast.mean_over:
         what += f", mean over {', '.join(contrast.mean_over)}"
@@ -96,7 +121,7 @@ def cell_line(cell: CellVerdict) -> CellLine:
     if cell.paired.contrast.direction == "equal" and not cell.paired.missing:
         notes.insert(0, _against_expected(cell))
     if cell.collapsed:
-        notes.append(f"collapsed: {', '.join(cell.collapsed)}")
+        notes.append(f"collapsed: {', '.join(map(_learned, cell.collapse.found))}")
     if cell.conclusion == "inconclusive":
         notes += [_holm_text(cell), seeds_text(cell)]
     metric, interval = cell.paired.metric, cell.interval
@@ -112,6 +137,10 @@ def cell_line(cell: CellVerdict) -> CellLine:
         improvement=number(cell.probability_of_improvement, 0.1),
         notes=tuple(note for note in notes if note),
     )
+
+
+def _learned(arm: ArmSkills) -> str:
+    return f"{arm.name} ({arm.num_learned} of {len(arm.skills)} seeds learned)"
 
 
 def effect_text(metric: Metric, interval: Interval) -> str:

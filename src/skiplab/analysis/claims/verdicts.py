@@ -13,6 +13,7 @@ from skiplab.analysis.study.arms import Cell, with_arms
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, UNKNOWN, settings_caveat
 from skiplab.analysis.text import level_text
+from skiplab.printable import printable
 
 _OTHER_SIDE = {"supported": "contradicted", "contradicted": "supported"}
 # What a cell says whose parts differ: the first of these that one of them says.
@@ -55,6 +56,8 @@ class Verdict:
     conclusion: what its cells say where they agree, else 'mixed'; cells where it isn't applicable are left out, unless
         it is in none.
     caveats: what limits the verdict, such as few seeds.
+    study: the name of what was judged; '' for a table of results, which skiplab can't train further.
+    looks: as in the claims.
     cells: the verdict in each cell.
     evidence: the verdicts on further tests in each cell.
     """
@@ -63,6 +66,8 @@ class Verdict:
     question: str
     conclusion: str
     caveats: tuple[str, ...]
+    study: str
+    looks: tuple[int, ...]
     cells: tuple[ClaimCell, ...]
     evidence: tuple[CellVerdict, ...]
     claims_sha256: str
@@ -70,6 +75,9 @@ class Verdict:
     def count(self, conclusion: Conclusion) -> int:
         """In how many cells it is the conclusion."""
         return sum(cell.conclusion == conclusion for cell in self.cells)
+
+    def __repr__(self) -> str:
+        return f"Verdict on {printable(self.claim.name)}: {self.conclusion}"
 
     @property
     def num_contested(self) -> int:
@@ -141,6 +149,8 @@ def _verdict(
             *_correction_caveats(study, claim),
             *claims.caveats,
         ),
+        study=study.name if study.arm_column is None else "",
+        looks=claims.looks,
         cells=judged,
         evidence=evidence,
         claims_sha256=claims.sha256,
@@ -186,4 +196,6 @@ def _settings_caveat(study: Study, claim: Claim) -> str:
     trials = with_arms(study, claim.parts[0].contrast.factor)
     arms = {arm for part in claim.parts for arm in part.contrast.arms}
     keys = trials.loc[trials["arm"].isin(list(arms)), "key"]
+    if any(key not in study.records for key in keys):
+        return UNKNOWN
     return settings_caveat([study.records[key] for key in keys], study.tuned)

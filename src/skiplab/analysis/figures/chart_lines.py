@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.figures.chart_values import BLOCK_MARK, Panel, scales
+from skiplab.analysis.figures.layer_kinds import is_in_block, kind_colors, layer_kinds
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
     arm_colors,
@@ -34,14 +35,15 @@ _PALEST = 0.35  # opacity of the last of several lines' bars
 def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     """Means over seeds as lines, with a band from the lowest seed to the highest; one line style per `line`.
 
-    Layers are dots; lines join the means of their blocks, since layers of different kinds differ within a block.
+    Layers are dots, filled with the color of their kind and edged with that of their arm; lines join the means of their
+    blocks, since layers of different kinds differ within a block. Dots and points of lines bear the layer's name.
     """
-    colors, lines = _arms(drawn), _lines(drawn)
+    colors, lines, kinds = _arms(drawn), _lines(drawn), kind_colors([panel.values for panel in drawn])
     looks = level_styles(lines[::-1])  # the first is solid
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
         for arm, line, own in panel.by_arm_and_line():
-            _draw_line(ax, own, chart, arm, {"color": colors[arm], **looks[line]})
+            _draw_line(ax, own, chart, arm, {"color": colors[arm], **looks[line]}, kinds)
         if "x" in chart.log:
             log_ticks(ax, "x")
         elif all(x % 1 == 0 for x in set(panel.values["x"])):
@@ -52,6 +54,8 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
         mark(axes[0].plot([], [], color=color, label=plain_text(arm))[0], arm=arm)
     for line in lines if len(lines) > 1 else ():
         axes[0].plot([], [], color=_NEUTRAL, label=plain_text(line), **looks[line])
+    for kind, color in kinds.items():
+        axes[0].plot([], [], "o", color=color, markersize=6, label=plain_text(f"layer {kind}"))
     return _finished(figure, axes, chart)
 
 
@@ -82,30 +86,31 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     return _finished(figure, axes, chart)
 
 
-def has_layers(drawn: Sequence[Panel]) -> bool:
-    """Whether the values belong to layers of blocks."""
-    return any(any(_is_in_block(panel.values)) for panel in drawn)
-
-
-def _is_in_block(values: pd.DataFrame) -> pd.Series:
-    return column(values, "path").str.contains(BLOCK_MARK, regex=False)
-
-
-def _draw_line(ax: Axes, own: pd.DataFrame, chart: Chart, arm: str, look: Mapping[str, Any]) -> None:
-    in_block = _is_in_block(own)
+def _draw_line(
+    ax: Axes, own: pd.DataFrame, chart: Chart, arm: str, look: Mapping[str, Any], kinds: Mapping[str, str]
+) -> None:
+    in_block = is_in_block(own)
     if any(in_block):
-        layers, *_ = _over_seeds(own, chart)
-        (dots,) = ax.plot(layers.index, layers, ".", color=look["color"], alpha=0.45, markersize=4)
-        mark(dots, arm=arm)
+        for kind, layers in own.groupby(layer_kinds(own, kinds), sort=False):
+            mean, *_ = _over_seeds(layers, chart)
+            filled = {"color": kinds[str(kind)], "markeredgecolor": look["color"], "markeredgewidth": 0.7}
+            (dots,) = ax.plot(mean.index, mean, "o", alpha=0.8, markersize=3.2, **filled)
+            mark(dots, arm=arm, texts=_texts(arm, layers, mean))
         own = own.loc[in_block]
         block = column(own, "path").str.split(BLOCK_MARK, regex=False).str[0]
-        own = own.assign(x=own["x"].groupby(block).transform("mean"))
+        own = own.assign(x=own["x"].groupby(block).transform("mean"), path=block)
     mean, low, high = _over_seeds(own, chart)
     (drawn,) = ax.plot(mean.index, mean, marker="." if len(mean) <= _FEW_POINTS else "", **look)
-    mark(drawn, arm=arm, texts=[f"{arm}: {number(value)}" for value in mean])
+    mark(drawn, arm=arm, texts=_texts(arm, own, mean))
     if len(set(own["key"])) > 1:
         band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
         mark(band, arm=arm)
+
+
+def _texts(arm: str, own: pd.DataFrame, mean: pd.Series) -> list[str]:
+    """What each point says: the arm, the layer or block if it is one, and the value."""
+    paths = own.groupby("x")["path"].first().reindex(mean.index)
+    return [f"{arm}{path and f', {path}'}: {number(value)}" for path, value in zip(paths, mean, strict=True)]
 
 
 def _draw_bars(

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from skiplab.analysis.figures.chart_values import step_windows
+from skiplab.analysis.figures.figures import MOST_PANELS, left_out
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
     arm_colors,
@@ -24,7 +25,7 @@ from skiplab.analysis.tables.equal_cost import numeric_factor
 from skiplab.analysis.tables.training_cost import training_costs, training_losses
 from skiplab.analysis.text import cell_text, level_text
 
-EQUAL_COST_FIGURE_CAPTION = (
+_CAPTION = (
     "Training loss against the FLOPs spent so far, geometric mean over seeds in windows of steps. The broad band of "
     "each arm is its lower envelope: the least loss that any of its lines has reached at that cost. It is chosen on "
     "the seeds that are shown, which flatters."
@@ -44,7 +45,7 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
     curves = curves.assign(step=curves.groupby("key")["step"].transform(step_windows), value=np.log(curves["value"]))
     curves = curves.assign(flops=(curves["step"] + 1) * curves["flops_per_step"]).dropna(subset="flops")
     styles, colors = level_styles(levels := sorted(set(study.trials[over]))), arm_colors(arm_names(study, factor))
-    found = cells(study, factor, within=(over,))
+    found = cells(study, factor, within=(over,))[:MOST_PANELS]
     figure, axes = panels(len(found))
     for ax, cell in zip(axes, found, strict=True):
         own = curves.merge(in_cell(study, trials, cell)[["key", "arm", over]], on="key")
@@ -73,6 +74,12 @@ def equal_cost_figure(study: Study, factor: str | None = None, over: str | None 
         frame(ax, cell_text(cell) if cell else "", "FLOPs spent on training", "training loss")
     share_legend(figure, axes)
     return figure
+
+
+def equal_cost_caption(study: Study, factor: str, over: str | None = None) -> str:
+    """What `equal_cost_figure` shows."""
+    num = len(cells(study, factor, within=(numeric_factor(study, factor, over),)))
+    return f"{_CAPTION} {left_out(num)}".strip()
 
 
 def _least(means: pd.Series) -> pd.Series:

@@ -15,16 +15,16 @@ from skiplab.analysis.claims.claims import Claims
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.chart_figures import DrawnChart, draw_chart
-from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION, equal_cost_figure
+from skiplab.analysis.figures.equal_cost_figure import equal_cost_caption, equal_cost_figure
 from skiplab.analysis.figures.figures import (
-    LOSS_CAPTION,
     depth_factor,
     headline_figure,
     headline_metric,
+    loss_caption,
     loss_curves,
 )
 from skiplab.analysis.figures.forest_figure import FOREST_CAPTION, forest_figure
-from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
+from skiplab.analysis.figures.interaction_figure import interaction_caption, interaction_figure
 from skiplab.analysis.figures.palette import to_pdf, to_png, to_svg
 from skiplab.analysis.figures.sample_figure import SAMPLE_CAPTION, sample_figure
 from skiplab.analysis.output_files import write, writing
@@ -34,6 +34,7 @@ from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 DEFAULT_FORMATS = ("pdf", "png")
 _NO_NAME = re.compile(r"[^\w.+-]")  # characters of a chart's name that its file's name doesn't take
@@ -54,14 +55,41 @@ def drawables(
         found["headline"] = lambda: DrawnChart(headline_figure(study, factor), label)
         if len(arms) > 1 and cell_factors(study, factor):
             found["interaction"] = lambda: DrawnChart(
-                interaction_figure(study, name, factor, control), INTERACTION_CAPTION
+                interaction_figure(study, name, factor, control), interaction_caption(study, factor)
             )
     if "loss" in set(study.history["metric"]):
-        found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), LOSS_CAPTION)
+        found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), loss_caption(study, factor))
         if study.records and depth_factor(study, factor):
-            found["equal_cost"] = lambda: DrawnChart(equal_cost_figure(study, factor), EQUAL_COST_FIGURE_CAPTION)
+            found["equal_cost"] = lambda: DrawnChart(
+                equal_cost_figure(study, factor), equal_cost_caption(study, factor)
+            )
     found["samples"] = lambda: _samples(study, factor)
     return found | {name: partial(draw_chart, study, name, factor) for name in study.charts}
+
+
+def figures_of_study(
+    study: Study, factor: str | None = None, control: str | None = None
+) -> dict[str, Callable[[], DrawnChart | None]]:
+    """The same by the claims that the study remembers, if it remembers any."""
+    return drawables(study, study_claims(study), Selection(factor, control))
+
+
+def draw_figure(study: Study, name: str, factor: str | None = None, control: str | None = None) -> Figure:
+    """One of them.
+
+    Raises:
+        SkiplabError: if the name is unknown, or no trial has a value to draw.
+    """
+    known = figures_of_study(study, factor, control)
+    if name not in known:
+        raise SkiplabError(unknown_name("figure", name, list(known)))
+    drawn = known[name]()
+    if drawn is None:
+        raise SkiplabError(
+            f"no trial of {printable(study.name)} has a value for the figure {printable(name)} "
+            f"({status_counts(study)}); valid: another of {printable(', '.join(known))}"
+        )
+    return drawn.figure
 
 
 def _samples(study: Study, factor: str) -> DrawnChart | None:

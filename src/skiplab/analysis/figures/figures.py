@@ -30,9 +30,14 @@ from skiplab.analysis.tables.comparison import BASELINES
 from skiplab.analysis.text import cell_text, interval_text, level_text, number
 from skiplab.metrics import Metric
 
-LOSS_CAPTION = (
+_LOSS_CAPTION = (
     "Geometric mean over seeds; the band runs from the lowest to the highest seed, a cross marks a diverged trial."
 )
+MOST_PANELS = 24  # of a figure; each takes as long to draw as a table of a hundred rows
+OUTCOME_CAPTION = (
+    "A small dot is a trial (a cross: it diverged), a large one the mean over seeds with its 95% interval."
+)
+SKILL_CAPTION = "Skill is 1 - loss / loss of a predictor that learned nothing: 0 learned nothing, 1 is perfect."
 _HEADLINES = (*SKILLS, "loss_val")
 _AFFINE = "best affine predictor, validation images"
 
@@ -48,13 +53,13 @@ def depth_factor(study: Study, factor: str) -> str | None:
 def loss_curves(study: Study, factor: str | None = None) -> Figure:
     """Training loss against steps: geometric mean over seeds, with a band from the lowest to the highest.
 
-    There is one panel per cell (depths share a panel), one color per arm, one line style per depth. A cross is a
-    diverged trial.
+    There is one panel per cell, up to `MOST_PANELS` (depths share a panel), one color per arm, one line style per
+    depth. A cross is a diverged trial.
     """
     factor = factor_under_test(study, factor)
     over = depth_factor(study, factor)
     history = study.history.loc[study.history["metric"] == "loss"]
-    found = cells(study, factor, within=(over,))
+    found = cells(study, factor, within=(over,))[:MOST_PANELS]
     figure, axes = panels(len(found))
     for ax, cell in zip(axes, found, strict=True):
         for arm, level, rows, look in _lines(study, factor, over, cell):
@@ -69,6 +74,21 @@ def loss_curves(study: Study, factor: str | None = None) -> Figure:
         _frame(ax, cell, "step", "training loss")
     share_legend(figure, axes)
     return figure
+
+
+def loss_caption(study: Study, factor: str) -> str:
+    """What `loss_curves` shows."""
+    return f"{_LOSS_CAPTION} {left_out_cells(study, factor)}".strip()
+
+
+def left_out_cells(study: Study, factor: str) -> str:
+    """A remark where a figure of a panel a cell leaves some out, else ''."""
+    return left_out(len(cells(study, factor, within=(depth_factor(study, factor),))))
+
+
+def left_out(num_panels: int) -> str:
+    """A remark where so many panels are more than `MOST_PANELS`, else ''."""
+    return f"{MOST_PANELS} of {num_panels} panels are shown." if num_panels > MOST_PANELS else ""
 
 
 def outcome(study: Study, metric: str, factor: str | None = None) -> Figure:
@@ -182,10 +202,10 @@ def headline_metric(study: Study) -> str:
 
 
 def _measured_cells(study: Study, metric: str, factor: str, over: str | None = None) -> list[Cell]:
-    """The cells in which a metric has a value; all cells if none has."""
+    """The cells in which a metric has a value, up to `MOST_PANELS`; all cells if none has."""
     found, values = cells(study, factor, within=(over,)), metric_values(study, factor, metric)
     values = values.loc[values["value"].notna()]
-    return [cell for cell in found if not in_cell(study, values, cell).empty] or found
+    return ([cell for cell in found if not in_cell(study, values, cell).empty] or found)[:MOST_PANELS]
 
 
 def _lines(study: Study, factor: str, over: str | None, cell: Cell) -> list[tuple[str, Any, pd.DataFrame, dict]]:

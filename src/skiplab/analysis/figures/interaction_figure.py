@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
-from skiplab.analysis.figures.figures import depth_factor
+from skiplab.analysis.figures.figures import MOST_PANELS, depth_factor, left_out
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import arm_colors, frame, log_ticks, panels, plain_text, share_legend
 from skiplab.analysis.frames import column
-from skiplab.analysis.study.arms import arm_names, cell_factors, factor_under_test
+from skiplab.analysis.study.arms import arm_names, cell_factors, cells, factor_under_test
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.text import cell_text, level_text
 from skiplab.errors import SkiplabError
 
-INTERACTION_CAPTION = (
+_CAPTION = (
     "The effect of each arm over the control with 95% intervals, paired by seed where the arms share seeds; parallel "
     "lines show no interaction. An arm that collapsed has no dot."
 )
@@ -45,14 +45,14 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
         raise SkiplabError(
             f"{factor} has a single arm, {', '.join(arms)}, so it shows no interaction; train a second arm"
         )
-    over = depth_factor(study, factor) or names[0]
-    lines = next((name for name in names if name != over), None)
+    over, lines = _axis_and_lines(study, factor)
     rest = ["treatment", *(name for name in names if name not in (over, lines))]
     table = comparison_table(study, factor=factor, control=control, metrics=[metric]).frame
     places = {level: place for place, level in enumerate(_levels(column(study.trials, over)))}
     levels = _levels(column(study.trials, lines)) if lines else [None]
     colors = arm_colors([level_text(level) for level in levels])
     found = [(cast("tuple[Any, ...]", values), rows) for values, rows in table.groupby(rest, observed=True, sort=False)]
+    found = found[:MOST_PANELS]
     figure, axes = panels(len(found), share_y=True)
     for ax, (values, rows) in zip(axes, found, strict=True):
         for position, level in enumerate(levels):
@@ -75,6 +75,19 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
         frame(ax, title, over, f"{'ratio' if ratio else 'difference'}, {study.metrics[metric].label}")
     share_legend(figure, axes)
     return figure
+
+
+def interaction_caption(study: Study, factor: str) -> str:
+    """What `interaction_figure` shows."""
+    num = (len(arm_names(study, factor)) - 1) * len(cells(study, factor, within=_axis_and_lines(study, factor)))
+    return f"{_CAPTION} {left_out(num)}".strip()
+
+
+def _axis_and_lines(study: Study, factor: str) -> tuple[str, str | None]:
+    """The factor on the axis, and the one of the lines."""
+    names = cell_factors(study, factor)
+    over = depth_factor(study, factor) or names[0]
+    return over, next((name for name in names if name != over), None)
 
 
 def _levels(values: pd.Series) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
@@ -22,6 +23,8 @@ _FIXED = {"plain": "#D55E00", "identity": "#0072B2"}
 _OTHERS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0072B2", "#D55E00")
 # Of middle lightness, for studies of more arms than that; not all readers tell these apart.
 _MORE = ("#999933", "#AA4499", "#44AA99", "#CC6677", "#8C6D31", "#7B68EE", "#6B8E23", "#B0785A")
+# Of kinds of layers: none is a color of plain or identity.
+KIND_COLORS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7B68EE", "#999933", "#44AA99", "#8C6D31")
 VERDICT_COLORS = {
     "supported": "#009E73",
     "contradicted": "#D55E00",
@@ -195,11 +198,22 @@ def to_svg(figure: Figure) -> str:
     return re.sub(r"(<svg[^>]*>)", lambda found: found[1] + style, svg_text(figure), count=1)
 
 
-def svg_text(figure: Figure) -> str:
-    """The figure as SVG; its text has the color of what surrounds it."""
-    buffer = io.StringIO()
+def svg_text(figure: Figure, *, settled: bool = False) -> str:
+    """The figure as SVG; its text has the color of what surrounds it.
+
+    Args:
+        figure: the figure.
+        settled: whether its layout is settled, so that it is drawn once; `savefig` would draw it twice.
+    """
+    buffer, metadata = io.StringIO(), {"Date": None, "Creator": None}
     with matplotlib.rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata={"Date": None, "Creator": None})
+        if settled:
+            own = figure.canvas
+            figure.set_dpi(_RASTER_DPI)
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
+            figure.set_canvas(own)  # which measures text in its own way
+        else:
+            figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata=metadata)
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :].replace(INK, "currentColor").translate(_NOT_IN_XML)
 

@@ -10,7 +10,7 @@ from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.study.study import Problem, Study
 from skiplab.printable import printable
-from skiplab.records.file_names import SAMPLES
+from skiplab.records.file_names import REAL_IMAGES, SAMPLES
 from skiplab.records.finished_files import check_unchanged
 from skiplab.records.foreign_files import read_own
 
@@ -41,18 +41,41 @@ def sample_grids(study: Study, factor: str) -> tuple[list[CellGrids], list[Probl
     for cell in cells(study, factor):
         found: dict[str, SampleGrid] = {}
         for trial in frame_rows(in_cell(study, trials, cell).sort_values("seed")):
-            path = study.runs_dir / trial["key"] / SAMPLES
-            if trial["arm"] in found or not path.exists():
+            if trial["arm"] in found:
                 continue
-            try:
-                content = read_own(path)
-                check_unchanged(content, study.files.get(trial["key"], {}).get(SAMPLES))
-                found[trial["arm"]] = SampleGrid(trial["seed"], _read(content))
-            except Exception as error:  # Pillow raises what it likes
-                problems.append(Problem(str(path), printable(error)))
+            image, bad = _picture(study, trial["key"], SAMPLES)
+            problems += bad
+            if image is not None:
+                found[trial["arm"]] = SampleGrid(trial["seed"], image)
         if found:
             rows.append(CellGrids(cell, found))
     return rows, problems
+
+
+def real_images(study: Study) -> tuple[Image.Image | None, list[Problem]]:
+    """Images that the networks were trained on, as large as the samples; None where trials differ in their data."""
+    if any(name.split(".")[0] == "data" for name in study.factors):
+        return None, []
+    problems: list[Problem] = []
+    for key in study.trials["key"]:
+        image, bad = _picture(study, key, REAL_IMAGES)
+        problems += bad
+        if image is not None:
+            return image, problems
+    return None, problems
+
+
+def _picture(study: Study, key: str, name: str) -> tuple[Image.Image | None, list[Problem]]:
+    """A trial's picture of this name; None where it has none, or none that can be read."""
+    path = study.runs_dir / key / name
+    if not path.exists():
+        return None, []
+    try:
+        content = read_own(path)
+        check_unchanged(content, study.files.get(key, {}).get(name))
+        return _read(content), []
+    except Exception as error:  # Pillow raises what it likes
+        return None, [Problem(str(path), printable(error))]
 
 
 def _read(content: bytes) -> Image.Image:

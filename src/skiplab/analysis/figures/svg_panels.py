@@ -28,11 +28,12 @@ _NUMBERS = ("d", "x", "y", "width", "height", "transform", "points")
 
 
 class Panel(NamedTuple):
-    """kind: 'panel', or 'scale' of a scale of colors; tags: the levels and the arm that it shows."""
+    """kind: 'panel', or 'scale' of a scale of colors; tags: the levels and the arm that it shows; width: in pixels."""
 
     svg: Markup
     kind: str
     tags: str
+    width: float
 
 
 class LegendEntry(NamedTuple):
@@ -68,7 +69,7 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     figure.set_layout_engine("none")  # panels may overlap now, they are shown apart
     _let_panels_stand_alone(figure.axes)
     marks = _name_artists(figure)
-    root = _parsed(svg_text(figure))
+    root = _parsed(svg_text(figure, settled=True))
     definitions.take(root)
     groups = {group.get("id"): group for group in root.iter("g")}
     for name, shown in marks.items():
@@ -157,7 +158,8 @@ def _panel(ax: Axes, group: Element, title: str, tags: Tags) -> Panel:
     box = ax.get_tightbbox()
     assert box is not None  # of a panel that is visible
     svg = _svg([group], _downwards(box, ax), {"role": "img", "aria-label": _shown(label)})
-    return Panel(svg, "scale" if _is_scale(ax) else "panel", tags(shown) if shown else "")
+    kind = "scale" if _is_scale(ax) else "panel"
+    return Panel(svg, kind, tags(shown) if shown else "", box.width * _PIXELS_PER_POINT)
 
 
 def _is_scale(ax: Axes) -> bool:

@@ -47,7 +47,6 @@
     for (const box of boxes) box.checked = true;
     apply();
   });
-  bar.querySelector("details").open = matchMedia("(min-width: 50rem) and (min-height: 35rem)").matches;
   bar.hidden = false;
   // what a link leads to isn't covered by the bar
   new ResizeObserver(() => {

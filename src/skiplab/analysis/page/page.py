@@ -25,7 +25,7 @@ def rendered(template: str, version: str = "", definitions: Definitions | None =
     """
     definitions = definitions or Definitions()
     style = (_FOLDER / "page.css").read_text(encoding="utf-8") + definitions.css
-    scripts = ("filters.js", *(["reload.js"] if version else []))
+    scripts = ("filters.js", "sort.js", "print.js", *(["reload.js"] if version else []))
     script = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in scripts)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),

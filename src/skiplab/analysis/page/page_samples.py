@@ -1,4 +1,4 @@
-"""The samples of the page: one row per cell, one column per arm."""
+"""The samples of the page, one row per cell and one column per arm, beside images of the data set."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 from PIL import Image
 
-from skiplab.analysis.figures.sample_grids import SampleGrid, sample_grids
+from skiplab.analysis.figures.sample_grids import SampleGrid, real_images, sample_grids
 from skiplab.analysis.study.filters import Filters
 from skiplab.analysis.study.study import Problem, Study
 from skiplab.analysis.text import cell_text, level_text
@@ -20,9 +20,13 @@ _MOST_BYTES = 1_500_000  # of all grids of a page, before they are written as te
 
 def page_samples(
     study: Study, factor: str, arms: Sequence[str], filters: Filters
-) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """For each cell and arm the sample grid of its lowest seed; many grids are scaled down to limit the page's size."""
+) -> tuple[dict[str, Any], list[Problem]]:
+    """For each cell and arm the sample grid of its lowest seed; many grids are scaled down to limit the page's size.
+
+    The images of the data set, `real`, are None where no trial has a picture of them.
+    """
     grids, problems = sample_grids(study, factor)
+    real, unreadable = real_images(study) if grids else (None, [])
     rows = [
         {
             "cell": cell_text(own.cell),
@@ -31,11 +35,12 @@ def page_samples(
         }
         for own in grids
     ]
-    found = [picture for row in rows for picture in row["pictures"] if picture]
+    beside = [{"image": real}] if real else []
+    found = [*beside, *(picture for row in rows for picture in row["pictures"] if picture)]
     contents = _small_enough([picture.pop("image") for picture in found])
     for picture, content in zip(found, contents, strict=True):
         picture["source"] = Markup(f"data:image/png;base64,{base64.b64encode(content).decode('ascii')}")
-    return rows, problems
+    return {"rows": rows, "real": beside[0]["source"] if beside else ""}, [*problems, *unreadable]
 
 
 def _picture(grid: SampleGrid | None, arm: str) -> dict[str, Any] | None:

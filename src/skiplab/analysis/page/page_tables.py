@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from skiplab.analysis.figures.equal_cost_figure import EQUAL_COST_FIGURE_CAPTION, equal_cost_figure
+from skiplab.analysis.figures.equal_cost_figure import equal_cost_caption, equal_cost_figure
 from skiplab.analysis.figures.figures import depth_factor
-from skiplab.analysis.figures.interaction_figure import INTERACTION_CAPTION, interaction_figure
+from skiplab.analysis.figures.interaction_figure import interaction_caption, interaction_figure
 from skiplab.analysis.figures.tuning_figure import tuning_figure
 from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.page.page_figures import PageFigures
@@ -27,10 +25,8 @@ from skiplab.analysis.tables.parity import COSTS, parity_table
 from skiplab.analysis.tables.rates_table import rate_headings, rate_rows, rates_table
 from skiplab.analysis.tables.table_text import better_means, caption, headings, text_rows
 from skiplab.analysis.tables.tuning_table import tuning_headings, tuning_rows, tuning_words
-from skiplab.analysis.text import cell_text, level_text
+from skiplab.analysis.text import level_text
 from skiplab.errors import SkiplabError
-from skiplab.metrics import missing_text
-from skiplab.printable import printable
 from skiplab.records.tuned import Tuned
 
 
@@ -50,10 +46,10 @@ def comparisons(
         return []
     table = comparison_table(study, factor=factor, control=control if len(arms) > 1 else None, metrics=metrics)
     found = []
-    for name, part in table.by_metric().items():
+    for name, part in table.by_metric.items():
         names = part.cell_factors
         several = "arm" in headings(part)
-        rows = zip(text_rows(part), part.frame.to_dict("records"), better_means(part), strict=True)
+        rows = zip(text_rows(part), part.rows, better_means(part), strict=True)
         found.append(
             {
                 "name": name,
@@ -80,7 +76,7 @@ def rates(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None:
     return {
         "headings": names,
         "num_texts": len(names) - 2,
-        "rows": [Row(texts, _tags_of(row, study, factor, filters)) for texts, row in rows],
+        "rows": [Row(texts, tags_of(row, study, factor, filters)) for texts, row in rows],
     }
 
 
@@ -105,7 +101,8 @@ def effects(
     except SkiplabError as error:
         found["missing"] = str(error)
     drawn = interaction_figure(study, name, factor, control)
-    return found | {"figure": drawing.figure("How the effect depends on the rest", INTERACTION_CAPTION, drawn)}
+    shows = interaction_caption(study, factor)
+    return found | {"figure": drawing.figure("How the effect depends on the rest", shows, drawn)}
 
 
 def equal_cost(
@@ -128,7 +125,9 @@ def equal_cost(
     figure = None
     if TRAINING_LOSS in set(table["metric"]):
         figure = drawing.figure(
-            "Training loss at equal FLOPs", EQUAL_COST_FIGURE_CAPTION, equal_cost_figure(study, factor, over)
+            "Training loss at equal FLOPs",
+            equal_cost_caption(study, factor, over),
+            equal_cost_figure(study, factor, over),
         )
     return {
         "caption": EQUAL_COST_CAPTION.format(over=over, control=control),
@@ -176,45 +175,17 @@ def parity(study: Study, factor: str, filters: Filters) -> dict[str, Any] | None
         "rows": [
             Row(
                 [*(level_text(row[name]) for name in texts), *(_count(row[name]) for name in COSTS)],
-                _tags_of(row, study, factor, filters),
+                tags_of(row, study, factor, filters),
             )
             for row in frame_rows(table)
         ],
     }
 
 
-def _tags_of(row: Mapping[str, Any], study: Study, factor: str, filters: Filters) -> str:
+def tags_of(row: Mapping[str, Any], study: Study, factor: str, filters: Filters) -> str:
     """The tags of a row's cell and arm."""
     return filters.tags({name: row[name] for name in cell_factors(study, factor)}, row["arm"])
 
 
 def _count(value: float) -> str:
     return "–" if value != value else f"{value:,.0f}"
-
-
-def unfinished(study: Study, factor: str, filters: Filters) -> list[dict[str, str]]:
-    """Each trial that isn't done or lacks a number, with the reason."""
-    names, trials = [*study.factors, "seed"], with_arms(study, factor)
-    found = []
-    for trial in frame_rows(trials.loc[(trials["status"] != "done") | trials["key"].isin(study.missing)]):
-        record = study.records.get(trial["key"])
-        because = (record and record["diverged_because"]) or ""
-        at = "" if pd.isna(trial["diverged_step"]) else f" at step {trial['diverged_step']:.0f}"
-        reasons = {
-            "done": missing_text(study.missing.get(trial["key"], {})),
-            "diverged": f"diverged{at}{because and f': {because}'}",
-            "running": "running, or killed before its end; the same command resumes it",
-            "interrupted": f"stopped: {trial['error']}",
-            "failed": (str(trial["error"] or "").strip().splitlines() or ["no reason recorded"])[-1],
-        }
-        found.append(
-            {
-                "key": trial["key"],
-                "what": cell_text({name: trial[name] for name in names}),
-                "status": trial["status"],
-                "reason": printable(reasons[trial["status"]]),
-                "error": printable(trial["error"] or ""),
-                "tags": _tags_of(trial, study, factor, filters),
-            }
-        )
-    return found

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from skiplab.analysis.claims.study_claims import study_claims
 from skiplab.analysis.page.page import rendered
 from skiplab.analysis.page.report import report_page
-from skiplab.analysis.study.study import read_study, study_files
+from skiplab.analysis.study.study import read_study
+from skiplab.analysis.study.study_lists import study_files
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.printable import printable
 

@@ -18,7 +18,7 @@ class Series(NamedTuple):
     measurements: pd.DataFrame
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class ResultsStudy(Study):
     """A study whose trials are the rows of a table of someone's own results; it has no records and no costs.
 

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from skiplab.analysis.frames import column, frame_rows
@@ -14,6 +15,7 @@ from skiplab.errors import SkiplabError
 from skiplab.printable import printable
 
 Cell = dict[str, Any]
+CellLevels = tuple[tuple[str, str], ...]  # the factors of a cell with their levels as text
 DEFAULT_FACTOR = "connection"
 MODULE = "module"  # the choice that only trials of a LightningModule have
 
@@ -122,32 +124,50 @@ def in_cell(study: Study, trials: pd.DataFrame, cell: Cell) -> pd.DataFrame:
         trials: rows with the index of the study's trials.
         cell: a level for each factor that tells it apart from other cells.
     """
-    return trials.loc[_is_in_cell(study, cell_levels(cell)).loc[trials.index]]
+    positions = positions_in_cell(study, cell_levels(cell))
+    if trials.index.equals(study.trials.index):
+        return trials.take(positions)
+    return trials.loc[trials.index.isin(study.trials.index[positions])]
 
 
-def cell_levels(cell: Cell) -> tuple[tuple[str, str], ...]:
+def cell_levels(cell: Cell) -> CellLevels:
     """The factors of a cell with their levels as text."""
     return tuple((name, level_text(level)) for name, level in cell.items())
 
 
 @cached_per_study
-def _is_in_cell(study: Study, levels: tuple[tuple[str, str], ...]) -> pd.Series:
-    """For each trial whether it lies in a cell."""
-    inside = pd.Series(True, index=study.trials.index)
-    for name, text in levels:
-        inside &= _level_texts(study, name) == text
-    return inside
+def positions_by_arm(study: Study, factor: str, levels: CellLevels) -> Mapping[str, np.ndarray]:
+    """Where the trials of each arm in a cell stand among the study's trials."""
+    positions, arms = positions_in_cell(study, levels), column(_with_arms(study, factor), "arm").cat
+    codes = arms.codes.to_numpy()[positions]
+    return {str(arms.categories[code]): positions[codes == code] for code in np.unique(codes)}
+
+
+def positions_in_cell(study: Study, levels: CellLevels) -> np.ndarray:
+    """Where the trials of a cell, given by its `cell_levels`, stand among the study's trials."""
+    found = _positions_by_cell(study, tuple(name for name, _ in levels))
+    return found.get(tuple(text for _, text in levels), np.array([], dtype=int))
 
 
 @cached_per_study
-def _level_texts(study: Study, factor: str) -> pd.Series:
+def _positions_by_cell(study: Study, names: tuple[str, ...]) -> dict[tuple[str, ...], np.ndarray]:
+    """For each combination of levels of these factors, as text, where its trials stand."""
+    if not names:
+        return {(): np.arange(len(study.trials))}
+    found: dict[tuple[str, ...], list[int]] = {}
+    for position, texts in enumerate(zip(*(_level_texts(study, name) for name in names), strict=True)):
+        found.setdefault(texts, []).append(position)
+    return {texts: np.array(positions) for texts, positions in found.items()}
+
+
+@cached_per_study
+def _level_texts(study: Study, factor: str) -> Sequence[str]:
     """A factor's level in each trial as text."""
-    if factor in study.factors:
-        codes, levels = pd.factorize(column(study.trials, factor).astype(object), use_na_sentinel=False)
-        texts = pd.Series(pd.Index(map(level_text, levels), dtype=object).take(codes), index=study.trials.index)
-    else:
-        texts = pd.Series(level_text(constant(study, factor)), index=study.trials.index)
-    return texts.astype("category")
+    if factor not in study.factors:
+        return [level_text(constant(study, factor))] * len(study.trials)
+    codes, levels = pd.factorize(column(study.trials, factor).astype(object), use_na_sentinel=False)
+    texts = [level_text(level) for level in levels]
+    return [texts[code] for code in codes]
 
 
 def factor_under_test(study: Study, factor: str | None) -> str:

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skiplab.records.key import WITHOUT_IS_NONE
 from skiplab.records.read_records import Records
 from skiplab.records.record_schema import is_number
 
 # Axes that can't change the outcome of a trial.
 _OBSERVERS = ("logger", "instrument", "evaluator", "feature_extractor")
+# Axes whose option none is the same trial as one without the axis, such as one from before there was the axis.
+_WITHOUT_IS_NONE = frozenset({"weight_average"})
 _ABSENT = object()
 _LARGEST_FLOAT = 2**53  # above it, some whole numbers are no floats
 
@@ -48,7 +49,7 @@ def find_factors(records: Records) -> Factors:
 
 def _columns(rows: Sequence[Mapping[str, Any]], skip: Sequence[str]) -> dict[str, list[Any]]:
     names = dict.fromkeys(name for row in rows for name in row if name not in skip)
-    absent = {name: "none" if name in WITHOUT_IS_NONE else _ABSENT for name in names}
+    absent = {name: "none" if name in _WITHOUT_IS_NONE else _ABSENT for name in names}
     return {name: [row.get(name, absent[name]) for row in rows] for name in names}
 
 

@@ -1,12 +1,15 @@
 """A metric of a study's trials on the scale that it declares, with the state that explains each value."""
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from skiplab.analysis.study.arms import Cell, cell_levels, in_cell, with_arms
+from skiplab.analysis.frames import column
+from skiplab.analysis.study.arms import Cell, CellLevels, cell_levels, positions_by_arm, with_arms
 from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.collapsed import COLLAPSED, has_collapsed, skill_metric
 from skiplab.analysis.study.study import Study
@@ -24,22 +27,77 @@ def metric_values(study: Study, factor: str, name: str) -> pd.DataFrame:
     return trials[list(dict.fromkeys(["arm", "seed", "status", *study.factors]))].join(values)
 
 
-def arm_values(study: Study, factor: str, name: str, cell: Cell, arm: str) -> pd.DataFrame:
-    """The rows of `metric_values` of an arm in a cell."""
-    values = _values_by_arm(study, factor, name, cell_levels(cell))
-    return values.by_arm.get(arm, values.empty)
+class _Columns(NamedTuple):
+    """The rows of `metric_values`, and three of their columns as arrays, which are quick to take from."""
 
-
-class _ValuesByArm(NamedTuple):
-    empty: pd.DataFrame
-    by_arm: Mapping[str, pd.DataFrame]
+    rows: pd.DataFrame
+    seed: np.ndarray
+    value: np.ndarray
+    state: np.ndarray
+    states: Sequence[str]
 
 
 @cached_per_study
-def _values_by_arm(study: Study, factor: str, name: str, levels: tuple[tuple[str, str], ...]) -> _ValuesByArm:
-    values = in_cell(study, metric_values(study, factor, name), dict(levels))
-    by_arm = {str(arm): rows for arm, rows in values.groupby("arm", observed=True)}
-    return _ValuesByArm(values.iloc[:0], by_arm)
+def _columns(study: Study, factor: str, name: str) -> _Columns:
+    rows = metric_values(study, factor, name)
+    seed, value, state = (column(rows, each) for each in ("seed", "value", "state"))
+    return _Columns(rows, seed.to_numpy(), value.to_numpy(), state.cat.codes.to_numpy(), tuple(state.cat.categories))
+
+
+class ArmValues:
+    """A metric in the trials of an arm in a cell; what is asked for is made when it is, as few ask for all of it."""
+
+    def __init__(self, every: _Columns, positions: np.ndarray) -> None:
+        self._every, self._positions = every, positions
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """The rows of `metric_values`."""
+        return self._every.rows.take(self._positions)
+
+    def at(self, factor: str, levels: Sequence[Any]) -> "ArmValues":
+        """Those of the trials that have one of these levels of a factor."""
+        return ArmValues(self._every, self._positions[self.rows[factor].isin(levels).to_numpy()])
+
+    @cached_property
+    def seeds(self) -> frozenset[Any]:
+        """The seeds of the trials."""
+        return frozenset(self._every.seed[self._positions].tolist())
+
+    @cached_property
+    def by_seed(self) -> pd.Series:
+        """The values by seed, in the order of the seeds."""
+        order = self._positions[np.argsort(self._every.seed[self._positions], kind="stable")]
+        return pd.Series(self._every.value[order], index=pd.Index(self._every.seed[order], name="seed"), name="value")
+
+    @cached_property
+    def states(self) -> Counter[str]:
+        """How many trials are in each state of `scale_metric`."""
+        return self._count_states(self._positions)
+
+    @cached_property
+    def states_without_value(self) -> Counter[str]:
+        """How many trials without a value are in each state."""
+        return self._count_states(self._positions[np.isnan(self._every.value[self._positions])])
+
+    def _count_states(self, positions: np.ndarray) -> Counter[str]:
+        names = self._every.states
+        counts = np.bincount(self._every.state[positions], minlength=len(names)).tolist()
+        return Counter({name: count for name, count in zip(names, counts, strict=True) if count})
+
+
+def arm_values(study: Study, factor: str, name: str, cell: Cell, arm: str) -> ArmValues:
+    """The values of a metric of an arm in a cell."""
+    return _arm_values(study, factor, name, cell_levels(cell), arm)
+
+
+@cached_per_study
+def _arm_values(study: Study, factor: str, name: str, levels: CellLevels, arm: str) -> ArmValues:
+    positions = positions_by_arm(study, factor, levels).get(arm, np.array([], dtype=int))
+    return ArmValues(_columns(study, factor, name), positions)
 
 
 def scale_metric(trials: pd.DataFrame, name: str, metric: Metric, not_finite: Collection[str] = ()) -> pd.DataFrame:

@@ -1,43 +1,47 @@
-"""A study as tidy data frames, read from the records of its trials; records that can't be read are listed."""
+"""A study: its trials as tidy data frames, and what can be asked of them."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from skiplab.analysis.study import study_cache
-from skiplab.analysis.study.declarations import read_charts, read_metrics
-from skiplab.analysis.study.factors import Factors, find_factors
+from skiplab.analysis.study.contents import read_contents
 from skiplab.analysis.study.series import Files, read_series
-from skiplab.analysis.study.study_cache import Contents
-from skiplab.analysis.study.tuned_study import as_tuned
+from skiplab.analysis.study.study_lists import listed_keys, study_folders, tuned_of
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
-from skiplab.printable import printable
-from skiplab.records.file_names import CLAIMS, HISTORY, KEYS, LAYERS, MEASUREMENTS, RECORD, SAMPLES, STUDIES, TUNED
+from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS, STUDIES, TUNED
 from skiplab.records.finished_files import explain_truncated, truncated_files
 from skiplab.records.foreign_files import links_out
 from skiplab.records.read_records import LazyRecords, Problem, Records, read_records
-from skiplab.records.record_schema import FinishedFile, RecordContent
-from skiplab.records.statuses import STATUSES
-from skiplab.records.study_list import read_keys, study_names
-from skiplab.records.timestamps import in_utc
-from skiplab.records.tuned import Tuned, read_tuned
+from skiplab.records.record_schema import FinishedFile
+from skiplab.records.tuned import Tuned
 
-_PARITY = ("num_parameters", "flops_per_sample", "activation_bytes_per_sample", "num_layers", "num_joins")
-# Columns of a study's trials that are no factors and no metrics.
-OWN_COLUMNS = ("key", "status", "step", "diverged_step", "error", "wall_seconds", *_PARITY)
-_TRIAL_FILES = (RECORD, HISTORY.file, LAYERS.file, MEASUREMENTS.file, SAMPLES)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from skiplab.analysis.claims.verdict_list import Verdicts
+    from skiplab.analysis.tables.comparison_table import ComparisonTable
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Study:
     """The trials of one study, or of several that are read as one.
+
+    `skiplab.read_study` reads one that was trained, `skiplab.study` trains one, `skiplab.from_frame` makes one of a
+    table of your own results. What follows is the same for all:
+
+        study.trials, study.history, study.layers      data frames: a row for each trial, logged value, reading
+        study.table("skill_train")                     arms against the control, paired by seed, in each cell
+        study.verdicts()                               what the study says about its claims
+        study.compare("skill_train")                   one question, without a claims file
+        study.figure("headline"), study.figure_names   figures of matplotlib
+        study.report()                                 everything on one HTML page
 
     listed_in: the folders of the studies.
     trials: one row per trial, with key, status, the factors that vary, seed, the metrics, step, diverged_step, error,
@@ -113,31 +117,160 @@ class Study:
     def _measurements(self) -> tuple[pd.DataFrame, list[Problem]]:
         return read_series(self.runs_dir, list(self.records), MEASUREMENTS, self.files)
 
+    def table(
+        self,
+        metrics: str | Sequence[str] | None = None,
+        *,
+        factor: str | None = None,
+        control: str | None = None,
+    ) -> "ComparisonTable":
+        """Each arm against the control, in each cell, paired by seed; its `frame` holds the numbers.
 
-def read_study(name: str, runs_dir: Path) -> Study:
+        Args:
+            metrics: names of metrics, in order; None: the usual ones that the study has.
+            factor: the factor under test; None: the only one that varies, else connection.
+            control: the arm that others are compared with; None: plain where there is one, else the first.
+
+        Raises:
+            SkiplabError: a name is unknown.
+        """
+        from skiplab.analysis.tables.comparison_table import comparison_table
+
+        return comparison_table(self, factor=factor, control=control, metrics=_names(metrics))
+
+    def verdicts(self, claims: str | Path | None = None) -> "Verdicts":
+        """What the study says about each of its claims; `verdicts["NAME"]` is one of them.
+
+        Args:
+            claims: a claims file, which the study is judged by from now on; None: the one that it remembers.
+
+        Raises:
+            SkiplabError: the study remembers no claims, or the file can't be read.
+        """
+        from skiplab.analysis.claims.verdict_list import claims_of_study, judged
+
+        return judged(self, claims_of_study(self, claims))
+
+    def compare(
+        self,
+        metrics: str | Sequence[str],
+        *,
+        factor: str | None = None,
+        control: str | None = None,
+        smallest_effect: float = 0.0,
+    ) -> "Verdicts":
+        """The verdict on 'the arm is better than the control', for each metric, other arm and cell.
+
+        It is exploratory, since no claims file says that the question came before the numbers.
+
+        Args:
+            metrics: names of metrics that have a better side.
+            factor: as for `table`.
+            control: as for `table`.
+            smallest_effect: the smallest advantage that counts, on the metric's scale, from 0.
+
+        Raises:
+            SkiplabError: a name is unknown, there is one arm, or a metric has no better side.
+        """
+        from skiplab.analysis.claims.compare_command import compare
+        from skiplab.analysis.claims.verdict_list import Verdicts
+        from skiplab.analysis.study.measured_study import check_has_numbers
+        from skiplab.analysis.tables.comparison import Selection
+
+        check_has_numbers(self, "compare")
+        return Verdicts(compare(self, Selection(factor, control, _names(metrics)), smallest_effect))
+
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """The names that `figure` takes."""
+        from skiplab.analysis.figures.figure_files import figures_of_study
+
+        return tuple(figures_of_study(self))
+
+    def figure(self, name: str = "headline", *, factor: str | None = None, control: str | None = None) -> "Figure":
+        """A figure of the study; a notebook shows it.
+
+        Args:
+            name: one of `figure_names`; headline: the outcome of each arm in each cell.
+            factor: as for `table`.
+            control: as for `table`.
+
+        Raises:
+            SkiplabError: a name is unknown, or the study has no value to draw.
+        """
+        from skiplab.analysis.figures.figure_files import draw_figure
+
+        return draw_figure(self, name, factor, control)
+
+    def report(
+        self,
+        claims: str | Path | None = None,
+        *,
+        metrics: str | Sequence[str] | None = None,
+        factor: str | None = None,
+        control: str | None = None,
+    ) -> Path:
+        """Write the study's page with verdicts, tables and figures; returns its path.
+
+        Args:
+            claims: as for `verdicts`; a study without claims has a page without verdicts.
+            metrics: as for `table`; None: those of the claims.
+            factor: as for `table`.
+            control: as for `table`.
+
+        Raises:
+            SkiplabError: a name is unknown, or the claims can't be read.
+        """
+        from skiplab.analysis.claims.study_claims import study_claims
+        from skiplab.analysis.page.report import write_report
+        from skiplab.analysis.tables.comparison import Selection
+
+        own = study_claims(self, None if claims is None else Path(claims))
+        return write_report(self, own, Selection(factor, control, _names(metrics)))
+
+    def __repr__(self) -> str:
+        from skiplab.analysis.study.study_text import study_text
+
+        return study_text(self)
+
+    def _repr_html_(self) -> str:
+        from skiplab.analysis.study.study_text import study_html
+
+        return study_html(self)
+
+
+def _names(given: str | Sequence[str] | None) -> Sequence[str] | None:
+    return [given] if isinstance(given, str) else given
+
+
+def read_study(name: str, runs_dir: str | Path = "runs") -> Study:
     """Read the records of a study, or of several studies as one, 'A,B'.
 
     Several studies have the trials of all, each once; tables and figures of them go to a folder of their own. The
     result of tuning for one of them doesn't count for all. Nothing but the cache is written.
 
+    Args:
+        name: what `run.study=NAME` or `skiplab.study(name=...)` called it.
+        runs_dir: the folder of records.
+
     Raises:
-        SkiplabError: if there is no such study, or a metric is named like a factor.
+        SkiplabError: if there is no such study.
     """
     runs_dir = Path(runs_dir)
-    folders = _study_folders(name, runs_dir)
+    folders = study_folders(name, runs_dir)
     folder = runs_dir / STUDIES / name
     if found := links_out(folder):
         raise SkiplabError(
             f"{found[0]} is a link that leads out of its folder, where tables of a study are written; remove it, or "
             "put a copy of the file in its place"
         )
-    keys, bad_keys = _read_keys(folders)
-    tuned, bad_tuned = _read_tuned(folder / TUNED)
+    keys, bad_keys = listed_keys(folders)
+    tuned, bad_tuned = tuned_of(folder / TUNED)
     state = study_cache.state_of(folder, runs_dir, keys)
     contents = study_cache.load(folder, state)
     if contents is None:
         records, bad_records = read_records(runs_dir, keys)
-        contents = _contents(records, tuned, bad_records)
+        contents = read_contents(records, tuned, bad_records)
         study_cache.store(folder, state, contents)
     else:
         records = LazyRecords(runs_dir, contents.trials["key"])
@@ -160,110 +293,3 @@ def _truncated(runs_dir: Path, files: Mapping[str, dict[str, FinishedFile]], rec
     keys = [key for key, lengths in files.items() if any(truncated_files(f"{runs_dir}/{key}", lengths))]
     found = ((runs_dir / key, *each) for key in keys for each in explain_truncated(runs_dir / key, records[key]))
     return [Problem(str(folder / name), reason) for folder, name, reason in found]
-
-
-def _contents(records: Records, tuned: Tuned | None, bad_records: Sequence[Problem]) -> Contents:
-    """What the records say."""
-    metrics, bad_metrics = read_metrics(records)
-    charts, bad_charts = read_charts(records)
-    found = find_factors(as_tuned(records, tuned))
-    return Contents(
-        trials=_trials(records, found, metrics),
-        missing={key: record["missing"] for key, record in records.items() if record["missing"]},
-        factors=tuple(found.varying.columns),
-        constants=found.constants,
-        metrics=metrics,
-        charts=charts.declared,
-        measured_by=charts.measured_by,
-        problems=(*bad_records, *bad_metrics, *bad_charts),
-        first_starts={key: _first_start(record) for key, record in records.items()},
-        files={key: record["files"] for key, record in records.items() if record["files"]},
-    )
-
-
-def _first_start(record: RecordContent) -> str:
-    return in_utc(record["provenance"]["first_started"]).isoformat()
-
-
-def study_files(name: str, runs_dir: Path) -> list[Path]:
-    """The existing files of a study and its trials that the analysis reads.
-
-    Raises:
-        SkiplabError: if there is no such study.
-    """
-    folders = _study_folders(name, runs_dir)
-    keys, _ = _read_keys(folders)
-    lists = [folder / name for folder in folders for name in (KEYS, TUNED)]
-    claims = [folder / CLAIMS for folder in dict.fromkeys([*folders, runs_dir / STUDIES / name])]
-    trials = [runs_dir / key / name for key in keys for name in _TRIAL_FILES]
-    return [path for path in (*lists, *claims, *trials) if path.exists()]
-
-
-def _study_folders(name: str, runs_dir: Path) -> list[Path]:
-    names = study_names(runs_dir)
-    asked = [name] if name in names else [part.strip() for part in name.split(",")]
-    for each in asked:
-        _check_study(each, names, runs_dir)
-    return [runs_dir / STUDIES / each for each in asked]
-
-
-def _check_study(name: str, names: Sequence[str], runs_dir: Path) -> None:
-    if name in names:
-        return
-    if not names:
-        raise SkiplabError(
-            f"no study {printable(name)!r}: {runs_dir} holds no studies; train one with "
-            f"run.study={printable(name)}, or name another folder with --runs-dir"
-        )
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"; did you mean {printable(close[0])!r}?" if close else ""
-    raise SkiplabError(f"no study {printable(name)!r} in {runs_dir}; valid: {printable(', '.join(names))}{hint}")
-
-
-def _read_keys(folders: Sequence[Path]) -> tuple[list[str], list[Problem]]:
-    keys: dict[str, None] = {}
-    problems = []
-    for folder in folders:
-        found = read_keys(folder)
-        keys |= dict.fromkeys(found.keys)
-        problems += [
-            Problem(str(folder / KEYS), f"{printable(each)!r} is no key of a trial (16 of 0-9a-f)")
-            for each in found.invalid
-        ]
-    return list(keys), problems
-
-
-def _read_tuned(path: Path) -> tuple[Tuned | None, list[Problem]]:
-    if not path.exists():
-        return None, []
-    try:
-        return read_tuned(path), []
-    except SkiplabError as error:
-        return None, [Problem(str(path), printable(error))]
-
-
-def _trials(records: Records, found: Factors, metrics: Mapping[str, Metric]) -> pd.DataFrame:
-    taken = [*OWN_COLUMNS, "seed", "arm", *found.varying.columns]
-    if clash := [name for name in metrics if name in taken]:
-        raise SkiplabError(
-            f"the metric {printable(clash[0])!r} is named like a factor or a column of the record; "
-            "valid: any other name; rename it in the evaluator or instrument that measures it"
-        )
-    frame = pd.DataFrame({"key": list(records)}).set_index("key", drop=False).rename_axis(None)
-    content = list(records.values())
-    frame["status"] = pd.Categorical([record["status"] for record in content], categories=STATUSES)
-    frame = frame.join(found.varying)
-    frame["seed"] = [record["factors"]["seed"] for record in content]
-    for name in metrics:
-        frame[name] = [_float(record["summary"].get(name)) for record in content]
-    frame["step"] = [float(record["step"]) for record in content]
-    frame["diverged_step"] = [_float(record["diverged_step"]) for record in content]
-    frame["error"] = pd.Series([record["error"] or "" for record in content], index=frame.index, dtype="str")
-    frame["wall_seconds"] = [record["provenance"]["wall_seconds"] for record in content]
-    for name in _PARITY:
-        frame[name] = [_float(record["parity"][name]) for record in content]
-    return frame.reset_index(drop=True)
-
-
-def _float(value: float | None) -> float:
-    return float("nan") if value is None else float(value)

@@ -1,23 +1,23 @@
 """The comparison table: each arm against the control, cell by cell, paired by seed."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from skiplab.analysis.claims.collapse import find_collapse
 from skiplab.analysis.claims.contrasts import Contrast, PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes, state_notes
 from skiplab.analysis.claims.p_values import advantage_interval
-from skiplab.analysis.frames import column
+from skiplab.analysis.frames import column, frame_rows
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import paired_interval, welch_interval
 from skiplab.analysis.study.arms import (
     Cell,
+    CellLevels,
     arm_names,
     cell_factors,
     cell_levels,
@@ -25,7 +25,8 @@ from skiplab.analysis.study.arms import (
     control_arm,
     factor_under_test,
     in_cell,
-    with_arms,
+    positions_by_arm,
+    positions_in_cell,
 )
 from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
@@ -39,7 +40,7 @@ from skiplab.metrics import Metric
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonTable:
-    """Each arm against the control.
+    """Each arm against the control; printed, as in the terminal.
 
     study: its name.
     factor: the factor under test.
@@ -52,12 +53,18 @@ class ComparisonTable:
     cell_factors: tuple[str, ...]
     frame: pd.DataFrame
 
+    @cached_property
     def by_metric(self) -> dict[str, "ComparisonTable"]:
         """A table for each metric, in order."""
         if self.frame.empty:
             return {}
         names = self.frame["metric"]
         return {name: replace(self, frame=self.frame.loc[names == name]) for name in names.drop_duplicates()}
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the frame as mappings."""
+        return frame_rows(self.frame)
 
     @property
     def has_one_arm(self) -> bool:
@@ -68,6 +75,16 @@ class ComparisonTable:
     def has_several_treatments(self) -> bool:
         """Whether more than one arm is compared with the control, so that rows name theirs."""
         return len(set(self.frame["treatment"])) > 1
+
+    def __repr__(self) -> str:
+        from skiplab.analysis.tables.table_text import table_text
+
+        return table_text(self)
+
+    def _repr_html_(self) -> str:
+        from skiplab.analysis.tables.table_files import table_html
+
+        return table_html(self)
 
 
 def comparison_table(
@@ -151,7 +168,7 @@ def _row(study: Study, factor: str, control: str, name: str, cell: Cell, treatme
     only_control = set(trials.diverged) == {control} and set(arm_names(study, factor)) == {control, treatment}
     if treatment not in trials.diverged and not only_control:
         return None
-    values = {arm: column(arm_values(study, factor, name, cell, arm), "value") for arm in contrast.arms}
+    values = {arm: arm_values(study, factor, name, cell, arm).by_seed for arm in contrast.arms}
     collapse = find_collapse(study, factor, contrast.arms, cell)
     spread = paired_interval(paired.advantage) if paired.is_paired else advantage_interval(paired)
     notes = contrast_notes(paired, spread) + _collapse_notes(collapse.arms) + collapse.notes
@@ -174,14 +191,14 @@ def _row(study: Study, factor: str, control: str, name: str, cell: Cell, treatme
 def _row_of_one_arm(study: Study, factor: str, name: str, cell: Cell, arm: str) -> dict[str, Any]:
     metric = study.metrics[name]
     trials = _trials_in(study, factor, cell_levels(cell))
-    rows = arm_values(study, factor, name, cell, arm)
-    interval = paired_interval(rows["value"])
+    values = arm_values(study, factor, name, cell, arm)
+    interval = paired_interval(values.by_seed)
     collapse = find_collapse(study, factor, (arm,), cell)
-    notes = [*state_notes(arm, Counter(rows["state"]), metric), *_collapse_notes(collapse.arms), *collapse.notes]
+    notes = [*state_notes(arm, values.states, metric), *_collapse_notes(collapse.arms), *collapse.notes]
     return {
         **_head(name, metric, cell, "", arm),
         "n": interval.n,
-        "treatment_mean": _mean(metric, column(rows, "value")),
+        "treatment_mean": _mean(metric, values.by_seed),
         "low": _unscaled(metric, interval.low),
         "high": _unscaled(metric, interval.high),
         "treatment_diverged": trials.diverged.get(arm, 0),
@@ -199,12 +216,15 @@ class _TrialsInCell(NamedTuple):
 
 
 @cached_per_study
-def _trials_in(study: Study, factor: str, levels: tuple[tuple[str, str], ...]) -> _TrialsInCell:
-    trials = in_cell(study, with_arms(study, factor), dict(levels))
-    by_arm = trials.groupby("arm", observed=True)
+def _trials_in(study: Study, factor: str, levels: CellLevels) -> _TrialsInCell:
+    positions, diverged = positions_in_cell(study, levels), (study.trials["status"] == "diverged").to_numpy()
     return _TrialsInCell(
-        diverged={str(arm): int(np.sum(own["status"] == "diverged")) for arm, own in by_arm},
-        baselines={name: float(column(trials, name).mean()) for name in BASELINES if name in study.metrics},
+        diverged={arm: int(diverged[own].sum()) for arm, own in positions_by_arm(study, factor, levels).items()},
+        baselines={
+            name: float(column(study.trials, name).take(positions).mean())
+            for name in BASELINES
+            if name in study.metrics
+        },
     )
 
 
@@ -222,7 +242,8 @@ def _head(name: str, metric: Metric, cell: Cell, control: str, treatment: str) -
 
 def _effect(paired: PairedContrast, metric: Metric, *, has_size: bool) -> dict[str, Any]:
     interval = advantage_interval(paired)  # direction 'higher': treatment minus control
-    welch = welch_interval(paired.treatment, paired.control)
+    treatment, control = paired.treatment.to_numpy(), paired.control.to_numpy()
+    welch = welch_interval(treatment, control)
     numbers = {
         "effect": interval.mean,
         "low": interval.low,
@@ -233,9 +254,9 @@ def _effect(paired: PairedContrast, metric: Metric, *, has_size: bool) -> dict[s
     return {
         "effect_kind": "ratio" if metric.scale == "log" else "difference",
         **{name: _unscaled(metric, value) if has_size else math.nan for name, value in numbers.items()},
-        "correlation": correlation(paired.treatment, paired.control),
-        "effect_size": hedges_g(paired.advantage) if has_size else math.nan,
-        "probability_greater": probability_of_improvement(paired.treatment, paired.control),
+        "correlation": correlation(treatment, control),
+        "effect_size": hedges_g(paired.advantage.to_numpy()) if has_size else math.nan,
+        "probability_greater": probability_of_improvement(treatment, control),
     }
 
 

@@ -89,13 +89,13 @@ def best_at(values: pd.DataFrame, direction: str) -> Best | None:
     if values.empty:
         return None
     sign = 1.0 if direction == "higher" else -1.0
-    means = values.mean()
-    best = (sign * means).idxmax()
+    means = values.mean().to_numpy()
+    best = int((sign * means).argmax())
     chosen = {}
     if len(values) > 1:
         chosen = {seed: (sign * values.drop(index=seed).mean()).idxmax() for seed in values.index}
     return Best(
-        level=best,
+        level=values.columns[best],
         levels=pd.Series(chosen, dtype=object).value_counts().to_dict(),
         held_out=pd.Series({seed: values.loc[seed, level] for seed, level in chosen.items()}, dtype=float),
         optimistic=float(means[best]),

@@ -2,11 +2,12 @@
 
 from dataclasses import astuple
 
+import numpy as np
 import pandas as pd
 
 from skiplab.analysis.frames import frame_rows
 from skiplab.analysis.statistics.rates import Rate, exact_rate, rate_text
-from skiplab.analysis.study.arms import cell_factors, cells, factor_under_test, in_cell, with_arms
+from skiplab.analysis.study.arms import cell_factors, cell_levels, cells, factor_under_test, positions_by_arm
 from skiplab.analysis.study.collapsed import COLLAPSED_BELOW, skill_metric
 from skiplab.analysis.study.metric_values import metric_values
 from skiplab.analysis.study.study import Study
@@ -25,15 +26,15 @@ def rates_table(study: Study, factor: str | None = None) -> pd.DataFrame:
     """
     factor = factor_under_test(study, factor)
     metric, names = skill_metric(study), cell_factors(study, factor)
-    trials = with_arms(study, factor)
-    trials = trials.assign(skill=metric_values(study, factor, metric)["value"] if metric else float("nan"))
+    skills = metric_values(study, factor, metric)["value"].to_numpy() if metric else np.full(len(study.trials), np.nan)
+    status = study.trials["status"].astype(object).to_numpy()
     rows = []
     for cell in cells(study, factor):
-        for arm, own in in_cell(study, trials, cell).groupby("arm", observed=True):
-            ended = own.loc[own["status"].isin(["done", "diverged"])]
-            with_skill = ended["skill"].dropna()
+        for arm, positions in positions_by_arm(study, factor, cell_levels(cell)).items():
+            ended = positions[np.isin(status[positions], ["done", "diverged"])]
+            with_skill = skills[ended][~np.isnan(skills[ended])]
             rates = {
-                "diverged": exact_rate(int((ended["status"] == "diverged").sum()), len(ended)),
+                "diverged": exact_rate(int((status[ended] == "diverged").sum()), len(ended)),
                 "collapsed": exact_rate(int((with_skill < COLLAPSED_BELOW).sum()), len(with_skill)),
             }
             numbers = [value for rate in rates.values() for value in astuple(rate)]

@@ -43,13 +43,26 @@ def write_tables(table: ComparisonTable, folder: Path) -> list[Path]:
     """Write table.csv, table.md, table.tex (needs the package booktabs) and table.html; returns their paths."""
     title = f"{table.study}: {table.factor}"
     texts = {"csv": csv_text(table.frame), "md": f"# {markdown(title)}\n\n", "tex": "", "html": ""}
-    parts = [
-        _Part(name, caption(part), headings(part), text_rows(part), better_means(part), num_text_columns(part))
-        for name, part in table.by_metric().items()
-    ]
+    parts = _parts(table)
     for ending, form in _FORMATS.items():
-        texts[ending] += "\n".join(_table(part, form) for part in parts) or "No trials to compare yet.\n"
+        texts[ending] += _tables(parts, form)
     return [write(folder / f"table.{ending}", text) for ending, text in texts.items()]
+
+
+def table_html(table: ComparisonTable) -> str:
+    """What write_tables writes to table.html."""
+    return _tables(_parts(table), _FORMATS["html"])
+
+
+def _parts(table: ComparisonTable) -> list[_Part]:
+    return [
+        _Part(name, caption(part), headings(part), text_rows(part), better_means(part), num_text_columns(part))
+        for name, part in table.by_metric.items()
+    ]
+
+
+def _tables(parts: Sequence[_Part], form: _Format) -> str:
+    return "\n".join(_table(part, form) for part in parts) or "No trials to compare yet.\n"
 
 
 def _table(part: _Part, form: _Format) -> str:

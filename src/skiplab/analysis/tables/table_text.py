@@ -5,18 +5,20 @@ from typing import Any
 
 import pandas as pd
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from skiplab.analysis import terminal
-from skiplab.analysis.frames import column, frame_rows
+from skiplab.analysis.frames import column
 from skiplab.analysis.study.arms import DEFAULT_FACTOR
 from skiplab.analysis.tables.comparison_table import ComparisonTable
 from skiplab.analysis.tables.rates_table import rate_headings, rate_rows
 from skiplab.analysis.text import SizeKind, cell_text, level_text, number, ratio, size_interval_text, size_text
 from skiplab.printable import printable
 
+_BETWEEN = 2  # characters between two columns
 _UNBROKEN = 28  # characters of an arm or a level that a narrow terminal must not break
 
 
@@ -39,7 +41,7 @@ def num_text_columns(table: ComparisonTable) -> int:
 
 def text_rows(table: ComparisonTable) -> list[list[str]]:
     """The rows of one metric as text; numbers are rounded by their uncertainty."""
-    return [_text_row(row, table) for row in frame_rows(table.frame)]
+    return [_text_row(row, table) for row in table.rows]
 
 
 def caption(table: ComparisonTable) -> str:
@@ -67,12 +69,17 @@ def print_table(table: ComparisonTable, console: Console | None = None) -> None:
     if table.has_one_arm:
         only = printable(table.frame["treatment"].iloc[0])
         console.print(f"only one arm, {only}: its means, nothing to compare", markup=False, highlight=False)
-    for name, part in table.by_metric().items():
+    for name, part in table.by_metric.items():
         console.print(Text.assemble((f"\n{printable(name)}", "bold"), f"  {printable(caption(part))}"))
         rows = [row[:-1] for row in text_rows(part)]
-        console.print(_rich_table(headings(part)[:-1], rows, num_text_columns(part), better_means(part)))
+        console.print(_rich_table(headings(part)[:-1], rows, num_text_columns(part), better_means(part), console.width))
         for note in _footnotes(part):
             console.print(Text(f"  {printable(note)}", style="dim"))
+
+
+def table_text(table: ComparisonTable) -> str:
+    """What `print_table` prints, without styles."""
+    return terminal.plain_text(lambda console: print_table(table, console))
 
 
 def print_rates(rates: pd.DataFrame, console: Console) -> None:
@@ -86,7 +93,7 @@ def print_rates(rates: pd.DataFrame, console: Console) -> None:
         )
     )
     names, rows = rate_headings(happened), rate_rows(happened)
-    console.print(_rich_table(names, rows, len(names) - 2, [None] * len(rows)))
+    console.print(_rich_table(names, rows, len(names) - 2, [None] * len(rows), console.width))
 
 
 def better_means(table: ComparisonTable) -> list[int | None]:
@@ -94,7 +101,7 @@ def better_means(table: ComparisonTable) -> list[int | None]:
     if table.has_one_arm:
         return [None] * len(table.frame)
     control = num_text_columns(table)
-    sides = map(_better_side, frame_rows(table.frame))
+    sides = map(_better_side, table.rows)
     return [None if side is None else control + side for side in sides]
 
 
@@ -140,25 +147,29 @@ def _range(values: pd.Series) -> str:
 
 
 def _rich_table(
-    names: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int, bold: Sequence[int | None]
+    names: Sequence[str], rows: Sequence[Sequence[str]], num_texts: int, bold: Sequence[int | None], room: int
 ) -> Table:
+    """A table for so many columns of a terminal. Where it fits, rich needn't measure what each cell needs."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for position, name in enumerate(names):
+    shown = [[printable(entry) for entry in entries] for entries in (names, *rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    fits = sum(widths) + _BETWEEN * (len(widths) - 1) <= room
+    for position, (name, width) in enumerate(zip(shown[0], widths, strict=True)):
         right = position >= num_texts
-        longest = max(len(printable(entries[position])) for entries in [names, *rows])
-        least = None if right else min(longest, _UNBROKEN)
+        least = None if right else min(width, _UNBROKEN)
         justify = "right" if right else "left"
-        table.add_column(Text(printable(name)), justify=justify, overflow="fold", min_width=least)
-    for row, bold_column in zip(rows, bold, strict=True):
+        own = width if fits else None
+        table.add_column(Text(name), justify=justify, overflow="fold", min_width=least, width=own)
+    for row, bold_column in zip(shown[1:], bold, strict=True):
         styles = ["bold" if column == bold_column else "" for column in range(len(row))]
-        table.add_row(*(Text(printable(entry), style=style) for entry, style in zip(row, styles, strict=True)))
+        table.add_row(*(Text(entry, style=style) for entry, style in zip(row, styles, strict=True)))
     return table
 
 
 def _footnotes(table: ComparisonTable) -> list[str]:
     """The rows' notes, each with its cell."""
     notes = []
-    for row in frame_rows(table.frame):
+    for row in table.rows:
         if row["notes"]:
             arm = f", {row['treatment']}" if table.has_several_treatments else ""
             notes.append(f"{cell_text({name: row[name] for name in table.cell_factors})}{arm}: {row['notes']}")

@@ -1,0 +1,64 @@
+"""What would decide a claim that isn't decided: a command."""
+
+from collections.abc import Sequence
+
+from skiplab.analysis.claims.cell_verdicts import CellVerdict
+from skiplab.analysis.claims.plain_words import cell_words, listed
+from skiplab.analysis.claims.verdicts import ClaimCell, Verdict
+from skiplab.analysis.statistics.sample_size import MOST_SEEDS
+from skiplab.printable import printable
+
+_UNDECIDED = ("inconclusive", "too few seeds")
+_MOST_NAMED = 3  # undecided cells
+
+
+def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
+    """The command that adds seeds to the cells of a claim that are undecided, and how many seeds it may take.
+
+    '' where all is decided, or more seeds don't help: where trials ended without a value, or nothing was measured.
+
+    Args:
+        verdict: on the claim.
+        command: what stands for `skiplab decide STUDY`.
+        quote: what stands before and after the command, such as a backtick.
+    """
+    cells = [cell for cell in verdict.cells if cell.conclusion in _UNDECIDED]
+    undecided = [part for cell in cells for part in cell.parts if _may_be_decided(part)]
+    if not undecided:
+        return ""
+    last = max(part.look.num_seeds for part in undecided)
+    to_come = [look for look in verdict.looks if look > last or undecided[0].conclusion == "too few seeds"]
+    seeds, what = _seeds(undecided), f"To decide it{_where(cells, len(verdict.cells))}: "
+    if not verdict.study:
+        return f"{what}{seeds or 'add runs'}."
+    command = command or f"skiplab decide {printable(verdict.study)}"
+    if to_come:
+        return f"{what}{quote}{command}{quote} (next look at {to_come[0]} seeds{f'; {seeds}' if seeds else ''})"
+    copy = f"{quote}{command} --claims COPY{quote}, with looks at more seeds in a copy of the claims file"
+    return f"{what}{copy}{f' ({seeds})' if seeds else ''}"
+
+
+def _may_be_decided(part: CellVerdict) -> bool:
+    """Whether more seeds may decide it."""
+    return part.conclusion in _UNDECIDED and not (part.paired.missing or part.paired.survivors_only)
+
+
+def _where(cells: Sequence[ClaimCell], total: int) -> str:
+    """In which cells a claim is undecided, if not in all: by name if they are few."""
+    if len(cells) == total:
+        return ""
+    if len(cells) > _MOST_NAMED:
+        return f" in {len(cells)} cells"
+    return f" {listed([cell_words(cell.cell) for cell in cells])}"
+
+
+def _seeds(undecided: Sequence[CellVerdict]) -> str:
+    """Between how many seeds and how many the undecided tests would be decided."""
+    ranges = [part.seeds for part in undecided if part.seeds is not None and part.seeds.low is not None]
+    if not ranges:
+        return ""
+    low, highs = min(each.low or 0 for each in ranges), [each.high for each in ranges]
+    high = None if None in highs else max(each or 0 for each in highs)
+    if low == high:
+        return f"{low} seeds would decide"
+    return f"{low} to {'more than ' + str(MOST_SEEDS) if high is None else high} seeds would decide"

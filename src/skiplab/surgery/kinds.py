@@ -1,0 +1,313 @@
+"""What an addition means: the notion of docs/finding_shortcuts.md."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from skiplab.surgery import aten
+from skiplab.surgery.ancestry import (
+    Ancestry,
+    between,
+    chain,
+    is_linear,
+    num_weights,
+    raises_on_every_way,
+    share_elements,
+    weighs_others,
+)
+from skiplab.surgery.shortcut import Kind
+from skiplab.surgery.torch_calls import CallSite, Operation
+from skiplab.surgery.trace import Merge, Trace, Value
+
+
+@dataclass(eq=False)
+class Reading:
+    """What a merge means.
+
+    kind, operation: of the shortcut.
+    form: the kind that it would have if its update were used nowhere else.
+    merge: the last of the merges that make the sum.
+    earlier: merges before it that belong to the same sum, and whose operands are the stream and earlier updates.
+    stream, update: the operands of the first of these merges.
+    fork: the value at which stream and branch part; None for conditioning.
+    branch: what is computed between the fork and the updates.
+    """
+
+    kind: Kind
+    form: Kind
+    operation: Operation
+    merge: Merge
+    stream: Value
+    update: Value
+    fork: Value | None = None
+    branch: list[Value] = field(default_factory=list)
+    earlier: list[Merge] = field(default_factory=list)
+
+    @property
+    def site(self) -> CallSite | None:
+        return self.merge.call.site if self.merge.call is not None else None
+
+
+def readings(traced: Trace) -> list[Reading]:
+    """The merges of a trace that are shortcuts or conditioning, in their order."""
+    reader = _Reader(traced)
+    merges = {merge.result: merge for merge in traced.merges}
+    for value in traced.values:
+        reader.ancestry.add(value)
+        if value in merges:
+            reader.read(merges[value])
+        reader.ancestry.forget_sources(value)
+    return reader.certain()
+
+
+class _Reader:
+    def __init__(self, traced: Trace) -> None:
+        self.ancestry = Ancestry()
+        self.input_sizes = traced.input_sizes
+        self.found: dict[Value, Reading] = {}  # by the result
+        self.told: set[Value] = set()  # embeddings, where they were added first
+        self.told_inputs = 0  # the inputs that reach the network as embeddings that are added
+
+    def read(self, merge: Merge) -> None:
+        if not merge.result.shape or weighs_others(merge.result):
+            return
+        read = self._concatenated(merge) if merge.operation == "concatenation" else self._added(merge)
+        if read is None or (read.kind == "uncertain" and read.operation not in _ADDITIONS):
+            return
+        for part in merge.operands:  # siblings that are part of this sum, not a sum of their own
+            inner = self.found.get(part)
+            if inner is not None and inner.kind in ("projection", "uncertain") and len(part.uses) == 1:
+                del self.found[part]
+        for each in read.earlier:
+            self.found.pop(each.result, None)
+        self.found[merge.result] = read
+
+    def certain(self) -> list[Reading]:
+        """All that was found, without those uncertain ones that are no shortcuts.
+
+        Of these an operand goes on as a stream of its own, or they are steps of a recurrence: the same code in the same
+        call of a module.
+        """
+        streams = {value for each in self.found.values() if each.kind != "conditioning" for value in chain(each.stream)}
+        places = Counter((each.merge.result.modules, each.site) for each in self.found.values())
+        return [
+            each
+            for each in self.found.values()
+            if each.kind != "uncertain"
+            or (each.update not in streams and places[each.merge.result.modules, each.site] == 1)
+        ]
+
+    def _added(self, merge: Merge) -> Reading | None:
+        left, right = merge.operands[:2]
+        operation: Operation = merge.operation
+        if factors := _interpolated(left, right):
+            operation, (left, right) = "interpolation", factors
+        if left is right:
+            return None
+        for stream, update in ((left, right), (right, left)):
+            fork, branch = self._fork_on_chain(stream, update)
+            if fork is not None:
+                return self._identity(merge, operation, stream, update, fork, branch)
+        for sum_before, update in ((left, right), (right, left)):
+            if operation == "addition" and (longer := self._continued(merge, sum_before, update)):
+                return longer
+        if not (left.carries and right.carries):
+            self.told.update(list(chain(each))[-1] for each in (left, right) if not each.carries)
+            return None
+        return self._projection(merge, operation, left, right) or self._conditioning(merge, left, right)
+
+    def _fork_on_chain(self, stream: Value, update: Value) -> tuple[Value | None, list[Value]]:
+        """The value on the stream's way from which the update was computed by way of a parameter, and the branch."""
+        way: list[Value] = []
+        for fork in chain(stream):
+            if not stream.carries and way and not aten.rearranges(way[-1].name):
+                return None, []  # made of parameters, such as the lengths of a codebook's vectors
+            if self.ancestry.descends(update, fork):
+                branch = between(fork, update)
+                at_all = way or [stream] if fork is not stream else []
+                if not share_elements(fork, at_all, branch):
+                    return None, []
+                if not update.carries and not num_weights(branch):
+                    return None, []  # parameters that are scaled or shifted by others
+                if any(value.reads_parameter for value in branch) or (not way and any(v.mixes for v in branch)):
+                    return fork, branch
+            way = [*way, fork]
+        return None, []
+
+    def _identity(
+        self, merge: Merge, operation: Operation, stream: Value, update: Value, fork: Value, branch: list[Value]
+    ) -> Reading | None:
+        is_told = any(each in self.told for each in chain(stream))
+        only_told = bool(stream.carries) and not stream.carries & ~self.told_inputs
+        if is_told or (only_told and stream.size < merge.result.size and update.carries & ~self.told_inputs):
+            differs = stream.carries and stream.carries != update.carries
+            return Reading("conditioning", "conditioning", operation, merge, update, stream) if differs else None
+        way = [] if stream is fork else between(fork, stream)
+        form: Kind = "long skip" if _is_decoded(fork, way, branch) else "identity"
+        kind: Kind = form if len(update.uses) == 1 and is_linear(fork, way) else "uncertain"
+        return Reading(kind, form, operation, merge, stream, update, fork, branch)
+
+    def _continued(self, merge: Merge, before: Value, update: Value) -> Reading | None:
+        """x + a(h) + b(h): one sum, whose updates are a(h) and b(h)."""
+        first = self.found.get(before)
+        if first is None or first.fork is None or len(before.uses) > 1 or first.operation != "addition":
+            return None
+        if not self.ancestry.descends(update, first.fork):
+            return None
+        branch = between(first.fork, update)
+        if not any(value.reads_parameter for value in branch):
+            return None
+        others = [use for use in first.update.uses if use is not before]
+        if not all(use in branch for use in others):  # such as x + u + tanh(u)
+            return None
+        own = {value.index: value for value in (*first.branch, *branch)}
+        branch = [own[index] for index in sorted(own)]
+        if not _replaceable_together(first.merge, merge):
+            return Reading("uncertain", first.form, merge.operation, merge, before, update, first.fork, branch)
+        return Reading(
+            kind=first.form if len(update.uses) == 1 else "uncertain",
+            form=first.form,
+            operation=merge.operation,
+            merge=merge,
+            stream=first.stream,
+            update=first.update,
+            fork=first.fork,
+            branch=branch,
+            earlier=[*first.earlier, first.merge],
+        )
+
+    def _projection(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
+        if any(self._is_told(one, other, merge) for one, other in ((left, right), (right, left))):
+            return None
+        for fork, on_left, on_right in self._common(left, right):
+            sides = sorted([(left, on_left), (right, on_right)], key=lambda side: num_weights(side[1]))
+            (stream, short), (update, branch) = sides
+            if _is_decoded(fork, branch, short):
+                (stream, short), (update, branch) = (update, branch), (stream, short)
+            decoded = _is_decoded(fork, short, branch)
+            weights = num_weights(short), num_weights(branch)
+            if not (decoded or weights[1]):
+                continue  # a scale; the branch may have read its weights from what the fork was made of
+            if not any(value.reads_parameter for value in short):
+                return None
+            if not decoded:
+                straight = [is_linear(fork, way) for way in (short, branch)]
+                if weights[0] == weights[1] and straight == [False, True]:
+                    (stream, short), (update, branch) = (update, branch), (stream, short)
+                    straight.reverse()
+                if not straight[0] or (weights[0] and straight[1]):
+                    return None
+            form: Kind = "long skip" if decoded else "projection"
+            kind: Kind = form if len(update.uses) == len(stream.uses) == 1 else "uncertain"
+            return Reading(kind, form, operation, merge, stream, update, fork, branch)
+        return None
+
+    def _common(self, left: Value, right: Value) -> Iterator[tuple[Value, list[Value], list[Value]]]:
+        """The forks of both, from the latest, and what lies between each and them.
+
+        Both must read common elements of the fork, and at least one of them on a way past all later forks.
+        """
+        disjoint: list[Value] = []
+        later: list[Value] = []
+        for fork in self.ancestry.common_forks(left, right):
+            ways = [between(fork, side, disjoint) for side in (left, right)]
+            if not all(ways) or not share_elements(fork, *ways):
+                disjoint.append(fork)
+            elif not later or any(between(fork, side, [*disjoint, *later]) for side in (left, right)):
+                yield fork, ways[0], ways[1]
+                later.append(fork)
+            if len(disjoint) + len(later) > _MOST_FORKS:
+                return
+
+    def _is_told(self, one: Value, other: Value, merge: Merge) -> bool:
+        """Whether one operand is an embedding that the other is told."""
+        if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
+            return True
+        return one.size < merge.result.size == other.size and bool(other.carries & ~one.carries)
+
+    def _conditioning(self, merge: Merge, left: Value, right: Value) -> Reading | None:
+        if left.carries == right.carries:
+            return None
+        told = self._which_is_told(left, right, merge.result.size)
+        stream = left if told is right else right
+        self.told_inputs |= told.carries & ~stream.carries
+        self.told.add(told)
+        return Reading("conditioning", "conditioning", merge.operation, merge, stream, told)
+
+    def _which_is_told(self, left: Value, right: Value, size: int) -> Value:
+        """The embedding of two values: the one that only carries what is told, or is repeated, or of less input."""
+        for one, other in ((left, right), (right, left)):
+            if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
+                return one
+        if left.size != right.size and max(left.size, right.size) == size:
+            return min(left, right, key=lambda each: each.size)
+        return left if self._largest_input(left, right) < self._largest_input(right, left) else right
+
+    def _largest_input(self, one: Value, other: Value) -> int:
+        own = one.carries & ~other.carries
+        return max((size for number, size in enumerate(self.input_sizes) if own >> number & 1), default=0)
+
+    def _concatenated(self, merge: Merge) -> Reading | None:
+        operands = [each for each in merge.operands if each.carries]
+        for stream in operands:
+            for update in operands:
+                if update is stream:
+                    continue
+                fork, branch = self._fork_on_chain(stream, update)
+                if fork is None or _is_part(stream, fork, merge):
+                    continue
+                if any(value.reads_weight for value in branch) and _along_channels(merge):
+                    return Reading("long skip", "long skip", "concatenation", merge, stream, update, fork, branch)
+        return None
+
+
+_MOST_FORKS = 64
+_ADDITIONS = ("addition", "stacked sum", "sum with a product", "indexed addition")
+
+
+def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> bool:
+    """Whether the branch raises the resolution on every way, and the stream doesn't: it was lowered before."""
+    return raises_on_every_way(fork, branch) and not any(value.raises_resolution for value in way)
+
+
+def _is_part(stream: Value, fork: Value, merge: Merge) -> bool:
+    """Whether a stream that is concatenated was split off along the same dimension, as halves of a coupling are."""
+    grown = [dim for dim, (a, b) in enumerate(zip(merge.result.shape, stream.shape, strict=False)) if a != b]
+    for value in chain(stream):
+        for parent in value.parents:
+            same = value.region.memory == parent.region.memory and len(value.shape) == len(parent.shape)
+            if same and any(dim < len(value.shape) and value.shape[dim] < parent.shape[dim] for dim in grown):
+                return True
+        if value is fork:
+            break
+    return False
+
+
+def _along_channels(merge: Merge) -> bool:
+    """Whether a concatenation adds channels, not positions."""
+    result, first = merge.result, merge.operands[0]
+    if len(result.shape) != len(first.shape):
+        return False
+    grown = [dim for dim, (one, other) in enumerate(zip(result.shape, first.shape, strict=True)) if one != other]
+    return not grown or result.channel is None or grown == [result.channel]
+
+
+def _replaceable_together(first: Merge, last: Merge) -> bool:
+    """Whether the same call of one module computes both."""
+    return first.call is not None and last.call is not None and first.result.modules == last.result.modules
+
+
+def _interpolated(left: Value, right: Value) -> tuple[Value, Value] | None:
+    """a and b, if two values are t a and (1 - t) b."""
+    for one, other in ((left, right), (right, left)):
+        if not one.name == other.name == "mul":
+            continue
+        for rest in other.sources:
+            for factor in one.sources:
+                if rest.name in ("rsub", "sub") and factor in rest.sources:
+                    return _rest(left, (factor, rest)), _rest(right, (factor, rest))
+    return None
+
+
+def _rest(product: Value, factors: Sequence[Value]) -> Value:
+    return next((each for each in product.sources if each not in factors), product)
