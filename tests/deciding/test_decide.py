@@ -66,6 +66,14 @@ def test_a_cell_that_is_decided_gets_no_more_seeds(planted: Planted, tmp_path: P
     assert "2 of 2 tests decided by 26 trials; 10 seeds of everything would have taken 40" in lines
 
 
+def test_trials_that_another_study_alone_has_are_not_counted(planted: Planted, tmp_path: Path) -> None:
+    planted.skill = apart_without_long_skips
+    decide(tmp_path, "run.study=other", claims=CLAIMS.replace("[3, 5, 10]", "[8, 10]"))
+    assert len(planted.trained) >= 32
+    ended = decide(tmp_path, "run.study=own")
+    assert "2 of 2 tests decided by 26 trials; 10 seeds of everything would have taken 40" in ended.text
+
+
 @pytest.mark.usefixtures("without_report")
 def test_a_slope_needs_all_depths_of_its_arm_and_evidence_needs_nothing(planted: Planted, tmp_path: Path) -> None:
     planted.skill = lambda trial, noise: 0.5 - (0.06 + 0.02 * noise) * (trial.depth == 8) + 0.05 * noise

@@ -102,8 +102,7 @@ class Ladder:
 
     def lacks(self, needed: Needed) -> bool:
         """Whether any of these trials is to be trained, or to join the study; one that failed is neither."""
-        folder = study_folder(self.source.runs_dir, self.source.study)
-        listed = set(read_keys(folder).keys) if (folder / KEYS).exists() else set()
+        listed = self._listed()
         jobs = (point.job(seed) for point, seeds in needed.items() for seed in seeds)
         return any(not job.failed and (job.record.key not in listed or is_left(job)) for job in jobs)
 
@@ -143,6 +142,12 @@ class Ladder:
         return {point: self.seeds(most) for point, most in num.items()}
 
     def num_trained(self) -> int:
-        """How many of the ladder's trials are finished."""
+        """How many of the study's trials are finished; those that other studies alone have don't count."""
+        listed = self._listed()
         jobs = (point.job(seed) for point in self.points for seed in self.seeds(self.looks[-1]))
-        return sum(job.record.status in FINISHED for job in jobs)
+        return sum(job.record.key in listed and job.record.status in FINISHED for job in jobs)
+
+    def _listed(self) -> set[str]:
+        """The keys of the study's trials."""
+        folder = study_folder(self.source.runs_dir, self.source.study)
+        return set(read_keys(folder).keys) if (folder / KEYS).exists() else set()
