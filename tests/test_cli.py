@@ -114,7 +114,7 @@ def test_published_conclusions_are_those_of_the_published_table() -> None:
     found = experiment.conclusions("quick")
     assert list(found) == list(experiment.result("quick")["verdicts"])
     assert found["plain_halves"].conclusion == "supported"
-    assert found["plain_halves"].seeds == experiment.result("quick")["seeds"]
+    assert max(each.seeds for each in found.values()) == experiment.result("quick")["seeds"]
 
 
 def test_a_published_result_says_what_its_readme_says() -> None:

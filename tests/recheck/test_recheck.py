@@ -37,7 +37,7 @@ def cell(path, column):
 
 def test_published_profile_agrees(published, capsys):
     assert main(published.parent) == 0
-    assert "recheck: 1 profiles, 30 trials, 3 claims" in capsys.readouterr().out
+    assert "recheck: 1 profiles, 90 trials, 3 claims" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("column", ["advantage", "low", "p_supported", "effect_size"])
@@ -95,8 +95,9 @@ def test_finds_a_changed_word_of_evidence(published, capsys, column):
 
 
 def test_finds_a_correction_that_no_verdict_tells(published, capsys):
+    shutil.copytree(EXPERIMENTS / published.name / "standard", published / "standard")
     for name in ("verdicts.csv", "result.json"):
-        path = published / "quick" / name
+        path = published / "standard" / name
         text = path.read_text()
         told = ("; " if name == "verdicts.csv" else ", ") + "its test was corrected on 2026-11-28, after trials"
         assert told in text
