@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -125,7 +126,7 @@ class PairedContrast:
     is_paired: bool = True
     missing: str = ""
 
-    @property
+    @cached_property
     def values(self) -> Mapping[str, pd.DataFrame]:
         """For each arm the metric of each seed, at each of the levels: seed, the factor `over`, value."""
         return _averaged(self.of_arms, self.contrast)
