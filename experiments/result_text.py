@@ -22,26 +22,36 @@ from skiplab.analysis.text import level_text, markdown
 from skiplab.reproduce import Experiment, PublishedResult
 
 
-def short_text(verdicts: Sequence[Verdict], decide: str = "") -> str:
-    """What limits all verdicts, and for each claim its verdict and the sentence that says why.
+def badges_text(verdicts: Sequence[Verdict]) -> str:
+    """What limits all verdicts, and a line for each claim with its verdict."""
+    shared = shared_caveats(verdicts)
+    said = f"{qualifiers(verdicts)}\n\n".lstrip()
+    rows = [f"| {verdict.claim.text} | {badge(verdict, shared)} |\n" for verdict in verdicts]
+    return f"{said}| claim | verdict |\n| --- | --- |\n{''.join(rows)}"
 
-    decide: the command that adds seeds, for readers who have no trials yet; '': undecided claims don't name it.
+
+def sentences_text(verdicts: Sequence[Verdict], decide: str) -> str:
+    """What limits all verdicts, and for each claim its verdict, the sentence that says why, and what would decide it.
+
+    decide: the command that adds seeds, for readers who have no trials yet.
     """
     shared = shared_caveats(verdicts)
-    lines = [f"{said}\n\n"] if (said := qualifiers(verdicts)) else []
+    lines = [f"{qualifiers(verdicts)}\n\n".lstrip()]
     for verdict in verdicts:
         lines.append(f"- {verdict.claim.text} **{badge(verdict, shared)}**: {markdown(verdict_sentence(verdict))}\n")
-        if decide and (step := next_step(verdict, decide, "`")):
+        if step := next_step(verdict, decide, "`"):
             lines.append(f"  {step}\n")
     return "".join(lines)
 
 
 def verdict_text(verdicts: Sequence[Verdict], decide: str) -> str:
-    """The verdicts in short, and folded below them their tests and evidence as the terminal shows them."""
+    """The verdicts in sentences, and folded below them their tests and evidence as the terminal shows them."""
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(render_verdicts(verdicts, details=True))
     tests = "\n".join(line.rstrip() for line in console.export_text().splitlines())
-    return f"{short_text(verdicts, decide)}\n{_folded('Tests and evidence', f'```text{chr(10)}{tests}{chr(10)}```')}"
+    return (
+        f"{sentences_text(verdicts, decide)}\n{_folded('Tests and evidence', f'```text{chr(10)}{tests}{chr(10)}```')}"
+    )
 
 
 def _folded(title: str, text: str) -> str:
@@ -69,7 +79,7 @@ def summary_text(profile: str, verdicts: Sequence[Verdict], table: ComparisonTab
     first = table_text(next(iter(table.by_metric.values())))
     verdict_file, table_file = (f"[{name}]({profile}/{name})" for name in ("verdicts.csv", "table.csv"))
     where = f"Each cell's verdict is in {verdict_file}, every metric in {table_file}.\n\n"
-    return f"{short_text(verdicts, decide)}\ncells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where
+    return f"{sentences_text(verdicts, decide)}\ncells of each verdict\n\n" + "\n".join(rows) + "\n\n" + first + where
 
 
 def cost_text(result: PublishedResult) -> str:

@@ -15,9 +15,9 @@ from generated_tables import ROOT, replace_marked, write_generated_tables
 from published_study import published_control, published_study, published_verdicts
 from result_text import (
     arm_costs_text,
+    badges_text,
     cost_text,
     published_text,
-    short_text,
     summary_text,
     table_text,
     verdict_text,
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def write_documents(experiment: Experiment, profile: str) -> None:
-    """Put a published profile's verdicts, tables and costs into its experiment's README, in short into README.md."""
+    """Put a published profile into its README: verdicts, tables, costs; and a list of the verdicts into README.md."""
     result, study = experiment.result(profile), published_study(experiment, profile)
     assert result is not None, "a profile that was published"
     verdicts, claims = published_verdicts(experiment, profile, study), read_claims(experiment.claims(profile))
@@ -69,7 +69,7 @@ def write_documents(experiment: Experiment, profile: str) -> None:
         replace_marked(own_readme, "published", published_text(experiment))
     readme = ROOT / "README.md"
     if f"<!-- {mark} -->" in readme.read_text(encoding="utf-8"):
-        replace_marked(readme, mark, short_text(verdicts))
+        replace_marked(readme, mark, badges_text(verdicts))
 
 
 if __name__ == "__main__":

@@ -39,16 +39,23 @@ def headline(verdict: Verdict) -> str:
 
 
 def badge(verdict: Verdict, said: Sequence[str] = ()) -> str:
-    """The verdict in a few words, with its own caveats but for the look to come, which the next step says.
+    """The verdict in a few words, with its own caveats; `said` as in `own_caveats`."""
+    return _with_caveats(conclusion_text(verdict), own_caveats(verdict, said))
+
+
+def conclusion_text(verdict: Verdict) -> str:
+    """The conclusion, and if there are several cells, in how many it holds."""
+    if len(verdict.cells) > 1:
+        return _counted(verdict)
+    return f"{verdict.conclusion}, contested" if verdict.num_contested else verdict.conclusion
+
+
+def own_caveats(verdict: Verdict, said: Sequence[str]) -> list[str]:
+    """What limits this verdict, but for the look to come, which the next step says.
 
     said: caveats that were said before, for all verdicts, and are left out.
     """
-    if len(verdict.cells) > 1:
-        text = _counted(verdict)
-    else:
-        text = f"{verdict.conclusion}, contested" if verdict.num_contested else verdict.conclusion
-    own = [each for each in verdict.caveats if each not in said and not each.startswith("next at ")]
-    return _with_caveats(text, own)
+    return [each for each in verdict.caveats if each not in said and not each.startswith("next at ")]
 
 
 def shared_caveats(verdicts: Sequence[Verdict]) -> list[str]:

@@ -5,7 +5,14 @@ from typing import Any
 
 from skiplab.analysis.claims.next_step import next_step
 from skiplab.analysis.claims.verdict_sentence import verdict_sentence
-from skiplab.analysis.claims.verdict_text import badge, cell_line, contrast_text, part_text, shared_caveats
+from skiplab.analysis.claims.verdict_text import (
+    cell_line,
+    conclusion_text,
+    contrast_text,
+    own_caveats,
+    part_text,
+    shared_caveats,
+)
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.figures.forest_figure import FOREST_CAPTION, forest_figure
 from skiplab.analysis.page.page_figures import PageFigures
@@ -24,7 +31,8 @@ def _verdict(verdict: Verdict, said: Sequence[str], filters: Filters, drawing: P
         "text": verdict.claim.text,
         "source": verdict.claim.source,
         "tested_part": verdict.claim.tested_part,
-        "badge": badge(verdict, said),
+        "badge": conclusion_text(verdict),
+        "caveats": ", ".join(own_caveats(verdict, said)),
         "sentence": verdict_sentence(verdict),
         "next": next_step(verdict),
         "class": verdict.conclusion.replace(" ", "-"),

@@ -25,6 +25,7 @@ from skiplab.analysis.page.page_samples import page_samples
 from skiplab.analysis.page.page_tables import Row
 from skiplab.analysis.page.page_trials import page_trials, unfinished, unlisted
 from skiplab.analysis.page.page_verdicts import page_verdicts
+from skiplab.analysis.page.page_words import page_words
 from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import DEFAULT_FACTOR, status_counts
 from skiplab.analysis.study.cached_per_study import cached_per_study
@@ -114,6 +115,7 @@ def report_page(
     drawing = PageFigures(filters)
     samples, unreadable = page_samples(study, factor, arms, filters)
     verdicts = judge(study, claims) if claims else []
+    limits, claimed = qualifiers(verdicts), page_verdicts(verdicts, filters, drawing)
     problems = (*study.problems, *drawn.series_problems, *unreadable)
     content = {
         "study": study,
@@ -125,8 +127,9 @@ def report_page(
         "arm_words": _arm_words(arms, control, factor),
         "filters": filters,
         "headline": _headline(study, factor, metrics, drawing),
-        "qualifiers": qualifiers(verdicts),
-        "verdicts": page_verdicts(verdicts, filters, drawing),
+        "qualifiers": limits,
+        "verdicts": claimed,
+        "words": page_words(limits, claimed),
         "rates": page_tables.rates(study, factor, filters),
         "effects": page_tables.effects(study, factor, control, metrics, drawing),
         "equal_cost": page_tables.equal_cost(study, factor, control, metrics, filters, drawing),

@@ -1,0 +1,25 @@
+"""The words of a page's verdicts that a stranger may not know, each with what it means."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
+
+_MEANINGS = {
+    "shared settings": "all arms have one learning rate",
+    "tuned": "each arm has the learning rate that is best for it",
+    "exploratory": "the question was asked after the trials",
+    "cell": "one setting of all else that varies; arms are compared within it",
+    "look": "a number of seeds, declared before, at which a claim is judged",
+    "collapsed": f"learned nothing, a mean skill below {COLLAPSED_BELOW:g}",
+    "not applicable": "a network that collapsed says nothing of what happens inside one that learns",
+    "no meaningful difference": "smaller than what the claims file says counts",
+    "inconclusive": "these seeds don't decide",
+}
+
+
+def page_words(qualifiers: str, verdicts: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """The words that stand in what the page says of all claims and of each, with their meanings."""
+    said = " ".join([qualifiers, *(verdict[key] for verdict in verdicts for key in ("badge", "caveats", "sentence"))])
+    return [(word, meaning) for word, meaning in _MEANINGS.items() if re.search(rf"\b{word}s?\b", said)]
