@@ -1,13 +1,17 @@
 """SLURM by submitit, where a lost job does no harm to others."""
 
+import json
 import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr
+from dataclasses import dataclass
 from subprocess import CalledProcessError
 from typing import Any, TextIO
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
+from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
 
 from skiplab.errors import SkiplabError
@@ -15,16 +19,54 @@ from skiplab.errors import SkiplabError
 _SBATCH = "sbatch: "  # each line of its errors starts with this
 
 
+@dataclass
+class SlurmConf(SlurmQueueConf):
+    """The settings of hydra/launcher=skiplab_slurm and their types: submitit's, and how many trials a job trains."""
+
+    trials_per_job: int = 1
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="skiplab_slurm_settings", node=SlurmConf)
+
+
 class SkiplabSlurmLauncher(SlurmLauncher):
     """Hydra's submitit launcher; if a job ends without a result, the sweep reads the records and continues.
 
-    A job that is preempted or runs out of time writes a checkpoint, is queued again and resumes.
+    A job that is preempted or runs out of time writes a checkpoint, is queued again and resumes at the trial that was
+    cut off.
+
+    Args:
+        trials_per_job: how many trials one job trains, one after the other.
+        **params: those of submitit's launcher.
+
+    Raises:
+        SkiplabError: if trials_per_job isn't above 0.
     """
 
     elsewhere = True
 
+    def __init__(self, *, trials_per_job: int, **params: Any) -> None:
+        super().__init__(**params)
+        if trials_per_job < 1:
+            raise SkiplabError(
+                f"hydra.launcher.trials_per_job={trials_per_job} is invalid; valid: a whole number above 0"
+            )
+        self.trials_per_job = trials_per_job
+
+    def __call__(self, sweep_overrides: list[str], *arguments: Any) -> list[JobReturn]:
+        """Train the trials of one job, on the cluster.
+
+        Args:
+            sweep_overrides: those of each trial, as JSON, since submitit wants a list of strings for a job.
+            *arguments: what submitit hands over besides.
+        """
+        return [super(SkiplabSlurmLauncher, self).__call__(json.loads(each), *arguments) for each in sweep_overrides]
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Submit all jobs and wait for them.
+        """Submit all trials, `trials_per_job` a job, and wait for them.
+
+        Returns:
+            What each trial returned, in their order.
 
         Raises:
             SkiplabError: SLURM isn't installed or refuses the jobs.
@@ -39,9 +81,11 @@ class SkiplabSlurmLauncher(SlurmLauncher):
                 f"hydra/launcher=skiplab_slurm needs SLURM, but {' and '.join(missing)} can't be found; start the "
                 "sweep on a machine of the cluster, or train here with hydra/launcher=skiplab_cores"
             )
+        trials = [json.dumps(list(overrides)) for overrides in job_overrides]
+        jobs = [trials[first : first + self.trials_per_job] for first in range(0, len(trials), self.trials_per_job)]
         try:
             with redirect_stderr(_WithoutSbatch(sys.stderr)):
-                return super().launch(job_overrides, initial_job_idx)
+                return [result for of_job in super().launch(jobs, initial_job_idx) for result in of_job]
         except (UncompletedJobError, FailedJobError) as error:
             if isinstance(error.__cause__, CalledProcessError):  # the command that submits
                 raise SkiplabError(_refusal(str(error))) from error

@@ -109,3 +109,18 @@ def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, t
     jobs = cluster.jobs()
     assert "2 already done, 0 to train" in finish(submitted(cluster, runs_dir))
     assert len(cluster.jobs()) == len(jobs), "what is done isn't submitted again"
+
+
+def test_a_job_trains_several_trials(cluster, tmp_path) -> None:
+    """Three trials in jobs of two: two jobs, all records, and the weights of trials that were trained alone."""
+    before = {job["JobId"] for job in cluster.jobs()}
+    grid = ("seed=0,1,2", "trainer.max_steps=3")
+    packed = ["hydra/launcher=skiplab_slurm", "hydra.launcher.partition=low", "hydra.launcher.trials_per_job=2"]
+    command = ["train", "-m", *TINY, *grid, f"run.runs_dir={tmp_path / 'slurm'}", *packed]
+    assert "3 trials finished (0 diverged), 0 failed" in finish(
+        forked_command(command, environment=cluster.environment)
+    )
+    assert len([job for job in cluster.jobs() if job["JobId"] not in before]) == 2
+    main(["train", "-m", *TINY, *grid, f"run.runs_dir={tmp_path / 'process'}", "hydra/launcher=basic"])
+    assert len(weights(tmp_path / "slurm")) == 3
+    assert weights(tmp_path / "slurm") == weights(tmp_path / "process")

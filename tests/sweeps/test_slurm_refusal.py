@@ -42,3 +42,21 @@ def test_a_machine_without_slurm(tmp_path: Path, capsys, monkeypatch) -> None:
     out, err = refused(capsys, f"run.runs_dir={tmp_path / 'runs'}")
     assert err.startswith("skiplab: hydra/launcher=skiplab_slurm needs SLURM, but sbatch and srun can't be found; ")
     assert "worker" not in out
+
+
+@pytest.mark.parametrize(
+    ("invalid", "reason"),
+    [
+        ("0", "hydra.launcher.trials_per_job=0 is invalid; valid: a whole number above 0"),
+        ("-1", "hydra.launcher.trials_per_job=-1 is invalid; valid: a whole number above 0"),
+        (
+            "1.5",
+            "hydra.launcher.trials_per_job is invalid: Value '1.5' of type 'float' could not be converted to Integer",
+        ),
+        ("null", "hydra.launcher.trials_per_job is invalid: field 'trials_per_job' is not Optional"),
+    ],
+)
+def test_a_number_of_trials_that_no_job_can_have(invalid, reason, tmp_path: Path, capsys) -> None:
+    _, err = refused(capsys, f"hydra.launcher.trials_per_job={invalid}", f"run.runs_dir={tmp_path / 'runs'}")
+    assert err == f"skiplab: hydra.launcher.trials_per_job{reason}\n"
+    assert not list(tmp_path.glob("runs/*/record.json"))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 from typing import Any
 
+from omegaconf.errors import ValidationError
 from yaml import MarkedYAMLError, YAMLError
 
 from skiplab.errors import SkiplabError
@@ -65,6 +66,8 @@ def _sentence(error: Exception, words: Sequence[str]) -> str:
         return _null_option(words)
     if "Could not override" in text and getattr(cause, "parent_node", None) is not None:
         return _unknown_setting(text, cause, words)
+    if isinstance(cause, ValidationError) and "Error merging override" in text:
+        return _interpolation(cause, str(cause))
     return _interpolation(error if hasattr(error, "full_key") else cause, text)
 
 
