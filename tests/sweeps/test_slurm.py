@@ -117,10 +117,9 @@ def test_a_job_trains_several_trials(cluster, tmp_path) -> None:
     grid = ("seed=0,1,2", "trainer.max_steps=3")
     packed = ["hydra/launcher=skiplab_slurm", "hydra.launcher.partition=low", "hydra.launcher.trials_per_job=2"]
     command = ["train", "-m", *TINY, *grid, f"run.runs_dir={tmp_path / 'slurm'}", *packed]
-    assert "3 trials finished (0 diverged), 0 failed" in finish(
-        forked_command(command, environment=cluster.environment)
-    )
-    assert len([job for job in cluster.jobs() if job["JobId"] not in before]) == 2
+    said = finish(forked_command(command, environment=cluster.environment))
+    assert "3 trials finished (0 diverged), 0 failed" in said
+    assert len([job for job in cluster.jobs() if job["JobId"] not in before]) == 2, said
     main(["train", "-m", *TINY, *grid, f"run.runs_dir={tmp_path / 'process'}", "hydra/launcher=basic"])
     assert len(weights(tmp_path / "slurm")) == 3
     assert weights(tmp_path / "slurm") == weights(tmp_path / "process")
