@@ -60,7 +60,8 @@ class SkiplabSlurmLauncher(SlurmLauncher):
             sweep_overrides: those of each trial, as JSON, since submitit wants a list of strings for a job.
             *arguments: what submitit hands over besides.
         """
-        return [super(SkiplabSlurmLauncher, self).__call__(json.loads(each), *arguments) for each in sweep_overrides]
+        train = super().__call__  # before a trial, which lets Hydra load this module and its classes anew
+        return [train(json.loads(each), *arguments) for each in sweep_overrides]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit all trials, `trials_per_job` a job, and wait for them.
