@@ -6,12 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator
+from functools import cache
+from importlib import metadata
 
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: workers share the cores
 os.environ["SKIPLAB_CACHE_DIR"] = tempfile.mkdtemp(prefix="skiplab-tests-")  # never the user's own
 _OWNER = os.getpid()
+metadata.entry_points = cache(metadata.entry_points)  # Lightning looks through all packages for each trainer
 os.fsync = lambda handle: None  # waits for the disk, which matters where the power may fail
 
 
@@ -50,9 +53,32 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+# Files, and folders of files, that take from ten seconds to half a minute each.
+LONGEST = frozenset(
+    {
+        "test_shell_lines.py",
+        "test_extending.py",
+        "test_every_command.py",
+        "test_first_steps.py",
+        "test_notebooks.py",
+        "test_decide.py",
+        "tuning",
+        "test_presets.py",
+        "test_sisters.py",
+        "test_hostile_overrides.py",
+        "test_degenerate_studies.py",
+    }
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a GPU comes last: a process that has used one can't be forked, and other tests fork."""
-    items.sort(key=lambda item: item.get_closest_marker("gpu") is not None)
+    """The longest files come first, so that at the end no core is idle while another is at work on one of them.
+
+    What needs a GPU comes last: a process that has used one can't be forked, and other tests fork.
+    """
+    items.sort(
+        key=lambda item: (item.get_closest_marker("gpu") is not None, LONGEST.isdisjoint(item.path.parts)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +101,10 @@ def run() -> Callable[..., Trial]:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages have no figures: where a test looks at something else, drawing them would be most of its time."""
-    from skiplab.analysis.page.page_figures import PageFigures
+    """Pages show their figures' titles alone."""
+    from undrawn import leave_undrawn
 
-    empty = {"title": "", "caption": "", "class": "", "constant": "", "panels": [], "legend": []}
-    monkeypatch.setattr(PageFigures, "figure", lambda *_: empty)
+    leave_undrawn(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import pytest
+
 from skiplab.cli import main
 
 WORDS = (
@@ -33,9 +35,11 @@ class Case(NamedTuple):
         return " ".join(self.words)[:80].encode("ascii", "backslashreplace").decode()
 
 
-def drawn(cases: Callable[[random.Random], Iterator[Case]], count: int, seed: int) -> list[Case]:
+def drawn(cases: Callable[[random.Random], Iterator[Case]], count: int, seed: int, slow: int = 0) -> list[Any]:
+    """The first cases, as parameters of a test; of one draw, the last `slow` of them are run under `slow` alone."""
     found = cases(random.Random(seed))
-    return [next(found) for _ in range(count)]
+    marks = [[]] * (count - slow) + [[pytest.mark.slow]] * slow
+    return [pytest.param(next(found), marks=own) for own in marks]
 
 
 def outcome(words: list[str], capsys: Any) -> tuple[object, str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any, NamedTuple
 
+import yaml
 from hydra.core.plugins import Plugins
-from omegaconf import OmegaConf
 
 from command_line import Ended, run_command
 from example_records import write_example
@@ -17,6 +17,7 @@ from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.instruments.stability import Stability
 from skiplab.records.file_names import CONFIG
 from skiplab.records.key import factors, trial_key
+from skiplab.records.plain_config import plain
 from skiplab.records.statuses import FINISHED
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 from skiplab.training.plan import Plan
@@ -86,7 +87,9 @@ class Planted:
                 step=1,
                 provenance={"wall_seconds": self.seconds},
             )
-            (record.folder / CONFIG).write_text(OmegaConf.to_yaml(job.config), encoding="utf-8")
+            # as OmegaConf does, in a tenth of the time
+            text = yaml.dump(plain(job.config, resolve=False), Dumper=yaml.CSafeDumper, sort_keys=False)
+            (record.folder / CONFIG).write_text(text, encoding="utf-8")
             self.trained.append(own)
             if own in self.failing:
                 failures[job] = "no good"

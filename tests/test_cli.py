@@ -8,6 +8,7 @@ import pytest
 from skiplab import cli, reproduce
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.cli import commands
+from skiplab.cli.parser import make_parser
 from skiplab.deciding import decide
 from skiplab.deciding.limits import Limits
 from skiplab.errors import SkiplabError
@@ -19,6 +20,7 @@ from skiplab.errors import SkiplabError
 def test_overrides_stand_before_or_behind_options(arguments: list[str], monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(commands, "reproduce", lambda **given: seen.append(given))
+    monkeypatch.setattr(cli, "make_parser", make_parser.__wrapped__)  # a new one, which takes up what was set
     cli.main(["reproduce", "every_connection", *arguments])
     expected = {"experiment": "every_connection", "show_list": False, "profile": "quick"}
     expected |= {"decide": False, "budget": None, "max_seeds": None, "dry_run": False}

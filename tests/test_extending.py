@@ -11,6 +11,7 @@ import pytest
 from command_line import as_newcomer, run_command
 from shell_lines import ROOT, fenced, shell_lines
 from tiny_trials import TINY
+from undrawn import leave_undrawn
 
 PAGES = sorted(path for path in (ROOT / "docs" / "extending").glob("*.md") if path.stem != "README")
 BUDGET = (*(word for word in TINY if not word.startswith("evaluator=")), "trainer.max_steps=2", "hydra/launcher=basic")
@@ -21,6 +22,7 @@ SHOWN = {
     "evaluator": "Spread of the samples",
     "data_set": "stripes",
 }
+DECLARE_CHARTS = ("instrument", "evaluator")  # whose options, so that the report draws them
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def newcomer(request, tmp_path: Path, monkeypatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("newcomer", PAGES, ids=lambda page: page.stem, indirect=True)
-def test_a_page_is_followed(newcomer: Path) -> None:
+def test_a_page_is_followed(newcomer: Path, monkeypatch) -> None:
+    if newcomer.stem not in DECLARE_CHARTS:
+        leave_undrawn(monkeypatch)
     lines = [line.words for line in shell_lines(newcomer)]
     study = lines[-1][lines[-1].index("report") + 1]
     for program, *words in lines:

@@ -18,6 +18,7 @@ from skiplab.cli.first_steps.draft import Drafted, draft
 from skiplab.cli.first_steps.init import commands, project_files
 from skiplab.metrics import Metric
 from tiny_trials import TINY
+from undrawn import leave_undrawn
 
 SHORT = [*(word for word in TINY if not word.startswith(("depth", "evaluator", "logger"))), "hydra/launcher=basic"]
 
@@ -28,6 +29,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("newcomer") / "mine"
     with pytest.MonkeyPatch.context() as patch:
         as_newcomer(patch, folder.parent)
+        leave_undrawn(patch)
         ended = run_command(["init", "mine"])
         assert ended.code == 0, ended.text
         patch.chdir(folder)

@@ -76,7 +76,7 @@ def evaluate_cases(draw: random.Random) -> Iterator[Case]:
         yield Case([*setting.chosen, f"{draw.choice(['', '', '+'])}{setting.name}={draw.choice(VALUES)}"])
 
 
-@pytest.mark.parametrize("case", drawn(train_cases, 90, seed=1), ids=str)
+@pytest.mark.parametrize("case", drawn(train_cases, 90, seed=1, slow=30), ids=str)
 def test_a_wrong_override(case: Case, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["train", *TINY, *(["hydra/launcher=basic"] if "-m" in case.words else []), "run.dry_run=true", *case.words]
@@ -84,7 +84,7 @@ def test_a_wrong_override(case: Case, tmp_path, monkeypatch, capsys) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("case", drawn(evaluate_cases, 40, seed=3), ids=str)
+@pytest.mark.parametrize("case", drawn(evaluate_cases, 40, seed=3, slow=15), ids=str)
 def test_a_wrong_measurement(case: Case, finished: Trial, tmp_path, monkeypatch, capsys) -> None:
     folder = tmp_path / finished.record.key
     shutil.copytree(finished.record.folder, folder)

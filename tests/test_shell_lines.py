@@ -11,6 +11,7 @@ import pytest
 from command_line import Ended, as_newcomer, run_command, run_script
 from published import pictures, publish
 from shell_lines import ROOT, ShellLine, fenced, inline_commands, shell_lines
+from undrawn import leave_undrawn
 
 # What is added to a line that trains, unless the line itself or a preset of its own sets it.
 BUDGET = {
@@ -67,6 +68,8 @@ BUDGETS = {
         "evaluator.jacobian.num_images": "1",
     },
 }
+# Documents whose reports draw figures; those of the others would show the same kinds of records and charts.
+DRAWN = ("README.md", "docs/look_inside.md", "docs/own_module.md", "docs/own_results.md")
 # Words of a page's files that train for longer than a test may, and what stands for them.
 SHORTER = {
     "docs/own_network.md": (
@@ -148,7 +151,9 @@ def _run(line: ShellLine, folder: Path) -> Ended:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the package wandb-workspaces
 @pytest.mark.filterwarnings("ignore:.*does not have many workers.*")  # of Lightning
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
-def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path) -> None:
+def test_every_shell_line_ends_as_it_should(document: str, newcomer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if document not in DRAWN:
+        leave_undrawn(monkeypatch)
     lines = [*shell_lines(ROOT / document), *inline_commands(ROOT / document)]
     for text in fenced(ROOT / document):
         if named := _FILE.match(text):
@@ -184,6 +189,11 @@ def test_every_python_block_is_run() -> None:
                 imports = re.compile(rf"^(?:from|import) {Path(named[1]).stem}\b", re.MULTILINE)
                 idle += [] if any(map(imports.search, blocks)) else [f"{path.name}: {named[1]}"]
     assert not idle
+
+
+def test_documents_whose_reports_draw_figures_have_reports() -> None:
+    for document in DRAWN:
+        assert any(line.words[:2] == ["skiplab", "report"] for line in shell_lines(ROOT / document)), document
 
 
 def test_what_is_trained_for_less_is_there() -> None:

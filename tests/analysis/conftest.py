@@ -145,13 +145,15 @@ def fill(runs: Runs) -> Callable[..., Runs]:
 @pytest.fixture(scope="session")
 def with_series(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The runs of a study s of two seeds with a chart of every kind, to be read and never changed."""
-    return fill_study(Runs(tmp_path_factory.mktemp("series")), effect=0.1, num_seeds=2, series=True).folder
+    runs = Runs(tmp_path_factory.mktemp("series"))
+    return fill_study(runs, effect=0.1, num_seeds=2, series=True, depths=(4, 16)).folder
 
 
 @pytest.fixture(scope="session")
 def whole_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a study with every kind of part, to be read and never changed."""
-    runs = fill_study(Runs(tmp_path_factory.mktemp("whole")), effect=0.15, num_seeds=3, series=True)
+    runs = Runs(tmp_path_factory.mktemp("whole"))
+    fill_study(runs, effect=0.15, num_seeds=3, series=True, depths=(4, 16))
     for key in read_study("s", runs.folder).trials["key"]:
         runs.picture(key)
     runs.trial(seed=7, choices={"long_skip": "none"}, status="failed")

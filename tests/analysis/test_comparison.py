@@ -31,6 +31,7 @@ def fill_with(runs, name, levels, *, axis=True):
     return read_study("s", runs.folder)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("name", "levels", "axis"),
     [
@@ -83,6 +84,7 @@ def test_settings_of_one_option_tell_its_arms_apart(runs):
     assert list(arms) == ["scaled, a 1, b 1", "scaled, a 1, b 2", "scaled, a 2, b 1"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_and_dashboard_compare_what_is_asked_for(fill, runs, capsys):
     fill(effect=0.15, num_seeds=3)
     where = ["s", "--runs-dir", str(runs.folder)]

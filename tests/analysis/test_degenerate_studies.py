@@ -170,6 +170,7 @@ def run(words: list[str]) -> int:
     return 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_trials_that_all_diverged_count_as_they_do_beside_others(runs, claims_file, capsys) -> None:
     """Their own declarations are all there is to say what they count with."""
     declared = {"metrics": {name: asdict(METRICS[name]) for name in ("skill_train", "loss_val")}}
@@ -208,6 +209,7 @@ def test_what_a_done_trial_declares_and_nothing_measured_is_no_metric(runs) -> N
 NOTHING_TO_COMPARE = ("all failed", "all running", "no metric", "no number", "nothing readable", "an empty list")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("study", NOTHING_TO_COMPARE)
 def test_where_there_is_nothing_to_compare_that_is_said(study: str, runs, capsys) -> None:
     STUDIES[study](runs)

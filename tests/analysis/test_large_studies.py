@@ -12,7 +12,7 @@ from skiplab.records.read_records import Problem, readable
 
 @pytest.fixture
 def study(with_series):
-    """24 trials: two seeds of two arms in six cells, of which depths share a panel."""
+    """16 trials: two seeds of two arms in four cells, of which depths share a panel."""
     return read_study("s", with_series)
 
 
@@ -23,10 +23,10 @@ def test_curves_are_drawn_from_no_more_than_fits_in_memory(study, monkeypatch) -
     one = sum(path.stat().st_size for path in folder.glob("*.csv"))
     monkeypatch.setattr(page, "_MOST_BYTES", 6 * one)
     part, said = page.drawable(read_study("s", study.runs_dir))
-    assert 2 <= len(part.trials) < 12
+    assert 2 <= len(part.trials) < 8
     assert set(part.trials["seed"]) == {0}
     assert said.startswith(
-        f"The study has 24 trials: charts and the list of trials show the {len(part.trials)} of the lowest"
+        f"The study has 16 trials: charts and the list of trials show the {len(part.trials)} of the lowest"
     )
     assert set(part.history["key"]) == set(part.trials["key"])
 

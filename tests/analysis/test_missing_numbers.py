@@ -122,6 +122,7 @@ def test_a_cell_without_any_finite_number_keeps_its_row(runs):
     assert "plain: 2 not finite; identity: 2 not finite" in table.at[8, "notes"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_reasons_are_on_the_page_and_kept_with_the_study(runs):
     study = lacking(runs)
     runs.trial(seed=3, choices={"connection": "plain"}, status="diverged", diverged_because="its loss exploded")

@@ -137,6 +137,7 @@ def test_a_file_that_can_not_be_read_is_a_problem_and_tunes_nothing(runs, caveat
     assert "is not a result of `skiplab tune`" in problem.reason
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_shows_what_was_chosen(runs) -> None:
     write(trials(runs))
     page = write_report(read_study("s", runs.folder)).read_text()
@@ -146,6 +147,7 @@ def test_the_report_shows_what_was_chosen(runs) -> None:
     assert "All arms cost as much as the control" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_of_an_untuned_study_has_no_such_section(runs) -> None:
     assert "Tuning" not in write_report(read_study("s", trials(runs).folder)).read_text()
 

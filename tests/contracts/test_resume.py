@@ -12,6 +12,7 @@ from forked_process import forked_command
 from skiplab.errors import SkiplabError
 from skiplab.instruments.update_ratio import UpdateRatio
 from skiplab.records.key import trial_key
+from skiplab.training.module import AblationModule
 from tiny_trials import TINY, compose_config, run_composed
 
 NUM_STEPS = 9
@@ -85,8 +86,9 @@ def test_broken_during_evaluation_trains_nothing_again(unbroken, tmp_path, monke
     assert record.read()["summary"] == unbroken.read()["summary"]
 
 
-def test_killed_in_mid_trial(tmp_path) -> None:
-    num_steps = 150
+def test_killed_in_mid_trial(tmp_path, monkeypatch) -> None:
+    """Its steps wait for the signal, so that a short training is not over before."""
+    num_steps, step = 50, AblationModule.training_step
     tiny = [
         *TINY,
         f"trainer.max_steps={num_steps}",
@@ -96,10 +98,12 @@ def test_killed_in_mid_trial(tmp_path) -> None:
     ]
     killed_dir, unbroken_dir = tmp_path / "killed", tmp_path / "unbroken"
     table = killed_dir / trial_key(compose_config(*tiny).config) / "history.csv"
-    process = forked_command(["train", *tiny, f"run.runs_dir={killed_dir}"])
+    with monkeypatch.context() as patched:
+        patched.setattr(AblationModule, "training_step", lambda *given: (time.sleep(0.02), step(*given))[1])
+        process = forked_command(["train", *tiny, f"run.runs_dir={killed_dir}"])
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if table.exists() and table.read_bytes().count(b"\n") > 30:
+        if table.exists() and table.read_bytes().count(b"\n") > 12:
             break
         time.sleep(0.01)
     process.kill()

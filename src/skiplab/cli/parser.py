@@ -2,14 +2,19 @@
 
 import argparse
 import math
+from functools import cache
 from pathlib import Path
 
 import skiplab
 from skiplab.cli import commands
 
 
+@cache
 def make_parser() -> argparse.ArgumentParser:
-    """The parser of `skiplab`; what it returns holds the function of the command as `command`, and its options."""
+    """The parser of `skiplab`; what it returns holds the function of the command as `command`, and its options.
+
+    It is made once for all commands of a process, of which a notebook may call many.
+    """
     parser = argparse.ArgumentParser(prog="skiplab", description="Ablation studies of residual against plain networks.")
     parser.add_argument("--version", action="version", version=skiplab.__version__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")

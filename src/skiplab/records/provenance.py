@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def instructions(capability: str) -> str:
 
 
 def origin(gpu: str | None, capability: str) -> Origin:
-    """Commit, package versions and hardware of this process.
+    """Commit, package versions and hardware of this process, as they are when it first asks.
 
     Args:
         gpu: the name of its GPU; None if there is none.
@@ -50,6 +51,7 @@ def origin(gpu: str | None, capability: str) -> Origin:
     }
 
 
+@cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
@@ -57,6 +59,7 @@ def _version(package: str) -> str | None:
         return None
 
 
+@cache
 def _commit() -> str | None:
     """The checkout's commit, with '+' if it has uncommitted changes; None for an installed wheel."""
     here = Path(__file__).resolve().parent
@@ -74,6 +77,7 @@ def _commit() -> str | None:
     return head.stdout.decode().strip() + ("+" if changed.stdout.strip() else "")
 
 
+@cache
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

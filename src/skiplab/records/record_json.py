@@ -66,8 +66,8 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: if `parse_record` would refuse it.
     """
-    body = json.dumps(_finite(content), indent=1)
-    parsed = _without_lone_surrogates(parse_json(body.encode()), body.encode())
+    body = json.dumps(_finite(content)).encode()
+    parsed = _without_lone_surrogates(parse_json(body), body)
     text = (json.dumps({**parsed, _CHECKSUM: _checksum_of(parsed)}, indent=1) + "\n").encode()
     parse_record(text)
     return text

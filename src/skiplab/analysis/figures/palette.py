@@ -40,6 +40,7 @@ INK = "#010203"  # stands for the page's text color until the SVG is written
 _MUTED = "#808080"
 _PRINT_DPI = 300  # of the parts of a PDF that are pixels
 _NOT_IN_XML: dict[int, str] = dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd")  # beside what `printable` spells out
+POINTS_PER_INCH = 72  # of an SVG by matplotlib
 _RASTER_DPI = 160  # of the parts of a figure that are pixels, which keep a page small
 _NOTEBOOK_DPI = 80  # of a figure as a notebook shows it, from twice as many pixels
 _STYLE: dict[RcKeyType, Any] = {
@@ -199,21 +200,26 @@ def to_svg(figure: Figure) -> str:
 
 
 def svg_text(figure: Figure, *, settled: bool = False) -> str:
-    """The figure as SVG; its text has the color of what surrounds it.
+    """The figure as SVG; its text has the color of what surrounds it. It is drawn once; `savefig` would draw it twice.
 
     Args:
         figure: the figure.
-        settled: whether its layout is settled, so that it is drawn once; `savefig` would draw it twice.
+        settled: whether its layout is settled; else that is done here, and the figure is left as it was.
     """
     buffer, metadata = io.StringIO(), {"Date": None, "Creator": None}
+    own, dpi, engine = figure.canvas, figure.dpi, figure.get_layout_engine()
     with matplotlib.rc_context(_STYLE):
-        if settled:
-            own = figure.canvas
-            figure.set_dpi(_RASTER_DPI)
-            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
-            figure.set_canvas(own)  # which measures text in its own way
-        else:
-            figure.savefig(buffer, format="svg", dpi=_RASTER_DPI, metadata=metadata)
+        canvas = FigureCanvasSVG(figure)  # which measures text in its own way
+        if engine and not settled:
+            figure.set_dpi(POINTS_PER_INCH)
+            engine.execute(figure)
+            figure.set_layout_engine("none")
+        figure.set_dpi(_RASTER_DPI)
+        canvas.print_svg(buffer, metadata=metadata)
+        figure.set_canvas(own)
+    if not settled:
+        figure.set_dpi(dpi)
+        figure.set_layout_engine(engine)
     svg = buffer.getvalue()
     return svg[svg.index("<svg") :].replace(INK, "currentColor").translate(_NOT_IN_XML)
 

@@ -13,14 +13,14 @@ from matplotlib.legend import Legend
 from matplotlib.transforms import Bbox
 
 from skiplab.analysis.figures.marks import Mark, mark_of
-from skiplab.analysis.figures.palette import svg_text
+from skiplab.analysis.figures.palette import POINTS_PER_INCH, svg_text
 from skiplab.analysis.figures.svg_definitions import Definitions
 from skiplab.printable import printable
 
 Element = ElementTree.Element
 Tags = Callable[[Mark], str]
 
-_POINTS_PER_INCH, _PIXELS_PER_POINT = 72, 96 / 72  # of an SVG by matplotlib, and on a page
+_PIXELS_PER_POINT = 96 / POINTS_PER_INCH  # on a page
 _NARROWER = 0.83  # so that three panels with labels of their own fit a row of the page
 _PAD = 3.0  # points around a panel: other fonts are wider
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
@@ -62,7 +62,7 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
         tags: names what a mark stands for.
         definitions: the page's own.
     """
-    figure.set_dpi(_POINTS_PER_INCH)
+    figure.set_dpi(POINTS_PER_INCH)
     figure.set_figwidth(_NARROWER * figure.get_figwidth())
     if engine := figure.get_layout_engine():
         engine.execute(figure)

@@ -1,6 +1,7 @@
 """HTML pages: names from records are shown as text, and only the scripts and styles of this package run."""
 
 import base64
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,21 +28,30 @@ def rendered(template: str, version: str = "", definitions: Definitions | None =
     style = (_FOLDER / "page.css").read_text(encoding="utf-8") + definitions.css
     scripts = ("filters.js", "sort.js", "print.js", *(["reload.js"] if version else []))
     script = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in scripts)
-    environment = jinja2.Environment(
+    return (
+        _templates()
+        .get_template(template)
+        .render(
+            version=version,
+            policy=Markup(_policy(style, script, served=bool(version))),
+            style=Markup(style),
+            script=Markup(script),
+            definitions=definitions.svg,
+            **content,
+        )
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """It keeps what it compiled, which takes longer than a small page."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         finalize=lambda value: value if isinstance(value, Markup) else printable(value),
-    )
-    return environment.get_template(template).render(
-        version=version,
-        policy=Markup(_policy(style, script, served=bool(version))),
-        style=Markup(style),
-        script=Markup(script),
-        definitions=definitions.svg,
-        **content,
     )
 
 
