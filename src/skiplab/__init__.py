@@ -7,8 +7,10 @@ if TYPE_CHECKING:
     from skiplab.ablation import ablate
     from skiplab.analysis.results.from_frame import from_frame
     from skiplab.analysis.study.study import Study, read_study
+    from skiplab.blocks.connection import set_progress
     from skiplab.drawn_readings import draw_readings
     from skiplab.factory_study.study import study
+    from skiplab.measured_shortcuts import measure_shortcuts
     from skiplab.surgery.ablate import restore
     from skiplab.surgery.find_shortcuts import find_shortcuts
     from skiplab.training.load import load
@@ -23,8 +25,10 @@ __all__ = [
     "find_shortcuts",
     "from_frame",
     "load",
+    "measure_shortcuts",
     "read_study",
     "restore",
+    "set_progress",
     "study",
     "trainer_callback",
     "watch",
@@ -39,8 +43,10 @@ _MODULES = {
     "find_shortcuts": "skiplab.surgery.find_shortcuts",
     "from_frame": "skiplab.analysis.results.from_frame",
     "load": "skiplab.training.load",
+    "measure_shortcuts": "skiplab.measured_shortcuts",
     "read_study": "skiplab.analysis.study.study",
     "restore": "skiplab.surgery.ablate",
+    "set_progress": "skiplab.blocks.connection",
     "study": "skiplab.factory_study.study",
     "trainer_callback": "skiplab.watching",
     "watch": "skiplab.watching",

@@ -6,13 +6,14 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Join
 from skiplab.blocks.connection import Connection, Stream
+from skiplab.blocks.connections.fading import Fading
 from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
 from skiplab.blocks.connections.rezero import ReZero
 from skiplab.blocks.connections.scaled import Scaled
 
 _NOTHING = nn.Identity()  # comes after a join
-_ELEMENTWISE = (Identity, Plain, ReZero, Scaled)  # their results don't depend on which dimension has the channels
+_ELEMENTWISE = (Fading, Identity, Plain, ReZero, Scaled)  # it doesn't matter which dimension has the channels
 
 
 class ForeignJoin(Join):
