@@ -1,6 +1,7 @@
 """A join in a network that isn't built from skiplab's blocks."""
 
 from collections.abc import Sequence
+from typing import Any, TypedDict
 
 from torch import Tensor, nn
 
@@ -16,6 +17,13 @@ _NOTHING = nn.Identity()  # comes after a join
 _ELEMENTWISE = (Fading, Identity, Plain, ReZero, Scaled)  # it doesn't matter which dimension has the channels
 
 
+class Recipe(TypedDict):
+    """How a connection is made again: the import path of its class, and its settings."""
+
+    target: str
+    settings: dict[str, Any]
+
+
 class ForeignJoin(Join):
     """A connection that replaces an addition; the branch remains in the network, and the join gets its update.
 
@@ -23,7 +31,11 @@ class ForeignJoin(Join):
         connection: the connection of the join.
         block_index: number of the join in the network; each such join counts as one block.
         branch_modules: the modules that compute the update; they belong to the network and aren't registered here.
+
+    recipe: how its connection is made again; None if only a function of someone's own knows.
     """
+
+    recipe: Recipe | None = None
 
     def __init__(self, connection: Connection, block_index: int, branch_modules: Sequence[nn.Module]) -> None:
         super().__init__()
