@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from generated_tables import replace_marked
-from result_text import cost_text, table_text, verdict_text
+from result_text import table_text, verdict_text
 
 import skiplab
 from skiplab.analysis.claims.claims_file import read_claims
@@ -84,7 +84,12 @@ def write_result(found: Mapping[int, Mapping[str, Any]]) -> None:
         "published": {},
     }
     (FOLDER / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    text = verdict_text(verdicts, "") + table_text(table) + cost_text(result)
+    trained = 2 * len(found)
+    cost = (
+        f"Cost: {trained} networks trained and {3 * len(found)} copies fine-tuned, {result['seconds']:.0f} s on one "
+        f"thread each ({' and '.join(result['hardware'])}, torch {result['versions']['torch']}).\n"
+    )
+    text = verdict_text(verdicts, "") + table_text(table) + cost
     replace_marked(HERE / "README.md", "results: ablated_checkpoints digits", text)
 
 

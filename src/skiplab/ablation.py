@@ -55,8 +55,9 @@ class _Made(NamedTuple):
 
 def _recipe_of(make: Callable[[JoinSpec], Connection]) -> Recipe | None:
     """Of a connection's class, or of a functools.partial of one; a function of someone's own has none."""
-    is_partial = isinstance(make, functools.partial) and not make.args
-    target, settings = (make.func, dict(make.keywords)) if is_partial else (make, {})
+    target, settings = make, {}
+    if isinstance(make, functools.partial) and not make.args:
+        target, settings = make.func, dict(make.keywords)
     if not isinstance(target, type) or "<" in target.__qualname__:
         return None
     return {"target": f"{target.__module__}.{target.__qualname__}", "settings": settings}

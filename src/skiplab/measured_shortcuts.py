@@ -62,7 +62,7 @@ class MeasuredShortcuts:
         wide = own.pivot(index="shortcut", columns="change", values="value")[list(dict.fromkeys(own["change"]))]
         first = own.drop_duplicates("shortcut").set_index("shortcut")[["path", "call", "update_ratio"]]
         found = first.join(wide).reset_index()
-        return pd.concat([found[found["shortcut"] >= 0], found[found["shortcut"] < 0]], ignore_index=True)
+        return pd.concat([found.loc[found["shortcut"] >= 0], found.loc[found["shortcut"] < 0]], ignore_index=True)
 
     def figure(self) -> "Figure":
         """The loss without each shortcut, at each factor, and with each part of it if there are several."""
@@ -86,7 +86,7 @@ class MeasuredShortcuts:
         asked = self.parts[0] if part is None else part
         if asked not in self.parts:
             raise SkiplabError(f"part={asked!r} is no part of the loss; valid: {', '.join(map(repr, self.parts))}")
-        return self.frame[self.frame["part"] == asked]
+        return self.frame.loc[self.frame["part"] == asked]
 
 
 def measure_shortcuts(
@@ -150,8 +150,8 @@ def measure_shortcuts(
             with scaled(joins, factor):
                 note(-1, "scaled", factor)
     frame = pd.DataFrame(measured)
-    frame["untouched"] = frame["part"].map(untouched)
-    return MeasuredShortcuts(where, frame[list(_COLUMNS)], tuple(untouched))
+    frame["untouched"] = [untouched[part] for part in frame["part"]]
+    return MeasuredShortcuts(where, frame.loc[:, list(_COLUMNS)], tuple(untouched))
 
 
 def _checked(factors: Iterable[float]) -> list[float]:

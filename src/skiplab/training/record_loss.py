@@ -30,7 +30,7 @@ def record_loss(trial: LoadedTrial, *, num_images: int, num_levels: int) -> Call
     @torch.no_grad()
     def loss(model: nn.Module) -> dict[str, float]:
         generator = torch.Generator(images.device).manual_seed(0)
-        total = sum(objective.loss(model, *batch, generator).double().sum().item() for batch in batches)
+        total = sum(objective.loss(model, *each, generator=generator).double().sum().item() for each in batches)
         return {"all": total / len(images)}
 
     return loss

@@ -25,11 +25,11 @@ def shortcut_figure(measured: pd.DataFrame, parts: Sequence[str]) -> Figure:
         measured: the frame of `skiplab.measure_shortcuts`.
         parts: the parts of the loss; the first is drawn.
     """
-    each = measured[measured["shortcut"] >= 0]
-    removed = each[(each["change"] == "scaled") & (each["factor"] == 0) & (each["part"] != parts[0])]
+    each = measured.loc[measured["shortcut"] >= 0]
+    removed = each.loc[(each["change"] == "scaled") & (each["factor"] == 0) & (each["part"] != parts[0])]
     has_parts = not removed.empty and bool(((removed["value"] > 0) & (removed["untouched"] > 0)).any())
     figure, axes = panels(3 if has_parts else 2)
-    _draw_changes(axes[0], each[each["part"] == parts[0]], parts[0])
+    _draw_changes(axes[0], each.loc[each["part"] == parts[0]], parts[0])
     _draw_sizes(axes[1], each)
     if has_parts:
         _draw_parts(figure, axes[2], removed)
@@ -41,7 +41,7 @@ def shortcut_figure(measured: pd.DataFrame, parts: Sequence[str]) -> Figure:
 
 def _draw_changes(ax: Axes, rows: pd.DataFrame, part: str) -> None:
     drawn = {f"stream x{factor:g}" if factor else "removed": own for factor, own in rows.groupby("factor")}
-    drawn["swapped with the next"] = rows[rows["change"] == "swapped"]
+    drawn["swapped with the next"] = rows.loc[rows["change"] == "swapped"]
     for color, (label, own) in zip((*KIND_COLORS, *KIND_COLORS), drawn.items(), strict=False):
         if not own.empty:
             ax.plot(own["shortcut"] + 1, own["value"], "o-", color=color, label=label, markersize=3, linewidth=1)
@@ -55,7 +55,7 @@ def _draw_changes(ax: Axes, rows: pd.DataFrame, part: str) -> None:
 def _draw_sizes(ax: Axes, rows: pd.DataFrame) -> None:
     own = rows.drop_duplicates("shortcut")
     ax.plot(own["shortcut"] + 1, own["update_ratio"], "o-", color=_UNTOUCHED, markersize=3, linewidth=1)
-    if (own["update_ratio"] > 0).all():
+    if bool((own["update_ratio"] > 0).all()):
         log_ticks(ax, "y")
     frame(ax, "Size of the update", "shortcut", "update / stream, root mean square")
 
