@@ -67,7 +67,8 @@ def write_result(found: Mapping[int, Mapping[str, Any]]) -> None:
         ],
         columns=["seed", FACTOR, "step", METRIC],
     )
-    shortcuts = pd.concat([pd.read_csv(io.StringIO(own["shortcuts"])).assign(seed=seed) for seed, own in found.items()])
+    tables = [pd.read_csv(io.StringIO(own["shortcuts"])).assign(seed=seed) for seed, own in found.items()]
+    shortcuts = pd.concat(tables, ignore_index=True)
     (FOLDER / "curves.csv").write_text(csv_text(curves), encoding="utf-8")
     (FOLDER / "removed_shortcuts.csv").write_text(csv_text(shortcuts), encoding="utf-8")
     (HERE / "digits.svg").write_text(to_svg(_figure(results, curves, shortcuts)), encoding="utf-8")

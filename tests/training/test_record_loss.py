@@ -19,7 +19,14 @@ def test_of_a_denoiser_it_is_the_loss_in_the_record(tmp_path) -> None:
 
 
 def test_of_a_classifier_it_is_the_mean_cross_entropy(tmp_path) -> None:
-    overrides = (*TINY, "objective=cross_entropy", "backbone=resnet", "depth=3", "long_skip=none", "evaluator=[classification]")
+    overrides = (
+        *TINY,
+        "objective=cross_entropy",
+        "backbone=resnet",
+        "depth=3",
+        "long_skip=none",
+        "evaluator=[classification]",
+    )
     trial = skiplab.load(run_composed(compose_config(*overrides), tmp_path).record.folder)
     images, labels = trial.data.val.first(200)
     with torch.no_grad():
