@@ -95,10 +95,11 @@ def _anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("claims", sorted(ROOT.glob("experiments/*/**/claims.yaml")), ids=str)
-def test_all_claims_can_be_read_and_have_a_preset(claims):
+def test_all_claims_can_be_read_and_have_a_preset_or_a_script(claims):
     assert read_claims(claims).claims
     name, *profile = claims.parent.relative_to(ROOT / "experiments").parts
-    assert list((ROOT / "conf" / "experiment" / name).glob(f"{'/'.join(profile) or '*'}.yaml"))
+    presets = list((ROOT / "conf" / "experiment" / name).glob(f"{'/'.join(profile) or '*'}.yaml"))
+    assert presets or (ROOT / "experiments" / name / "study.py").exists()
 
 
 @pytest.mark.parametrize("result", sorted(ROOT.glob("experiments/*/*/result.json")), ids=str)

@@ -34,6 +34,8 @@ CALLS: dict[str, str] = {
     "evaluate RUN": "skill_val",
     "evaluate RUN evaluator=[lesion]": "evaluated, done",
     "evaluate --config-dir own RUN evaluator=[mine] --trust": "evaluated, done",
+    "ablate SHORTCUTS --factors 0,2 --path *.joins.0 --kind identity --to removed --trust": "removed/shortcuts.svg",
+    "ablate RUN --weights own.csv": "is a record, which has its own weights",
     "table mine": "4 trials: 4 done",
     "table mine --factor connection --control identity --metric loss_val --metric skill_val --runs-dir runs": "plain",
     "table mine,other": "5 trials: 5 done",
@@ -85,7 +87,7 @@ DRAWN = "report mine --claims claims.yaml --factor connection --control plain --
 # which need an account, a depth that varies, and claims with looks
 FAILS = ("sync", "equal-cost", "reproduce huang2016_stochdepth")
 # and options that exclude each other
-REFUSALS = ("--unpaired goes", "no run has")
+REFUSALS = ("--unpaired goes", "no run has", "is a record")
 EVAL_BATCH = ("eval_batch.num_images=16",)
 POINTS = ("points/quick", *SMALL, "depth=4", "batch_size=16", *EVAL_BATCH, "evaluator=[denoising_loss]", "logger=none")
 WORDS = {
@@ -124,7 +126,8 @@ def workplace(tmp_path_factory) -> Iterator[dict[str, tuple[str, ...]]]:
         trained += [run_command(["train", *TINY, "seed=7", "run.study=other"])]
         assert [ended.code for ended in trained] == [0, 0], trained
         run = next(iter(Path("runs/studies/mine/keys.txt").read_text(encoding="utf-8").split()))
-        yield WORDS | {"RUN": (os.path.join("runs", run),)}
+        (other,) = Path("runs/studies/other/keys.txt").read_text(encoding="utf-8").split()
+        yield WORDS | {"RUN": (os.path.join("runs", run),), "SHORTCUTS": (os.path.join("runs", other),)}
 
 
 def _write_own_results(folder: Path) -> None:

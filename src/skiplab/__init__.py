@@ -7,8 +7,11 @@ if TYPE_CHECKING:
     from skiplab.ablation import ablate
     from skiplab.analysis.results.from_frame import from_frame
     from skiplab.analysis.study.study import Study, read_study
+    from skiplab.blocks.connection import set_progress
     from skiplab.drawn_readings import draw_readings
     from skiplab.factory_study.study import study
+    from skiplab.measured_shortcuts import measure_shortcuts
+    from skiplab.saved_joins import load_joins, save_joins
     from skiplab.surgery.ablate import restore
     from skiplab.surgery.find_shortcuts import find_shortcuts
     from skiplab.training.load import load
@@ -23,8 +26,12 @@ __all__ = [
     "find_shortcuts",
     "from_frame",
     "load",
+    "load_joins",
+    "measure_shortcuts",
     "read_study",
     "restore",
+    "save_joins",
+    "set_progress",
     "study",
     "trainer_callback",
     "watch",
@@ -39,8 +46,12 @@ _MODULES = {
     "find_shortcuts": "skiplab.surgery.find_shortcuts",
     "from_frame": "skiplab.analysis.results.from_frame",
     "load": "skiplab.training.load",
+    "load_joins": "skiplab.saved_joins",
+    "measure_shortcuts": "skiplab.measured_shortcuts",
     "read_study": "skiplab.analysis.study.study",
     "restore": "skiplab.surgery.ablate",
+    "save_joins": "skiplab.saved_joins",
+    "set_progress": "skiplab.blocks.connection",
     "study": "skiplab.factory_study.study",
     "trainer_callback": "skiplab.watching",
     "watch": "skiplab.watching",

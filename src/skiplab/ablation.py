@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import nn
 
@@ -9,6 +10,7 @@ from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.ablate import replace_shortcuts
+from skiplab.surgery.foreign_join import ForeignJoin, Recipe
 from skiplab.surgery.shortcut import Shortcuts
 
 
@@ -36,12 +38,34 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
     Raises:
         SkiplabError: if a shortcut can't be replaced, or the connection doesn't fit; the model is unchanged then.
     """
-    return replace_shortcuts(model, _factory(connection) if isinstance(connection, str) else connection, where)
+    made = _option(connection) if isinstance(connection, str) else _Made(connection, _recipe_of(connection))
+    replace_shortcuts(model, made.make, where)
+    for module in model.modules():
+        if isinstance(module, ForeignJoin):
+            module.recipe = made.recipe
+    return model
+
+
+class _Made(NamedTuple):
+    """What makes a connection, and how it can be made again elsewhere, if that is known."""
+
+    make: Callable[[JoinSpec], Connection]
+    recipe: Recipe | None
+
+
+def _recipe_of(make: Callable[[JoinSpec], Connection]) -> Recipe | None:
+    """Of a connection's class, or of a functools.partial of one; a function of someone's own has none."""
+    target, settings = make, {}
+    if isinstance(make, functools.partial) and not make.args:
+        target, settings = make.func, dict(make.keywords)
+    if not isinstance(target, type) or "<" in target.__qualname__:
+        return None
+    return {"target": f"{target.__module__}.{target.__qualname__}", "settings": settings}
 
 
 @functools.cache
-def _factory(option: str) -> Callable[[JoinSpec], Connection]:
-    """The factory of a connection that is given by its option.
+def _option(option: str) -> _Made:
+    """A connection that is given by its option.
 
     Raises:
         SkiplabError: if there is no such option.
@@ -51,10 +75,13 @@ def _factory(option: str) -> Callable[[JoinSpec], Connection]:
     from skiplab.analysis.text import unknown_name
     from skiplab.configuration.isolated_hydra import isolated_hydra
     from skiplab.paths import project_dir
+    from skiplab.records.plain_config import plain
     from skiplab.training.factory import factory
 
     options = sorted(path.stem for path in (project_dir("conf") / "connection").glob("*.yaml"))
     if option not in options:
         raise SkiplabError(unknown_name("connection", option, options))
     with isolated_hydra(), initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
-        return factory(compose(f"connection/{option}").connection, Connection)
+        node = compose(f"connection/{option}").connection
+    settings = dict(plain(node))
+    return _Made(factory(node, Connection), {"target": settings.pop("_target_"), "settings": settings})

@@ -94,13 +94,14 @@ def _tensors(values: Any) -> tuple[Tensor, ...]:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode, in which a pass leaves its buffers alone; restore its mode afterwards."""
-    training = model.training
+    """Put the model in evaluation mode, in which a pass leaves its buffers alone; restore each module's own mode."""
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for module, training in modes.items():
+            module.training = training
 
 
 def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:

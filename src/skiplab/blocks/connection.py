@@ -42,6 +42,9 @@ class Connection(nn.Module):
         """The memory after an update; `activation` acts on the joined stream (He et al. 2015), or is Identity."""
         return activation(self.join(memory, update, cond))
 
+    def set_progress(self, fraction: float) -> None:
+        """Told before each step of training: which fraction of it is over, 0 at the first step and 1 at the last."""
+
     def refuse_activation(self, activation: nn.Module, *, option: str, keeps: str) -> None:
         """Refuse an activation after the join, for a connection whose memory has several entries.
 
@@ -66,3 +69,24 @@ class Connection(nn.Module):
         with torch.random.fork_rng(devices=[]):
             remaining = self.close(self.write(self.open(stream), torch.zeros_like(stream), cond, nn.Identity()))
         return bool(remaining.any())
+
+
+def set_progress(model: nn.Module, fraction: float) -> None:
+    """Tell a model's connections how far training is; those with a schedule, such as `fading`, follow it.
+
+    Trials of skiplab do this by themselves. A loop of your own calls it before each step:
+
+        skiplab.set_progress(model, step / (num_steps - 1))
+
+    Args:
+        model: a model with shortcuts replaced by `skiplab.ablate`, or one built from skiplab's blocks.
+        fraction: of training that is over, from 0 at the first step to 1 at the last.
+
+    Raises:
+        SkiplabError: if the fraction is outside 0 to 1.
+    """
+    if not 0 <= fraction <= 1:
+        raise SkiplabError(f"fraction={fraction} is invalid; valid: a number from 0 to 1")
+    for module in model.modules():
+        if isinstance(module, Connection):
+            module.set_progress(fraction)

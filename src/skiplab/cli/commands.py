@@ -54,6 +54,27 @@ def evaluate(folder: str, config_dir: Path | None, trust: bool, overrides: Seque
     tell(outcome, record.parent)
 
 
+def ablate(
+    model: str,
+    weights: Path | None,
+    path: str,
+    kinds: Sequence[Any] | None,
+    factors: Sequence[float],
+    to: Path,
+    trust: bool,
+) -> None:
+    """Measure what each shortcut of a trained network carries.
+
+    Raises:
+        SkiplabError: as `skiplab.cli.ablate.ablate_command`.
+    """
+    from skiplab.cli.ablate import ablate_command
+    from skiplab.training.quiet import quiet
+
+    quiet()
+    ablate_command(model, weights=weights, path=path, kinds=kinds, factors=factors, to=to, trust=trust)
+
+
 def table(
     study: str,
     factor: str | None,

@@ -62,6 +62,28 @@ def make_parser() -> argparse.ArgumentParser:
     _add_overrides(command, "evaluator=[frechet_distance] num_samples=5000")
     command.set_defaults(command=commands.evaluate)
 
+    command = subparsers.add_parser(
+        "ablate", help="measure what each shortcut of a trained network carries: removed, scaled, swapped; no training"
+    )
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        help="the folder of a trial, runs/KEY; or module:function, which returns a network, example inputs and a loss",
+    )
+    command.add_argument("--weights", type=Path, metavar="FILE", help="a state dict for the network of a function")
+    command.add_argument("--path", default="*", help="a pattern of module paths, such as 'blocks.*' (default: all)")
+    command.add_argument(
+        "--kind", dest="kinds", action="append", help="a kind of shortcut, such as identity; may be repeated"
+    )
+    command.add_argument(
+        "--factors", type=_numbers, default=(0.0, 0.5, 1.5), help="of the stream; 0 removes it (default: 0,0.5,1.5)"
+    )
+    command.add_argument(
+        "--to", type=Path, default=Path("ablated"), metavar="FOLDER", help="for a table and a figure (default: ablated)"
+    )
+    command.add_argument("--trust", action="store_true", help="also construct classes that aren't options of skiplab")
+    command.set_defaults(command=commands.ablate)
+
     command = subparsers.add_parser("table", help="compare the arms of a study in each cell, paired by seed")
     _add_studies(command, or_file=True)
     _add_comparison(command)
@@ -357,6 +379,13 @@ def _seeds(text: str) -> tuple[int, ...]:
         return tuple(int(word) for word in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: whole numbers such as 9001,9002") from None
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is invalid; valid: numbers such as 0,0.5,1.5") from None
 
 
 def _effect(text: str) -> float:

@@ -1,18 +1,27 @@
 """A join in a network that isn't built from skiplab's blocks."""
 
 from collections.abc import Sequence
+from typing import Any, TypedDict
 
 from torch import Tensor, nn
 
 from skiplab.blocks.block import Join
 from skiplab.blocks.connection import Connection, Stream
+from skiplab.blocks.connections.fading import Fading
 from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
 from skiplab.blocks.connections.rezero import ReZero
 from skiplab.blocks.connections.scaled import Scaled
 
 _NOTHING = nn.Identity()  # comes after a join
-_ELEMENTWISE = (Identity, Plain, ReZero, Scaled)  # their results don't depend on which dimension has the channels
+_ELEMENTWISE = (Fading, Identity, Plain, ReZero, Scaled)  # it doesn't matter which dimension has the channels
+
+
+class Recipe(TypedDict):
+    """How a connection is made again: the import path of its class, and its settings."""
+
+    target: str
+    settings: dict[str, Any]
 
 
 class ForeignJoin(Join):
@@ -22,7 +31,11 @@ class ForeignJoin(Join):
         connection: the connection of the join.
         block_index: number of the join in the network; each such join counts as one block.
         branch_modules: the modules that compute the update; they belong to the network and aren't registered here.
+
+    recipe: how its connection is made again; None if only a function of someone's own knows.
     """
+
+    recipe: Recipe | None = None
 
     def __init__(self, connection: Connection, block_index: int, branch_modules: Sequence[nn.Module]) -> None:
         super().__init__()

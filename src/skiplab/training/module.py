@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from skiplab.blocks.connection import set_progress
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Split
 from skiplab.objectives.objective import Objective
@@ -67,7 +68,9 @@ class AblationModule(pl.LightningModule):
         self.split = self.split.to(self.device)
 
     def training_step(self, *_: Any) -> Tensor:
-        return self.mean_loss(self.draw(self.global_step))
+        step = self.global_step
+        set_progress(self.model, min(1.0, step / max(1, self.trainer.max_steps - 1)))
+        return self.mean_loss(self.draw(step))
 
     def mean_loss(self, batch: TrainingBatch) -> Tensor:
         return self.objective.loss_of(self.model, batch).mean()

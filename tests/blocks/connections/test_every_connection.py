@@ -86,6 +86,7 @@ def test_closing_midway_changes_nothing(option: str, num_joins: int) -> None:
         "layerscale",
         "rezero",
         "decayed_identity",
+        "fading",
         "dropout_shortcut",
         "stochastic_depth",
         "adaln_zero_gate",
@@ -123,6 +124,8 @@ def test_equals_identity_where_it_should(option: str, width_in: int) -> None:
     [
         ("decayed_identity", "alpha_min", -0.1, "0 to 1"),
         ("decayed_identity", "alpha_min", 1.5, "0 to 1"),
+        ("fading", "start", 0.5, "start below the end"),
+        ("fading", "end", 1.5, "numbers from 0 to 1"),
         ("dropout_shortcut", "ratio", 1.0, "0 to below 1"),
         ("dropout_shortcut", "ratio", -0.5, "0 to below 1"),
         ("stochastic_depth", "last_survival", 0.0, "above 0, to 1"),
