@@ -197,7 +197,7 @@ def network_of_an_extractor(place: Place, config: Config) -> None:
     config["feature_extractor"] = {"_target_": target, **settings}
 
 
-@hostile()
+@hostile(refused=False)
 def extractor_of_everything(place: Place, config: Config) -> None:
     target = "skiplab.training.feature_extractors.record.Record"
     config["feature_extractor"] = {"_target_": target, "path": str(place.outside)}
