@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -113,21 +114,28 @@ def _disturb(configs: list[DictConfig], runs_dir: Path, draw: random.Random) -> 
     troubles: Counter[str] = Counter()
     sweeps: list[BaseProcess] = []
     rounds = 0
-    while not all(_done(config, runs_dir) for config in configs):
-        for process in [each for each in sweeps if not each.is_alive()]:
-            sweeps.remove(process)
+
+    def keep_two_going() -> None:
+        nonlocal rounds
+        sweeps[:] = [each for each in sweeps if each.is_alive()]
         while len(sweeps) < 2:
             sweeps.append(_start(configs, runs_dir, rounds := rounds + 1))
+
+    while not all(_done(config, runs_dir) for config in configs):
+        keep_two_going()
         time.sleep(draw.uniform(*_TROUBLE_SECONDS))
         trouble = draw.choice(["killed", "interrupted", "full", "read-only", "deleted", "none"])
         if sum(troubles.values()) < len(configs):  # then they may finish
-            troubles[trouble] += _make(trouble, sweeps, runs_dir, draw)
+            troubles[trouble] += _make(trouble, sweeps, keep_two_going, runs_dir, draw)
     for process in sweeps:
         process.join()
     return troubles, rounds
 
 
-def _make(trouble: str, sweeps: list[BaseProcess], runs_dir: Path, draw: random.Random) -> bool:
+def _make(
+    trouble: str, sweeps: list[BaseProcess], keep_two_going: Callable[[], None], runs_dir: Path, draw: random.Random
+) -> bool:
+    """Make a trouble; returns whether there was anything that it could befall."""
     pid = draw.choice(sweeps).pid
     assert pid is not None
     if trouble in ("killed", "interrupted"):
@@ -141,12 +149,14 @@ def _make(trouble: str, sweeps: list[BaseProcess], runs_dir: Path, draw: random.
         time.sleep(draw.uniform(*_TROUBLE_SECONDS))
         filler.unlink(missing_ok=True)
     elif trouble == "read-only":
-        # a disk that is in use can be made read-only only between two writes
-        command = ["mount", "-o", "remount,ro", str(runs_dir.parent)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            return False
+        for process in sweeps:  # a disk with open files can't be made read-only
+            process.kill()
+            process.join()
+        remount = ["mount", "-o", "remount,{}", str(runs_dir.parent)]
+        subprocess.run([word.format("ro") for word in remount], check=True)
+        keep_two_going()
         time.sleep(draw.uniform(*_TROUBLE_SECONDS))
-        subprocess.run([*command[:2], "remount,rw", command[3]], check=True)
+        subprocess.run([word.format("rw") for word in remount], check=True)
     elif trouble == "deleted":
         if not (found := sorted(runs_dir.glob("*/record.json"))):
             return False

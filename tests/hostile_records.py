@@ -197,6 +197,59 @@ def network_of_an_extractor(place: Place, config: Config) -> None:
     config["feature_extractor"] = {"_target_": target, **settings}
 
 
+@hostile(refused=False)
+def extractor_of_everything(place: Place, config: Config) -> None:
+    target = "skiplab.training.feature_extractors.record.Record"
+    config["feature_extractor"] = {"_target_": target, "path": str(place.outside)}
+
+
+@hostile()
+def pictures_of_the_user(place: Place, config: Config) -> None:
+    target, settings = "skiplab.data.image_folder.ImageFolder", {"size": 8, "channels": 1, "num_val": 1}
+    settings |= {"split_seed": 0, "cache_dir": str(place.outside), "max_resident_bytes": 10**9}
+    config["data"] = {"_target_": target, "path": str(place.outside), **settings}
+
+
+@hostile()
+def endless_depth(place: Place, config: Config) -> None:
+    config["depth"] = 2**16
+
+
+@hostile()
+def endless_width(place: Place, config: Config) -> None:
+    config["width"] = 2**12
+
+
+@hostile()
+def method_by_name(place: Place, config: Config) -> None:
+    config["connection"] = {"_target_": "hydra.utils.get_method", "path": "os.system"}
+
+
+@hostile()
+def object_by_name(place: Place, config: Config) -> None:
+    config["init"] = {"_target_": "hydra.utils.get_object", "path": "acts_on_import.Thing"}
+
+
+@hostile()
+def object_by_name_as_network(place: Place, config: Config) -> None:
+    external(config, "hydra.utils.get_object", {"path": "acts_on_import.Thing"})
+
+
+@hostile()
+def created_by_interpolation(place: Place, config: Config) -> None:
+    config["connection"] = "${oc.create:'{_target_: os.system, command: true}'}"
+
+
+@hostile()
+def torchscript_as_network(place: Place, config: Config) -> None:
+    external(config, "torch.jit.load", {"f": str(place.folder / "weights.safetensors")})
+
+
+@hostile()
+def hole_in_weights(place: Place, config: Config) -> None:
+    os.truncate(place.folder / "weights.safetensors", 2**42)
+
+
 @hostile()
 def argument_of_no_constructor(place: Place, config: Config) -> None:
     config["init"]["unheard_of"] = 1

@@ -68,8 +68,9 @@ class SkiplabCoresLauncher(JoblibLauncher):
                 return list(parallel(tasks))
             except BrokenProcessPool as error:
                 raise SkiplabError(
-                    "a worker was killed while trials were checked, probably because memory ran out; nothing was "
-                    f"trained; run the command again with fewer than {num_workers} workers (hydra.launcher.workers=2)"
+                    "a worker ended while trials were checked, probably because memory ran out, or the number of "
+                    "processes (ulimit -u, pids.max of a cgroup); nothing was trained; run the command again with "
+                    f"fewer than {num_workers} workers (hydra.launcher.workers=2)"
                 ) from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -75,6 +75,14 @@ def no_control(runs: Runs) -> None:
             trial(runs, arm, seed, "done" if arm == "identity" else "failed")
 
 
+def without_axes(runs: Runs) -> None:
+    """Trials of all arms but one lack axes, as those of an imported study may."""
+    axes = {"long_skip": "none", "norm": "group", "activation": "silu"}
+    for arm, own in (("plain", axes), ("identity", {}), ("dense", {})):
+        for seed in range(3):
+            runs.trial(seed=seed, choices={"connection": arm, **own}, factors={"depth": 4, **STEPS}, summary=SUMMARY)
+
+
 def without_metrics(runs: Runs) -> None:
     for arm in ("plain", "identity"):
         runs.trial(choices={"connection": arm, "long_skip": "none"}, factors=STEPS, summary={})
@@ -114,6 +122,7 @@ STUDIES: dict[str, Callable[[Runs], object]] = {
     "one trial, diverged": lambda runs: trial(runs, status="diverged"),
     "an arm missing in a cell": missing_arm,
     "no control, an arm all failed": no_control,
+    "axes missing in arms": without_axes,
     "no metric": without_metrics,
     "no number": only_missing_numbers,
     "nothing readable": unreadable,

@@ -119,7 +119,7 @@ def test_a_worker_that_ends_while_trials_are_checked_is_told(tmp_path, monkeypat
         main([*GRID, f"run.runs_dir={tmp_path / 'runs'}"])
     assert ended.value.code == 1
     said = capsys.readouterr().err
-    assert "a worker was killed while trials were checked" in said
+    assert "a worker ended while trials were checked" in said
     assert "Traceback" not in said
 
 

@@ -33,3 +33,16 @@ def test_a_worker_outlives_no_parent(monkeypatch, busy_seconds: float) -> None:
     assert os.read(reader, 1) == b""
     os.close(reader)
     assert busy_seconds - 0.5 < time.monotonic() - started < 10
+
+
+def test_a_worker_without_a_thread_to_watch_ends(monkeypatch) -> None:
+    def refuse(thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    def end(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(watched.threading.Thread, "start", refuse)
+    monkeypatch.setattr(watched.os, "_exit", end)
+    with pytest.raises(SystemExit, match="1"):
+        watched.watch_parent(1)

@@ -58,7 +58,7 @@ def find_again(config: DictConfig, factors: Mapping[str, Factor], moved: Mapping
         record: its folder, for messages.
 
     Raises:
-        SkiplabError: if files are missing, or their content is another.
+        SkiplabError: if files are missing, their content is another, or the record doesn't say which they were.
     """
     given = dict(_given(plain(config, resolve=False)))
     for name, place in moved.items():
@@ -68,6 +68,11 @@ def find_again(config: DictConfig, factors: Mapping[str, Factor], moved: Mapping
     for name, text in given.items():
         recorded = factors.get(name)
         if not is_fingerprint(recorded):
+            if (name in factors or name == "data.path") and os.path.exists(os.path.expanduser(text)):
+                raise SkiplabError(
+                    f"{record} asks for the files at {name}={text}, and doesn't say by a fingerprint that it was "
+                    "trained on them; take another copy of it, or move these files away"
+                )
             continue
         place = Path(moved.get(name, text)).expanduser().absolute()
         remedy = f"give their path, {name}=PATH, or in Python skiplab.load(RUN, data_path=PATH)"

@@ -12,9 +12,12 @@ def watch_parent(parent: int) -> None:
     """Start to watch this process's parent; what a new worker calls first.
 
     Args:
-        parent: the process that started it.
+        parent: the process that started it, which hears that this one ended where the system allows no more threads.
     """
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    try:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    except RuntimeError:
+        os._exit(1)
 
 
 def trial_runs() -> threading.Lock:

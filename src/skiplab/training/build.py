@@ -50,12 +50,17 @@ from skiplab.training.problems import Problems
 from skiplab.training.ranks.process_group import check_ranks
 from skiplab.training.setting_checks import wrong_counts, wrong_settings
 from skiplab.training.weight_average import WeightAverage
+from skiplab.training.weights import no_larger_than
 
 T = TypeVar("T")
 
 
-def build(config: DictConfig) -> Components:
+def build(config: DictConfig, *, weights: Path | None = None) -> Components:
     """Make all components once, check them against each other, and run the network on an example.
+
+    Args:
+        config: the composed configuration.
+        weights: a file that the network must not be larger than; None for none.
 
     Raises:
         SkiplabError: names the invalid values and the valid ones; reports all that can be found at once.
@@ -96,7 +101,8 @@ def build(config: DictConfig) -> Components:
     if any(evaluator is not None and evaluator.needs_extractor for evaluator in evaluators.values()):
         problems.attempt_with(lambda data, _: extractor().check(data.train.shape), data, make_extractor)
     make_model = problems.attempt_with(model_factory, sized, data, objective)
-    model = problems.attempt_with(lambda make: make(), make_model)
+    with no_larger_than(weights):
+        model = problems.attempt_with(lambda make: make(), make_model)
     problems.attempt_with(check_ranks, sized, model)
     if not problems.concern("frozen_fraction"):
         problems.attempt_with(lambda model: num_frozen(len(blocks(model)), config.frozen_fraction), model)

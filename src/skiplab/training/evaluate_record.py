@@ -61,6 +61,8 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
     replaced = {name for name in _MEASURES if any(_name(override).startswith(name) for override in overrides)}
     config = record_config(folder, content, trust=trust, config_dir=config_dir, replaced={*replaced, "logger"})
     _check_numbers(config, folder)
+    if not trust and config_dir is None and "feature_extractor" not in replaced:
+        _check_extractor(config, folder)
     find_again(config, content["factors"], moved, folder)
     own = [f"num_samples={config.num_samples}"]
     own += [f"eval_batch.{name}={value}" for name, value in config.eval_batch.items()]
@@ -80,7 +82,7 @@ def evaluate_record(folder: Path, overrides: Sequence[str], config_dir: Path | N
     def build_with_weights(config: DictConfig) -> Components:
         """Refuses what can't be evaluated before the record is touched."""
         with explained(folder):
-            components = build(config)
+            components = build(config, weights=None if trust else folder / WEIGHTS)
         load_weights(components.model, folder / WEIGHTS, content)
         return components
 
@@ -97,6 +99,21 @@ def _moved(overrides: Sequence[str], content: RecordContent) -> dict[str, str]:
     given = {word.key_or_group: str(word.value()) for word in parsed}
     known = content["factors"]
     return {name: place for name, place in given.items() if name == "data.path" or is_fingerprint(known.get(name))}
+
+
+def _check_extractor(config: DictConfig, folder: Path) -> None:
+    """Check that an extractor's path, whose files are hashed, is no folder of everything.
+
+    Raises:
+        SkiplabError: it is one.
+    """
+    path = config.feature_extractor.get("path")
+    place = Path(path).expanduser() if isinstance(path, str) else None
+    if place is not None and place.is_dir() and not (place / RECORD).is_file():
+        raise SkiplabError(
+            f"{folder / CONFIG}: feature_extractor.path={path} is a folder and no record; give another extractor, "
+            "feature_extractor=NAME"
+        )
 
 
 def _check_numbers(config: DictConfig, folder: Path) -> None:

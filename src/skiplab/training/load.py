@@ -17,7 +17,7 @@ from skiplab.records.record import read_record
 from skiplab.records.record_schema import Costs, RecordContent
 from skiplab.training.build import build_data, build_model, build_objective
 from skiplab.training.trust import record_config
-from skiplab.training.weights import load_weights
+from skiplab.training.weights import load_weights, no_larger_than
 
 
 class LoadedTrial(NamedTuple):
@@ -52,7 +52,8 @@ def load(folder: str | Path, *, data_path: str | Path | None = None, trust: bool
     with explained(folder):
         data = build_data(config)
         objective = build_objective(config, data)
-        model = build_model(config, data, objective)
+        with no_larger_than(None if trust else folder / WEIGHTS):
+            model = build_model(config, data, objective)
     load_weights(model, folder / WEIGHTS, content)
     return LoadedTrial(data, objective, model.eval(), content["parity"])
 

@@ -1,12 +1,14 @@
 """The weights that training left, with a checksum in the record that tells them from others."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
@@ -51,10 +53,43 @@ def load_weights(model: nn.Module, path: Path, content: RecordContent) -> None:
     Raises:
         SkiplabError: as `read_weights`, and if they belong to another network.
     """
+    most = MOST_BYTES + sum(tensor.nbytes for tensor in model.state_dict().values())
     try:
+        if path.stat().st_size > most:  # it may have a hole that no memory holds
+            raise ValueError(f"it has more bytes than the network's weights, {path.stat().st_size}")
         model.load_state_dict(read_weights(path, content))
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise _unusable(path, error) from error
+
+
+@contextmanager
+def no_larger_than(path: Path | None) -> Iterator[None]:
+    """Stop making a network once it has more parameters than a file of weights has bytes.
+
+    The numbers of a record may ask for a network that no memory holds.
+
+    Args:
+        path: the file; None for a network of any size.
+
+    Raises:
+        SkiplabError: the file can't hold the weights of the network.
+    """
+    if path is None:
+        yield
+        return
+    most, num_made = path.stat().st_size, 0
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal num_made
+        num_made += 0 if parameter is None else parameter.numel()
+        if num_made > most:
+            raise _unusable(path, ValueError(f"the network has more parameters than it has bytes, {most}"))
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _unusable(path: Path, error: Exception) -> SkiplabError:

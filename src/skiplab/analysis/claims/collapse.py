@@ -95,7 +95,7 @@ def _skills(study: Study, factor: str, metric: str, levels: CellLevels) -> list[
         parts: list[tuple[tuple[Any, ...], pd.Series]] = [((), values.by_seed)]
         if others:
             ordered = values.rows.sort_values("seed", kind="stable")
-            by_level = ordered.groupby(others, observed=True)
+            by_level = ordered.groupby(others, observed=True, dropna=False)
             parts = [(cast("tuple[Any, ...]", own), column(rows, "value")) for own, rows in by_level]
         for own, every in parts:
             skills = tuple(every.dropna())

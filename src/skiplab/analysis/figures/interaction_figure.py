@@ -51,7 +51,10 @@ def interaction_figure(study: Study, metric: str, factor: str | None = None, con
     places = {level: place for place, level in enumerate(_levels(column(study.trials, over)))}
     levels = _levels(column(study.trials, lines)) if lines else [None]
     colors = arm_colors([level_text(level) for level in levels])
-    found = [(cast("tuple[Any, ...]", values), rows) for values, rows in table.groupby(rest, observed=True, sort=False)]
+    found = [
+        (cast("tuple[Any, ...]", values), rows)
+        for values, rows in table.groupby(rest, observed=True, sort=False, dropna=False)
+    ]
     found = found[:MOST_PANELS]
     figure, axes = panels(len(found), share_y=True)
     for ax, (values, rows) in zip(axes, found, strict=True):
