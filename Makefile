@@ -1,4 +1,4 @@
-# make demo   set up, train 36 networks on real images, print three verdicts
+# make demo   set up, train some 50 networks on real images, print three verdicts
 # make test   set up, run the test suite
 # make lint   set up, check style, imports and types, as pre-commit does
 # make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run

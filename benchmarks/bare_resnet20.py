@@ -100,7 +100,7 @@ def trained(images: Tensor, labels: Tensor, steps: int, seed: int) -> nn.Module:
 
 
 def published_errors(path: Path) -> list[float]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         trials = [row for row in csv.DictReader(file) if (row["connection"], row["depth"]) == ("identity", "9")]
     return [1 - float(row["accuracy_val"]) for row in trials]
 

@@ -23,7 +23,7 @@ from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 from skiplab.training.plan import Plan
 from tiny_trials import TINY
 
-PRESET, FIRST_SEED = "residual_in_diffusion/quick", 11
+PRESET, FIRST_SEED = "residual_in_diffusion/quick", 201
 GRID = ("depth=4",)
 NOISE = (0.3, -1.1, 0.9, -0.4, 1.2, -0.8, 0.1, 0.6, -0.9, 0.2)  # of each seed, in standard deviations
 CLAIMS = """\

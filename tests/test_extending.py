@@ -17,7 +17,7 @@ PAGES = sorted(path for path in (ROOT / "docs" / "extending").glob("*.md") if pa
 BUDGET = (*(word for word in TINY if not word.startswith("evaluator=")), "trainer.max_steps=2", "hydra/launcher=basic")
 # What of the option the report shows.
 SHOWN = {
-    "connection": "fading",
+    "connection": "leaky",
     "instrument": "Norm of the weights over training",
     "evaluator": "Spread of the samples",
     "data_set": "stripes",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from skiplab.analysis.claims.verdict_sentence import verdict_sentence
+from skiplab.analysis.claims.verdict_text import badge, shared_caveats
 from skiplab.analysis.text import markdown
 from skiplab.reproduce import Experiment, experiments
 
@@ -39,7 +40,9 @@ def test_the_words_of_a_published_study_are_written_anew_and_its_numbers_stay(ex
     assert len(verdicts) == 2
     for verdict in verdicts:
         sentence = markdown(verdict_sentence(verdict))
-        assert all(f"{verdict.claim.text} **" in text and sentence in text for text in written)
+        assert f"| {verdict.claim.text} | {badge(verdict, shared_caveats(verdicts))} |" in written[0]
+        assert f"{verdict.claim.text} **" in written[1]
+        assert sentence in written[1]
     assert len(table) > 100
     assert table in written[1]
     assert "<details><summary>Tests and evidence</summary>" in written[1]

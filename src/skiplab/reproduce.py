@@ -36,6 +36,7 @@ from skiplab.records.file_names import CLAIMS, TUNED
 from skiplab.records.registrations import find_claims
 
 DEMO = ("residual_in_diffusion", "quick")  # the experiment and profile of `skiplab demo`
+DEMO_SEEDS = 5  # of a cell at most, so that it takes three minutes
 
 
 class PublishedResult(TypedDict):

@@ -23,6 +23,7 @@ GOOD = {
     "name": "points/quick",
     "source": "me/mine",
     "files": "readings.csv",
+    "model": "runs/0123456789abcdef",
 }
 OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "seed=range()")
 

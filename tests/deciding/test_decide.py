@@ -10,7 +10,7 @@ from skiplab.records.study_list import study_names
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-FIRST, ALL = [11, 12, 13], list(range(11, 21))
+FIRST, ALL = [201, 202, 203], list(range(201, 211))
 SLOPE = """\
 factor: connection
 control: plain
@@ -52,7 +52,7 @@ def test_a_cell_that_is_decided_gets_no_more_seeds(planted: Planted, tmp_path: P
         assert planted.seeds(arm=arm, long_skip="none") == FIRST
         assert planted.seeds(arm=arm, long_skip="concat") == ALL
     lines = ended.text.splitlines()
-    assert "looks: at 3, 5, 10 seeds, from seed 11 up to 20" in lines
+    assert "looks: at 3, 5, 10 seeds, from seed 201 up to 210" in lines
     assert "to come: at most 40 trials, time unknown until one is done" in lines
     assert "after look 1 of 3, at 3 seeds: 1 of 2 tests decided, 1 going on" in lines
     (line,) = (line for line in lines if line.startswith("  goes on: ") and "at 3 seeds" in line)
@@ -88,7 +88,7 @@ def test_a_slope_needs_all_depths_of_its_arm_and_evidence_needs_nothing(planted:
     ended = decide(tmp_path, *grid, claims=SLOPE)
     assert ended.code == 0, ended.text
     for depth in (4, 8):
-        assert planted.seeds(arm="plain", depth=depth) == [11, 12, 13, 14, 15]
+        assert planted.seeds(arm="plain", depth=depth) == [201, 202, 203, 204, 205]
         assert planted.seeds(arm="identity", depth=depth) == FIRST
     assert "look 2 of 2, at 5 seeds: 2 trials" in ended.text
 
@@ -116,8 +116,8 @@ def test_a_ladder_stops_at_its_limits_and_goes_on_from_there(planted: Planted, t
     assert "that are left of the budget; to go on, run the command again with a larger --budget" in short.text
 
     limited = decide(tmp_path, cell, "--max-seeds", "5")
-    assert planted.seeds(arm="plain") == [11, 12, 13, 14, 15]
-    assert "looks: at 3, 5 seeds, from seed 11 up to 15; --max-seeds leaves out 10" in limited.text
+    assert planted.seeds(arm="plain") == [201, 202, 203, 204, 205]
+    assert "looks: at 3, 5 seeds, from seed 201 up to 205; --max-seeds leaves out 10" in limited.text
     assert "its next look, at 10 seeds, is above --max-seeds; to go on to 10 seeds would take 10 trials" in limited.text
 
     whole = decide(tmp_path, cell)
@@ -173,7 +173,7 @@ def test_the_ladder_of_a_tuned_study_is_climbed_at_its_tuned_settings(planted: P
     assert planted.seeds(arm="plain") == FIRST
     second = decide(tmp_path, "long_skip=concat", "--max-seeds", "5")  # by the study's own copy
     assert "settings: as tuned in" in second.text
-    assert planted.seeds(arm="plain") == [11, 12, 13, 14, 15]
+    assert planted.seeds(arm="plain") == [201, 202, 203, 204, 205]
     third = decide(tmp_path, name=STUDY, claims=None)  # from the records, which no preset gives without more words
     assert f"as the records of study {STUDY} have them" in third.text
     assert "after look 2 of 3, at 5 seeds: 0 of 1 tests decided, 1 going on" in third.text
@@ -224,7 +224,7 @@ def test_a_preset_that_is_a_part_of_its_study_says_so_first(name: str, claims: s
 @pytest.mark.usefixtures("without_report")
 def test_a_test_whose_trial_failed_stops_and_the_others_go_on(planted: Planted, tmp_path: Path) -> None:
     planted.skill = lambda trial, noise: 0.5 + (0.06 + 0.02 * noise if trial.arm == "identity" else 0.0)
-    planted.failing = {Trained("plain", "none", 4, 12)}
+    planted.failing = {Trained("plain", "none", 4, 202)}
     claims = CLAIMS.replace("[3, 5, 10]", "[3, 5]")
     failed = decide(tmp_path, claims=claims)
     assert failed.code == 1
@@ -232,10 +232,10 @@ def test_a_test_whose_trial_failed_stops_and_the_others_go_on(planted: Planted, 
     again = decide(tmp_path, claims=claims)
     assert again.code == 0, again.text
     assert "a trial that it needs failed; run.retry_failed=true tries it again" in again.text
-    assert planted.seeds(long_skip="concat", arm="plain") == [11, 12, 13, 14, 15]
+    assert planted.seeds(long_skip="concat", arm="plain") == [201, 202, 203, 204, 205]
     assert planted.seeds(long_skip="none", arm="plain") == FIRST
 
     planted.failing = set()
     healed = decide(tmp_path, "run.retry_failed=true", claims=claims)
     assert healed.code == 0, healed.text
-    assert planted.seeds(long_skip="none", arm="plain") == [11, 12, 12, 13, 14, 15]
+    assert planted.seeds(long_skip="none", arm="plain") == [201, 202, 202, 203, 204, 205]

@@ -271,9 +271,10 @@ def demo(overrides: Sequence[str]) -> None:
     Raises:
         SkiplabError: as `skiplab.reproduce.reproduce`.
     """
-    from skiplab.reproduce import DEMO, reproduce
+    from skiplab.deciding.limits import Limits
+    from skiplab.reproduce import DEMO, DEMO_SEEDS, reproduce
 
-    reproduce(*DEMO, overrides, train)
+    reproduce(*DEMO, overrides, train, limits=Limits(max_seeds=DEMO_SEEDS))
 
 
 def decide(

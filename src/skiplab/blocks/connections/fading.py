@@ -30,10 +30,11 @@ class Fading(Connection):
 
     def __init__(self, spec: JoinSpec, *, start: float, end: float) -> None:
         super().__init__(spec)
-        if not 0 <= start < end <= 1:
+        if not 0 <= end <= 1:
+            raise SkiplabError(f"connection.end={end} is invalid; valid: numbers from 0 to 1")
+        if not 0 <= start < end:
             raise SkiplabError(
-                f"connection.start={start}, connection.end={end} is invalid; valid: numbers from 0 to 1, "
-                "the start below the end"
+                f"connection.start={start} is invalid; valid: numbers from 0 to 1, the start below the end, {end}"
             )
         self.start, self.end = start, end
         self.register_buffer("strength", torch.ones(()))
