@@ -53,12 +53,15 @@ class SkiplabSlurmLauncher(SlurmLauncher):
             )
         self.trials_per_job = trials_per_job
 
-    def __call__(self, sweep_overrides: list[str], *arguments: Any) -> list[JobReturn]:
+    def __call__(self, sweep_overrides: list[str], *arguments: Any) -> Any:
         """Train the trials of one job, on the cluster.
 
         Args:
             sweep_overrides: those of each trial, as JSON, since submitit wants a list of strings for a job.
             *arguments: what submitit hands over besides.
+
+        Returns:
+            A list of what each trial returned.
         """
         train = super().__call__  # before a trial, which lets Hydra load this module and its classes anew
         return [train(json.loads(each), *arguments) for each in sweep_overrides]
@@ -86,7 +89,8 @@ class SkiplabSlurmLauncher(SlurmLauncher):
         jobs = [trials[first : first + self.trials_per_job] for first in range(0, len(trials), self.trials_per_job)]
         try:
             with redirect_stderr(_WithoutSbatch(sys.stderr)):
-                return [result for of_job in super().launch(jobs, initial_job_idx) for result in of_job]
+                of_jobs: Sequence[Any] = super().launch(jobs, initial_job_idx)
+                return [result for of_job in of_jobs for result in of_job]
         except (UncompletedJobError, FailedJobError) as error:
             if isinstance(error.__cause__, CalledProcessError):  # the command that submits
                 raise SkiplabError(_refusal(str(error))) from error

@@ -318,7 +318,8 @@ def test_randomness_inside_the_model_differs_between_ranks() -> None:
             optimizer=torch.optim.Adam,
             scheduler=torch.optim.lr_scheduler.ConstantLR,
         )
-        trainer = type("Trainer", (), {"global_step": 0, "max_steps": 1, "global_rank": rank, "world_size": world_size})()
+        state = {"global_step": 0, "max_steps": 1, "global_rank": rank, "world_size": world_size}
+        trainer = type("Trainer", (), state)()
         module._trainer = trainer
         module.training_step(0, 0)
         return objective

@@ -20,7 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = subparsers.add_parser(
-        "demo", help="train some 50 small networks on bundled images, print three verdicts and write a page that shows why"
+        "demo",
+        help="train some 50 small networks on bundled images, print three verdicts, write a page of why",
     )
     _add_overrides(command, "run.runs_dir=/data/runs")
     command.set_defaults(command=commands.demo)
