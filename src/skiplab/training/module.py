@@ -68,15 +68,14 @@ class AblationModule(pl.LightningModule):
         self.split = self.split.to(self.device)
 
     def training_step(self, *_: Any) -> Tensor:
-        step = self.global_step
-        set_progress(self.model, min(1.0, step / max(1, self.trainer.max_steps - 1)))
-        return self.mean_loss(self.draw(step))
+        return self.mean_loss(self.draw(self.global_step))
 
     def mean_loss(self, batch: TrainingBatch) -> Tensor:
         return self.objective.loss_of(self.model, batch).mean()
 
     def draw(self, step: int) -> TrainingBatch:
-        """This rank's rows of a step's batch; also seeds what the network draws."""
+        """This rank's rows of a step's batch; also seeds what the network draws, and tells it how far training is."""
+        set_progress(self.model, min(1.0, step / max(1, self.trainer.max_steps - 1)))
         images, labels = self.split.at(self.batches.indices(step))
         augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
         rank = self.global_rank
