@@ -87,6 +87,11 @@ def set_progress(model: nn.Module, fraction: float) -> None:
     """
     if not 0 <= fraction <= 1:
         raise SkiplabError(f"fraction={fraction} is invalid; valid: a number from 0 to 1")
-    for module in model.modules():
-        if isinstance(module, Connection):
-            module.set_progress(fraction)
+    for connection in scheduled_connections(model):
+        connection.set_progress(fraction)
+
+
+def scheduled_connections(model: nn.Module) -> list[Connection]:
+    """The connections of a model that follow a schedule; most models have none."""
+    connections = (module for module in model.modules() if isinstance(module, Connection))
+    return [each for each in connections if type(each).set_progress is not Connection.set_progress]

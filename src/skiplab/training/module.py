@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from skiplab.blocks.connection import set_progress
+from skiplab.blocks.connection import scheduled_connections
 from skiplab.data.augmentation import Augmentation
 from skiplab.data.dataset import Split
 from skiplab.objectives.objective import Objective
@@ -59,6 +59,7 @@ class AblationModule(pl.LightningModule):
         self.batches = Batches(len(split), batch_size, seed)
         self.seed = seed
         self._optimizer, self._scheduler = optimizer, scheduler
+        self._scheduled = scheduled_connections(model)
 
     def train_dataloader(self) -> Iterable[int]:
         """Numbers of steps in place of batches: `training_step` finds its images by `global_step`."""
@@ -75,7 +76,8 @@ class AblationModule(pl.LightningModule):
 
     def draw(self, step: int) -> TrainingBatch:
         """This rank's rows of a step's batch; also seeds what the network draws, and tells it how far training is."""
-        set_progress(self.model, min(1.0, step / max(1, self.trainer.max_steps - 1)))
+        for connection in self._scheduled:
+            connection.set_progress(min(1.0, step / max(1, self.trainer.max_steps - 1)))
         images, labels = self.split.at(self.batches.indices(step))
         augment = keyed_generator(self.seed, "augmentation", step, device=self.device)
         rank = self.global_rank
