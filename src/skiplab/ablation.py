@@ -10,7 +10,7 @@ from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
 from skiplab.surgery.ablate import replace_shortcuts
-from skiplab.surgery.foreign_join import ForeignJoin, Recipe
+from skiplab.surgery.foreign_join import Recipe, joins_of
 from skiplab.surgery.shortcut import Shortcuts
 
 
@@ -40,9 +40,8 @@ def ablate(model: nn.Module, connection: str | Callable[[JoinSpec], Connection],
     """
     made = _option(connection) if isinstance(connection, str) else _Made(connection, _recipe_of(connection))
     replace_shortcuts(model, made.make, where)
-    for module in model.modules():
-        if isinstance(module, ForeignJoin):
-            module.recipe = made.recipe
+    for join in joins_of(model):
+        join.recipe = made.recipe
     return model
 
 

@@ -1,7 +1,7 @@
 """The layers, blocks and joins of a network, which instruments measure, from input to output."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,15 +93,20 @@ def _tensors(values: Any) -> tuple[Tensor, ...]:
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode, in which a pass leaves its buffers alone; restore each module's own mode."""
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Put all modules of a model in one mode; restore each module's own mode afterwards."""
     modes = {module: module.training for module in model.modules()}
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def evaluating(model: nn.Module) -> AbstractContextManager[None]:
+    """Put the model in evaluation mode, in which a pass leaves its buffers alone; restore each module's own mode."""
+    return in_mode(model, training=False)
 
 
 def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:

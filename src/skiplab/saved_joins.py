@@ -15,7 +15,7 @@ from skiplab.errors import SkiplabError
 from skiplab.records.atomic_file import write_atomically
 from skiplab.surgery.ablate import replace_shortcuts, restore
 from skiplab.surgery.find_shortcuts import find_shortcuts
-from skiplab.surgery.foreign_join import ForeignJoin
+from skiplab.surgery.foreign_join import ForeignJoin, joins_of
 from skiplab.surgery.joined_module import JOINS, JoinedModule, RewrittenModule
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
 from skiplab.targets import find_target
@@ -97,9 +97,8 @@ def load_joins(model: nn.Module, folder: str | Path, example_inputs: Any, *, tru
             raise SkiplabError(f"{path} holds other settings than {target} has: {error}") from error
 
     replace_shortcuts(model, make, _same(find_shortcuts(model, example_inputs), joins, path))
-    found = [join for _, _, join in _joins(model)]
     try:
-        for number, join in enumerate(found):
+        for number, join in enumerate(joins_of(model)):
             own = {name: tensors[f"{number}.{name}"] for name in join.state_dict()}
             join.load_state_dict(own)
             join.recipe = {"target": target, "settings": settings}

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file
 from torch import distributed
 
+from drawing_module import drawing_module
 from option_files import options
 from skiplab.data.dataset import Split
 from skiplab.errors import Interrupted, SkiplabError
@@ -307,20 +308,7 @@ def test_randomness_inside_the_model_differs_between_ranks() -> None:
 
     def drawn(rank: int, world_size: int) -> Draws:
         objective = Draws()
-        split = Split(torch.arange(8.0).view(8, 1, 1), torch.zeros(8, dtype=torch.long))
-        module = AblationModule(
-            torch.nn.Identity(),
-            objective,
-            split,
-            augmentation=lambda images, generator: images,
-            batch_size=4,
-            seed=0,
-            optimizer=torch.optim.Adam,
-            scheduler=torch.optim.lr_scheduler.ConstantLR,
-        )
-        state = {"global_step": 0, "max_steps": 1, "global_rank": rank, "world_size": world_size}
-        trainer = type("Trainer", (), state)()
-        module._trainer = trainer
+        module = drawing_module(torch.nn.Identity(), objective, global_step=0, global_rank=rank, world_size=world_size)
         module.training_step(0, 0)
         return objective
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.connections.identity import Identity
 from skiplab.surgery.ablate import replace_shortcuts, restore
-from skiplab.surgery.foreign_join import ForeignJoin
+from skiplab.surgery.foreign_join import ForeignJoin, joins_of
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
 
 
@@ -22,8 +22,7 @@ def adjustable(where: Shortcuts) -> Iterator[list[ForeignJoin]]:
     model = where.model
     replace_shortcuts(model, Identity, where)
     try:
-        joins = [module for module in model.modules() if isinstance(module, ForeignJoin)]
-        yield sorted(joins, key=lambda join: join.block_index)
+        yield joins_of(model)
     finally:
         restore(model)
 

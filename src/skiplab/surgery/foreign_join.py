@@ -63,3 +63,9 @@ class ForeignJoin(Join):
 
     def forward(self, stream: Stream, update: Tensor) -> Stream:
         return self.connection.write(stream, update, None, _NOTHING)
+
+
+def joins_of(model: nn.Module) -> list[ForeignJoin]:
+    """The joins that replace a model's additions, in the order in which they were numbered."""
+    joins = [module for module in model.modules() if isinstance(module, ForeignJoin)]
+    return sorted(joins, key=lambda join: join.block_index)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skiplab.layers import evaluating
+from skiplab.layers import evaluating, in_mode
 from skiplab.surgery import aten
 from skiplab.surgery.channels import same_channel
 from skiplab.surgery.regions import Region
@@ -311,14 +311,11 @@ def trace(
 @contextmanager
 def _training(model: nn.Module) -> Iterator[None]:
     """Put the model in training mode; restore its mode and its buffers afterwards."""
-    modes = {module: module.training for module in model.modules()}
     before = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    model.train()
     try:
-        yield
+        with in_mode(model, training=True):
+            yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
         with torch.no_grad():
             for buffer, old in before:
                 buffer.copy_(old)

@@ -7,12 +7,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 import skiplab
+from drawing_module import drawing_module
 from skiplab.blocks.connections.fading import Fading
 from skiplab.blocks.specification import JoinSpec
-from skiplab.data.dataset import Split
 from skiplab.errors import SkiplabError
 from skiplab.objectives.training_batch import TrainingBatch
-from skiplab.training.module import AblationModule
 from tiny_trials import TINY, compose_config, run_composed
 
 SPEC = JoinSpec(width=1, index=0, num_joins=1, position=0, cond_width=0)
@@ -69,19 +68,8 @@ def test_a_trial_ends_without_shortcuts(tmp_path, end: float) -> None:
 def test_each_draw_of_a_batch_tells_it_how_far_training_is() -> None:
     """A captured step on a GPU draws its batch and replays the rest."""
     network = nn.Sequential(Fading(SPEC, start=0.0, end=1.0))
-    split = Split(torch.arange(8.0).view(8, 1, 1), torch.zeros(8, dtype=torch.long))
     objective = SimpleNamespace(draw=lambda images, labels, generator: TrainingBatch(images, labels))
-    module = AblationModule(
-        network,
-        objective,
-        split,
-        augmentation=lambda images, generator: images,
-        batch_size=4,
-        seed=0,
-        optimizer=torch.optim.Adam,
-        scheduler=torch.optim.lr_scheduler.ConstantLR,
-    )
-    module._trainer = SimpleNamespace(max_steps=5, global_rank=0, world_size=1)
+    module = drawing_module(network, objective, max_steps=5, global_rank=0, world_size=1)
     seen = []
     for step in range(5):
         module.draw(step)
