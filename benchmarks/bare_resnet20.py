@@ -4,8 +4,9 @@
 
 FOLDER holds the hub's parquet files of CIFAR-10. The recipe is that of the profile he2015_resnet/cifar10: batch 128,
 SGD with momentum 0.9, weight decay 1e-4 and rate 0.1, divided by 10 at half and at three quarters of the steps, He
-initialization, shortcuts padded with zeros, images flipped, padded by 4 and cropped, bf16 autocast. Prints the test
-error of each seed, and with --trials those of the published trials and Welch's interval of the difference.
+initialization of the convolutions, shortcuts padded with zeros, images flipped, padded by 4 and cropped, bf16 autocast.
+The last layer starts as PyTorch's does, that of the profile as He et al. draw it. Prints the test error of each seed,
+and with --trials those of the published trials and Welch's interval of the difference.
 """
 
 import argparse

@@ -21,7 +21,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = subparsers.add_parser(
         "demo",
-        help="train some 50 small networks on bundled images, print three verdicts, write a page of why",
+        help="train some 50 small networks on bundled images, print three verdicts and write a page that shows why",
     )
     _add_overrides(command, "run.runs_dir=/data/runs")
     command.set_defaults(command=commands.demo)
@@ -232,7 +232,9 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list all experiments with their question, profiles, cost and last verdicts",
     )
-    command.add_argument("--profile", default="quick", help="quick, standard or paper (default: quick)")
+    command.add_argument(
+        "--profile", default="quick", help="such as quick, standard or paper; --list names them (default: quick)"
+    )
     command.add_argument(
         "--decide", action="store_true", help="train it look by look until its claims are decided, as `skiplab decide`"
     )

@@ -7,14 +7,14 @@ from typing import Any
 from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
 
 _MEANINGS = {
-    "shared settings": "all arms have one learning rate",
-    "tuned": "each arm has the learning rate that is best for it",
+    "shared settings": "all arms have the same, such as one learning rate",
+    "tuned": "each arm has, of the settings tried, those that suited it best",
     "exploratory": "the question was asked after the trials",
     "cell": "one setting of all else that varies; arms are compared within it",
     "look": "a number of seeds, declared before, at which a claim is judged",
     "collapsed": f"learned nothing, a mean skill below {COLLAPSED_BELOW:g}",
-    "not applicable": "a network that collapsed says nothing of what happens inside one that learns",
-    "no meaningful difference": "smaller than what the claims file says counts",
+    "not applicable": "an arm collapsed, and what happens inside a network that learned nothing decides no claim",
+    "no meaningful difference": "the effect is smaller than the smallest that counts",
     "inconclusive": "these seeds don't decide",
 }
 
