@@ -1,6 +1,7 @@
 """Several processes train what one alone would, and end together."""
 
 import fcntl
+import gc
 import multiprocessing
 import os
 import signal
@@ -108,9 +109,12 @@ def test_the_loss_of_some_rows_is_those_rows_of_the_loss(objective: str) -> None
 def fork_ranks(patched: pytest.MonkeyPatch) -> None:
     """Let the other ranks begin with all modules imported, which takes them seven seconds otherwise."""
     context = multiprocessing.get_context
-    patched.setattr(
-        multiprocessing, "get_context", lambda method=None: context("fork" if method == "spawn" else method)
-    )
+
+    def forking(method: str | None = None):
+        gc.collect()  # a process group that failed, else a rank may destroy its copy, without its threads, and abort
+        return context("fork" if method == "spawn" else method)
+
+    patched.setattr(multiprocessing, "get_context", forking)
 
 
 @pytest.fixture
