@@ -49,7 +49,7 @@ CALLS: dict[str, str] = {
     "effects OWN --arm net --unpaired": "compared as unpaired",
     "compare mine --factor connection --control plain --metric skill_val --smallest-effect 0 --runs-dir runs": "few",
     "compare OWN --arm net --seed s --by depth --status end": "better has lower loss than plain",
-    "compare OWN --arm net --pair-by s --by depth --history curves.csv --layers layers.csv": "needs 6 seeds",
+    "compare OWN --arm net --pair-by s --by depth --history curves.csv --layers layers.csv": "from 6 seeds on",
     "compare OWN --arm net --unpaired": "compared as unpaired",
     "report OWN --arm net --seed s --by depth --status end --history curves.csv --layers layers.csv": "report.html",
     "report OWN --arm net --pair-by s --unpaired": "--unpaired goes with neither --seed nor --pair-by",

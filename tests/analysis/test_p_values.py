@@ -9,6 +9,7 @@ from scipy import stats
 
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.contrasts import slopes
+from skiplab.analysis.claims.seeds_of_rates import seeds_that_decide_rates
 from skiplab.analysis.claims.verdict_text import cell_line
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.statistics.rates import count_rate, event_rate, weighted_sum
@@ -58,6 +59,30 @@ def test_arms_without_an_event_are_not_equal_for_that(runs, claims_file):
     assert (
         cell_of(runs, claims_file, [0.0] * 40, [0.0] * 40, metric="diverged").conclusion == "no meaningful difference"
     )
+
+
+@pytest.mark.parametrize(("num_seeds", "word"), [(28, "inconclusive"), (29, "no meaningful difference")])
+def test_as_many_seeds_as_are_said_to_decide_decide(runs, claims_file, num_seeds, word):
+    """Of arms without an event: as many as leave a rate of 0.1 with a chance of 5%."""
+    cell = cell_of(runs, claims_file, [0.0] * num_seeds, [0.0] * num_seeds, metric="diverged")
+    assert cell.conclusion == word
+    assert cell.seeds == ((29, 29) if word == "inconclusive" else None)
+    assert 0.9**29 < 0.05 < 0.9**28
+
+
+def test_more_tests_need_more_seeds(runs, claims_file):
+    cell = cell_of(runs, claims_file, [1.0, 0.0] * 3, [0.0] * 6, metric="diverged")
+    alone, of_many = cell.seeds.low, seeds_that_decide_rates(cell.paired, cell.test.margin, 20).high
+    for num_seeds, num_tests, decided in ((alone - 1, 1, False), (alone, 1, True), (of_many, 20, True)):
+        half = event_rate(num_seeds / 2, num_seeds, 1 - 0.05 / num_tests)
+        none = event_rate(0, num_seeds, 1 - 0.05 / num_tests)
+        assert (weighted_sum([(1, half), (-1, none)]).low > 0.1) == decided
+    assert alone < of_many
+
+
+def test_no_number_of_seeds_decides_what_takes_thousands(runs, claims_file):
+    cell = cell_of(runs, claims_file, [0.0] * 6, [0.0] * 6, metric="spikes", steps=1e-3, least=1.0)
+    assert cell.seeds == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_equal_differences_decide_from_six_seeds_on(runs, claims_file):
     assert verdict.conclusion == "inconclusive"
     shown = printed([verdict], 200)
     assert "all seeds are equal, which says nothing about their spread: no interval" in shown
-    assert "an exact test decides here, and needs 6 seeds" in shown
+    assert "an exact test decides here, from 6 seeds on" in shown
     pairs(runs, [0.25] * 6, base=0.5)
     (verdict,) = judged(runs, claims_file(difference()))
     assert verdict.conclusion == "supported"

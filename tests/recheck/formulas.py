@@ -147,6 +147,22 @@ def alpha_of_looks(looks):
     return dict(zip(looks, np.diff([0.0, *spent]).tolist(), strict=True))
 
 
+def seeds_that_decide_rates(kind, terms, num_seeds, margin, num_tests, shift):
+    """Lower and upper estimate of the seeds that decide at these rates; nan where there is none up to 1,000."""
+    found = []
+    for tail in (ALPHA, ALPHA / num_tests):
+        for n in range(max(num_seeds + 1, 6), 1001):
+            more = [(num * n / num_seeds, exposure * n / num_seeds, weight) for num, exposure, weight in terms]
+            _, low, high = (value - shift for value in weighted_rates(kind, more, tail))
+            _, inner_low, inner_high = (value - shift for value in weighted_rates(kind, more, 0.05))
+            if low > margin or high < -margin or (inner_low >= -margin and inner_high < margin):
+                found.append(float(n))
+                break
+        else:
+            found.append(math.nan)
+    return tuple(found)
+
+
 def seeds_that_decide(values, mean, bound, num_tests):
     """Lower and upper estimate of the seeds that decide at this mean; nan where there is none up to 1,000."""
     values = finite(values)

@@ -306,11 +306,16 @@ def events(trials, rows, metric):
     return round(sum(value * unit for value, unit in units)), sum(unit for _, unit in units)
 
 
+def shift(seen):
+    """What is expected of one arm, which its advantage is measured from."""
+    return float(seen["test"].get("expected") or 0.0) if seen["test"]["one_arm"] else 0.0
+
+
 def interval(seen):
     """Mean, low and high of the advantage."""
     if seen["events"] and seen["n"]:
-        shift = float(seen["test"].get("expected") or 0.0) if seen["test"]["one_arm"] else 0.0
-        return tuple(v - shift for v in formulas.weighted_rates(seen["metric"]["kind"], seen["events"], formulas.ALPHA))
+        rates = formulas.weighted_rates(seen["metric"]["kind"], seen["events"], formulas.ALPHA)
+        return tuple(value - shift(seen) for value in rates)
     mean, low, high = formulas.t_interval(seen["advantage"])
     if seen["n"] > 1 and formulas.equal(formulas.finite(seen["advantage"])):
         return mean, math.nan, math.nan
@@ -325,9 +330,8 @@ def p_above(seen, bound, sign=1):
     if not seen["events"]:
         return formulas.p_mean_above(values, bound)
     p = formulas.permutation_p(values, bound)
-    shift = float(seen["test"].get("expected") or 0.0) if seen["test"]["one_arm"] else 0.0
     terms = [(num, exposure, sign * weight) for num, exposure, weight in seen["events"]]
-    rate_p = formulas.p_rate_above(seen["metric"]["kind"], terms, bound + sign * shift)
+    rate_p = formulas.p_rate_above(seen["metric"]["kind"], terms, bound + sign * shift(seen))
     return 1.0 if math.isnan(p) else max(p, rate_p)
 
 

@@ -33,6 +33,7 @@ from judging import (
     number,
     read_csv,
     read_tests,
+    shift,
 )
 from sentences import sentence_faults
 
@@ -138,7 +139,11 @@ def _recomputed(seen, sha256):
         greater = formulas.probability_greater(better, worse)
     boot = formulas.bootstrap(advantage)
     seeds = (math.nan, math.nan)
-    if seen["conclusion"] == "inconclusive" and not seen["events"]:
+    if seen["conclusion"] == "inconclusive" and seen["events"] and seen["n"]:
+        seeds = formulas.seeds_that_decide_rates(
+            seen["metric"]["kind"], seen["events"], seen["n"], test["margin"], seen["num"], shift(seen)
+        )
+    elif seen["conclusion"] == "inconclusive":
         seeds = formulas.seeds_that_decide(advantage, mean, test["margin"], seen["num"])
     smallest = test.get("smallest_effect")
     return {

@@ -71,7 +71,7 @@ def _ends(cell: CellVerdict, events: Events, num_seeds: int, tails: tuple[float,
         most = int(nbinom.ppf(1 - _LEFT_OUT, num + 0.5, exposure / total))
         chances = nbinom.pmf(range(most + 1), num + 0.5, exposure / total)
 
-    def rate(count: int, level: float) -> RateEstimate:
+    def rate(count: float, level: float) -> RateEstimate:
         return event_rate(count, round(total), level) if is_event else count_rate(count, total, level)
 
     rates = [[astuple(rate(num + more, 1 - 2 * tail)) for more in range(most + 1)] for tail in tails]

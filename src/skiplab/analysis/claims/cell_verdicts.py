@@ -12,6 +12,7 @@ from skiplab.analysis.claims.contrasts import PairedContrast, compute_contrast
 from skiplab.analysis.claims.notes import contrast_notes
 from skiplab.analysis.claims.p_values import advantage_interval, needs_more_seeds, p_of_less, p_of_more
 from skiplab.analysis.claims.rate_of_collapse import SMALLEST_RATE, of_rate_of_collapse, tests_rate_of_collapse
+from skiplab.analysis.claims.seeds_of_rates import seeds_that_decide_rates
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import Interval, no_interval, paired_interval, welch_interval
 from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION, bootstrap_interval, permutation_p
@@ -118,9 +119,11 @@ class CellVerdict:
 
     @cached_property
     def seeds(self) -> SeedsRange | None:
-        """How many seeds would decide an inconclusive cell; None for any other cell, and for events and counts."""
-        if self.conclusion != "inconclusive" or self.paired.events is not None:
+        """How many seeds would decide an inconclusive cell; None of other cells, and where it can't be estimated."""
+        if self.conclusion != "inconclusive":
             return None
+        if self.paired.events is not None and self.paired.n > 0:
+            return seeds_that_decide_rates(self.paired, self.test.margin, self.p.num_tests)
         return seeds_that_decide(self.interval, self.test.margin, self.p.num_tests)
 
     @cached_property
@@ -245,7 +248,7 @@ def _rate_notes(found: TestInCell) -> tuple[str, ...]:
 def _seeds_notes(paired: PairedContrast) -> tuple[str, ...]:
     if not needs_more_seeds(paired):
         return ()
-    return (f"an exact test decides here, and needs {FEWEST_FOR_PERMUTATION} seeds",)
+    return (f"an exact test decides here, from {FEWEST_FOR_PERMUTATION} seeds on",)
 
 
 def _gain_notes(paired: PairedContrast) -> tuple[str, ...]:

@@ -86,10 +86,11 @@ class Contrast:
 class Events(NamedTuple):
     """How many events an arm had, at one level of `over`, and the weight of their rate in the advantage.
 
+    num: a whole number, unless it is what more seeds are expected to show.
     exposure: trials, or the unit of a count.
     """
 
-    num: int
+    num: float
     exposure: float
     weight: float
 

@@ -90,7 +90,7 @@ def _advantage_of_rates(paired: PairedContrast, level: float) -> RateEstimate:
 
 def _rate(events: Events, paired: PairedContrast, level: float) -> RateEstimate:
     if paired.metric.kind == "event":
-        return event_rate(events.num, int(events.exposure), level)
+        return event_rate(events.num, events.exposure, level)
     return count_rate(events.num, events.exposure, level)
 
 

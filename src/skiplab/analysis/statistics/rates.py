@@ -11,16 +11,17 @@ from scipy.special import betaincinv, gammaincinv
 class Rate:
     """`count` of `n`, with the interval of the fraction; low and high are nan where n is 0."""
 
-    count: int
-    n: int
+    count: float
+    n: float
     low: float
     high: float
 
 
-def exact_rate(count: int, n: int, level: float = 0.95) -> Rate:
+def exact_rate(count: float, n: float, level: float = 0.95) -> Rate:
     """The Clopper-Pearson interval of a binomial fraction.
 
     At its lower end, `count` or more of n happen with probability (1 - level) / 2; at its upper end, `count` or fewer.
+    Expected numbers, which needn't be whole, give the interval that is expected.
 
     Source: Clopper and Pearson 1934, The use of confidence or fiducial limits, section 3.
     """
@@ -41,13 +42,13 @@ class RateEstimate:
     high: float
 
 
-def event_rate(count: int, n: int, level: float = 0.95) -> RateEstimate:
+def event_rate(count: float, n: float, level: float = 0.95) -> RateEstimate:
     """The fraction of n trials in which something happened, with Clopper and Pearson's interval."""
     rate = exact_rate(count, n, level)
     return RateEstimate(count / n, rate.low, rate.high)
 
 
-def count_rate(count: int, exposure: float, level: float = 0.95) -> RateEstimate:
+def count_rate(count: float, exposure: float, level: float = 0.95) -> RateEstimate:
     """Events per unit of exposure, with the exact interval of a Poisson rate.
 
         low = F^-1(tail; count) / exposure,   high = F^-1(1 - tail; count + 1) / exposure,   tail = (1 - level) / 2
