@@ -2,9 +2,9 @@
 
     make docs
 
-README.md gets the questions of the experiments, docs/papers.md their verdicts, docs/options.md every axis and every
-option, with the first paragraph of its docstring, and docs/measurements.md the metrics that instruments and evaluators
-declare. No study is needed, and a second run changes nothing.
+README.md gets the questions of the experiments, docs/papers.md their verdicts and how many of their tests are decided,
+docs/options.md every axis and every option, with the first paragraph of its docstring, and docs/measurements.md the
+metrics that instruments and evaluators declare. No study is needed, and a second run changes nothing.
 """
 
 import inspect
@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from hydra.utils import get_object
 
+from skiplab.analysis.statistics.sample_size import MOST_SEEDS
 from skiplab.analysis.text import level_text
 from skiplab.metrics import Metric
 from skiplab.reproduce import experiments
@@ -42,6 +44,7 @@ def write_generated_tables() -> None:
     """Write every generated table anew."""
     replace_marked(ROOT / "README.md", "experiments", experiments_list())
     replace_marked(ROOT / "docs" / "papers.md", "experiments", experiments_table())
+    replace_marked(ROOT / "docs" / "papers.md", "decided", decided_table())
     (ROOT / "docs" / "options.md").write_text(options_page(), encoding="utf-8")
     (ROOT / "docs" / "measurements.md").write_text(measurements_page(), encoding="utf-8")
 
@@ -79,6 +82,32 @@ def experiments_table() -> str:
         link = f"[{name}](../experiments/{name}/README.md)"
         rows.append([link, experiment.question, "<br>".join(verdicts), missing])
     return _table(["experiment", "asks", "says", "not run"], rows)
+
+
+def decided_table() -> str:
+    """A row per published profile: how many of its tests are decided, and what would decide the others."""
+    rows, tests, decided = [], 0, 0
+    for name, experiment in experiments().items():
+        for profile in sorted(experiment.profiles):
+            if not experiment.result(profile):
+                continue
+            verdicts, trials = (
+                pd.read_csv(experiment.folder / profile / f"{each}.csv") for each in ("verdicts", "trials")
+            )
+            parts = verdicts[(verdicts["role"] == "part") & (verdicts["conclusion"] != "not applicable")]
+            is_open = parts["conclusion"] == "inconclusive"
+            tests, decided = tests + len(parts), decided + int((~is_open).sum())
+            seconds = trials.groupby("seed")["wall_seconds"].sum().median() if is_open.any() else None
+            rows.append(
+                [
+                    f"[{name}](../experiments/{name}/README.md) {profile}",
+                    f"{(~is_open).sum()} of {len(parts)}" if len(parts) else "none applies",
+                    "; ".join(_still_open(claim, rows) for claim, rows in parts[is_open].groupby("claim", sort=False)),
+                    "" if seconds is None else f"{seconds:.0f}",
+                ]
+            )
+    rows.append(["all", f"{decided} of {tests} ({decided / tests:.0%})", "", ""])
+    return _table(["profile", "tests decided", "open, with the seeds that would decide", "seconds a seed"], rows)
 
 
 def options_page() -> str:
@@ -169,6 +198,19 @@ def _read(path: Path) -> Mapping[str, Any]:
 def _table(headings: list[str], rows: list[list[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _still_open(claim: str, tests: pd.DataFrame) -> str:
+    """A claim, how many of its tests are open, and between which numbers of seeds each would be decided."""
+    lows, highs = tests["seeds_low"].dropna(), tests["seeds_high"]
+    if lows.empty:
+        seeds = f"more than {MOST_SEEDS}"
+    elif highs.isna().any():
+        seeds = f"{lows.min():.0f} to more than {MOST_SEEDS}"
+    else:
+        seeds = f"{lows.min():.0f} to {highs.max():.0f}" if lows.min() < highs.max() else f"{lows.min():.0f}"
+    times = f", {len(tests)} tests" if len(tests) > 1 else ""
+    return f"{claim.replace('_', ' ')}{times} ({seeds})"
 
 
 def _in_short(verdicts: Mapping[str, str]) -> str:
