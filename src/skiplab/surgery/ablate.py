@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
@@ -16,6 +17,7 @@ from skiplab.surgery.joined_module import (
     RewrittenModule,
     UnjoinedModule,
     change_class,
+    has_hooked_forward,
     joined,
     unjoined,
 )
@@ -48,8 +50,9 @@ def replace_shortcuts(model: nn.Module, make: Callable[[JoinSpec], Connection], 
     for index, shortcut in enumerate(where):
         connection = make(_spec(where, index))
         _check_connection(connection)
+        _check_not_distributed(connection, model)
         branch = [modules[path] for path in shortcut.branch]
-        connection = connection.to(*_placement(modules[shortcut.path], model))
+        connection = connection.to(*_placement(modules[shortcut.path], model, shortcut))
         joins.setdefault(shortcut.path, {})[shortcut.call] = ForeignJoin(connection, index, branch)
     for path, own in joins.items():
         shortcuts = {each.call: each for each in where if each.path == path}
@@ -85,19 +88,22 @@ def _addition_sites(shortcut: Shortcut, where: Shortcuts) -> tuple[CallSite, ...
     return sites
 
 
-def _placement(module: nn.Module, model: nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Device and type of a module's parameters, or of the model's, so far as they are real numbers."""
+def _placement(module: nn.Module, model: nn.Module, shortcut: Shortcut) -> tuple[torch.device, torch.dtype]:
+    """Device and type of a module's parameters, or of the model's, so far as they are real numbers.
+
+    Parameters that are loaded for a call alone are elsewhere meanwhile; then it is the device of the sum.
+    """
     for parameter in (*module.parameters(), *model.parameters()):
         if parameter.is_floating_point():
-            return parameter.device, parameter.dtype
-    return torch.device("cpu"), torch.get_default_dtype()
+            return shortcut.device if parameter.is_meta else parameter.device, parameter.dtype
+    return shortcut.device, torch.get_default_dtype()
 
 
 def _check_forward(module: nn.Module, shortcut: Shortcut) -> None:
-    if "forward" in vars(module):
+    if "forward" in vars(module) and not has_hooked_forward(module):
         raise SkiplabError(
-            f"the forward of {shortcut.path or 'the model'} was replaced on the instance, as hooks of some libraries "
-            "do; remove this forward first"
+            f"the forward of {shortcut.path or 'the model'} was replaced on the instance, as some libraries do; "
+            "replace the shortcuts before, or remove this forward first"
         )
 
 
@@ -105,6 +111,16 @@ def _spec(where: Shortcuts, index: int) -> JoinSpec:
     shortcut = where[index]
     earlier = sum(each.stage == shortcut.stage for each in where[:index])
     return JoinSpec(width=shortcut.width, index=index, num_joins=len(where), position=earlier, cond_width=0)
+
+
+def _check_not_distributed(connection: Connection, model: nn.Module) -> None:
+    """Gradients of parameters that come after the wrapper would never be averaged."""
+    wrapped = any(isinstance(module, DistributedDataParallel) for module in model.modules())
+    if wrapped and any(True for _ in connection.parameters()):
+        raise SkiplabError(
+            f"DistributedDataParallel doesn't average the gradients of parameters that come later, and "
+            f"{type(connection).__name__} has some; find and replace the shortcuts of the model before wrapping it"
+        )
 
 
 def _check_connection(connection: Connection) -> None:

@@ -1,6 +1,7 @@
 """Find the shortcuts of a network among the operations that combine tensors, and their kinds."""
 
 import gc
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
@@ -9,6 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
+from torch.fx import GraphModule
+from torch.nn.parameter import UninitializedParameter
 
 from skiplab.errors import SkiplabError
 from skiplab.surgery.kinds import Reading, readings
@@ -56,7 +59,11 @@ def find_shortcuts(model: nn.Module, example_inputs: Any, *, training: bool = Fa
             "model's forward: a tensor, a tuple, or a dictionary of named arguments"
         )
     with _without_garbage_collection():
-        traced = trace(model, args, kwargs, inputs, training=training)
+        try:
+            traced = trace(model, args, kwargs, inputs, training=training)
+        except TypeError as error:
+            _check_arguments(model, args, kwargs, error)
+            raise
         found = readings(traced)
     paths = {module: path for path, module in model.named_modules()}
     levels = _levels(found)
@@ -91,6 +98,30 @@ def _check(model: nn.Module) -> None:
             f"{compiled or 'the model'} is compiled by torch.compile; find and replace the shortcuts of the model as "
             "it was before, and compile it then"
         )
+
+    lazy = next((n for n, each in model.named_parameters() if isinstance(each, UninitializedParameter)), None)
+    if lazy is not None:
+        raise SkiplabError(f"{lazy} has no shape yet; run the model once, then find its shortcuts")
+    graphs = ((n, each) for n, each in model.named_modules() if isinstance(each, GraphModule))
+    exported = next((n for n, each in graphs if "train" in vars(each)), None)
+    if exported is not None:
+        raise SkiplabError(
+            f"{exported or 'the model'} has its mode fixed, as torch.export does; find and replace the shortcuts of "
+            "the model as it was before, and export it then"
+        )
+
+
+def _check_arguments(model: nn.Module, args: Sequence[Any], kwargs: Mapping[str, Any], error: TypeError) -> None:
+    """Raise an error if a forward can't be called with such arguments."""
+    signature = inspect.signature(model.forward)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as reason:
+        given = f"the names {', '.join(kwargs)}" if kwargs else f"{len(args)} without names"
+        raise SkiplabError(
+            f"example_inputs are {given}, which {type(model).__name__}.forward doesn't take: {reason}; its arguments "
+            f"are {', '.join(signature.parameters)}: give a tuple, or a dictionary with their names"
+        ) from error
 
 
 def _arguments(example_inputs: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -151,6 +182,7 @@ def _shortcut(reading: Reading, level: int, paths: Mapping[nn.Module, str]) -> S
         earlier=tuple(each.call.number for each in reading.earlier if each.call is not None),
         stream_first=_stream_first(reading),
         channel_dim=_channel_dim(reading),
+        device=merge.result.device,
         site=call.site,
     )
 

@@ -12,6 +12,7 @@ from skiplab.blocks.connections.identity import Identity
 from skiplab.blocks.connections.plain import Plain
 from skiplab.blocks.connections.rezero import ReZero
 from skiplab.blocks.connections.scaled import Scaled
+from skiplab.errors import SkiplabError
 
 _NOTHING = nn.Identity()  # comes after a join
 _ELEMENTWISE = (Fading, Identity, Plain, ReZero, Scaled)  # it doesn't matter which dimension has the channels
@@ -62,7 +63,15 @@ class ForeignJoin(Join):
         return list(own)
 
     def forward(self, stream: Stream, update: Tensor) -> Stream:
-        return self.connection.write(stream, update, None, _NOTHING)
+        try:
+            return self.connection.write(stream, update, None, _NOTHING)
+        except RuntimeError as error:
+            if stream.is_meta or not any(each.is_meta for each in self.parameters()):
+                raise
+            raise SkiplabError(
+                f"the parameters of {type(self.connection).__name__} are offloaded, and nothing loads them for a join; "
+                "offload the model with preload_module_classes=['ForeignJoin']"
+            ) from error
 
 
 def joins_of(model: nn.Module) -> list[ForeignJoin]:

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import threading
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from skiplab.surgery.rewritten_forward import rewritten_forward
 from skiplab.surgery.shortcut import Shortcut
 from skiplab.surgery.torch_calls import OPERATIONS, CallSite, as_sum, caller, checkpointed, innermost
 
+_HOOKED_FORWARD = "_old_forward"
 JOINS = "skiplab_joins"  # the submodule of a joined module that holds its joins
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -167,6 +169,9 @@ class _ModulesWithJoins(dict[str, Any]):
     def items(self) -> Any:
         return [(name, self[name]) for name in self] if self._hides() else super().items()
 
+    def copy(self) -> "_ModulesWithJoins":
+        return _ModulesWithJoins(self)  # of a replica, which hides them too
+
 
 class _ChangedModule(nn.Module):
     """The base class of modules that are called in another way; see `change_class`."""
@@ -174,6 +179,11 @@ class _ChangedModule(nn.Module):
     def __reduce_ex__(self, protocol: Any) -> Any:
         _, (_, *others), *state = super().__reduce_ex__(protocol)
         return _new, (*type(self).__bases__, *others), *state
+
+    def __prepare_scriptable__(self) -> None:
+        raise SkiplabError(
+            "torch.jit.script can't read a module whose shortcuts are replaced; call torch.jit.trace or torch.export"
+        )
 
 
 class UnjoinedModule(_ChangedModule):
@@ -286,6 +296,7 @@ def joined(module: nn.Module, plan: JoinPlan) -> JoinedModule | RewrittenModule:
     changed = cast(JoinedModule | RewrittenModule, module)
     changed.skiplab_plan = plan
     object.__setattr__(changed, "_modules", _ModulesWithJoins(module._modules))
+    _bind_hooked_forward(module)
     return changed
 
 
@@ -296,6 +307,18 @@ def unjoined(module: nn.Module) -> None:
         object.__setattr__(module, "_modules", {n: each for n, each in module._modules.items() if n != JOINS})
     if isinstance(module, _ChangedModule):
         module.__class__ = type(module).__bases__[1]
+        _bind_hooked_forward(module)
+
+
+def has_hooked_forward(module: nn.Module) -> bool:
+    """Whether hooks of Accelerate, as `device_map` sets them, run around the forward, which they keep beside it."""
+    return isinstance(vars(module).get(_HOOKED_FORWARD), types.MethodType)
+
+
+def _bind_hooked_forward(module: nn.Module) -> None:
+    """Let these hooks call the forward of the module's present class."""
+    if has_hooked_forward(module):
+        setattr(module, _HOOKED_FORWARD, types.MethodType(type(module).forward, module))
 
 
 def change_class(module: nn.Module, mixin: type[ModuleT]) -> ModuleT:

@@ -109,7 +109,7 @@ def _as_sum(joined: Tensor, left: Tensor, right: Tensor, stream: Tensor, update:
 
 
 def _share_memory(one: Tensor, other: Tensor) -> bool:
-    return one is other or one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    return one is other or torch._C._is_alias_of(one, other)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import torch
 from torch import nn
 
 from skiplab.errors import SkiplabError
@@ -37,6 +38,7 @@ class Shortcut:
     earlier: numbers of the additions before it that belong to the same sum, as in x + a(x) + b(x).
     stream_first: whether the stream is the left operand of the first addition.
     channel_dim: dimension of the stream's channels.
+    device: where the operation ran.
     site: position of the operation in the code.
     """
 
@@ -51,6 +53,7 @@ class Shortcut:
     earlier: tuple[int, ...]
     stream_first: bool
     channel_dim: int
+    device: torch.device
     site: CallSite
 
     @property

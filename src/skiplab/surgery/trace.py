@@ -36,6 +36,7 @@ class Value:
     mixes: whether it combines positions without a parameter.
     raises_resolution: whether it has more positions than the image that it was computed from.
     shape, region: its shape, and where it lies in memory.
+    device: where it was computed.
     channel: dimension of its channels, as far as functions with parameters tell; None if none tells.
     modules: the modules whose calls were active when it was computed, from the innermost outwards.
     uses: the values that were computed from it.
@@ -54,6 +55,7 @@ class Value:
     raises_resolution: bool
     shape: tuple[int, ...]
     region: Region
+    device: torch.device
     channel: int | None
     modules: tuple[nn.Module, ...]
     uses: list["Value"] = field(default_factory=list)
@@ -143,8 +145,9 @@ class Trace:
         carries = depends if tensor.is_floating_point() or tensor.is_complex() else 0
         region = Region.of(tensor)
         shape = tuple(tensor.shape)
+        reads = (False, False, False, False)
         value = Value(
-            self._count, "", (), (), carries, depends, learned, False, False, False, False, shape, region, None, ()
+            self._count, "", (), (), carries, depends, learned, *reads, shape, region, tensor.device, None, ()
         )
         return self._keep(tensor, value)
 
@@ -213,6 +216,7 @@ class Trace:
             raises_resolution=aten.raises_resolution(name, tensors, tensor),
             shape=tuple(tensor.shape),
             region=Region.of(tensor),
+            device=tensor.device,
             channel=None,
             modules=self.modules if self.modules is not None else tuple(calling_modules(sys._getframe(3))),
         )
@@ -297,7 +301,8 @@ def trace(
     def begin(module: nn.Module, _: Any) -> None:
         traced.calls.setdefault(module, []).append([])
 
-    handles = [module.register_forward_pre_hook(begin) for module in model.modules()]
+    eager = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    handles = [module.register_forward_pre_hook(begin) for module in eager]
     mode = _training(model) if training else evaluating(model)
     try:
         with mode, torch.no_grad(), torch.random.fork_rng(), _Calls(traced), _Values(traced):
