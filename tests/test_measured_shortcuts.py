@@ -249,7 +249,7 @@ def test_the_command_measures_a_state_dict(workplace: Path, suffix: str) -> None
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["elsewhere"], "MODEL=elsewhere is no network; valid: the folder of a finished trial, runs/KEY, or mod"),
+        (["elsewhere"], "MODEL=elsewhere is no network; valid: the folder of a finished trial, runs/KEY, a fol"),
         (["factories_of_checkpoints:wrong"], "returns a int; valid: (model, example inputs, loss), where loss(model)"),
         (["factories_of_checkpoints:nothing"], "can't be imported"),
         (["factories_of_checkpoints:made", "--weights", "none.pt"], "can't be loaded into Sequential: FileNotFound"),

@@ -15,6 +15,8 @@ from skiplab.analysis.figures.palette import to_svg
 from skiplab.analysis.output_files import write, writing
 from skiplab.errors import SkiplabError
 from skiplab.measured_shortcuts import Loss, measure_shortcuts
+from skiplab.pretrained import CONFIG as PRETRAINED
+from skiplab.pretrained import pretrained
 from skiplab.records.file_names import CONFIG, RECORD
 from skiplab.records.spreadsheet import csv_text
 from skiplab.surgery.find_shortcuts import find_shortcuts
@@ -48,8 +50,8 @@ def ablate_command(
     """Print the shortcuts of a trained network and what each carries; write a table and a figure of it.
 
     Args:
-        model: the folder of a record, runs/KEY, or `module:function`, a function that returns the network, the
-            arguments of one forward pass, and a function from the network to its loss.
+        model: the folder of a record, runs/KEY; a folder of `save_pretrained`; or `module:function`, a function that
+            returns the network, the arguments of one forward pass, and a function from the network to its loss.
         weights: a state dict that such a network loads, written by torch.save or as safetensors.
         path: a pattern of the modules whose shortcuts are changed.
         kinds: of the shortcuts; None for all that can be replaced.
@@ -81,13 +83,18 @@ def _made(model: str, weights: Path | None, *, trust: bool) -> _Checkpoint:
         eval_batch = OmegaConf.load(folder / CONFIG).eval_batch
         loss = record_loss(trial, num_images=eval_batch.num_images, num_levels=eval_batch.num_levels)
         return _Checkpoint(trial.model, trial.objective.example(trial.data.train.shape), loss)
-    if not _FACTORY.fullmatch(model):
+    if (folder / PRETRAINED).exists():
+        checkpoint = _Checkpoint(*pretrained(folder))
+    elif _FACTORY.fullmatch(model):
+        checkpoint = _of_factory(model)
+    else:
         raise SkiplabError(
-            f"MODEL={model} is no network; valid: the folder of a finished trial, runs/KEY, or module:function, a "
-            f"function that returns {_RETURNS}"
+            f"MODEL={model} is no network; valid: the folder of a finished trial, runs/KEY, a folder of "
+            f"save_pretrained, or module:function, a function that returns {_RETURNS}"
         )
-    checkpoint = _of_factory(model)
     if weights is not None:
+        if (folder / PRETRAINED).exists():
+            raise SkiplabError(f"{model} has its own weights; leave out --weights")
         _load_weights(checkpoint.model, weights)
     return checkpoint
 

@@ -69,7 +69,8 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "model",
         metavar="MODEL",
-        help="the folder of a trial, runs/KEY; or module:function, which returns a network, example inputs and a loss",
+        help="the folder of a trial, runs/KEY; a folder that save_pretrained of transformers or diffusers wrote; or "
+        "module:function, which returns a network, example inputs and a loss",
     )
     command.add_argument("--weights", type=Path, metavar="FILE", help="a state dict for the network of a function")
     command.add_argument("--path", default="*", help="a pattern of module paths, such as 'blocks.*' (default: all)")
