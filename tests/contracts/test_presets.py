@@ -19,9 +19,11 @@ from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.text import level_text
 from skiplab.configuration.settings import Settings
 from skiplab.data.shapes import Shapes
+from skiplab.evaluators.evaluator import Evaluator
 from skiplab.records.key import trial_key
 from skiplab.records.registrations import find_claims, registrations
 from skiplab.reproduce import experiments
+from skiplab.training.factory import factory
 from tiny_trials import compose_config, network, run_composed
 
 SHORT = (
@@ -34,6 +36,7 @@ SHORT = (
 )
 # In place of data that have to be downloaded, and of a GPU.
 STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
+MEASURED_IMAGES = ("num_train", "num_val")  # of an evaluator that reads whole splits
 BIG = ("/standard", "/paper", "/deep", "/plain_at_best")
 BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
 
@@ -65,7 +68,8 @@ def asked(preset: str, end: int) -> list[str]:
     choices, values = swept(preset)
     chosen = {name: each[end] for name, each in values.items()}
     chosen |= {axis: stands[choices[axis]] for axis, stands in STAND_INS.items() if choices[axis] in stands}
-    return [f"experiment={preset}", *(f"{name}={level}" for name, level in chosen.items()), *SHORT]
+    few = ["batch_size=16"] if choices["data"] in STAND_INS["data"] else []  # a GPU's batches take a CPU long
+    return [f"experiment={preset}", *(f"{name}={level}" for name, level in chosen.items()), *few, *SHORT]
 
 
 def one_of_each_experiment(names: list[str]) -> list[Any]:
@@ -82,8 +86,12 @@ BOTH_ENDS = pytest.mark.parametrize("end", [pytest.param(0, marks=pytest.mark.sl
 def test_runs_two_steps(preset: str, end: int, tmp_path) -> None:
     composed = compose_config(*asked(preset, end))
     evaluators = composed.config.evaluator
+    for node in evaluators.values():
+        factory(node, Evaluator)()  # takes the preset's settings
     for other in list(evaluators)[1:]:  # they have tests of their own, and cost minutes
         del evaluators[other]
+    for node in evaluators.values():
+        node.update({name: 16 for name in MEASURED_IMAGES if name in node})
     trial = run_composed(composed, tmp_path)
     assert trial.outcome.status in ("done", "diverged")
     assert trial.record.read()["step"] <= 2
