@@ -1,5 +1,6 @@
 """What `import skiplab` offers: found by help and completion, imported when it is used."""
 
+import importlib.util
 import inspect
 import pydoc
 import typing
@@ -33,3 +34,9 @@ def test_completion_knows_every_function() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'skiplab' has no attribute 'lod'"):
         skiplab.lod  # noqa: B018
+
+
+@pytest.mark.parametrize("name", skiplab.__all__)
+def test_no_module_hides_a_public_name(name: str) -> None:
+    """Importing skiplab.NAME would put the module in the place of the function."""
+    assert importlib.util.find_spec(f"skiplab.{name}") is None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from skiplab.drawn_readings import draw_readings
     from skiplab.factory_study.study import study
     from skiplab.measured_shortcuts import measure_shortcuts
-    from skiplab.pretrained import pretrained
+    from skiplab.pretrained_networks import pretrained
     from skiplab.saved_joins import load_joins, save_joins
     from skiplab.surgery.ablate import restore
     from skiplab.surgery.find_shortcuts import find_shortcuts
@@ -50,7 +50,7 @@ _MODULES = {
     "load": "skiplab.training.load",
     "load_joins": "skiplab.saved_joins",
     "measure_shortcuts": "skiplab.measured_shortcuts",
-    "pretrained": "skiplab.pretrained",
+    "pretrained": "skiplab.pretrained_networks",
     "read_study": "skiplab.analysis.study.study",
     "restore": "skiplab.surgery.ablate",
     "save_joins": "skiplab.saved_joins",

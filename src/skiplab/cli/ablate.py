@@ -15,8 +15,8 @@ from skiplab.analysis.figures.palette import to_svg
 from skiplab.analysis.output_files import write, writing
 from skiplab.errors import SkiplabError
 from skiplab.measured_shortcuts import Loss, measure_shortcuts
-from skiplab.pretrained import CONFIG as PRETRAINED
-from skiplab.pretrained import pretrained
+from skiplab.pretrained_networks import CONFIG as PRETRAINED
+from skiplab.pretrained_networks import pretrained
 from skiplab.records.file_names import CONFIG, RECORD
 from skiplab.records.spreadsheet import csv_text
 from skiplab.surgery.find_shortcuts import find_shortcuts
