@@ -128,7 +128,7 @@ ACCEPTED: dict[str, tuple[str, bytes, str, str]] = {
         "csv",
         csv(HEAD, *(f"{a},{s},{x}" for a, x in (("a", 1), ("b", 2)) for s in range(4))),
         "",
-        "needs 6",
+        "from 6",
     ),
     "steering names": ("csv", csv(*GOOD).replace(b"better", b"\x1b[31m[red]"), "", "\\x1b[31m[red] over plain"),
 }
