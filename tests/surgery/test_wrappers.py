@@ -2,7 +2,7 @@
 
 import copy
 import functools
-import multiprocessing
+import gc
 import types
 from collections import OrderedDict
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 import skiplab
+from forked_ranks import on_two_ranks
 from skiplab.errors import SkiplabError
 
 CONNECTIONS = ("identity", "plain", "rezero")
@@ -194,26 +195,16 @@ def test_a_wrapper_may_be_looked_through() -> None:
     assert torch.equal(wrapped(x), wanted("plain"))
 
 
-def _rank(rank: int, store: str, connection: str, queue: Any) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def _gradients(rank: int, connection: str) -> dict[str, list]:
     model, x = network(connection)
     distributed = DistributedDataParallel(model)
     distributed(x[2 * rank : 2 * rank + 2]).square().mean().backward()
-    queue.put((rank, {name: p.grad.tolist() for name, p in model.named_parameters() if p.grad is not None}))
-    torch.distributed.destroy_process_group()
+    return {name: p.grad.tolist() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("connection", CONNECTIONS)
 def test_ranks_average_the_gradients_of_joins_too(connection, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    queue = context.SimpleQueue()
-    ranks = [context.Process(target=_rank, args=(n, f"{tmp_path}/store", connection, queue)) for n in range(2)]
-    for each in ranks:
-        each.start()
-    found = dict(queue.get() for _ in ranks)
-    for each in ranks:
-        each.join(60)
-    assert [each.exitcode for each in ranks] == [0, 0]
+    found = on_two_ranks(_gradients, connection, folder=tmp_path)
     model, x = network(connection)
     model(x).square().mean().backward()
     alone = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
@@ -228,6 +219,7 @@ def one_rank(tmp_path: Path):
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()
+    gc.collect()  # what the group leaves, else a process that a later test forks may abort
 
 
 @pytest.mark.usefixtures("one_rank")

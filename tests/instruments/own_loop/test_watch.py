@@ -2,7 +2,6 @@
 
 import copy
 import math
-import multiprocessing
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.optimizer import _global_optimizer_pre_hooks
 
 import skiplab
+from forked_ranks import on_two_ranks
 from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_flow import GradientFlow
 from skiplab.instruments.own_loop.readings_file import read_readings
@@ -174,31 +174,23 @@ def test_each_of_several_optimizers_counts_with_the_gradient_that_it_used(tmp_pa
         assert own == pytest.approx(expected[step], rel=1e-6)
 
 
-def _rank(rank: int, store: str, path, queue) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+def _reduced_norms(rank: int, path):
     model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     with skiplab.watch(model, ["gradient_flow"], every=1, to=path) as watch:
         torch.manual_seed(rank)
         model(torch.randn(5, 4)).square().mean().backward()
-        queue.put((rank, gradient_norms(model.module)))  # reduced, and not yet clipped
+        reduced = gradient_norms(model.module)  # not yet clipped
         nn.utils.clip_grad_norm_(model.parameters(), 1e-3)
         optimizer.step()
         watch.step()
-    torch.distributed.destroy_process_group()
+    return reduced
 
 
 def test_reduced_gradients_of_several_processes_from_the_first(tmp_path) -> None:
-    context = multiprocessing.get_context("fork")
-    queue, path = context.SimpleQueue(), tmp_path / "readings.csv"
-    ranks = [context.Process(target=_rank, args=(rank, f"{tmp_path}/store", path, queue)) for rank in range(2)]
+    path = tmp_path / "readings.csv"
     torch.manual_seed(7)  # the same weights in both
-    for each in ranks:
-        each.start()
-    expected = dict(queue.get() for _ in ranks)
-    for each in ranks:
-        each.join(60)
-    assert [each.exitcode for each in ranks] == [0, 0]
+    expected = on_two_ranks(_reduced_norms, path, folder=tmp_path)
     assert expected[0] == pytest.approx(expected[1], rel=1e-12)
     assert values(path, "weight_gradient_norm")[0] == pytest.approx(expected[0], rel=1e-6)
 
