@@ -102,7 +102,7 @@ def decided_table() -> str:
                 [
                     f"[{name}](../experiments/{name}/README.md) {profile}",
                     f"{(~is_open).sum()} of {len(parts)}" if len(parts) else "none applies",
-                    "; ".join(_still_open(claim, rows) for claim, rows in parts[is_open].groupby("claim", sort=False)),
+                    "; ".join(_still_open(claim, own) for claim, own in parts[is_open].groupby("claim", sort=False)),
                     "" if seconds is None else f"{seconds:.0f}",
                 ]
             )
