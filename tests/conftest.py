@@ -56,7 +56,9 @@ def pytest_collection() -> Generator[None, object, object]:
 # Files, and folders of files, that take from ten seconds to half a minute each.
 LONGEST = frozenset(
     {
+        "test_slurm.py",
         "test_shell_lines.py",
+        "test_cores.py",
         "test_extending.py",
         "test_every_command.py",
         "test_first_steps.py",

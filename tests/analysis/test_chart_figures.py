@@ -91,6 +91,12 @@ def test_of_many_kinds_of_layers_the_rarest_share_a_color():
     assert kind_of("head.2") == "head"
 
 
+def test_kinds_of_layers_that_are_equally_frequent_stand_as_in_the_network():
+    """In an order of their own, colors would differ from one process to the next."""
+    paths = [f"blocks.0.branch.{kind}" for kind in ("norm1", "conv1", "norm2", "conv2", "cond", "gate")]
+    assert list(kind_colors([pd.DataFrame({"path": paths})])) == ["norm1", "conv1", "norm2", "conv2", "cond", "gate"]
+
+
 def test_a_chart_of_one_value_says_so(runs):
     study = curves(runs, lambda arm, depth, seed: [("", x, None, 0.5) for x in (1, 3)])
     assert draw_chart(study, "c", "connection").constant == "Every value is 0.500."

@@ -51,6 +51,14 @@ def test_each_panel_has_labels_of_its_own(study):
         assert sum(re.fullmatch(r"[\d.]+(e-?\d+)?", text) is not None for text in texts) >= 4  # of both axes
 
 
+def test_panels_of_a_row_have_one_size_whatever_their_labels_need(study):
+    """Only the first of a row says its numbers where it is drawn in one piece."""
+    figure = chart_figure(study, "error_by_noise")
+    pieces_of(figure)
+    sizes = {tuple(ax.get_position().size.round(6)) for ax in figure.axes}
+    assert len(figure.axes) > len(sizes) == 1
+
+
 def test_a_line_of_one_depth_belongs_to_it(study):
     pieces = pieces_of(figures.loss_curves(study))
     expected = {f"depth={depth} {arm}" for depth in (4, 16) for arm in ("plain", "identity")}

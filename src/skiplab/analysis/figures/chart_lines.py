@@ -137,8 +137,11 @@ def _draw_bars(
 def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Mean, lowest and highest trial at each x. Several values of one trial at the same x are averaged."""
     scale, unscale = scales(chart)
-    table = own.assign(value=scale(own["value"])).pivot_table(index="x", columns="key", values="value")
-    return unscale(table.mean(axis=1)), unscale(table.min(axis=1)), unscale(table.max(axis=1))
+    trials = (
+        column(own.assign(value=scale(own["value"])), "value").groupby([own["x"], own["key"]], observed=True).mean()
+    )
+    at_x = trials.groupby(level="x")
+    return unscale(at_x.mean()), unscale(at_x.min()), unscale(at_x.max())
 
 
 def _arms(drawn: Sequence[Panel]) -> dict[str, str]:

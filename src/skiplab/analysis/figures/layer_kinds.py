@@ -23,10 +23,13 @@ def has_layers(values: Sequence[pd.DataFrame]) -> bool:
 
 
 def kind_colors(values: Sequence[pd.DataFrame]) -> dict[str, str]:
-    """A color for each kind of layer, the most frequent first; the rarest share the last one. None without layers."""
+    """A color for each kind of layer, the most frequent first; of equally frequent ones, which the network has first.
+
+    The rarest share the last color. None without layers.
+    """
     if not has_layers(values):
         return {}
-    counts = Counter(kind_of(path) for own in values for path in set(own["path"]))
+    counts = Counter(kind_of(path) for own in values for path in own["path"].unique())
     names = [name for name, _ in counts.most_common()]
     if len(names) > len(KIND_COLORS):
         names = [*names[: len(KIND_COLORS) - 1], _OTHER]

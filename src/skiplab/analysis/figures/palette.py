@@ -183,7 +183,7 @@ def is_first_of_row(ax: Axes) -> bool:
 def frame(ax: Axes, title: str, x: str, y: str) -> None:
     """Set the title of a panel and the labels of its axes; a long one takes two lines."""
     if title:
-        ax.set_title(_in_lines(title), fontsize=10)
+        ax.set_title(_in_lines(title), fontsize=10, y=1.0)  # else matplotlib looks for ticks above the panel each time
     ax.set_xlabel(_in_lines(x))
     ax.set_ylabel(_in_lines(y))
 

@@ -22,6 +22,7 @@ Tags = Callable[[Mark], str]
 
 _PIXELS_PER_POINT = 96 / POINTS_PER_INCH  # on a page
 _NARROWER = 0.83  # so that three panels with labels of their own fit a row of the page
+_MARGINS = (0.6, 0.1, 0.45, 0.3)  # inches beside a panel that has neighbors: left, right, below, above
 _PAD = 3.0  # points around a panel: other fonts are wider
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 _NUMBERS = ("d", "x", "y", "width", "height", "transform", "points")
@@ -64,9 +65,7 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     """
     figure.set_dpi(POINTS_PER_INCH)
     figure.set_figwidth(_NARROWER * figure.get_figwidth())
-    if engine := figure.get_layout_engine():
-        engine.execute(figure)
-    figure.set_layout_engine("none")  # panels may overlap now, they are shown apart
+    _lay_out(figure)
     _let_panels_stand_alone(figure.axes)
     marks = _name_artists(figure)
     root = _parsed(svg_text(figure, settled=True))
@@ -78,6 +77,36 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
     panels = [_panel(ax, groups[ax.get_gid()], title, tags) for ax in figure.axes]
     legend = [entry for each in figure.legends for entry in _entries(each, groups[each.get_gid()], tags)]
     return Pieces(panels, legend)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Settle where the panels stand; they may overlap, since they are shown apart.
+
+    Panels of one row have one size, whatever their labels need, which would take matplotlib a third of a page's time to
+    find out. One that is alone in its row, or beside a scale of colors, shares the width with its labels.
+    """
+    engine, specs = figure.get_layout_engine(), [ax.get_subplotspec() for ax in figure.axes]
+    is_row = all(spec and spec.get_gridspec().ncols > 1 for spec in specs) and not any(map(_is_scale, figure.axes))
+    if engine and not is_row:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    if is_row:
+        _set_sizes(figure)
+
+
+def _set_sizes(figure: Figure) -> None:
+    """Give each panel its part of what the legend leaves, less `_MARGINS`."""
+    left, right, bottom, top = _MARGINS
+    width, height = figure.get_size_inches()
+    legend = sum(each.get_window_extent().height for each in figure.legends) / figure.dpi
+    for ax in figure.axes:
+        spec = ax.get_subplotspec()
+        assert spec is not None  # of a panel in a row
+        grid = spec.get_gridspec()
+        own_width, own_height = width / grid.ncols, (height - legend) / grid.nrows
+        x, y = spec.colspan.start * own_width + left, height - spec.rowspan.stop * own_height + bottom
+        size = (own_width - left - right, own_height - bottom - top)
+        ax.set_position((x / width, y / height, size[0] / width, size[1] / height))
 
 
 def _let_panels_stand_alone(axes: Sequence[Axes]) -> None:
