@@ -49,7 +49,7 @@ class Claim:
         return (*self.parts, *self.evidence)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # so that verdicts can be cached for each
 class Claims:
     """The content of a claims file.
 

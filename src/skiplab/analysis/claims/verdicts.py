@@ -10,6 +10,7 @@ from skiplab.analysis.claims.judging import Judged, judge_once
 from skiplab.analysis.claims.looks import judge_looks, look_caveats, looked_at
 from skiplab.analysis.claims.unmeasured import check_measured
 from skiplab.analysis.study.arms import Cell, with_arms
+from skiplab.analysis.study.cached_per_study import cached_per_study
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.study.tuned_study import NOT_AS_CLAIMED, SHARED, UNKNOWN, settings_caveat
 from skiplab.analysis.text import level_text
@@ -91,6 +92,7 @@ class Verdict:
         return tuple(item for item in self.evidence if id(item) in contesting)
 
 
+@cached_per_study
 def judge(study: Study, claims: Claims) -> list[Verdict]:
     """Test every part of every claim in each of its cells.
 

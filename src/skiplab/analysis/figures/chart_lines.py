@@ -137,10 +137,8 @@ def _draw_bars(
 def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Mean, lowest and highest trial at each x. Several values of one trial at the same x are averaged."""
     scale, unscale = scales(chart)
-    trials = (
-        column(own.assign(value=scale(own["value"])), "value").groupby([own["x"], own["key"]], observed=True).mean()
-    )
-    at_x = trials.groupby(level="x")
+    by_trial = own.assign(value=scale(own["value"])).groupby(["x", "key"], observed=True)
+    at_x = pd.Series(by_trial["value"].mean()).groupby(level="x")
     return unscale(at_x.mean()), unscale(at_x.min()), unscale(at_x.max())
 
 
