@@ -1,5 +1,6 @@
 """Of a study that is too large to be read line by line, a part is shown, and what is left out is said."""
 
+import pandas as pd
 import pytest
 
 from skiplab.analysis.figures import equal_cost_figure, figures, interaction_figure
@@ -29,6 +30,19 @@ def test_curves_are_drawn_from_no_more_than_fits_in_memory(study, monkeypatch) -
         f"The study has 16 trials: charts and the list of trials show the {len(part.trials)} of the lowest"
     )
     assert set(part.history["key"]) == set(part.trials["key"])
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_of_trials_that_are_not_drawn_the_losses_alone_are_kept_in_memory(study, monkeypatch) -> None:
+    """Equal cost compares all trials."""
+    monkeypatch.setattr(page, "_MOST_BYTES", 1)
+    whole = read_study("s", study.runs_dir)
+    html = page.report_page(whole)
+    assert "Best depth at equal cost" in html
+    assert not {"_history", "_layers", "_measurements"} & vars(whole).keys()
+    expected = whole.history.loc[whole.history["metric"] == "loss", ["key", "step", "value"]]
+    assert whole.losses["key"].nunique() == 16
+    pd.testing.assert_frame_equal(whole.losses.reset_index(drop=True), expected.reset_index(drop=True))
 
 
 def test_a_trial_that_is_too_large_alone_is_drawn(study, monkeypatch) -> None:

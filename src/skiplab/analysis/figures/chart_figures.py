@@ -73,7 +73,7 @@ def draw_chart(study: Study, name: str, factor: str) -> DrawnChart | None:
         remarks.append(f"{spread} runs from the lowest seed to the highest.")
     if len(found) > len(shown):
         remarks.append(f"{len(shown)} of {len(found)} panels are shown.")
-    values = {value for panel in shown for value in panel.values["value"]}
+    values = {value for panel in shown for value in panel.values["value"].unique()}
     return DrawnChart(draw(chart, shown), " ".join(remark for remark in remarks if remark), _constant(values))
 
 

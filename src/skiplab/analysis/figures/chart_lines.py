@@ -46,7 +46,7 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
             _draw_line(ax, own, chart, arm, {"color": colors[arm], **looks[line]}, kinds)
         if "x" in chart.log:
             log_ticks(ax, "x")
-        elif all(x % 1 == 0 for x in set(panel.values["x"])):
+        elif all(x % 1 == 0 for x in set(panel.values["x"].unique())):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if is_first_of_row(ax) else "")
@@ -70,7 +70,7 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     width = 0.8 / len(group)
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
-        places = sorted(set(panel.values["x"]))
+        places = sorted(set(panel.values["x"].unique()))
         for arm, line, own in panel.by_arm_and_line():
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
             look = {"color": colors[arm], "alpha": opacities[line]}
@@ -102,7 +102,7 @@ def _draw_line(
     mean, low, high = _over_seeds(own, chart)
     (drawn,) = ax.plot(mean.index, mean, marker="." if len(mean) <= _FEW_POINTS else "", **look)
     mark(drawn, arm=arm, texts=_texts(arm, own, mean))
-    if len(set(own["key"])) > 1:
+    if column(own, "key").nunique() > 1:
         band = ax.fill_between(mean.index, low, high, color=look["color"], alpha=0.12, linewidth=0)
         mark(band, arm=arm)
 
@@ -128,7 +128,7 @@ def _draw_bars(
     foot = 1.0 if "value" in chart.log else 0.0
     for bar, value in zip(ax.bar(at, mean - foot, width, bottom=foot, **look), mean, strict=True):
         mark(bar, arm=arm, texts=[f"{arm}: {number(value)}"])
-    if len(set(own["key"])) > 1:
+    if column(own, "key").nunique() > 1:
         reach = np.clip([mean - low, high - mean], 0, None)
         whiskers = ax.errorbar(at, mean, yerr=reach, fmt="none", ecolor=_NEUTRAL, elinewidth=min(1.0, 8 * width))
         mark(whiskers, arm=arm)

@@ -30,7 +30,7 @@ from skiplab.analysis.figures.sample_figure import SAMPLE_CAPTION, sample_figure
 from skiplab.analysis.output_files import write, writing
 from skiplab.analysis.results.open_study import NO_COLUMNS, FileColumns, open_study
 from skiplab.analysis.study.arms import cell_factors, status_counts
-from skiplab.analysis.study.study import Study
+from skiplab.analysis.study.study import LOSS, Study
 from skiplab.analysis.tables.comparison import NO_SELECTION, Selection, find_comparison
 from skiplab.analysis.text import markdown, unknown_name
 from skiplab.errors import SkiplabError
@@ -57,7 +57,7 @@ def drawables(
             found["interaction"] = lambda: DrawnChart(
                 interaction_figure(study, name, factor, control), interaction_caption(study, factor)
             )
-    if "loss" in set(study.history["metric"]):
+    if LOSS in study.history["metric"].unique():
         found["training_loss"] = lambda: DrawnChart(loss_curves(study, factor), loss_caption(study, factor))
         if study.records and depth_factor(study, factor):
             found["equal_cost"] = lambda: DrawnChart(

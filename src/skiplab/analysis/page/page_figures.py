@@ -10,7 +10,7 @@ from skiplab.analysis.figures.chart_figures import draw_chart
 from skiplab.analysis.figures.svg_definitions import Definitions
 from skiplab.analysis.figures.svg_panels import Panel, cut
 from skiplab.analysis.study.filters import Filters
-from skiplab.analysis.study.study import Study
+from skiplab.analysis.study.study import LOSS, Study
 from skiplab.printable import printable
 
 _WIDEST = 460  # pixels of a panel that shares a row with others
@@ -29,7 +29,7 @@ class PageFigures:
         A chart of which all values are equal is a line of text.
         """
         found: dict[str, list[dict[str, Any]]] = {}
-        if "loss" in set(study.history["metric"]):
+        if LOSS in study.history["metric"].unique():
             caption = figures.loss_caption(study, factor)
             found[""] = [self.figure("Training loss", caption, figures.loss_curves(study, factor))]
         for name in sorted(study.charts, key=lambda name: not study.measured_by[name].startswith("instrument")):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from skiplab.analysis.study.study import Study
+from skiplab.analysis.study.study import LOSS, Study
 from skiplab.records.read_records import Problem
 
 
@@ -30,6 +30,10 @@ class ResultsStudy(Study):
     @cached_property
     def _history(self) -> tuple[pd.DataFrame, list[Problem]]:
         return self._own(self.series.history), []
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        return self.history.loc[self.history["metric"] == LOSS, ["key", "step", "value"]]
 
     @cached_property
     def _layers(self) -> tuple[pd.DataFrame, list[Problem]]:

@@ -13,10 +13,19 @@ from skiplab.records.table_file import empty_table, read_table
 Files = Mapping[str, Mapping[str, FinishedFile]]  # the finished files of each trial, by key
 
 
-def read_series(runs_dir: Path, keys: Sequence[str], table: Table, files: Files) -> tuple[pd.DataFrame, list[Problem]]:
+def read_series(
+    runs_dir: Path, keys: Sequence[str], table: Table, files: Files, metric: str | None = None
+) -> tuple[pd.DataFrame, list[Problem]]:
     """Read a table of all these trials, and list what can't be read or was changed, which is left out.
 
     A trial without the file hasn't started to write it, so it has no rows.
+
+    Args:
+        runs_dir: where the records are.
+        keys: the trials.
+        table: the table.
+        files: with their hashes.
+        metric: the one whose rows are kept, of a history; None: all rows.
     """
     frames: list[pd.DataFrame] = []
     problems: list[Problem] = []
@@ -31,6 +40,8 @@ def read_series(runs_dir: Path, keys: Sequence[str], table: Table, files: Files)
             continue
         if num_unreadable:
             problems.append(Problem(str(path), f"{num_unreadable} rows can't be read and are left out"))
+        if metric is not None:
+            frame = frame.loc[frame["metric"] == metric]
         if "step" in table.columns:
             frame = frame.sort_values("step", kind="stable")
         frames.append(frame.assign(key=key))

@@ -22,6 +22,8 @@ from skiplab.records.read_records import LazyRecords, Problem, Records, read_rec
 from skiplab.records.record_schema import FinishedFile
 from skiplab.records.tuned import Tuned
 
+LOSS = "loss"  # the metric of a history that is the training loss
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -89,6 +91,13 @@ class Study:
     def history(self) -> pd.DataFrame:
         """The values of each step: key, step, metric, value."""
         return self._history[0]
+
+    @cached_property
+    def losses(self) -> pd.DataFrame:
+        """The history's training losses: key, step, value; without all else that large studies have no memory for."""
+        read = "_history" in self.__dict__
+        history = self.history if read else read_series(self.runs_dir, list(self.records), HISTORY, self.files, LOSS)[0]
+        return history.loc[history["metric"] == LOSS, ["key", "step", "value"]]
 
     @property
     def layers(self) -> pd.DataFrame:

@@ -14,10 +14,10 @@ FACTOR = "arm of a loop"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WatchedStudy(Study):
-    """A study whose trials have readings and losses, and nothing else."""
+    """A study whose trials have readings and losses, and nothing else. logged: the losses, as a history."""
 
     readings: pd.DataFrame
-    losses: pd.DataFrame
+    logged: pd.DataFrame
 
     @property
     def layers(self) -> pd.DataFrame:
@@ -25,7 +25,7 @@ class WatchedStudy(Study):
 
     @property
     def history(self) -> pd.DataFrame:
-        return self.losses
+        return self.logged
 
 
 def watched_study(
@@ -70,5 +70,5 @@ def watched_study(
         problems=(),
         files={},
         readings=found,
-        losses=pd.concat(history, ignore_index=True),
+        logged=pd.concat(history, ignore_index=True),
     )

@@ -33,9 +33,8 @@ def training_costs(study: Study) -> pd.DataFrame:
 
 def training_losses(study: Study) -> pd.DataFrame:
     """The training loss of each step where it is a number above 0: key, step, value."""
-    history = study.history
-    shown = (history["metric"] == "loss") & np.isfinite(history["value"]) & (history["value"] > 0)
-    return history.loc[shown, ["key", "step", "value"]]
+    losses = study.losses
+    return losses.loc[np.isfinite(losses["value"]) & (losses["value"] > 0)]
 
 
 @cached_per_study
