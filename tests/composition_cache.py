@@ -5,10 +5,10 @@ Overrides of values are applied by Hydra each time, to a copy of what the chosen
 """
 
 import copy
+import functools
 import os
 import pickle
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ def install() -> None:
     """Let Hydra remember, in this process and in those forked from it."""
     from hydra._internal import defaults_list
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.config_repository import ConfigRepository
+    from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf, base
 
     load, parse, choices = OmegaConf.load, OverridesParser.parse_rule, defaults_list._create_interpolation_map
     listing, combine = defaults_list._create_defaults_list, ConfigLoaderImpl._compose_config_from_defaults_list
-    files, words, lists, combined = (_Remembered() for _ in range(4))
+    place = ConfigLoaderImpl._load_single_config
+    files, words, lists, configs, placed, combined = (_Remembered() for _ in range(6))
 
     def loaded(file: Any) -> Any:
         path = Path(file if isinstance(file, str | os.PathLike) else file.name)
@@ -53,6 +54,18 @@ def install() -> None:
         vars(overrides).update(notes)
         return found, None  # no tree, which `--info` alone would show
 
+    def known(self: CachingConfigRepository, config_path: str) -> Any:
+        """What a file of options says, once for each composition, which may note more in it."""
+        if config_path not in self.cache:
+            read = functools.partial(self.delegate.load_config, config_path)
+            self.cache[config_path] = configs.get((_state(self), config_path), read)
+        return self.cache[config_path]
+
+    def in_place(self: ConfigLoaderImpl, default: Any, repo: Any) -> Any:
+        """What a file of options says, below the name of its group."""
+        key = (_state(repo), default.config_path, default.package, default.primary)
+        return placed.get(key, lambda: place(self, default, repo))
+
     def combination(self: ConfigLoaderImpl, defaults: Any, repo: Any) -> Any:
         def merge() -> Any:
             """OmegaConf tells every node its parent after each of the forty merges; after the last is enough."""
@@ -71,18 +84,21 @@ def install() -> None:
     OmegaConf.load, OverridesParser.parse_rule = staticmethod(loaded), parsed
     defaults_list._create_interpolation_map = interpolated
     defaults_list._create_defaults_list = listed
+    CachingConfigRepository.load_config, ConfigLoaderImpl._load_single_config = known, in_place
     ConfigLoaderImpl._compose_config_from_defaults_list = combination
     # its sources are replaced, never changed
     ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # pyright: ignore[reportAttributeAccessIssue]
-    base.parse = cache(base.parse)  # the tree of an interpolation, which nobody changes
+    base.parse = functools.cache(base.parse)  # the tree of an interpolation, which nobody changes
 
 
 def _state(repo: Any) -> tuple[Any, ...]:
     """Where a composition's files are looked for, and of each that is there when it was written and its length."""
-    if not hasattr(repo, "state"):
+    sources = repo.get_sources()
+    if getattr(repo, "seen", None) is not sources:  # they are replaced where a search path is given
+        repo.seen = sources
         repo.state = tuple(
             (source.provider, source.path, *(_files(source.path) if source.scheme() == "file" else ()))
-            for source in repo.get_sources()
+            for source in sources
         )
     return repo.state
 
