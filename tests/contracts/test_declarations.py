@@ -13,10 +13,6 @@ SHARED = {"loss_train", "loss_val", "skill_train", "skill_val"}
 KINDS = ("instrument", "evaluator")
 
 
-def measures(kind: str, option: str):
-    return factory(compose_config(f"{kind}=[{option}]").config[kind][option], object)()
-
-
 @pytest.fixture(scope="module")
 def everything() -> dict[str, object]:
     """Every instrument and evaluator by name."""
@@ -79,15 +75,15 @@ def test_axes_of_every_chart_are_named(everything) -> None:
             assert declared.caption.endswith("."), f"{name}: {chart}"
 
 
-@pytest.mark.parametrize("option", options("instrument"))
-def test_an_instruments_charts_draw_what_it_reads(option: str, run, tmp_path) -> None:
+def test_instruments_charts_draw_what_they_read(everything, run, tmp_path) -> None:
     """Each chart but outcomes is a quantity that a real trial reads, and each metric that sums it up is declared."""
     steps = "trainer.max_steps=11"  # by then each has measured at its default schedule
-    trial = run(tmp_path, f"instrument=[{option}]", "evaluator=[]", "depth=8", steps)
+    trial = run(tmp_path, f"instrument=[{','.join(options('instrument'))}]", "evaluator=[]", "depth=8", steps)
     content = trial.record.read()
-    each = measures("instrument", option)
     rows = (trial.record.folder / "layers.csv").read_text().splitlines()[1:]
     read = {row.split(",")[3].split(".")[0] for row in rows}
-    assert {name for name, chart in each.charts.items() if chart.kind != "outcome"} <= read
-    assert set(content["summary"]) <= set(each.metrics)
-    assert set(content["charts"]) == set(each.charts)
+    instruments = [each for name, each in everything.items() if name.startswith("instrument")]
+    charts = {name: chart for each in instruments for name, chart in each.charts.items()}
+    assert {name for name, chart in charts.items() if chart.kind != "outcome"} <= read
+    assert set(content["summary"]) <= {name for each in instruments for name in each.metrics}
+    assert set(content["charts"]) == set(charts)

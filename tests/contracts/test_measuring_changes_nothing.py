@@ -1,4 +1,7 @@
-"""Any instrument on or off: the weights are bit-equal, with randomness inside the model too."""
+"""Any instrument on or off: the weights are bit-equal, with randomness inside the model too.
+
+All of them measure at once; under `slow`, each alone too, which tells which of them it was.
+"""
 
 import pytest
 import torch
@@ -36,7 +39,9 @@ def without(request, tmp_path_factory) -> tuple[str, dict[str, torch.Tensor]]:
     return request.param, weights(tmp_path_factory.mktemp("without"), [], request.param)
 
 
-@pytest.mark.parametrize("instruments", [EVERY, *([name] for name in EVERY)], ids="+".join)
+@pytest.mark.parametrize(
+    "instruments", [EVERY, *(pytest.param([name], marks=pytest.mark.slow) for name in EVERY)], ids="+".join
+)
 def test_weights_are_bit_equal_after_6_steps(instruments: list[str], without, tmp_path) -> None:
     precision, expected = without
     found = weights(tmp_path, instruments, precision)

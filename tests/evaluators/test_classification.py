@@ -35,12 +35,12 @@ def test_equals_a_slow_loop(trial) -> None:
     data, _, model, _ = skiplab.load(trial.record.folder)
     for name, split in (("train", data.train), ("val", data.val)):
         loss, right = 0.0, 0
-        for index in range(len(split)):
-            image, label = split.at(slice(index, index + 1))
-            with torch.no_grad():
-                (scores,) = model(image).double().tolist()
-            loss += math.log(sum(map(math.exp, scores))) - scores[int(label)]
-            right += max(range(10), key=lambda k: scores[k]) == int(label)
+        images, labels = split.at(slice(0, len(split)))
+        with torch.no_grad():
+            outputs = model(images).double().tolist()
+        for scores, label in zip(outputs, labels.tolist(), strict=True):
+            loss += math.log(sum(map(math.exp, scores))) - scores[label]
+            right += max(range(10), key=lambda k: scores[k]) == label
         assert summary[f"loss_{name}"] == pytest.approx(loss / len(split), rel=1e-5)
         assert summary[f"accuracy_{name}"] == right / len(split)
         assert summary[f"skill_{name}"] == pytest.approx(max(0.0, 1 - loss / len(split) / math.log(10)), abs=1e-5)

@@ -121,7 +121,7 @@ def deep(depth: int, backbone: str, **choices: str):
     return config
 
 
-@pytest.mark.parametrize("depth", [32, 128])
+@pytest.mark.parametrize("depth", [pytest.param(32, marks=pytest.mark.slow), 128])
 @pytest.mark.parametrize("backbone", ["isotropic", "unet"])
 @pytest.mark.parametrize("connection", ["plain", "identity"])
 @pytest.mark.parametrize("norm", ["group", "none"])
@@ -129,7 +129,7 @@ def test_activations_cancel_at_every_depth(depth: int, backbone: str, connection
     network(deep(depth, backbone, connection=connection, norm=norm), DATA["images"])
 
 
-@pytest.mark.parametrize("depth", [4, 32, 128])
+@pytest.mark.parametrize("depth", [4, pytest.param(32, marks=pytest.mark.slow), 128])
 @pytest.mark.parametrize(
     ("wrong", "advice"),
     [
