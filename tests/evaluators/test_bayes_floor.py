@@ -1,6 +1,7 @@
 """The floor is the exact denoiser's loss for any target, no network is below it, and it is known or refused."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -63,19 +64,30 @@ class Exact(torch.nn.Module):
         return (a * x0 + b * (x_t - alpha * x0) / sigma).float()
 
 
+@cache
+def prior() -> np.ndarray:
+    drawn = GaussianMixture(**RING).mixture.draw(400_000, (2,), torch.Generator().manual_seed(9))
+    return drawn.stored.double().numpy()
+
+
+@cache
+def weighted_mean(x_t: tuple[float, float], alpha: float, sigma: float) -> np.ndarray:
+    """E[x0 | x_t] by weighting draws of the prior; the same for every target."""
+    likelihoods = np.exp(-np.square(np.array(x_t) - alpha * prior()).sum(axis=1) / (2 * sigma**2))
+    return likelihoods @ prior() / likelihoods.sum()
+
+
 def test_floor_equals_the_posterior_mean_by_importance_sampling(on_points) -> None:
     """E[target | x_t] by weighting draws of the prior, and its loss, without the closed form."""
-    objective, mixture = on_points.objective, on_points.data.mixture
+    objective = on_points.objective
     eval_batch = EvalBatch(num_images=20, num_levels=3)
-    prior = mixture.draw(400_000, (2,), torch.Generator().manual_seed(9)).stored.double().numpy()
     losses = []
     probes = eval_batch.noised(objective, on_points.data.val, "val")
     for weight, (*_, noised) in zip(eval_batch.weights(objective).tolist(), probes, strict=True):
         levels = objective.noise_schedule.alpha_sigma(noised.time[0].double())
         alpha, sigma, a, b = (float(part) for part in (*levels, *objective.prediction.coefficients(*levels)))
         for x_t, target in zip(noised.x_t.double().numpy(), noised.target.double().numpy(), strict=True):
-            likelihoods = np.exp(-np.square(x_t - alpha * prior).sum(axis=1) / (2 * sigma**2))
-            x0 = likelihoods @ prior / likelihoods.sum()
+            x0 = weighted_mean(tuple(x_t.tolist()), alpha, sigma)
             losses.append(weight * ((a * x0 + b * (x_t - alpha * x0) / sigma - target) ** 2).mean())
     summary = BayesFloor().evaluate(replace(on_points, eval_batch=eval_batch)).summary
     assert summary["loss_floor"] == pytest.approx(np.mean(losses), rel=0.01)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -49,12 +51,28 @@ def weights_of(trial: Trial) -> dict[str, torch.Tensor]:
     return load_file(trial.record.weights)
 
 
-def by_hand(runs_dir: Path, words: tuple[str, ...], shares: list[float]) -> dict[str, torch.Tensor]:
-    """The average in float64, from trials of 1, 2, ... steps without one, whose weights are those after each step."""
-    start = build(tiny(*words).config).model.state_dict()
+@pytest.fixture(scope="module")
+def steps_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[str, ...]], list[dict[str, torch.Tensor]]]:
+    """The weights after 0, 1, 2, ... steps: of trials of so many, without an average."""
+
+    @cache
+    def steps(words: tuple[str, ...]) -> list[dict[str, torch.Tensor]]:
+        runs_dir = tmp_path_factory.mktemp("steps")
+        start = {name: value.clone() for name, value in build(tiny(*words).config).model.state_dict().items()}
+        trials = [
+            run(runs_dir, *words, f"trainer.max_steps={step}", "evaluator=[]", "instrument=[]")
+            for step in range(1, NUM_STEPS + 1)
+        ]
+        return [start, *map(weights_of, trials)]
+
+    return steps
+
+
+def by_hand(steps: list[dict[str, torch.Tensor]], shares: list[float]) -> dict[str, torch.Tensor]:
+    """The average in float64."""
+    start, *behind = steps
     average = {name: value.double() for name, value in start.items()}
-    for step, share in enumerate(shares, 1):
-        current = weights_of(run(runs_dir, *words, f"trainer.max_steps={step}", "evaluator=[]"))
+    for current, share in zip(behind, shares, strict=True):
         for name, value in current.items():
             counts = not value.is_floating_point()
             average[name] = value.double() if counts else (1 - share) * average[name] + share * value.double()
@@ -63,10 +81,10 @@ def by_hand(runs_dir: Path, words: tuple[str, ...], shares: list[float]) -> dict
 
 @pytest.mark.parametrize("warmup", [True, False])
 @pytest.mark.parametrize("words", [(), CLASSIFIER], ids=["group norm", "batch norm"])
-def test_it_is_the_average_of_its_equation_buffers_included(words, warmup: bool, tmp_path: Path) -> None:
-    trial = run(tmp_path / "averaged", *words, *AVERAGED, f"weight_average.warmup={warmup}")
+def test_it_is_the_average_of_its_equation_buffers_included(words, warmup: bool, steps_of, tmp_path: Path) -> None:
+    trial = run(tmp_path, *words, *AVERAGED, f"weight_average.warmup={warmup}")
     warm = [1 - min(0.75, (1 + step) / (10 + step)) for step in range(1, NUM_STEPS + 1)]
-    expected = by_hand(tmp_path / "last", words, warm if warmup else [0.25] * NUM_STEPS)
+    expected = by_hand(steps_of(words), warm if warmup else [0.25] * NUM_STEPS)
     found = weights_of(trial)
     assert found.keys() == expected.keys()
     assert any(name.endswith("running_var") for name in found) == bool(words)
@@ -113,11 +131,16 @@ def test_scores_state_which_weights_they_judge(averaged: Trial, tmp_path: Path) 
     assert stated == ["last", "average"]
 
 
+@pytest.fixture(scope="module", params=[(), CLASSIFIER[:-1]], ids=["denoising", "batch norm"])
+def unbroken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trial, tuple[str, ...]]:
+    """A trial with an average, and the words that it was made of."""
+    words = (*request.param, *AVERAGED, "instrument=[update_ratio]", "instrument.update_ratio.every_n_steps=1")
+    return run(tmp_path_factory.mktemp("unbroken"), *words), words
+
+
 @pytest.mark.parametrize("broken_at", [1, 2, 3, NUM_STEPS - 1])
-@pytest.mark.parametrize("words", [(), CLASSIFIER[:-1]], ids=["denoising", "batch norm"])
-def test_a_resumed_trial_has_the_same_average(broken_at: int, words, tmp_path, monkeypatch, capsys) -> None:
-    words = (*words, *AVERAGED, "instrument=[update_ratio]", "instrument.update_ratio.every_n_steps=1")
-    unbroken = run(tmp_path / "unbroken", *words)
+def test_a_resumed_trial_has_the_same_average(broken_at: int, unbroken, tmp_path, monkeypatch, capsys) -> None:
+    whole, words = unbroken
     after_update, calls = UpdateRatio.after_update, []
 
     def breaking(self):
@@ -128,12 +151,12 @@ def test_a_resumed_trial_has_the_same_average(broken_at: int, words, tmp_path, m
 
     monkeypatch.setattr(UpdateRatio, "after_update", breaking)
     with pytest.raises(SkiplabError, match="the power went"):
-        run(tmp_path / "broken", *words)
-    trial = run(tmp_path / "broken", *words)
+        run(tmp_path, *words)
+    trial = run(tmp_path, *words)
     assert trial.outcome.action == "resumed"
     assert len(calls) <= NUM_STEPS + 2
-    assert trial.record.weights.read_bytes() == unbroken.record.weights.read_bytes()
-    assert trial.record.read()["summary"] == unbroken.record.read()["summary"]
+    assert trial.record.weights.read_bytes() == whole.record.weights.read_bytes()
+    assert trial.record.read()["summary"] == whole.record.read()["summary"]
 
 
 def test_broken_after_the_average_was_saved(averaged: Trial, tmp_path, monkeypatch, capsys) -> None:
