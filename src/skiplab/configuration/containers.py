@@ -1,10 +1,10 @@
 """The configuration of a trial within what Hydra composed."""
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 
-def without_hydra(config: DictConfig) -> DictConfig:
-    """A copy of what Hydra composed without its own node; an unknown key stays an error."""
-    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
-    OmegaConf.set_struct(own, True)
-    return own
+def pop_hydra(config: DictConfig) -> None:
+    """Remove Hydra's own node from what it composed; an unknown key stays an error."""
+    with open_dict(config):
+        del config["hydra"]
+    OmegaConf.set_struct(config, True)

@@ -21,18 +21,18 @@ def coverage_notes(source: Source, claims: Claims, points: Sequence[Point]) -> I
         f"note: {len(names)} of {len(claims.claims)} claims {verb} trials that aren't among these, for a part or as "
         f"evidence, which will read 'not run': {', '.join(names)}"
     )
-    if source.others:
-        also = f"{', '.join(source.others)} {'sweeps' if len(source.others) == 1 else 'sweep'} more of study"
-        text += f"; {also} {source.study}, and `{_whole(source)}` decides all"
+    if others := source.others():
+        also = f"{', '.join(others)} {'sweeps' if len(others) == 1 else 'sweep'} more of study"
+        text += f"; {also} {source.study}, and `{_whole(source.study, others[0])}` decides all"
     yield text
 
 
-def _whole(source: Source) -> str:
-    """The command that decides all claims of the study."""
-    name = source.others[0].partition("/")[0]
-    if source.study.startswith(f"{name}_") and (project_dir("experiments") / name / CLAIMS).exists():
-        return f"skiplab reproduce {name} --profile {source.study.removeprefix(f'{name}_')} --decide"
-    return f"skiplab decide {source.study}"
+def _whole(study: str, preset: str) -> str:
+    """The command that decides all claims of the study, of which this is a preset."""
+    name = preset.partition("/")[0]
+    if study.startswith(f"{name}_") and (project_dir("experiments") / name / CLAIMS).exists():
+        return f"skiplab reproduce {name} --profile {study.removeprefix(f'{name}_')} --decide"
+    return f"skiplab decide {study}"
 
 
 def _is_covered(claim: Claim, points: Sequence[Point]) -> bool:

@@ -32,9 +32,7 @@ class Point:
     def job(self, seed: int) -> Job:
         """Its trial at a seed."""
         if seed not in self._jobs:
-            job = self.template.copy([*self.words, f"seed={seed}"])
-            job.config.seed = seed
-            self._jobs[seed] = job
+            self._jobs[seed] = self.template.at_seed(seed, [*self.words, f"seed={seed}"])
         return self._jobs[seed]
 
 

@@ -1,6 +1,6 @@
 """What the ladder trains: the sweeps of presets, or those of a study."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Source:
     lowest_seed: the first of the ladder's seeds.
     origin: where the arms and cells come from, as text.
     tuned: the file of tuned settings; None for none.
-    others: further presets of the same study, which aren't among the sweeps.
+    others: finds further presets of the same study, which aren't among the sweeps, in the files of all presets.
     """
 
     study: str
@@ -42,7 +42,7 @@ class Source:
     lowest_seed: int
     origin: str
     tuned: Path | None
-    others: tuple[str, ...] = ()
+    others: Callable[[], Sequence[str]] = tuple
 
 
 def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claims: Path | None) -> Source:
@@ -61,7 +61,7 @@ def find_source(loader: ConfigLoader, name: str, overrides: Sequence[str], claim
 
     if name in presets:
         source = of_presets(loader, [name], overrides, claims)
-        return replace(source, others=tuple(preset for preset in of_study(source.study) if preset != name))
+        return replace(source, others=lambda: [preset for preset in of_study(source.study) if preset != name])
     config = loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN)
     if not isinstance(config.run.runs_dir, str):
         raise SkiplabError(f"run.runs_dir={printable(config.run.runs_dir)} is invalid; valid: a folder, as text")

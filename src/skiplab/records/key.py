@@ -42,9 +42,26 @@ def outcome_config(config: DictConfig) -> dict[str, Any]:
     return by_contents(outcome)
 
 
+def at_seed(outcome: dict[str, Any], seed: object) -> dict[str, Any] | None:
+    """The outcome configuration of a trial at another seed; None if the seed is no whole number that a key can hold."""
+    return outcome | {"seed": seed} if type(seed) is int and abs(seed) <= _LARGEST else None
+
+
+def is_literal(config: DictConfig) -> bool:
+    """Whether none of the settings that define a trial is taken from another one, such as ${seed}."""
+    nodes = {name: node for name, node in plain(config, resolve=False).items() if name not in OBSERVERS}
+    nodes["data"] = {name: value for name, value in nodes["data"].items() if name not in _STORAGE}
+    return "${" not in repr(nodes)
+
+
 def trial_key(config: DictConfig) -> str:
     """The key of a trial, 16 hexadecimal digits; 1 and 1.0 count as equal."""
-    text = json.dumps(_canonical(outcome_config(config)), sort_keys=True)
+    return key_of(outcome_config(config))
+
+
+def key_of(outcome: dict[str, Any]) -> str:
+    """The key of the trial that has this outcome configuration."""
+    text = json.dumps(_canonical(outcome), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig
 
 from skiplab.configuration.overrides import apply_overrides
@@ -16,6 +16,8 @@ from skiplab.sweeps.job import Job
 class Composer:
     """An option is composed by Hydra; a value is set in a copy of what was composed, with the same result.
 
+    Trials that differ in their seed alone are checked once.
+
     Args:
         loader: Hydra's.
         config: the configuration of the sweep itself.
@@ -26,7 +28,8 @@ class Composer:
         self._parser = OverridesParser.create(config_loader=loader)
         self._settings = Settings(loader)
         self._own = plain(config.hydra.overrides, resolve=False)["hydra"]
-        self._composed: dict[tuple[str, ...], Job] = {}
+        self._composed: dict[tuple[str, ...], Job] = {}  # by options
+        self._unseeded: dict[tuple[str, ...], Job] = {}  # by overrides, without that of the seed
         self._is_axis: dict[str, bool] = {}
 
     def parse(self, words: Sequence[str]) -> list[Override]:
@@ -44,7 +47,18 @@ class Composer:
             HydraException: an override can't be applied.
             SkiplabError: a setting is unknown.
         """
-        parsed, is_first = self.parse(words), not self._composed
+        parsed = self.parse(words)
+        seeds = [seed for each in parsed if (seed := _seed(each)) is not None]
+        if len(seeds) != 1:
+            return self._checked(words, parsed)
+        others = [(word, each) for word, each in zip(words, parsed, strict=True) if _seed(each) is None]
+        unseeded = tuple(word for word, _ in others)
+        if unseeded not in self._unseeded:
+            self._unseeded[unseeded] = self._checked(unseeded, [each for _, each in others])
+        return self._unseeded[unseeded].at_seed(seeds[0], words)
+
+    def _checked(self, words: Sequence[str], parsed: Sequence[Override]) -> Job:
+        is_first = not self._composed
         options = tuple(word for word, each in zip(words, parsed, strict=True) if self._selects(each))
         if options not in self._composed:
             self._composed[options] = Job.composed(self.loader.load_sweep_config(self.config, list(options)))
@@ -59,3 +73,10 @@ class Composer:
         if name not in self._is_axis:
             self._is_axis[name] = bool(self.loader.get_group_options(name, None))
         return bool(override.package) or self._is_axis[name]
+
+
+def _seed(override: Override) -> int | None:
+    """The seed, which can be set after anything else; None for an override that does something else, or more."""
+    is_plain = override.type is OverrideType.CHANGE and override.package is None
+    value = override.value() if override.key_or_group == "seed" and is_plain else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from skiplab.configuration.containers import without_hydra
+from skiplab.configuration.containers import pop_hydra
 from skiplab.errors import SkiplabError
-from skiplab.records.key import trial_key
+from skiplab.records.key import at_seed, is_literal, key_of, outcome_config
 from skiplab.records.record import Record
 from skiplab.records.statuses import FINISHED
 from skiplab.training.plan import Plan
@@ -28,20 +28,43 @@ class Job:
 
     def __init__(self, overrides: Sequence[str], config: DictConfig, choices: dict[str, str]) -> None:
         self.overrides, self.config, self.choices = list(overrides), config, choices
+        self._origin = self  # a trial that differs in its seed alone
 
     @classmethod
     def composed(cls, config: DictConfig) -> "Job":
-        """The trial that Hydra composed, with Hydra's own node."""
+        """The trial that Hydra composed, whose own node is removed."""
         choices = {axis: option for axis, option in config.hydra.runtime.choices.items() if axis in config}
-        return cls([], without_hydra(config), choices)
+        pop_hydra(config)
+        return cls([], config, choices)
 
     def copy(self, overrides: Sequence[str]) -> "Job":
         """A copy of the trial, to be changed by these overrides."""
         return Job(overrides, pickle.loads(pickle.dumps(self.config)), self.choices)  # six times as fast as deepcopy
 
+    def at_seed(self, seed: int, overrides: Sequence[str]) -> "Job":
+        """The trial at another seed, which these overrides give."""
+        job = self.copy(overrides)
+        job.config.seed = seed
+        job._origin = self._origin
+        return job
+
     @cached_property
     def record(self) -> Record:
-        return Record(Path(self.config.run.runs_dir), trial_key(self.config))
+        return Record(Path(self.config.run.runs_dir), key_of(self._outcome))
+
+    @cached_property
+    def _outcome(self) -> dict[str, Any]:
+        """What its key is made of; worked out once for all seeds, where no other setting depends on the seed."""
+        known = None if self._origin is self else self._origin._outcome_at(self.config.seed)
+        return known or outcome_config(self.config)
+
+    def _outcome_at(self, seed: object) -> dict[str, Any] | None:
+        """The same at another seed; None if this trial can't tell."""
+        return at_seed(self._outcome, seed) if self._is_literal else None
+
+    @cached_property
+    def _is_literal(self) -> bool:
+        return is_literal(self.config)
 
     @cached_property
     def _plan(self) -> Plan:
@@ -55,9 +78,7 @@ class Job:
     @cached_property
     def kind(self) -> str:
         """The same for trials that differ only in their seed, which cost the same and are valid or invalid together."""
-        unseeded = self.copy(self.overrides)
-        unseeded.config.seed = 0
-        return trial_key(unseeded.config)
+        return key_of(self._origin._outcome_at(0) or self.at_seed(0, self.overrides)._outcome)
 
     @property
     def left(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
 from hydra.types import RunMode
 from hydra.utils import get_class
 
@@ -122,7 +123,10 @@ def preset_names(loader: ConfigLoader, overrides: Sequence[str]) -> list[str]:
     """
     names = loader.get_group_options("experiment", config_name="train", overrides=list(overrides))
     for folder in loader.list_groups("experiment"):
-        names += [f"{folder}/{profile}" for profile in loader.get_group_options(f"experiment/{folder}")]
+        group = f"experiment/{folder}"
+        sources = [source for source in loader.get_sources() if source.is_group(group)]
+        profiles = {profile for source in sources for profile in source.list(group, ObjectType.CONFIG)}
+        names += [f"{folder}/{profile}" for profile in sorted(profiles)]
     return names
 
 
