@@ -58,7 +58,7 @@ def test_what_alone_varies_is_the_factor_everywhere(runs, capsys, name, levels, 
         (runs.folder / "studies" / "s" / "report.html").read_text(),
         ServedPage("s", runs.folder, None, str)._drawn("1"),
     ):
-        assert f"Compared: {name}, {arms[0]} (control)" in html
+        assert f"Arms, by {name}: {arms[0]} (control)" in html
 
 
 def test_connection_is_the_factor_where_it_varies_or_several_others_do(runs):
@@ -94,7 +94,7 @@ def test_report_and_dashboard_compare_what_is_asked_for(fill, runs, capsys):
         (runs.folder / "studies" / "s" / "report.html").read_text(),
         ServedPage("s", runs.folder, None, str, asked)._drawn("1"),
     ):
-        assert "Compared: long_skip, none (control)" in html
+        assert "Arms, by long_skip: none (control)" in html
         assert re.findall(r"<h3>(\w+)</h3>\n<div class=\"scroll\"", html)[:1] == ["frechet_distance"]
         assert "<h3>skill_train</h3>" not in html
     main(["figures", *where, "--factor", "long_skip", "--control", "none", "--only", "interaction", "--format", "svg"])

@@ -98,7 +98,7 @@ def test_a_cell_that_gets_no_more_seeds_keeps_its_verdict(runs, claims_file):
     verdict, cells = in_cells(runs, claims_file, none=UNDECIDED, concat=FIVE)
     assert (cells["none"].conclusion, cells["none"].interval.n) == ("inconclusive", 3)
     assert cells["concat"].interval.n == 5
-    assert verdict.caveats[-2:] == ("looks 1 to 2 of 3, at 3 to 5 seeds", "next at 10")
+    assert verdict.caveats[-2:] == ("looks 1 to 2 of 3, at 3 to 5 seeds", "next at 5")
 
 
 def test_a_look_waits_for_all_of_its_trials(runs, claims_file):

@@ -157,14 +157,33 @@ def test_what_limits_all_verdicts_is_said_once(fill, claims_file):
 def test_an_undecided_claim_names_the_command_that_decides_it(runs, claims_file):
     fill_arms(runs, {"plain": 0.5, "identity": 0.51}, seeds=(-0.05, 0.0, 0.05, 0.02, -0.03))
     (verdict,) = judged(runs, claims_file(claims_text(head="looks: [3, 5, 10]\n")))
-    assert next_step(verdict).startswith("To decide it: skiplab decide s (next look at 10 seeds; ")
-    assert next_step(verdict, "make it", "`").startswith("To decide it: `make it` (next look at 10 seeds; ")
+    assert next_step(verdict).startswith("To decide it: skiplab decide s (look to come: 10 seeds; ")
+    assert next_step(verdict, "make it", "`").startswith("To decide it: `make it` (look to come: 10 seeds; ")
     (verdict,) = judged(runs, claims_file(claims_text(head="looks: [3, 5]\n")))
     assert "skiplab decide s --claims COPY, with looks at more seeds" in next_step(verdict)
     (verdict,) = judged(runs, claims_file(claims_text(head="looks: [7, 9]\n")))
-    assert next_step(verdict) == "To decide it: skiplab decide s (next look at 7 seeds)"
+    assert next_step(verdict) == "To decide it: skiplab decide s (looks to come: 7 and 9 seeds)"
     (verdict,) = judged(runs, claims_file(claims_text(least="0.5")))
     assert (verdict.conclusion, next_step(verdict)) == ("no meaningful difference", "")
+
+
+def test_looks_that_come_too_early_are_not_offered_as_what_decides(runs, claims_file):
+    """Between 7 and 35 seeds would decide it."""
+    fill_arms(runs, {"plain": 0.5, "identity": 0.51}, seeds=(-0.05, 0.0, 0.05, 0.02, -0.03))
+    (verdict,) = judged(runs, claims_file(claims_text(head="looks: [3, 5, 6]\n")))
+    said = "The looks to come aren't likely to decide it: the last is at 6 seeds; 7 to 35 seeds would decide."
+    assert next_step(verdict) == said
+
+
+def test_few_cells_that_differ_are_named(runs, claims_file):
+    for skip, gains in (("none", (0.3, 0.31, 0.29)), ("add", (0.3, 0.32, 0.28)), ("concat", (0.3, -0.3, 0.01))):
+        for seed, gain in enumerate(gains):
+            for arm, value in (("plain", 0.3), ("identity", 0.3 + gain)):
+                runs.trial(seed=seed, choices={"connection": arm, "long_skip": skip}, summary={"skill_train": value})
+    (verdict,) = judged(runs, claims_file(claims_text()))
+    assert badge(verdict, verdict.caveats) == (
+        "mixed: supported without long skips and with long_skip add, inconclusive with long_skip concat"
+    )
 
 
 def test_more_seeds_are_not_advised_where_they_cannot_decide(runs, claims_file):

@@ -359,7 +359,7 @@ def test_cells_without_a_mechanism_are_left_out_and_counted(runs, claims_file):
                     seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary, metrics=metrics
                 )
     (verdict,) = judged(runs, claims_file(difference(metric="update_ratio", smallest_effect="0.1")))
-    assert headline(verdict) == "supported in 1 of 2 cells, not applicable in 1 (at shared settings)"
+    assert headline(verdict) == "supported at depth 4, not applicable at depth 16 (at shared settings)"
 
 
 def test_evidence_on_the_other_side_contests(fill, claims_file):
@@ -458,7 +458,7 @@ def test_missing_cells_and_metrics_are_not_run(fill, claims_file):
     runs = fill(effect=0.15)
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("[none, concat]", "[none, add]")))
     assert [cell.conclusion for cell in verdict.cells] == ["supported", "not run"]
-    assert headline(verdict) == "mixed: supported in 1, not run in 1 of 2 cells (at shared settings)"
+    assert headline(verdict) == "mixed: supported without long skips, not run with long_skip add (at shared settings)"
     (verdict,) = judged(runs, claims_file(CLAIMS.replace("metric: skill_train", "metric: kernel_distance")))
     assert verdict.conclusion == "not run"
     assert "kernel_distance was not measured; evaluator=[kernel_distance] measures it" in printed([verdict])

@@ -100,7 +100,8 @@ def look_caveats(study: Study, claims: Claims, parts: Sequence[CellVerdict]) -> 
     if all(part.conclusion in DECIDED for part in parts):
         return (text,)
     unused = len(set(study.trials["seed"])) - last
-    to_come = "the last" if last == looks[-1] else f"next at {looks[looks.index(last) + 1]}"
+    reached = min(part.look.num_seeds for part in parts if part.conclusion not in DECIDED)
+    to_come = "the last" if reached == looks[-1] else f"next at {looks[looks.index(reached) + 1]}"
     return (text, *([f"{unused} more not looked at"] if unused > 0 else []), to_come)
 
 

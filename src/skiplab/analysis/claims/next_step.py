@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
 from skiplab.analysis.claims.plain_words import cell_words, listed
 from skiplab.analysis.claims.verdicts import ClaimCell, Verdict
-from skiplab.analysis.statistics.sample_size import MOST_SEEDS
+from skiplab.analysis.statistics.sample_size import MOST_SEEDS, SeedsRange
 from skiplab.printable import printable
 
 _UNDECIDED = ("inconclusive", "too few seeds")
@@ -26,14 +26,18 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
     undecided = [part for cell in cells for part in cell.parts if _may_be_decided(part)]
     if not undecided:
         return ""
-    last = max(part.look.num_seeds for part in undecided)
+    last = min(part.look.num_seeds for part in undecided)
     to_come = [look for look in verdict.looks if look > last or undecided[0].conclusion == "too few seeds"]
-    seeds, what = _seeds(undecided), f"To decide it{_where(cells, len(verdict.cells))}: "
+    seeds, where = _seeds(undecided), _where(cells, len(verdict.cells))
+    what = f"To decide it{where}: "
     if not verdict.study:
         return f"{what}{seeds or 'add runs'}."
     command = command or f"skiplab decide {printable(verdict.study)}"
+    if to_come and _fewest(undecided) > to_come[-1]:
+        return f"The looks to come aren't likely to decide it{where}: the last is at {to_come[-1]} seeds; {seeds}."
     if to_come:
-        return f"{what}{quote}{command}{quote} (next look at {to_come[0]} seeds{f'; {seeds}' if seeds else ''})"
+        come = f"{'look' if len(to_come) == 1 else 'looks'} to come: {listed(list(map(str, to_come)))} seeds"
+        return f"{what}{quote}{command}{quote} ({come}{f'; {seeds}' if seeds else ''})"
     copy = f"{quote}{command} --claims COPY{quote}, with looks at more seeds in a copy of the claims file"
     return f"{what}{copy}{f' ({seeds})' if seeds else ''}"
 
@@ -52,12 +56,21 @@ def _where(cells: Sequence[ClaimCell], total: int) -> str:
     return f" {listed([cell_words(cell.cell) for cell in cells])}"
 
 
+def _ranges(undecided: Sequence[CellVerdict]) -> list[SeedsRange]:
+    return [part.seeds for part in undecided if part.seeds is not None and part.seeds.low is not None]
+
+
+def _fewest(undecided: Sequence[CellVerdict]) -> int:
+    """How many seeds would decide the first of them; 0 where that isn't known."""
+    return min((each.low or 0 for each in _ranges(undecided)), default=0)
+
+
 def _seeds(undecided: Sequence[CellVerdict]) -> str:
     """Between how many seeds and how many the undecided tests would be decided."""
-    ranges = [part.seeds for part in undecided if part.seeds is not None and part.seeds.low is not None]
+    ranges = _ranges(undecided)
     if not ranges:
         return ""
-    low, highs = min(each.low or 0 for each in ranges), [each.high for each in ranges]
+    low, highs = _fewest(undecided), [each.high for each in ranges]
     high = None if None in highs else max(each or 0 for each in highs)
     if low == high:
         return f"{low} seeds would decide"

@@ -10,6 +10,7 @@ from typing import get_args
 
 from skiplab.analysis.claims.cell_clauses import collapsed_where, effect, effect_word, heading, statement, values
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion
+from skiplab.analysis.claims.concluded import FEW_CELLS, concluded
 from skiplab.analysis.claims.plain_words import cell_words, listed, opened, split_cells
 from skiplab.analysis.claims.verdicts import Verdict
 
@@ -23,7 +24,9 @@ def verdict_sentence(verdict: Verdict) -> str:
         return "The study has no cell in which this can be judged."
     sentences = [opened(_part(verdict, number)) for number in range(len(verdict.claim.parts))]
     if len(sentences) > 1:
-        sentences.append(f"Together: {_counts([cell.conclusion for cell in verdict.cells])}.")
+        conclusions = [cell.conclusion for cell in verdict.cells]
+        is_named = len(set(conclusions)) > 1 and len(conclusions) <= FEW_CELLS
+        sentences.append(f"Together: {concluded(verdict.cells) if is_named else _counts(conclusions)}.")
     return " ".join([*sentences, *_contested(verdict)])
 
 

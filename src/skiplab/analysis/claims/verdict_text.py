@@ -5,6 +5,7 @@ from typing import NamedTuple, get_args
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion, bound_to_exceed
 from skiplab.analysis.claims.collapse import ArmSkills
+from skiplab.analysis.claims.concluded import FEW_CELLS, concluded
 from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
@@ -72,18 +73,21 @@ def qualifiers(verdicts: Sequence[Verdict]) -> str:
 
 
 def _counted(verdict: Verdict) -> str:
-    """The conclusion, in how many cells it holds, and in how many it is contested."""
+    """The conclusion, where it holds, and in how many cells it is contested; few cells are named, many counted."""
     total, conclusion = len(verdict.cells), verdict.conclusion
     text: str = conclusion
-    if conclusion == "mixed":
+    if total <= FEW_CELLS and len({cell.conclusion for cell in verdict.cells}) > 1:
+        text = f"{'mixed: ' if conclusion == 'mixed' else ''}{concluded(verdict.cells)}"
+    elif conclusion == "mixed":
         counts = [f"{name} in {count}" for name in get_args(Conclusion) if (count := verdict.count(name))]
         text = f"mixed: {', '.join(counts)} of {total} cells"
     elif conclusion == "not applicable":
         text = "not applicable: an arm collapsed"
-    elif conclusion == "supported":
-        text = f"supported in {verdict.count('supported')} of {total} cells"
-    if conclusion not in ("mixed", "not applicable") and (left_out := verdict.count("not applicable")):
-        text += f", not applicable in {left_out}{'' if conclusion == 'supported' else f' of {total} cells'}"
+    else:
+        if conclusion == "supported":
+            text = f"supported in {verdict.count('supported')} of {total} cells"
+        if left_out := verdict.count("not applicable"):
+            text += f", not applicable in {left_out}{'' if conclusion == 'supported' else f' of {total} cells'}"
     return f"{text}, contested in {verdict.num_contested}" if verdict.num_contested else text
 
 

@@ -35,9 +35,11 @@ _LOSS_CAPTION = (
 )
 MOST_PANELS = 24  # of a figure; each takes as long to draw as a table of a hundred rows
 OUTCOME_CAPTION = (
-    "A small dot is a trial (a cross: it diverged), a large one the mean over seeds with its 95% interval."
+    "A small dot is a trial (a cross if it diverged), a large dot the mean over seeds with its 95% interval."
 )
-SKILL_CAPTION = "Skill is 1 - loss / loss of a predictor that learned nothing: 0 learned nothing, 1 is perfect."
+SKILL_CAPTION = (
+    "Skill is 1 - loss / (loss of a predictor that learned nothing): at 0 nothing was learned, 1 is perfect."
+)
 _HEADLINES = (*SKILLS, "loss_val")
 _AFFINE = "best affine predictor, validation images"
 

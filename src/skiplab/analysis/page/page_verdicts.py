@@ -34,7 +34,7 @@ def _verdict(verdict: Verdict, said: Sequence[str], filters: Filters, drawing: P
         "badge": conclusion_text(verdict),
         "caveats": ", ".join(own_caveats(verdict, said)),
         "sentence": verdict_sentence(verdict),
-        "next": next_step(verdict),
+        "next": next_step(verdict, quote="`"),
         "class": verdict.conclusion.replace(" ", "-"),
         "forest": _forest(verdict, drawing),
         "parts": [_part(verdict, number, filters) for number in range(len(verdict.claim.parts)) if verdict.cells],

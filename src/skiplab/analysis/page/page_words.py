@@ -4,18 +4,20 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from skiplab.analysis.claims.claims import FEWEST_SEEDS
 from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
 
 _MEANINGS = {
-    "shared settings": "all arms have the same, such as one learning rate",
+    "shared settings": "all arms have the same settings, such as one learning rate; none was tuned",
     "tuned": "each arm has, of the settings tried, those that suited it best",
     "exploratory": "the question was asked after the trials",
-    "cell": "one setting of all else that varies; arms are compared within it",
-    "look": "a number of seeds, declared before, at which a claim is judged",
+    "preliminary": f"a test rests on {FEWEST_SEEDS} seeds, the fewest that are judged",
+    "cell": "one combination of what else varies, such as depth or long skips; arms are compared within it",
+    "look": "a number of seeds, fixed before the study, at which claims are judged",
     "collapsed": f"learned nothing, a mean skill below {COLLAPSED_BELOW:g}",
-    "not applicable": "an arm collapsed, and what happens inside a network that learned nothing decides no claim",
+    "not applicable": "an arm collapsed, and there is nothing to compare inside a network that learned nothing",
     "no meaningful difference": "the effect is smaller than the smallest that counts",
-    "inconclusive": "these seeds don't decide",
+    "inconclusive": "too few seeds to say yes or no",
 }
 
 
