@@ -8,7 +8,7 @@ from skiplab.analysis.claims.claims import FEWEST_SEEDS
 from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
 
 _MEANINGS = {
-    "shared settings": "all arms have the same settings, such as one learning rate; none was tuned",
+    "shared settings": "all arms have the same settings, such as one learning rate, which may suit one better",
     "tuned": "each arm has, of the settings tried, those that suited it best",
     "exploratory": "the question was asked after the trials",
     "preliminary": f"a test rests on {FEWEST_SEEDS} seeds, the fewest that are judged",
