@@ -120,7 +120,8 @@ def _samples(trials: pd.DataFrame, levels: Mapping[str, Sequence[Any]]) -> list[
     """One sample of all arms if each two of them share seeds, else one of each arm."""
     arms = levels.get("arm", ())
     rows = [trials.loc[trials["arm"] == arm] for arm in arms]
-    if all(one["seed"].isin(other["seed"]).any() for one, other in itertools.combinations(rows, 2)):
+    seeds = [set(own["seed"]) for own in rows]
+    if not any(one.isdisjoint(other) for one, other in itertools.combinations(seeds, 2)):
         return [_Sample(levels, _complete_seeds(trials, levels))]
     own = {name: found for name, found in levels.items() if name != "arm"}
     return [_Sample(own, _complete_seeds(each, own), arm, len(arms)) for arm, each in enumerate(rows)]
