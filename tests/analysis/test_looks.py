@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from example_claims import CLAIMS
@@ -5,6 +7,7 @@ from scipy import stats
 
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.ladder import open_tests
+from skiplab.analysis.claims.looks import look_caveats
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.statistics.alpha_spending import alpha_per_look
 from skiplab.analysis.study.study import read_study
@@ -99,6 +102,15 @@ def test_a_cell_that_gets_no_more_seeds_keeps_its_verdict(runs, claims_file):
     assert (cells["none"].conclusion, cells["none"].interval.n) == ("inconclusive", 3)
     assert cells["concat"].interval.n == 5
     assert verdict.caveats[-2:] == ("looks 1 to 2 of 3, at 3 to 5 seeds", "next at 5")
+
+
+def test_the_next_look_is_that_of_tests_which_more_seeds_may_decide(runs, claims_file):
+    _, cells = in_cells(runs, claims_file, none=UNDECIDED, concat=[0.02, -0.02, 0.01, 0.03, -0.01])
+    assert (cells["none"].look.num_seeds, cells["concat"].look.num_seeds) == (3, 5)
+    study, claims = read_study("s", runs.folder), read_claims(claims_file(TEXT))
+    assert look_caveats(study, claims, list(cells.values()))[-1] == "next at 5"
+    without = [replace(cells["none"], conclusion="not applicable"), cells["concat"]]
+    assert look_caveats(study, claims, without)[-1] == "next at 10"
 
 
 def test_a_look_waits_for_all_of_its_trials(runs, claims_file):

@@ -7,11 +7,13 @@ from skiplab.analysis.claims.cell_verdicts import Conclusion
 from skiplab.analysis.claims.plain_words import cell_words, listed, split_cells
 from skiplab.analysis.claims.verdicts import ClaimCell
 
-FEW_CELLS = 3  # up to which they are named; more are counted
+_MOST_NAMED = 3  # cells
 
 
 def concluded(cells: Sequence[ClaimCell]) -> str:
-    """'supported at depth 16, inconclusive at depth 4 and at depth 64'."""
+    """'supported at depth 16, inconclusive at depth 4 and at depth 64'; '' where they agree or are too many."""
+    if len(cells) > _MOST_NAMED or len({cell.conclusion for cell in cells}) < 2:
+        return ""
     _, rests = split_cells([cell.cell for cell in cells])
     places: dict[str, list[str]] = {name: [] for name in get_args(Conclusion)}
     for cell, rest in zip(cells, rests, strict=True):

@@ -26,6 +26,7 @@ from skiplab.analysis.study.study import Study
 from skiplab.records.statuses import FINISHED
 
 DECIDED: tuple[Conclusion, ...] = ("supported", "contradicted", "no meaningful difference")
+UNDECIDED: tuple[Conclusion, ...] = ("inconclusive", "too few seeds")  # which more seeds may decide
 
 
 def judge_looks(study: Study, claims: Claims) -> Judged:
@@ -100,7 +101,7 @@ def look_caveats(study: Study, claims: Claims, parts: Sequence[CellVerdict]) -> 
     if all(part.conclusion in DECIDED for part in parts):
         return (text,)
     unused = len(set(study.trials["seed"])) - last
-    reached = min(part.look.num_seeds for part in parts if part.conclusion not in DECIDED)
+    reached = min((part.look.num_seeds for part in parts if part.conclusion in UNDECIDED), default=last)
     to_come = "the last" if reached == looks[-1] else f"next at {looks[looks.index(reached) + 1]}"
     return (text, *([f"{unused} more not looked at"] if unused > 0 else []), to_come)
 

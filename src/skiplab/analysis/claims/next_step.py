@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict
+from skiplab.analysis.claims.looks import UNDECIDED
 from skiplab.analysis.claims.plain_words import cell_words, listed
 from skiplab.analysis.claims.verdicts import ClaimCell, Verdict
 from skiplab.analysis.statistics.sample_size import MOST_SEEDS, SeedsRange
 from skiplab.printable import printable
 
-_UNDECIDED = ("inconclusive", "too few seeds")
 _MOST_NAMED = 3  # undecided cells
 
 
@@ -22,7 +22,7 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
         command: what stands for `skiplab decide STUDY`.
         quote: what stands before and after the command, such as a backtick.
     """
-    cells = [cell for cell in verdict.cells if cell.conclusion in _UNDECIDED]
+    cells = [cell for cell in verdict.cells if cell.conclusion in UNDECIDED]
     undecided = [part for cell in cells for part in cell.parts if _may_be_decided(part)]
     if not undecided:
         return ""
@@ -44,7 +44,7 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
 
 def _may_be_decided(part: CellVerdict) -> bool:
     """Whether more seeds may decide it."""
-    return part.conclusion in _UNDECIDED and not (part.paired.missing or part.paired.survivors_only)
+    return part.conclusion in UNDECIDED and not (part.paired.missing or part.paired.survivors_only)
 
 
 def _where(cells: Sequence[ClaimCell], total: int) -> str:

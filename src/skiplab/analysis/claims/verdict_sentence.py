@@ -10,7 +10,7 @@ from typing import get_args
 
 from skiplab.analysis.claims.cell_clauses import collapsed_where, effect, effect_word, heading, statement, values
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion
-from skiplab.analysis.claims.concluded import FEW_CELLS, concluded
+from skiplab.analysis.claims.concluded import concluded
 from skiplab.analysis.claims.plain_words import cell_words, listed, opened, split_cells
 from skiplab.analysis.claims.verdicts import Verdict
 
@@ -25,8 +25,7 @@ def verdict_sentence(verdict: Verdict) -> str:
     sentences = [opened(_part(verdict, number)) for number in range(len(verdict.claim.parts))]
     if len(sentences) > 1:
         conclusions = [cell.conclusion for cell in verdict.cells]
-        is_named = len(set(conclusions)) > 1 and len(conclusions) <= FEW_CELLS
-        sentences.append(f"Together: {concluded(verdict.cells) if is_named else _counts(conclusions)}.")
+        sentences.append(f"Together: {concluded(verdict.cells) or _counts(conclusions)}.")
     return " ".join([*sentences, *_contested(verdict)])
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple, get_args
 
 from skiplab.analysis.claims.cell_verdicts import CellVerdict, Conclusion, bound_to_exceed
 from skiplab.analysis.claims.collapse import ArmSkills
-from skiplab.analysis.claims.concluded import FEW_CELLS, concluded
+from skiplab.analysis.claims.concluded import concluded
 from skiplab.analysis.claims.p_values import needs_more_seeds
 from skiplab.analysis.claims.verdicts import Verdict
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
@@ -76,8 +76,8 @@ def _counted(verdict: Verdict) -> str:
     """The conclusion, where it holds, and in how many cells it is contested; few cells are named, many counted."""
     total, conclusion = len(verdict.cells), verdict.conclusion
     text: str = conclusion
-    if total <= FEW_CELLS and len({cell.conclusion for cell in verdict.cells}) > 1:
-        text = f"{'mixed: ' if conclusion == 'mixed' else ''}{concluded(verdict.cells)}"
+    if named := concluded(verdict.cells):
+        text = f"{'mixed: ' if conclusion == 'mixed' else ''}{named}"
     elif conclusion == "mixed":
         counts = [f"{name} in {count}" for name in get_args(Conclusion) if (count := verdict.count(name))]
         text = f"mixed: {', '.join(counts)} of {total} cells"

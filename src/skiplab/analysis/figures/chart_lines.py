@@ -46,7 +46,7 @@ def lines_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
             _draw_line(ax, own, chart, arm, {"color": colors[arm], **looks[line]}, kinds)
         if "x" in chart.log:
             log_ticks(ax, "x")
-        elif all(x % 1 == 0 for x in set(panel.values["x"].unique())):
+        elif all(x % 1 == 0 for x in panel.values["x"].unique()):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         mark(ax, cell=panel.cell)
         frame(ax, panel.title, chart.x, chart.value if is_first_of_row(ax) else "")
@@ -70,7 +70,7 @@ def bars_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
     width = 0.8 / len(group)
     figure, axes = _panels(drawn)
     for ax, panel in zip(axes, drawn, strict=True):
-        places = sorted(set(panel.values["x"].unique()))
+        places = sorted(panel.values["x"].unique())
         for arm, line, own in panel.by_arm_and_line():
             offset = (group.index((arm, line)) - (len(group) - 1) / 2) * width
             look = {"color": colors[arm], "alpha": opacities[line]}

@@ -82,8 +82,8 @@ def cut(figure: Figure, title: str, tags: Tags, definitions: Definitions) -> Pie
 def _lay_out(figure: Figure) -> None:
     """Settle where the panels stand; they may overlap, since they are shown apart.
 
-    Panels of one row have one size, whatever their labels need, which would take matplotlib a third of a page's time to
-    find out. One that is alone in its row, or beside a scale of colors, shares the width with its labels.
+    Panels of one row have one size, whatever their labels need, which would take matplotlib a quarter of a page's time
+    to find out. One that is alone in its row, or beside a scale of colors, shares the width with its labels.
     """
     engine, specs = figure.get_layout_engine(), [ax.get_subplotspec() for ax in figure.axes]
     is_row = all(spec and spec.get_gridspec().ncols > 1 for spec in specs) and not any(map(_is_scale, figure.axes))
