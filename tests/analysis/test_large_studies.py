@@ -6,9 +6,11 @@ import pytest
 from skiplab.analysis.figures import equal_cost_figure, figures, interaction_figure
 from skiplab.analysis.page import page_trials
 from skiplab.analysis.page import report as page
+from skiplab.analysis.study import series
 from skiplab.analysis.study.study import read_study
 from skiplab.cli import main
 from skiplab.records.read_records import Problem, readable
+from skiplab.records.table_file import read_table
 
 
 @pytest.fixture
@@ -27,22 +29,33 @@ def test_curves_are_drawn_from_no_more_than_fits_in_memory(study, monkeypatch) -
     assert 2 <= len(part.trials) < 8
     assert set(part.trials["seed"]) == {0}
     assert said.startswith(
-        f"The study has 16 trials: charts and the list of trials show the {len(part.trials)} of the lowest"
+        f"The study has 16 trials: charts, the comparison at equal cost and the list of trials show the "
+        f"{len(part.trials)} of the lowest"
     )
     assert set(part.history["key"]) == set(part.trials["key"])
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_of_trials_that_are_not_drawn_the_losses_alone_are_kept_in_memory(study, monkeypatch) -> None:
-    """Equal cost compares all trials."""
-    monkeypatch.setattr(page, "_MOST_BYTES", 1)
-    whole = read_study("s", study.runs_dir)
+def test_a_page_reads_no_history_of_trials_that_it_does_not_draw(study, monkeypatch) -> None:
+    """The time that a page takes has a bound: the comparison at equal cost is of the trials that are drawn."""
+    monkeypatch.setattr(page, "_MOST_DRAWN", 8)
+    whole, opened = read_study("s", study.runs_dir), set()
+    part, _ = page.drawable(whole)
+    monkeypatch.setattr(series, "read_table", lambda folder, *rest: opened.add(folder.name) or read_table(folder, *rest))
     html = page.report_page(whole)
     assert "Best depth at equal cost" in html
-    assert not {"_history", "_layers", "_measurements"} & vars(whole).keys()
-    expected = whole.history.loc[whole.history["metric"] == "loss", ["key", "step", "value"]]
+    assert opened == set(part.trials["key"])
+    assert len(opened) == 8
+    assert not {"_history", "_layers", "_measurements", "losses"} & vars(whole).keys()
+
+
+def test_losses_are_the_training_losses_of_the_history(study) -> None:
+    """The comparison at equal cost of all trials, in a command of its own, keeps no more of them in memory."""
+    whole = read_study("s", study.runs_dir)
+    expected = study.history.loc[study.history["metric"] == "loss", ["key", "step", "value"]]
     assert whole.losses["key"].nunique() == 16
     pd.testing.assert_frame_equal(whole.losses.reset_index(drop=True), expected.reset_index(drop=True))
+    assert "_history" not in vars(whole)
 
 
 def test_a_trial_that_is_too_large_alone_is_drawn(study, monkeypatch) -> None:

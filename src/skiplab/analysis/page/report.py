@@ -39,7 +39,7 @@ from skiplab.analysis.text import level_text
 from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS
 from skiplab.records.read_records import readable
 
-_MOST_DRAWN, _MOST_BYTES = 2000, 2**27  # trials whose curves are drawn, and the tables that these are drawn from
+_MOST_DRAWN, _MOST_BYTES = 2000, 2**27  # trials whose histories are read, and the size of their tables
 _MOST_ARMS = 8  # that the page names at its top
 
 
@@ -132,7 +132,7 @@ def report_page(
         "words": page_words(limits, claimed),
         "rates": page_tables.rates(study, factor, filters),
         "effects": page_tables.effects(study, factor, control, metrics, drawing),
-        "equal_cost": page_tables.equal_cost(study, factor, control, metrics, filters, drawing),
+        "equal_cost": page_tables.equal_cost(drawn, factor, control, metrics, filters, drawing),
         "tables": page_tables.comparisons(study, factor, control, arms, metrics, filters),
         "figures": drawing.groups(drawn, factor),
         "tuning": page_tables.tuning(study, filters, drawing),
@@ -154,10 +154,10 @@ def report_page(
 
 @cached_per_study
 def drawable(study: Study) -> tuple[Study, str]:
-    """The trials whose curves are drawn and which are listed, and a sentence if these aren't all; '' if they are.
+    """The trials whose histories are read and which are listed, and a sentence if these aren't all; '' if they are.
 
-    Nobody can read the curves of so many. Those of the lowest seeds are kept, so that each arm keeps the same seeds.
-    Comparison tables and verdicts are of all trials.
+    Nobody can read the curves of so many, and to read their histories takes minutes. Those of the lowest seeds are
+    kept, so that each arm keeps the same seeds. Verdicts and comparisons of metrics are of all trials.
     """
     by_seed, count = study.trials.sort_values("seed", kind="stable"), len(study.trials)
     sizes = [_series_bytes(study, key) for key in by_seed["key"].head(_MOST_DRAWN)]
@@ -167,8 +167,8 @@ def drawable(study: Study) -> tuple[Study, str]:
     kept = by_seed.head(most).sort_index()
     records = {key: study.records[key] for key in kept["key"] if key in study.records}
     sentence = (
-        f"The study has {count} trials: charts and the list of trials show the {most} of the lowest seeds; "
-        "verdicts and comparisons count all."
+        f"The study has {count} trials: charts, the comparison at equal cost and the list of trials show the {most} of "
+        "the lowest seeds; verdicts and all other comparisons count all."
     )
     return replace(study, trials=kept.reset_index(drop=True), records=records), sentence
 
