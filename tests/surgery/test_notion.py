@@ -233,6 +233,15 @@ def scan(net: Net, x: Tensor) -> Tensor:
     return (weights @ turned.mT) + turned.mT * net.decay
 
 
+def difference_beside_a_scale(net: Net, x: Tensor) -> Tensor:
+    return (x.expm1() - x) * net.decay + 0.5 * x
+
+
+def scan_with_weights_of_its_siblings(net: Net, x: Tensor) -> Tensor:
+    u = net.l(x).relu()
+    return net.q(x) @ net.k(x).mT @ u + u * net.decay
+
+
 def mixed_with_the_last(net: Net, x: Tensor) -> Tensor:
     x = net.n(x)
     return net.l(x * net.decay + F.pad(x, (0, 0, 1, -1)) * (1 - net.decay))
@@ -309,6 +318,8 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "beside a token": (beside_a_token, (TOKENS,), [IDENTITY, IDENTITY]),
     "padded": (passed(lambda x: F.pad(x, (0, 2)), lambda u: F.pad(u, (0, 2))), (TOKENS,), [IDENTITY]),
     "a scan beside a scale": (scan, (TOKENS,), [PROJECTION]),
+    "a difference beside a scale": (difference_beside_a_scale, (TOKENS,), [IDENTITY]),
+    "a scan with weights of its siblings": (scan_with_weights_of_its_siblings, (TOKENS,), [PROJECTION]),
     "mixed with the last token": (mixed_with_the_last, (TOKENS,), []),
     "scaled by a parameter": (lambda net, x: net.decay * x + net.l(net.a(x).relu()), (TOKENS,), [PROJECTION]),
     "rectified": (passed(lambda x: x.relu()), (TOKENS,), [UNCERTAIN]),

@@ -12,6 +12,7 @@ import skiplab
 
 pytest.importorskip("transformers")
 pytest.importorskip("diffusers")
+pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:FutureWarning:diffusers")
 _FAST = (
     "gpt2 bert cohere mobilebert fnet t5 swin resnet timesformer hiera convnextv2 AutoencoderDC SD3Transformer2DModel"
 )  # fmt: skip
@@ -24,7 +25,10 @@ def pass_through(model: nn.Module, inputs: dict[str, Tensor]) -> Any:
 
     model.zero_grad()
     torch.manual_seed(0)
-    output = model(**inputs)[0]
+    outputs = model(**inputs)
+    outputs = outputs if isinstance(outputs, list) else outputs.values()
+    last = (each[-1] if isinstance(each, list | tuple) else each for each in outputs)
+    output = next(each for each in last if each.requires_grad)
     output.square().mean().backward()
     gradients = {name: None if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
     return Pass(output.detach().clone(), gradients)

@@ -42,7 +42,8 @@ _KINDS = ("identity", "projection", "long skip", "conditioning", "uncertain")
 class Architecture:
     """A model type of transformers or a class of diffusers, and its shortcuts as (path, call, kind, operation).
 
-    inputs: what it reads; shapes by name, for diffusers.
+    inputs: what it reads, as a word, or shapes and words by name.
+    model: its class in transformers; None for that of AutoModel.
     config: its arguments; None for those of text models.
     also: arguments of its forward that aren't tensors.
     """
@@ -50,6 +51,7 @@ class Architecture:
     family: str
     library: str
     name: str
+    model: str | None
     inputs: Any
     config: dict[str, Any] | None
     also: dict[str, Any]
@@ -60,14 +62,22 @@ class Architecture:
             import diffusers
 
             torch.manual_seed(0)
-            return getattr(diffusers, self.name)(**(self.config or {})).eval()
+            model = getattr(diffusers, self.name)(**(self.config or {})).eval()
+            for parameter in model.parameters():
+                if not parameter.any():  # layers that begin as zero would hide what lies before them
+                    nn.init.normal_(parameter, std=0.1)
+            return model
         import transformers
         from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
         transformers.logging.set_verbosity_error()
         torch.manual_seed(0)
         if self.config is not None:
-            return transformers.AutoModel.from_config(CONFIG_MAPPING[self.name](**self.config)).eval()
+            config = CONFIG_MAPPING[self.name](**self.config)
+            made = (
+                getattr(transformers, self.model)(config) if self.model else transformers.AutoModel.from_config(config)
+            )
+            return made.eval()
         try:
             config = CONFIG_MAPPING[self.name](**_TEXT)
         except Exception:  # it names its sizes in another way
@@ -79,14 +89,15 @@ class Architecture:
 
     def example(self, *, batch: int = 2, length: int = 7) -> dict[str, Any]:
         generator = torch.Generator().manual_seed(0)
-        if self.library == "diffusers":
+        tokens = torch.randint(3, 60, (batch, length), generator=generator)
+        if isinstance(self.inputs, dict):
             step = torch.full((batch,), 500)
+            of_words = {"step": step, "tokens": tokens, "5 tokens": tokens[:, :5], "class": tokens[:, 0] % 10}
             named = {
-                name: step if shape == "step" else torch.randn(batch, *shape, generator=generator)
-                for name, shape in self.inputs.items()
+                name: of_words[each] if isinstance(each, str) else torch.randn(batch, *each, generator=generator)
+                for name, each in self.inputs.items()
             }
             return {**named, **self.also}
-        tokens = torch.randint(3, 60, (batch, length), generator=generator)
         shape = {"image": (3, 32, 32), "large image": (3, 64, 64), "video": (2, 3, 32, 32)}.get(self.inputs)
         if shape is not None:
             return {"pixel_values": torch.randn(batch, *shape, generator=generator)}
@@ -98,7 +109,7 @@ class Architecture:
             spectrum = torch.randn(batch, 8, 20, generator=generator)
             return {"input_features": spectrum, "decoder_input_ids": tokens}
         decoder = {"decoder_input_ids": tokens.flip(1)} if self.inputs == "tokens and decoder tokens" else {}
-        return {"input_ids": tokens, **decoder}
+        return {"input_ids": tokens, **decoder, **self.also}
 
 
 def architectures() -> list[Architecture]:
@@ -109,6 +120,7 @@ def architectures() -> list[Architecture]:
             family["family"],
             family.get("library", "transformers"),
             name,
+            family.get("model"),
             family["inputs"],
             family.get("config"),
             family.get("also", {}),

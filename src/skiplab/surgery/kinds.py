@@ -129,7 +129,7 @@ class _Reader:
                     return None, []
                 if not update.carries and not num_weights(branch):
                     return None, []  # parameters that are scaled or shifted by others
-                if any(value.reads_parameter for value in branch) or (not way and any(v.mixes for v in branch)):
+                if any(value.reads_parameter for value in branch) or (not way and _mixes(branch)):
                     return fork, branch
             way = [*way, fork]
         return None, []
@@ -180,13 +180,13 @@ class _Reader:
         if any(self._is_told(one, other, merge) for one, other in ((left, right), (right, left))):
             return None
         for fork, on_left, on_right in self._common(left, right):
-            sides = sorted([(left, on_left), (right, on_right)], key=lambda side: num_weights(side[1]))
+            sides = sorted([(left, on_left), (right, on_right)], key=lambda side: _depth(side[1]))
             (stream, short), (update, branch) = sides
             if _is_decoded(fork, branch, short):
                 (stream, short), (update, branch) = (update, branch), (stream, short)
             decoded = _is_decoded(fork, short, branch)
             weights = num_weights(short), num_weights(branch)
-            if not (decoded or weights[1]):
+            if not (decoded or weights[1] or _mixes(branch)):
                 continue  # a scale; the branch may have read its weights from what the fork was made of
             if not any(value.reads_parameter for value in short):
                 return None
@@ -265,6 +265,16 @@ _MOST_FORKS = 64
 _ADDITIONS = ("addition", "stacked sum", "sum with a product", "indexed addition")
 
 
+def _depth(way: Sequence[Value]) -> tuple[int, bool]:
+    """What distinguishes a branch from the stream beside it: its weights, or that it combines positions."""
+    return num_weights(way), _mixes(way)
+
+
+def _mixes(way: Sequence[Value]) -> bool:
+    """Whether positions are combined on a way, without a parameter."""
+    return any(value.mixes for value in way)
+
+
 def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> bool:
     """Whether the branch raises the resolution on every way, and the stream doesn't: it was lowered before."""
     return raises_on_every_way(fork, branch) and not any(value.raises_resolution for value in way)
@@ -304,7 +314,7 @@ def _interpolated(left: Value, right: Value) -> tuple[Value, Value] | None:
             continue
         for rest in other.sources:
             for factor in one.sources:
-                if rest.name in ("rsub", "sub") and factor in rest.sources:
+                if rest.name in ("rsub", "sub") and rest.sources == (factor,):
                     return _rest(left, (factor, rest)), _rest(right, (factor, rest))
     return None
 
