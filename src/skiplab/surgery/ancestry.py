@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from skiplab.surgery import aten
-from skiplab.surgery.trace import Value
+from skiplab.surgery.value import Value
 
 
 class Ancestry:

@@ -1,15 +1,12 @@
 """Where the dimension of the channels goes as a value is computed from another."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from skiplab.surgery.trace import Value
+from skiplab.surgery.value import Value
 
 # Functions of results with as many dimensions, whose dimensions have another meaning.
 _TURNING = frozenset(("mm", "bmm", "_fft_c2c"))
 
 
-def same_channel(parent: "Value", result: "Value") -> int | None:
+def same_channel(parent: Value, result: Value) -> int | None:
     """The dimension of a result's channels, if they are the channels of this parent; None if that can't be told.
 
     A view keeps the stride of the dimension. A function that computes new elements keeps the dimension.

@@ -14,10 +14,13 @@ from torch.fx import GraphModule
 from torch.nn.parameter import UninitializedParameter
 
 from skiplab.errors import SkiplabError
-from skiplab.surgery.kinds import Reading, readings
+from skiplab.surgery.kinds import readings
+from skiplab.surgery.merge import Call, Merge
+from skiplab.surgery.reading import Reading
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
 from skiplab.surgery.torch_calls import CallSite, Operation
-from skiplab.surgery.trace import Call, Merge, Trace, Value, trace
+from skiplab.surgery.trace import Trace, trace
+from skiplab.surgery.value import Value
 
 _DEEPEST = 6  # of objects within objects that may hold tensors
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from skiplab.surgery import aten
 from skiplab.surgery.ancestry import (
@@ -15,37 +14,15 @@ from skiplab.surgery.ancestry import (
     share_elements,
     weighs_others,
 )
+from skiplab.surgery.concatenation import is_along_channels, is_part
+from skiplab.surgery.conditioning import Conditioning
+from skiplab.surgery.interpolation import interpolated
+from skiplab.surgery.merge import Merge
+from skiplab.surgery.reading import Reading
 from skiplab.surgery.shortcut import Kind
-from skiplab.surgery.torch_calls import CallSite, Operation
-from skiplab.surgery.trace import Merge, Trace, Value
-
-
-@dataclass(eq=False)
-class Reading:
-    """What a merge means.
-
-    kind, operation: of the shortcut.
-    form: the kind that it would have if its update were used nowhere else.
-    merge: the last of the merges that make the sum.
-    earlier: merges before it that belong to the same sum, and whose operands are the stream and earlier updates.
-    stream, update: the operands of the first of these merges.
-    fork: the value at which stream and branch part; None for conditioning.
-    branch: what is computed between the fork and the updates.
-    """
-
-    kind: Kind
-    form: Kind
-    operation: Operation
-    merge: Merge
-    stream: Value
-    update: Value
-    fork: Value | None = None
-    branch: list[Value] = field(default_factory=list)
-    earlier: list[Merge] = field(default_factory=list)
-
-    @property
-    def site(self) -> CallSite | None:
-        return self.merge.call.site if self.merge.call is not None else None
+from skiplab.surgery.torch_calls import Operation
+from skiplab.surgery.trace import Trace
+from skiplab.surgery.value import Value
 
 
 def readings(traced: Trace) -> list[Reading]:
@@ -63,10 +40,8 @@ def readings(traced: Trace) -> list[Reading]:
 class _Reader:
     def __init__(self, traced: Trace) -> None:
         self.ancestry = Ancestry()
-        self.input_sizes = traced.input_sizes
+        self.conditioning = Conditioning(traced.input_sizes)
         self.found: dict[Value, Reading] = {}  # by the result
-        self.told: set[Value] = set()  # embeddings, where they were added first
-        self.told_inputs = 0  # the inputs that reach the network as embeddings that are added
 
     def read(self, merge: Merge) -> None:
         if not merge.result.shape or weighs_others(merge.result):
@@ -100,7 +75,7 @@ class _Reader:
     def _added(self, merge: Merge) -> Reading | None:
         left, right = merge.operands[:2]
         operation: Operation = merge.operation
-        if factors := _interpolated(left, right):
+        if factors := interpolated(left, right):
             operation, (left, right) = "interpolation", factors
         if left is right:
             return None
@@ -112,9 +87,9 @@ class _Reader:
             if operation == "addition" and (longer := self._continued(merge, sum_before, update)):
                 return longer
         if not (left.carries and right.carries):
-            self.told.update(list(chain(each))[-1] for each in (left, right) if not each.carries)
+            self.conditioning.add_learned(left, right)
             return None
-        return self._projection(merge, operation, left, right) or self._conditioning(merge, left, right)
+        return self._projection(merge, operation, left, right) or self.conditioning.read(merge, left, right)
 
     def _fork_on_chain(self, stream: Value, update: Value) -> tuple[Value | None, list[Value]]:
         """The value on the stream's way from which the update was computed by way of a parameter, and the branch."""
@@ -137,9 +112,7 @@ class _Reader:
     def _identity(
         self, merge: Merge, operation: Operation, stream: Value, update: Value, fork: Value, branch: list[Value]
     ) -> Reading | None:
-        is_told = any(each in self.told for each in chain(stream))
-        only_told = bool(stream.carries) and not stream.carries & ~self.told_inputs
-        if is_told or (only_told and stream.size < merge.result.size and update.carries & ~self.told_inputs):
+        if self.conditioning.is_embedding(stream, update, merge):
             differs = stream.carries and stream.carries != update.carries
             return Reading("conditioning", "conditioning", operation, merge, update, stream) if differs else None
         way = [] if stream is fork else between(fork, stream)
@@ -177,7 +150,7 @@ class _Reader:
         )
 
     def _projection(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
-        if any(self._is_told(one, other, merge) for one, other in ((left, right), (right, left))):
+        if any(self.conditioning.is_told(one, other, merge) for one, other in ((left, right), (right, left))):
             return None
         for fork, on_left, on_right in self._common(left, right):
             sides = sorted([(left, on_left), (right, on_right)], key=lambda side: _depth(side[1]))
@@ -219,34 +192,6 @@ class _Reader:
             if len(disjoint) + len(later) > _MOST_FORKS:
                 return
 
-    def _is_told(self, one: Value, other: Value, merge: Merge) -> bool:
-        """Whether one operand is an embedding that the other is told."""
-        if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
-            return True
-        return one.size < merge.result.size == other.size and bool(other.carries & ~one.carries)
-
-    def _conditioning(self, merge: Merge, left: Value, right: Value) -> Reading | None:
-        if left.carries == right.carries:
-            return None
-        told = self._which_is_told(left, right, merge.result.size)
-        stream = left if told is right else right
-        self.told_inputs |= told.carries & ~stream.carries
-        self.told.add(told)
-        return Reading("conditioning", "conditioning", merge.operation, merge, stream, told)
-
-    def _which_is_told(self, left: Value, right: Value, size: int) -> Value:
-        """The embedding of two values: the one that only carries what is told, or is repeated, or of less input."""
-        for one, other in ((left, right), (right, left)):
-            if not one.carries & ~self.told_inputs and other.carries & ~self.told_inputs:
-                return one
-        if left.size != right.size and max(left.size, right.size) == size:
-            return min(left, right, key=lambda each: each.size)
-        return left if self._largest_input(left, right) < self._largest_input(right, left) else right
-
-    def _largest_input(self, one: Value, other: Value) -> int:
-        own = one.carries & ~other.carries
-        return max((size for number, size in enumerate(self.input_sizes) if own >> number & 1), default=0)
-
     def _concatenated(self, merge: Merge) -> Reading | None:
         operands = [each for each in merge.operands if each.carries]
         for stream in operands:
@@ -254,9 +199,9 @@ class _Reader:
                 if update is stream:
                     continue
                 fork, branch = self._fork_on_chain(stream, update)
-                if fork is None or _is_part(stream, fork, merge):
+                if fork is None or is_part(stream, fork, merge):
                     continue
-                if any(value.reads_weight for value in branch) and _along_channels(merge):
+                if any(value.reads_weight for value in branch) and is_along_channels(merge):
                     return Reading("long skip", "long skip", "concatenation", merge, stream, update, fork, branch)
         return None
 
@@ -280,44 +225,6 @@ def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> b
     return raises_on_every_way(fork, branch) and not any(value.raises_resolution for value in way)
 
 
-def _is_part(stream: Value, fork: Value, merge: Merge) -> bool:
-    """Whether a stream that is concatenated was split off along the same dimension, as halves of a coupling are."""
-    grown = [dim for dim, (a, b) in enumerate(zip(merge.result.shape, stream.shape, strict=False)) if a != b]
-    for value in chain(stream):
-        for parent in value.parents:
-            same = value.region.memory == parent.region.memory and len(value.shape) == len(parent.shape)
-            if same and any(dim < len(value.shape) and value.shape[dim] < parent.shape[dim] for dim in grown):
-                return True
-        if value is fork:
-            break
-    return False
-
-
-def _along_channels(merge: Merge) -> bool:
-    """Whether a concatenation adds channels, not positions."""
-    result, first = merge.result, merge.operands[0]
-    if len(result.shape) != len(first.shape):
-        return False
-    grown = [dim for dim, (one, other) in enumerate(zip(result.shape, first.shape, strict=True)) if one != other]
-    return not grown or result.channel is None or grown == [result.channel]
-
-
 def _replaceable_together(first: Merge, last: Merge) -> bool:
     """Whether the same call of one module computes both."""
     return first.call is not None and last.call is not None and first.result.modules == last.result.modules
-
-
-def _interpolated(left: Value, right: Value) -> tuple[Value, Value] | None:
-    """a and b, if two values are t a and (1 - t) b."""
-    for one, other in ((left, right), (right, left)):
-        if not one.name == other.name == "mul":
-            continue
-        for rest in other.sources:
-            for factor in one.sources:
-                if rest.name in ("rsub", "sub") and rest.sources == (factor,):
-                    return _rest(left, (factor, rest)), _rest(right, (factor, rest))
-    return None
-
-
-def _rest(product: Value, factors: Sequence[Value]) -> Value:
-    return next((each for each in product.sources if each not in factors), product)

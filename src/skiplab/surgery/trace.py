@@ -1,11 +1,9 @@
 """A trace of one forward pass: from which values each value was computed, and in the code of which module."""
 
-import math
 import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,86 +14,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from skiplab.layers import evaluating, in_mode
 from skiplab.surgery import aten
 from skiplab.surgery.channels import same_channel
+from skiplab.surgery.merge import Call, Merge
 from skiplab.surgery.regions import Region
 from skiplab.surgery.torch_calls import OPERATIONS, CallSite, Operation, as_sum, caller, calling_modules
-
-
-@dataclass(eq=False, slots=True)
-class Value:
-    """What a tensor held at one point of the pass; the tensor itself isn't kept.
-
-    index: its number in the order of computation.
-    name: the ATen function that computed it; '' for inputs, parameters and constants.
-    parents: the distinct values that it was computed from and that carry an input.
-    learned_parents: the distinct values that it was computed from and that depend on parameters alone.
-    carries: one bit for each input of the model that a gradient could reach from here. A gradient reaches an integer
-        input no further than the parameter that embeds it.
-    depends: one bit for each input that it depends on in any way.
-    learned: whether it depends on parameters, and carries no input.
-    reads_parameter, reads_weight: whether it was computed from something learned; from a weight that combines channels.
-    mixes: whether it combines positions without a parameter.
-    raises_resolution: whether it has more positions than the image that it was computed from.
-    shape, region: its shape, and where it lies in memory.
-    device: where it was computed.
-    channel: dimension of its channels, as far as functions with parameters tell; None if none tells.
-    modules: the modules whose calls were active when it was computed, from the innermost outwards.
-    uses: the values that were computed from it.
-    """
-
-    index: int
-    name: str
-    parents: tuple["Value", ...]
-    learned_parents: tuple["Value", ...]
-    carries: int
-    depends: int
-    learned: bool
-    reads_parameter: bool
-    reads_weight: bool
-    mixes: bool
-    raises_resolution: bool
-    shape: tuple[int, ...]
-    region: Region
-    device: torch.device
-    channel: int | None
-    modules: tuple[nn.Module, ...]
-    uses: list["Value"] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def sources(self) -> tuple["Value", ...]:
-        return (*self.parents, *self.learned_parents)
-
-
-@dataclass(eq=False, slots=True)
-class Call:
-    """A call of a torch function in a module's code.
-
-    operation: how it combines tensors; None if it doesn't.
-    site: position of the call in the code.
-    number: its number among the same operations in one call of its module, from 0.
-    """
-
-    operation: Operation | None
-    site: CallSite
-    number: int
-
-
-@dataclass(eq=False, slots=True)
-class Merge:
-    """A value that combines several values.
-
-    operands: what it combines; the first is the left one.
-    call: the call in the code of a module that combined them; None if it is out of reach, inside another function.
-    """
-
-    operation: Operation
-    operands: tuple[Value, ...]
-    result: Value
-    call: Call | None
-
+from skiplab.surgery.value import Value
 
 _MERGES: Mapping[str, Operation] = {
     "add": "addition",
