@@ -16,7 +16,9 @@ from skiplab.records.atomic_file import write_atomically
 from skiplab.surgery.ablate import replace_shortcuts, restore
 from skiplab.surgery.find_shortcuts import find_shortcuts
 from skiplab.surgery.foreign_join import ForeignJoin, joins_of
-from skiplab.surgery.joined_module import JOINS, JoinedModule, RewrittenModule
+from skiplab.surgery.join_plan import JOINS
+from skiplab.surgery.joined_module import JoinedModule
+from skiplab.surgery.rewritten_module import RewrittenModule
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
 from skiplab.targets import find_target
 

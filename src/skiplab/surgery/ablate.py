@@ -9,18 +9,12 @@ from torch.nn.parallel import DistributedDataParallel
 from skiplab.blocks.connection import Connection
 from skiplab.blocks.specification import JoinSpec
 from skiplab.errors import SkiplabError
+from skiplab.surgery.changed_class import change_class
 from skiplab.surgery.foreign_join import ForeignJoin
-from skiplab.surgery.joined_module import (
-    JOINS,
-    JoinedModule,
-    JoinPlan,
-    RewrittenModule,
-    UnjoinedModule,
-    change_class,
-    has_hooked_forward,
-    joined,
-    unjoined,
-)
+from skiplab.surgery.join_plan import JOINS, JoinPlan
+from skiplab.surgery.joined_module import JoinedModule, UnjoinedModule
+from skiplab.surgery.joining import has_hooked_forward, joined, unjoined
+from skiplab.surgery.rewritten_module import RewrittenModule
 from skiplab.surgery.shortcut import Shortcut, Shortcuts
 from skiplab.surgery.torch_calls import CallSite
 
