@@ -14,7 +14,6 @@ from skiplab.blocks.connections.rezero import ReZero
 from skiplab.blocks.connections.scaled import Scaled
 from skiplab.errors import SkiplabError
 
-_NOTHING = nn.Identity()  # comes after a join
 _ELEMENTWISE = (Fading, Identity, Plain, ReZero, Scaled)  # it doesn't matter which dimension has the channels
 
 
@@ -42,16 +41,18 @@ class ForeignJoin(Join):
         super().__init__()
         self.connection, self.block_index = connection, block_index
         self._branch_modules = tuple(branch_modules)
+        self._is_identity = type(connection) is Identity
+        self._is_elementwise = type(connection) in _ELEMENTWISE
 
     @property
     def is_network_sum(self) -> bool:
         """Whether it is the sum that it replaces, so that the network may add as it does, bit for bit."""
-        return type(self.connection) is Identity and "forward" not in vars(self)
+        return self._is_identity and "forward" not in vars(self)
 
     @property
     def needs_channels(self) -> bool:
         """Whether the channels must be in the second dimension."""
-        return type(self.connection) not in _ELEMENTWISE or self.is_watched or "forward" in vars(self)
+        return not self._is_elementwise or self.is_watched or "forward" in vars(self)
 
     @property
     def is_watched(self) -> bool:
@@ -64,7 +65,7 @@ class ForeignJoin(Join):
 
     def forward(self, stream: Stream, update: Tensor) -> Stream:
         try:
-            return self.connection.write(stream, update, None, _NOTHING)
+            return self.connection.join(stream, update, None)
         except RuntimeError as error:
             if stream.is_meta or not any(each.is_meta for each in self.parameters()):
                 raise

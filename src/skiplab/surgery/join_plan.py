@@ -43,11 +43,10 @@ class JoinPlan:
     def num_additions(self) -> int:
         return len(self.shortcut_at)
 
-    def is_network_sum(self, module: nn.Module, number: int) -> bool:
-        """Whether an addition may stay as it is, because its connection is the identity and nobody looks at it."""
+    def join_at(self, module: nn.Module, number: int) -> ForeignJoin:
+        """The join of a module to which an addition belongs."""
         joins = module._modules[JOINS]._modules  # pyright: ignore[reportOptionalMemberAccess]
-        join = cast(ForeignJoin, joins[self.key_at[number]])
-        return join.is_network_sum and not join.is_watched
+        return cast(ForeignJoin, joins[self.key_at[number]])
 
     @functools.cached_property
     def key_at(self) -> Mapping[int, str]:

@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 from skiplab.errors import SkiplabError
 from skiplab.surgery.changed_class import ChangedModule
-from skiplab.surgery.join_plan import JOINS, JoinPlan
+from skiplab.surgery.join_plan import JoinPlan
 from skiplab.surgery.joined_sum import PartsOfSums, joined_sum
 from skiplab.surgery.running_forward import running_forward
 from skiplab.surgery.torch_calls import OPERATIONS, CallSite, as_sum, caller, checkpointed, innermost
@@ -40,7 +40,8 @@ class Joining(TorchFunctionMode):
                             "replaced in the backward pass; checkpoint whole modules, or none"
                         )
                     own = functools.partial(func, *args, **(kwargs or {}))
-                    return joined_sum(getattr(self.module, JOINS), shortcut, number, found, own, self.parts)
+                    join = self.plan.join_at(self.module, number)
+                    return joined_sum(join, shortcut, number, found, own, self.parts)
         return func(*args, **(kwargs or {}))
 
     def _next(self, site: CallSite) -> int | None:

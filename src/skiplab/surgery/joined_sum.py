@@ -1,9 +1,8 @@
 """What takes the place of a sum: the connection's join of stream and updates, as if it were that sum."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ PartsOfSums = dict[int, _Parts]  # by the number of the last addition
 
 
 def joined_sum(
-    joins: Mapping[str, Any], shortcut: Shortcut, number: int, found: Sum, own: Callable[[], Tensor], parts: PartsOfSums
+    join: ForeignJoin, shortcut: Shortcut, number: int, found: Sum, own: Callable[[], Tensor], parts: PartsOfSums
 ) -> Tensor:
     """The result of one addition of a shortcut.
 
@@ -35,12 +34,11 @@ def joined_sum(
     in a new tensor with the shape, type and layout of the sum. The identity connection leaves the addition as it is.
 
     Args:
-        joins: the joins of the module, by the number of the last addition.
+        join: its join.
         number: of this addition.
         found: its operands.
         own: makes the network's own addition.
     """
-    join: ForeignJoin = joins[str(shortcut.call)]
     if join.is_network_sum and not join.is_watched:
         return own()
     if number != shortcut.call:

@@ -1,6 +1,7 @@
 """Modules whose own additions are replaced by connections in a copy of their forward."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -9,12 +10,13 @@ from torch.overrides import _get_current_function_mode
 
 from skiplab.errors import SkiplabError
 from skiplab.surgery.changed_class import ChangedModule, subclass
-from skiplab.surgery.join_plan import JOINS, JoinPlan
+from skiplab.surgery.foreign_join import ForeignJoin
+from skiplab.surgery.join_plan import JoinPlan
 from skiplab.surgery.joined_module import Joining, eager, paused
 from skiplab.surgery.joined_sum import joined_sum
 from skiplab.surgery.rewritten_forward import rewritten_forward
 from skiplab.surgery.running_forward import running
-from skiplab.surgery.torch_calls import CallSite, as_sum
+from skiplab.surgery.torch_calls import CallSite, Sum, is_numeric
 
 
 class RewrittenModule(ChangedModule):
@@ -52,28 +54,33 @@ class RewrittenModule(ChangedModule):
 
 def _replaced_sum(module: RewrittenModule, number: int, left: Any, right: Any) -> Any:
     """What a rewritten forward calls in the place of left + right."""
-    running.reached += 1
-    if module.skiplab_plan.is_network_sum(module, number):
+    join = _reached(module, number)
+    if join.is_network_sum and not join.is_watched:
         return left + right
-    return _replaced(module, number, Tensor.__add__, left, right)
+    return _replaced(module, join, number, Sum(left, right, 1, None), operator.add)
 
 
 def _replaced_sum_in_place(module: RewrittenModule, number: int, left: Any, right: Any) -> Any:
     """What a rewritten forward calls in the place of left += right."""
-    running.reached += 1
-    if module.skiplab_plan.is_network_sum(module, number):
+    join = _reached(module, number)
+    if join.is_network_sum and not join.is_watched:
         left += right
         return left
-    return _replaced(module, number, Tensor.__iadd__, left, right)
+    return _replaced(module, join, number, Sum(left, right, 1, left), operator.iadd)
 
 
-def _replaced(module: RewrittenModule, number: int, function: Callable[..., Any], left: Any, right: Any) -> Any:
-    found = as_sum(function, (left, right), {})
-    if found is None:
+def _reached(module: RewrittenModule, number: int) -> ForeignJoin:
+    running.reached += 1
+    return module.skiplab_plan.join_at(module, number)
+
+
+def _replaced(
+    module: RewrittenModule, join: ForeignJoin, number: int, found: Sum, add: Callable[[Any, Any], Tensor]
+) -> Tensor:
+    if not (is_numeric(found.left) and is_numeric(found.right)):
         raise module.skiplab_plan.changed()
-    own = functools.partial(function, left, right)
-    shortcut = module.skiplab_plan.shortcut_at[number]
-    return joined_sum(getattr(module, JOINS), shortcut, number, found, own, running.parts)
+    own = functools.partial(add, found.left, found.right)
+    return joined_sum(join, module.skiplab_plan.shortcut_at[number], number, found, own, running.parts)
 
 
 @functools.cache

@@ -68,14 +68,15 @@ def as_sum(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sum
     if OPERATIONS.get(function) != "addition":
         return None
     operands = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
-    if len(operands) != 2 or not all(map(_is_numeric, operands)):
+    if len(operands) != 2 or not all(map(is_numeric, operands)):
         return None
     left, right = operands
     in_place = function.__name__ in ("add_", "__iadd__")
     return Sum(left, right, kwargs.get("alpha", 1), left if in_place else kwargs.get("out"))
 
 
-def _is_numeric(operand: Any) -> bool:
+def is_numeric(operand: Any) -> bool:
+    """Whether it is a tensor of real or complex numbers."""
     return isinstance(operand, Tensor) and (operand.is_floating_point() or operand.is_complex())
 
 
