@@ -36,6 +36,7 @@ CALLS: dict[str, str] = {
     "evaluate --config-dir own RUN evaluator=[mine] --trust": "evaluated, done",
     "ablate SHORTCUTS --factors 0,2 --path *.joins.0 --kind identity --to removed --trust": "removed/shortcuts.svg",
     "ablate RUN --weights own.csv": "is a record, which has its own weights",
+    "ablate RUN --train-on 2 --connection rezero --lr 0.01 --seeds 0,1": "--train-on is for module:function without",
     "table mine": "4 trials: 4 done",
     "table mine --factor connection --control identity --metric loss_val --metric skill_val --runs-dir runs": "plain",
     "table mine,other": "5 trials: 5 done",
@@ -87,7 +88,7 @@ DRAWN = "report mine --claims claims.yaml --factor connection --control plain --
 # which need an account, and a depth that varies
 FAILS = ("sync", "equal-cost")
 # and options that exclude each other
-REFUSALS = ("--unpaired goes", "no run has", "is a record")
+REFUSALS = ("--train-on is for", "--unpaired goes", "no run has", "is a record")
 EVAL_BATCH = ("eval_batch.num_images=16",)
 POINTS = ("points/quick", *SMALL, "depth=4", "batch_size=16", *EVAL_BATCH, "evaluator=[denoising_loss]", "logger=none")
 WORDS = {

@@ -14,6 +14,7 @@ from skiplab.analysis import terminal
 from skiplab.analysis.figures.palette import to_svg
 from skiplab.analysis.output_files import write, writing
 from skiplab.errors import SkiplabError
+from skiplab.factory_study.fine_tuned import fine_tuned_study
 from skiplab.measured_shortcuts import Loss, measure_shortcuts
 from skiplab.pretrained_networks import CONFIG as PRETRAINED
 from skiplab.pretrained_networks import pretrained
@@ -27,6 +28,21 @@ from skiplab.training.record_loss import record_loss
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 _RETURNS = "(model, example inputs, loss), where loss(model) is a number"
+
+
+class Training(NamedTuple):
+    """How a network is trained on.
+
+    connection: takes the place of its shortcuts.
+    steps: of Adam.
+    lr: its learning rate.
+    seeds: of the batches, one trial of each arm for each.
+    """
+
+    connection: str
+    steps: int
+    lr: float
+    seeds: Sequence[int]
 
 
 class _Checkpoint(NamedTuple):
@@ -46,8 +62,11 @@ def ablate_command(
     factors: Sequence[float],
     to: Path,
     trust: bool,
+    training: Training | None,
 ) -> None:
     """Print the shortcuts of a trained network and what each carries; write a table and a figure of it.
+
+    If it is to be trained on, it is then, with its shortcuts and without, and a verdict is printed.
 
     Args:
         model: the folder of a record, runs/KEY; a folder of `save_pretrained`; or `module:function`, a function that
@@ -58,10 +77,16 @@ def ablate_command(
         factors: of the stream.
         to: the folder of the files.
         trust: whether a record may construct classes that aren't options of skiplab.
+        training: how it is trained on; None if it isn't.
 
     Raises:
         SkiplabError: if there is no such network, or it has no such shortcut.
     """
+    if training is not None and (weights is not None or not _FACTORY.fullmatch(model)):
+        raise SkiplabError(
+            f"--train-on is for module:function without --weights, a function that returns {_RETURNS} and a fourth, "
+            f"batch_loss(model, seed); MODEL={model}"
+        )
     checkpoint = _made(model, weights, trust=trust)
     found = find_shortcuts(checkpoint.model, checkpoint.example_inputs)
     chosen = found.where(path=path, kind=kinds).replaceable()
@@ -72,6 +97,9 @@ def ablate_command(
     files = {"shortcuts.csv": csv_text(measured.frame), "shortcuts.svg": to_svg(measured.figure())}
     with writing(to, console):
         terminal.say_written(console, [write(to / name, text) for name, text in files.items()])
+    if training is not None:
+        study = fine_tuned_study(_found(model), **training._asdict(), path=path, kinds=kinds, folder=to)
+        terminal.say(console, str(study.compare("loss", control="identity")))
 
 
 def _made(model: str, weights: Path | None, *, trust: bool) -> _Checkpoint:
@@ -100,10 +128,14 @@ def _made(model: str, weights: Path | None, *, trust: bool) -> _Checkpoint:
 
 
 def _of_factory(name: str) -> _Checkpoint:
-    made = find_target("MODEL", name.replace(":", "."), tuple, unannotated=True)()
-    if not (isinstance(made, tuple) and len(made) == 3 and isinstance(made[0], nn.Module) and callable(made[2])):
+    made = _found(name)()
+    if not (isinstance(made, tuple) and len(made) in (3, 4) and isinstance(made[0], nn.Module) and callable(made[2])):
         raise SkiplabError(f"MODEL={name} returns a {type(made).__name__}; valid: {_RETURNS}")
-    return _Checkpoint(*made)
+    return _Checkpoint(*made[:3])
+
+
+def _found(name: str) -> Any:
+    return find_target("MODEL", name.replace(":", "."), tuple, unannotated=True)
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:

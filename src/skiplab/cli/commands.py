@@ -62,17 +62,24 @@ def ablate(
     factors: Sequence[float],
     to: Path,
     trust: bool,
+    train_on: int | None,
+    connection: str,
+    lr: float,
+    seeds: Sequence[int],
 ) -> None:
-    """Measure what each shortcut of a trained network carries.
+    """Measure what each shortcut of a trained network carries, and train it on if asked to.
 
     Raises:
         SkiplabError: as `skiplab.cli.ablate.ablate_command`.
     """
-    from skiplab.cli.ablate import ablate_command
+    from skiplab.cli.ablate import Training, ablate_command
     from skiplab.training.quiet import quiet
 
     quiet()
-    ablate_command(model, weights=weights, path=path, kinds=kinds, factors=factors, to=to, trust=trust)
+    training = None if train_on is None else Training(connection, train_on, lr, seeds)
+    ablate_command(
+        model, weights=weights, path=path, kinds=kinds, factors=factors, to=to, trust=trust, training=training
+    )
 
 
 def table(
