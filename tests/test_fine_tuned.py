@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,7 +23,7 @@ class Block(nn.Module):
 
 def made():
     torch.manual_seed(0)
-    return nn.Sequential(Block(), Block()), batch(0), lambda model: loss(model, 0), loss
+    return nn.Sequential(Block(), Block()), batch(0), lambda model: loss(model, 0), batch_loss
 
 def batch(seed):
     return torch.randn(8, 4, generator=torch.Generator().manual_seed(seed))
@@ -30,6 +31,11 @@ def batch(seed):
 def loss(model, seed):
     x = batch(seed)
     return (model(x) - x).square().mean()
+
+def batch_loss(model, seed):
+    with open("seeds.txt", "a") as file:
+        print(seed, file=file)
+    return loss(model, seed)
 
 def no_batches():
     return made()[:3]
@@ -52,20 +58,24 @@ def test_arms_begin_at_the_checkpoint_and_share_batches(workplace: Path) -> None
     from checkpoint_to_train_on import made
 
     from skiplab import ablate, find_shortcuts, read_study
-    from skiplab.seeding import keyed_seed
 
     ended = trained_on("3", "--lr", "0.01", "--seeds", "0,1", "--connection", "plain")
     assert ended.code == 0, ended.text
     assert "plain over identity: " in ended.text
     told = read_study("trained_on", workplace / "out" / "runs").trials.set_index(["module.connection", "seed"])["loss"]
+    assert "cells" not in ended.text
+    assert "at seed" not in ended.text  # seeds are pairs, not cells
     assert len(told) == 4
+    drawn = np.loadtxt(workplace / "seeds.txt", dtype=int).reshape(2, 2, 3)  # seed, arm, step
+    assert len(np.unique(drawn[:, 0])) == 6
+    assert (drawn[:, 0] == drawn[:, 1]).all()
     for (connection, seed), value in told.items():
         model, inputs, loss, batch_loss = made()
         ablate(model, connection, find_shortcuts(model, inputs))
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for step in range(3):
             optimizer.zero_grad()
-            batch_loss(model, keyed_seed(seed, "batch", step)).backward()
+            batch_loss(model, int(drawn[seed, 0, step])).backward()
             optimizer.step()
         assert value == pytest.approx(loss(model).item(), rel=1e-5)
 

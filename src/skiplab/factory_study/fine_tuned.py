@@ -15,7 +15,6 @@ from skiplab.blocks.connection import set_progress
 from skiplab.errors import SkiplabError
 from skiplab.factory_study.factory import ModelFactory
 from skiplab.factory_study.module_study import module_study
-from skiplab.seeding import keyed_seed
 from skiplab.surgery.find_shortcuts import find_shortcuts
 from skiplab.surgery.shortcut import Kind
 from skiplab.targets import locate
@@ -32,7 +31,6 @@ class FineTuned(pl.LightningModule):
         steps: how many batches it is trained on.
         lr: Adam's learning rate.
         path, kinds: of the shortcuts that are replaced.
-        seed: of the batches.
     """
 
     def __init__(
@@ -42,7 +40,6 @@ class FineTuned(pl.LightningModule):
         connection: str,
         steps: int,
         lr: float,
-        seed: int,
         path: str = "*",
         kinds: Sequence[Kind] | None = None,
     ) -> None:
@@ -55,12 +52,12 @@ class FineTuned(pl.LightningModule):
             )
         model, inputs, self.loss, self.batch_loss = made
         self.model: nn.Module = ablate(model, connection, find_shortcuts(model, inputs).where(path=path, kind=kinds))
-        self.steps, self.lr, self.seed = steps, lr, seed
+        self.steps, self.lr = steps, lr
 
     def training_step(self, step: Tensor) -> Tensor:
         number = int(step)
         set_progress(self.model, number / max(self.steps - 1, 1))
-        return self.batch_loss(self.model, keyed_seed(self.seed, "batch", number))
+        return self.batch_loss(self.model, int(torch.randint(2**31, ())))  # of generators that its trial seeds
 
     def validation_step(self, _: Tensor) -> None:
         loss: Any = self.loss(self.model)
