@@ -107,3 +107,10 @@ def test_refuses_what_it_cannot_train_on(workplace: Path, words: list[str], mode
     assert ended.code == 1
     assert message in ended.text
     assert not list((workplace / "out").glob("runs/*/record.json"))
+
+
+def test_settings_of_training_alone_are_refused(workplace: Path) -> None:
+    ended = run_command(["ablate", "checkpoint_to_train_on:made", "--to", "out", "--lr", "0.1"])
+    assert ended.code == 1
+    assert "--lr is of training on; give --train-on STEPS too" in ended.text
+    assert not (workplace / "out").exists()

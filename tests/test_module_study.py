@@ -156,6 +156,21 @@ def test_two_arms_and_three_seeds_have_records_a_table_and_figures(trained) -> N
     assert run_command(["status", "Lit", "--runs-dir", str(trained.runs_dir)]).code == 0
 
 
+class SeededData(Data):
+    """Data that differ with the trial's seed."""
+
+    def __init__(self, seed: int, batch_size: int = 8) -> None:
+        super().__init__(batch_size)
+        self.seed = seed
+
+
+def test_an_argument_that_gets_the_seed_is_no_factor(tmp_path) -> None:
+    """Else each seed would be a cell of its own, in which nothing can be decided."""
+    found = study(tmp_path, datamodule=SeededData, seeds=[3, 4])
+    assert found.factors == ("module.residual",)
+    assert list(found.table("test_loss").frame["n"]) == [2]
+
+
 def test_metrics_are_those_of_the_last_weights(trained) -> None:
     """A slow validation of the saved weights gives the recorded numbers."""
     for trial in trained.trials.to_dict("records"):

@@ -41,7 +41,9 @@ def test_a_page_reads_no_history_of_trials_that_it_does_not_draw(study, monkeypa
     monkeypatch.setattr(page, "_MOST_DRAWN", 8)
     whole, opened = read_study("s", study.runs_dir), set()
     part, _ = page.drawable(whole)
-    monkeypatch.setattr(series, "read_table", lambda folder, *rest: opened.add(folder.name) or read_table(folder, *rest))
+    monkeypatch.setattr(
+        series, "read_table", lambda folder, *rest: opened.add(folder.name) or read_table(folder, *rest)
+    )
     html = page.report_page(whole)
     assert "Best depth at equal cost" in html
     assert opened == set(part.trials["key"])

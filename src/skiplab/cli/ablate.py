@@ -33,16 +33,16 @@ _RETURNS = "(model, example inputs, loss), where loss(model) is a number"
 class Training(NamedTuple):
     """How a network is trained on.
 
-    connection: takes the place of its shortcuts.
     steps: of Adam.
-    lr: its learning rate.
+    connection: takes the place of its shortcuts.
+    lr: Adam's learning rate.
     seeds: of the batches, one trial of each arm for each.
     """
 
-    connection: str
     steps: int
-    lr: float
-    seeds: Sequence[int]
+    connection: str = "plain"
+    lr: float = 1e-3
+    seeds: Sequence[int] = (0, 1, 2)
 
 
 class _Checkpoint(NamedTuple):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from skiplab.cli.train import train
+from skiplab.errors import SkiplabError
 
 
 def init(folder: Path) -> None:
@@ -63,20 +64,24 @@ def ablate(
     to: Path,
     trust: bool,
     train_on: int | None,
-    connection: str,
-    lr: float,
-    seeds: Sequence[int],
+    connection: str | None,
+    lr: float | None,
+    seeds: Sequence[int] | None,
 ) -> None:
     """Measure what each shortcut of a trained network carries, and train it on if asked to.
 
     Raises:
-        SkiplabError: as `skiplab.cli.ablate.ablate_command`.
+        SkiplabError: as `skiplab.cli.ablate.ablate_command`, or a setting of training is given without its steps.
     """
     from skiplab.cli.ablate import Training, ablate_command
     from skiplab.training.quiet import quiet
 
     quiet()
-    training = None if train_on is None else Training(connection, train_on, lr, seeds)
+    settings = {"connection": connection, "lr": lr, "seeds": seeds}
+    given = {name: value for name, value in settings.items() if value is not None}
+    if given and train_on is None:
+        raise SkiplabError(f"--{next(iter(given))} is of training on; give --train-on STEPS too")
+    training = None if train_on is None else Training(train_on, **given)
     ablate_command(
         model, weights=weights, path=path, kinds=kinds, factors=factors, to=to, trust=trust, training=training
     )

@@ -88,13 +88,9 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--train-on", type=int, metavar="STEPS", help="then train the network on, with its shortcuts and without them"
     )
-    command.add_argument(
-        "--connection", default="plain", help="takes the place of the shortcuts in training (default: plain)"
-    )
-    command.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate in it (default: 0.001)")
-    command.add_argument(
-        "--seeds", type=_seeds, default=(0, 1, 2), help="of its batches, one run of each arm for each (default: 0,1,2)"
-    )
+    command.add_argument("--connection", help="takes the place of the shortcuts in training (default: plain)")
+    command.add_argument("--lr", type=float, help="Adam's learning rate in it (default: 0.001)")
+    command.add_argument("--seeds", type=_seeds, help="of its batches, one run of each arm for each (default: 0,1,2)")
     command.set_defaults(command=commands.ablate)
 
     command = subparsers.add_parser("table", help="compare the arms of a study in each cell, paired by seed")

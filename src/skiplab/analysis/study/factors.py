@@ -28,15 +28,18 @@ def find_factors(records: Records) -> Factors:
 
     A setting `g.x` below an axis g varies only if it differs among trials with the same choice of g, since an option's
     own settings belong to the option. A setting that equals another factor in every trial, as an interpolation does, is
-    left out. The seed is no factor.
+    left out. The seed is no factor, and neither is a setting that follows it, as a module's argument `seed` does.
     """
     axes = _columns([record["choices"] for record in records.values()], skip=_OBSERVERS)
     leaves = _columns([record["factors"] for record in records.values()], skip=("seed",))
+    seeds = [record["factors"].get("seed") for record in records.values()]
     varying = {name: values for name, values in axes.items() if _differ(values)}
     for name in sorted(leaves, key=lambda leaf: "." in leaf):  # `depth` before the settings that follow it
         values = leaves[name]
         groups = axes.get(name.split(".")[0], [None] * len(values)) if "." in name else [None] * len(values)
-        if _differ_within(values, groups) and values not in varying.values() and name not in varying:
+        if name in varying or values in varying.values() or _follows(seeds, values):
+            continue
+        if _differ_within(values, groups):
             varying[name] = values
     constants = {
         name: values[0]
@@ -51,6 +54,12 @@ def _columns(rows: Sequence[Mapping[str, Any]], skip: Sequence[str]) -> dict[str
     names = dict.fromkeys(name for row in rows for name in row if name not in skip)
     absent = {name: "none" if name in _WITHOUT_IS_NONE else _ABSENT for name in names}
     return {name: [row.get(name, absent[name]) for row in rows] for name in names}
+
+
+def _follows(seeds: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Whether a setting is the seed in each trial that has it."""
+    pairs = zip(values, seeds, strict=True)
+    return all(value is _ABSENT or _identity(value) == _identity(seed) for value, seed in pairs)
 
 
 def _differ(values: Sequence[Any]) -> bool:
