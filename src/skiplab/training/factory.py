@@ -1,8 +1,8 @@
 """Makes an option from its node in the configuration, after its settings are checked against the constructor."""
 
 import inspect
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeVar, get_type_hints
@@ -59,7 +59,7 @@ def check_settings(target: Callable[..., Any], node: DictConfig) -> None:
 
 
 def _check(target: Callable[..., Any], settings: Mapping[str, Any], node: str) -> None:
-    parameters = inspect.signature(target).parameters.values()
+    parameters = _parameters(target)
     named = [each for each in parameters if each.kind == each.KEYWORD_ONLY or each.default is not each.empty]
     is_open = any(each.kind == each.VAR_KEYWORD for each in parameters)
     types = _type_hints(target)
@@ -78,6 +78,12 @@ def _name(node: DictConfig) -> str:
     return node._get_full_key(None)
 
 
+@cache  # torch describes its own functions in text, which is parsed each time
+def _parameters(target: Callable[..., Any]) -> Collection[inspect.Parameter]:
+    return inspect.signature(target).parameters.values()
+
+
+@cache
 def _type_hints(target: Callable[..., Any]) -> dict[str, Any]:
     try:
         return get_type_hints(target.__init__ if inspect.isclass(target) else target)
