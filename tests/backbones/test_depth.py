@@ -35,7 +35,7 @@ def called_joins(model) -> list[int]:
 def test_blocks_run_once_each_from_input_to_output(backbone: str, more: int) -> None:
     place = home(backbone)
     choices = {"backbone": backbone, "branch": place.branch, "objective": place.objective, "depth": place.depth + more}
-    model = network(small(long_skip=place.long_skips[0], **choices), DATA[place.data])
+    model = network(small(long_skip=place.long_skip, **choices), DATA[place.data])
     order = called_joins(model)
     assert order == sorted(order)
     assert set(order) == set(range(place.depth + more))

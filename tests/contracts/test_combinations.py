@@ -19,7 +19,7 @@ def everything():
     """All of them; by default every pair of options once, and every connection with every branch on one backbone."""
     for backbone, branch, connection in product(backbones(), options("branch"), options("connection")):
         place = home(backbone)
-        values = (connection, branch, backbone, place.long_skips[0])
+        values = (connection, branch, backbone, place.long_skip)
         paired = branch == place.branch or connection in ("plain", "identity") or backbone == "isotropic"
         yield pytest.param(
             dict(zip(AXES, values, strict=True)), marks=[] if paired else [pytest.mark.slow], id="-".join(values)

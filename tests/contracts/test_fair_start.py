@@ -21,7 +21,7 @@ PLACES += [(backbone, home(backbone).branch) for backbone in backbones() if back
 def at_home(connection: str, backbone: str, branch: str):
     """A small configuration and its data."""
     place = home(backbone)
-    choices = {"objective": place.objective, "long_skip": place.long_skips[0], "depth": place.depth}
+    choices = {"objective": place.objective, "long_skip": place.long_skip, "depth": place.depth}
     return small(connection=connection, backbone=backbone, branch=branch, **choices), DATA[place.data]
 
 

@@ -17,7 +17,7 @@ def at_home(init: str, backbone: str, **choices: str):
     place = home(backbone)
     rest = {
         "objective": place.objective,
-        "long_skip": place.long_skips[0],
+        "long_skip": place.long_skip,
         "depth": place.depth,
         "branch": place.branch,
     }
