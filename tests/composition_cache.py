@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from option_files import CONF
+
 remembering = False  # whether what is unpickled just now is a composition, which a watch of pickles need not note
 
 
@@ -20,6 +22,7 @@ def install() -> None:
     from hydra._internal import defaults_list
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
     from hydra._internal.config_repository import CachingConfigRepository, ConfigRepository
+    from hydra.core import default_element
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf, base
 
@@ -88,6 +91,7 @@ def install() -> None:
     ConfigLoaderImpl._compose_config_from_defaults_list = combination
     # its sources are replaced, never changed
     ConfigRepository.__deepcopy__ = lambda self, memo: copy.copy(self)  # pyright: ignore[reportAttributeAccessIssue]
+    default_element.AnyNode = functools.cache(default_element.AnyNode)  # asked whether a name is an interpolation
     base.parse = functools.cache(base.parse)  # the tree of an interpolation, which nobody changes
 
 
@@ -104,12 +108,22 @@ def _state(repo: Any) -> tuple[Any, ...]:
 
 
 def _files(folder: str) -> list[Any]:
+    return _own_files() if Path(folder) == CONF else _found(folder)
+
+
+@functools.cache
+def _own_files() -> list[Any]:
+    """Those of skiplab, which no test changes."""
+    return _found(str(CONF))
+
+
+def _found(folder: str) -> list[Any]:
     found: list[Any] = []
     if os.path.isdir(folder):
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.is_dir():
-                    found += _files(entry.path)
+                    found += _found(entry.path)
                 else:
                     status = entry.stat()
                     found.append((entry.path, status.st_mtime_ns, status.st_size))
