@@ -13,6 +13,7 @@ import aiohttp.web
 import pytest
 
 from skiplab import cli
+from timed_steps import time_one_step
 
 
 class Ended(NamedTuple):
@@ -25,6 +26,7 @@ class Ended(NamedTuple):
 def as_newcomer(patched: pytest.MonkeyPatch, folder: Path) -> None:
     """Work in a folder of one's own, with nobody's account and no server of W&B; a dashboard ends at once."""
     patched.chdir(folder)
+    time_one_step(patched)
     end_wandb()
     patched.setenv("HOME", str(folder))
     patched.setenv("NETRC", str(folder / "none"))

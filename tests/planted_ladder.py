@@ -21,6 +21,7 @@ from skiplab.records.plain_config import plain
 from skiplab.records.statuses import FINISHED
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, write_tuned
 from skiplab.training.plan import Plan
+from timed_steps import time_one_step
 from tiny_trials import TINY
 
 PRESET, FIRST_SEED = "residual_in_diffusion/quick", 201
@@ -64,6 +65,7 @@ class Planted:
         self.seconds = 60.0
         self.summary: Callable[[Trained], Mapping[str, float | None]] = lambda trial: {}
         Plugins.instance()  # executes the sweeper's module, which would undo what is set there
+        time_one_step(monkeypatch)
         monkeypatch.setattr(skiplab_sweeper, "train", self._train)
         monkeypatch.setattr(skiplab_sweeper, "check", lambda *_, **__: None)
         monkeypatch.setattr(Plan, "is_complete", lambda plan, content: content["status"] in FINISHED)

@@ -18,6 +18,7 @@ from skiplab.records.key import factors, trial_key
 from skiplab.sweeps import rounds
 from skiplab.training import trial
 from skiplab.training.plan import Plan
+from timed_steps import time_one_step
 from tiny_trials import TINY
 
 CLIP = "trainer.gradient_clip_norm"
@@ -76,6 +77,7 @@ def plant(monkeypatch) -> list[str]:
             run(job.config, job.choices)
         return {}
 
+    time_one_step(monkeypatch)
     monkeypatch.setattr(trial, "run_trial", run)
     monkeypatch.setattr(skiplab_sweeper, "train", train)
     monkeypatch.setattr(Plan, "is_complete", lambda plan, content: bool(content))
