@@ -31,6 +31,7 @@ BUDGETS = {
     "skiplab train connection=identity depth=8": {"logger": "wandb_offline"},
     "skiplab train -m connection=plain,identity run.study=mine": {"logger": "wandb_offline"},
     "skiplab train -m connection=identity,rezero": {"depth": "4", "seed": "0,1,2"},
+    "skiplab train -m --config-dir mine/conf": {"connection": "identity,half_life"},
     "skiplab train -m connection=plain,identity,rezero depth=4,8 seed=0,1,2": {"depth": "4", "seed": "0,1"},
     "skiplab train -m connection=plain,identity depth=4,16 seed": {
         "trainer.max_steps": "2",
@@ -75,7 +76,10 @@ SHORTER = {
     "docs/own_network.md": (
         "seeds=[0, 1])",
         "seeds=[0], settings={'trainer.max_steps': 2, 'evaluator': ['denoising_loss'], 'hydra/launcher': 'basic'})",
-    )
+    ),
+    "docs/checkpoints.md": ("STEPS, rows = 100, []", "STEPS, rows = 5, []"),
+    "docs/python.md": ('"trainer.max_steps": 20,', '"trainer.max_steps": 2,'),
+    "docs/own_module.md": ('"trainer.max_steps": 40,', '"trainer.max_steps": 2,'),
 }
 # Lines whose cluster isn't here: the configuration of their first trial is composed and shown.
 COMPOSED = ("skiplab train -m connection=plain,identity seed=0,1,2 hydra/launcher=skiplab_slurm",)
@@ -128,7 +132,7 @@ def newcomer(tmp_path, monkeypatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path
     for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or "/").is_relative_to(tmp_path) or name.split(".")[0] == "mine":
+        if (getattr(module, "__file__", None) or "").startswith(f"{tmp_path}/") or name.split(".")[0] == "mine":
             del sys.modules[name]
 
 
