@@ -61,7 +61,7 @@ def test_arms_begin_at_the_checkpoint_and_share_batches(workplace: Path) -> None
 
     ended = trained_on("3", "--lr", "0.01", "--seeds", "0,1", "--connection", "plain")
     assert ended.code == 0, ended.text
-    assert "plain over identity: " in ended.text
+    assert "identity over plain: " in ended.text
     told = read_study("trained_on", workplace / "out" / "runs").trials.set_index(["module.connection", "seed"])["loss"]
     assert "cells" not in ended.text
     assert "at seed" not in ended.text  # seeds are pairs, not cells
@@ -85,6 +85,14 @@ def test_more_seeds_keep_what_is_trained(workplace: Path) -> None:
     text = trained_on("2", "--seeds", "0,1").text
     assert "connection=plain seed=0: trained" not in text
     assert "connection=plain seed=1: trained, done." in text
+
+
+def test_another_learning_rate_is_another_cell(workplace: Path) -> None:
+    trained_on("2", "--lr", "0.01", "--seeds", "0")
+    ended = trained_on("2", "--lr", "0.1", "--seeds", "0")
+    assert ended.code == 0, ended.text
+    assert "identity over plain: " in ended.text
+    assert "skiplab decide" not in ended.text  # which can't train it
 
 
 @pytest.mark.parametrize(

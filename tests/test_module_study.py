@@ -139,6 +139,14 @@ def test_a_claim_is_judged(trained, tmp_path, undrawn) -> None:
     assert re.search("supported|contradicted|inconclusive|no meaningful difference", printed.text)
 
 
+def test_no_command_is_advised_that_cannot_train_it(trained) -> None:
+    (verdict,) = trained.compare("test_loss")
+    assert verdict.study == ""
+    ended = run_command(["decide", trained.name, f"run.runs_dir={trained.runs_dir}"])
+    assert ended.code == 1
+    assert "is of a LightningModule, which Python trains: give skiplab.study more seeds" in ended.text
+
+
 def test_two_arms_and_three_seeds_have_records_a_table_and_figures(trained) -> None:
     trials = trained.trials
     assert set(trials["status"]) == {"done"}

@@ -167,6 +167,13 @@ def test_an_undecided_claim_names_the_command_that_decides_it(runs, claims_file)
     assert (verdict.conclusion, next_step(verdict)) == ("no meaningful difference", "")
 
 
+def test_a_question_without_claims_is_decided_by_a_draft_of_them(runs):
+    fill_arms(runs, {"plain": 0.5, "identity": 0.51}, seeds=(-0.05, 0.0, 0.05, 0.02, -0.03))
+    (verdict,) = read_study("s", runs.folder).compare("skill_train")
+    said = "To decide it: `skiplab claims s` drafts a claims file, by which `skiplab decide s` adds seeds ("
+    assert next_step(verdict, quote="`").startswith(said)
+
+
 def test_looks_that_come_too_early_are_not_offered_as_what_decides(runs, claims_file):
     """Between 7 and 35 seeds would decide it."""
     fill_arms(runs, {"plain": 0.5, "identity": 0.51}, seeds=(-0.05, 0.0, 0.05, 0.02, -0.03))

@@ -99,7 +99,7 @@ def ablate_command(
         terminal.say_written(console, [write(to / name, text) for name, text in files.items()])
     if training is not None:
         study = fine_tuned_study(_found(model), **training._asdict(), path=path, kinds=kinds, folder=to)
-        terminal.say(console, str(study.compare("loss", control="identity")))
+        terminal.say(console, str(study.compare("loss", factor="module.connection", control=training.connection)))
 
 
 def _made(model: str, weights: Path | None, *, trust: bool) -> _Checkpoint:

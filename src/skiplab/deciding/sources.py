@@ -124,6 +124,10 @@ def _of_study(
             )
     if not study.records:
         raise SkiplabError(f"study {name!r} has no record to take its trials from; give the preset that sweeps them")
+    if not study.has_options:
+        raise SkiplabError(
+            f"study {name!r} is of a LightningModule, which Python trains: give skiplab.study more seeds"
+        )
     tuned = folder / TUNED if (folder / TUNED).exists() else None
     path = _claims(claims, None, name)
     sweep = rebuilt_sweep(loader, study, path, overrides, tuned)

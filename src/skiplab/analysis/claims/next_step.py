@@ -38,8 +38,12 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
     if to_come:
         come = f"{'look' if len(to_come) == 1 else 'looks'} to come: {listed(list(map(str, to_come)))} seeds"
         return f"{what}{quote}{command}{quote} ({come}{f'; {seeds}' if seeds else ''})"
-    copy = f"{quote}{command} --claims COPY{quote}, with looks at more seeds in a copy of the claims file"
-    return f"{what}{copy}{f' ({seeds})' if seeds else ''}"
+    if not verdict.claims_sha256:
+        draft = f"{quote}skiplab claims {printable(verdict.study)}{quote} drafts a claims file"
+        way = f"{draft}, by which {quote}{command}{quote} adds seeds"
+    else:
+        way = f"{quote}{command} --claims COPY{quote}, with looks at more seeds in a copy of the claims file"
+    return f"{what}{way}{f' ({seeds})' if seeds else ''}"
 
 
 def _may_be_decided(part: CellVerdict) -> bool:
