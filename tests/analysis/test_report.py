@@ -192,7 +192,8 @@ def test_of_many_trials_those_of_the_lowest_seeds_are_drawn(fill, monkeypatch):
     assert list(drawn.records) == list(drawn.trials["key"])
     assert set(drawn.measurements["key"]) <= set(drawn.records)
     assert left_out.startswith(
-        f"The study has {count} trials: charts and the list of trials show the {2 * count // 3} "
+        f"The study has {count} trials: charts, the comparison at equal cost and the list of trials show the "
+        f"{2 * count // 3} "
     )
     html = page_of(runs)
     assert left_out in html

@@ -205,12 +205,13 @@ def test_several_studies_are_read_as_one(runs):
 def test_whole_numbers_are_read_exactly_up_to_the_largest(runs):
     seeds = [2**53, 2**53 + 1, 2**63 - 2, 2**63 - 1]
     for seed in seeds:
-        runs.trial(seed=seed, factors={"data.seed": seed, "limit": seed, "share": 0.5 if seed == 2**53 else seed})
-        runs.trial(seed=seed, factors={"data.seed": seed, "limit": None, "share": seed})
+        of_data = seed - 1  # another than the trial's, or it would be no factor
+        runs.trial(seed=seed, factors={"data.seed": of_data, "limit": seed, "share": 0.5 if seed == 2**53 else seed})
+        runs.trial(seed=seed, factors={"data.seed": of_data, "limit": None, "share": seed})
     for _ in range(2):  # from the records, and from what was kept of them
         trials = read_study("s", runs.folder).trials
         assert trials["seed"].tolist() == [seed for seed in seeds for _ in range(2)]
-        assert trials["data.seed"].tolist() == trials["seed"].tolist()
+        assert trials["data.seed"].tolist() == [seed - 1 for seed in trials["seed"]]
         assert trials["limit"].tolist() == [text for seed in seeds for text in (str(seed), "null")]
         assert trials["share"].nunique() == 5
 
