@@ -268,6 +268,39 @@ def passed(way: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor] = l
     return lambda net, x: way(x) + back(net.l(net.a(x).relu()))
 
 
+def with_a_magnitude(net: Net, x: Tensor) -> Tensor:
+    y = net.l(x)
+    scale = net.decay / net.l.weight.norm(dim=1)
+    return y + ((scale - 1) * (y - net.l.bias) + scale * net.high(net.low(x)))
+
+
+def scores_and_those_before(net: Net, x: Tensor) -> Tensor:
+    before = net.q(x) @ net.k(x).mT
+    x = net.n(net.l(before.softmax(-1) @ net.v(x)).relu())
+    after = net.q(x) @ net.k(x).mT + before
+    kept.append(after.clone())
+    after = after + net.l.weight[:6, :6]
+    return after.softmax(-1) @ net.v(x)
+
+
+kept: list[Tensor] = []
+
+
+def of_neighbors(x: Tensor) -> Tensor:
+    places = torch.tensor([1, 2, 3, 4, 5, 0])[:, None].expand_as(x)
+    return torch.zeros_like(x).scatter_add_(0, places, x.index_select(0, torch.arange(6)))
+
+
+def a_projection_beside_its_input(net: Net, x: Tensor) -> Tensor:
+    x = net.conv(x)
+    return torch.cat([x, net.point(x) + net.last(net.conv(x).relu())], 1)
+
+
+def by_a_sparse_matrix(net: Net, x: Tensor) -> Tensor:
+    matrix = torch.eye(6).to_sparse()
+    return x[0] + net.l((matrix @ matrix) @ x[0]).relu()
+
+
 def transforms(net: Net, x: Tensor) -> Tensor:
     return net.n(x + torch.fft.fft2(x).real)
 
@@ -332,6 +365,12 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "one vector": (lambda net, x: x + net.l(x).relu(), tensors((W,)), [IDENTITY]),
     "a branch without parameters": (transforms, (TOKENS,), [IDENTITY]),
     "a gated branch": (gated, (TOKENS,), [IDENTITY]),
+    # 18: adapters, graphs, and concatenated sums
+    "an adapter with a magnitude": (with_a_magnitude, (TOKENS,), []),
+    "scores and those before": (scores_and_those_before, (TOKENS,), []),
+    "neighbors": (lambda net, x: net.l(x + of_neighbors(x)), (TOKENS[0],), [IDENTITY]),
+    "two maps, one of neighbors": (lambda net, x: net.l(x) + net.a(of_neighbors(x)), (TOKENS[0],), []),
+    "a projection beside its input": (a_projection_beside_its_input, (IMAGES,), [PROJECTION, LONG]),
 }  # fmt: skip
 
 
@@ -339,6 +378,11 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
 def test_reads(name) -> None:
     call, inputs, expected = READINGS[name]
     assert found(call, *inputs) == expected
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta:UserWarning")
+def test_reads_past_a_sparse_matrix() -> None:
+    assert found(by_a_sparse_matrix, TOKENS) == [IDENTITY]
 
 
 @pytest.mark.parametrize(

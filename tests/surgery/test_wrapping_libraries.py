@@ -41,6 +41,9 @@ def replaced(model: nn.Module, inputs: Any, connection: str) -> nn.Module:
 
 ADAPTERS: dict[str, Callable[[Any], Any]] = {
     "lora": lambda peft: peft.LoraConfig(target_modules=["c_attn", "c_fc"], init_lora_weights=False, r=2),
+    "dora": lambda peft: peft.LoraConfig(
+        target_modules=["c_attn", "c_fc"], init_lora_weights=False, r=2, use_dora=True
+    ),
     "ia3": lambda peft: peft.IA3Config(target_modules=["c_attn", "c_fc"], feedforward_modules=["c_fc"]),
     "adalora": lambda peft: peft.AdaLoraConfig(target_modules=["c_attn"], total_step=10),
     "prefix": lambda peft: peft.PrefixTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"),

@@ -147,12 +147,15 @@ def raises_on_every_way(fork: Value, way: Sequence[Value]) -> bool:
 
 
 def weighs_others(value: Value, steps: int = 16) -> bool:
-    """Whether a softmax makes weights of it, such as of the scores of attention."""
-    if not value.uses or not steps:
+    """Whether a softmax makes weights of it, such as of the scores of attention; copies may be kept besides."""
+    uses = [use for use in value.uses if use.uses or not aten.rearranges(use.name)]
+    if not uses or not steps:
         return False
     return all(
-        _multiplies(use) if use.name == "_softmax" else not use.reads_weight and weighs_others(use, steps - 1)
-        for use in value.uses
+        _multiplies(use)
+        if use.name == "_softmax"
+        else (use.name == "add" or not use.reads_weight) and weighs_others(use, steps - 1)
+        for use in uses
     )
 
 

@@ -25,7 +25,8 @@ _LINEAR = _names(
     "view t transpose permute expand select slice unsqueeze squeeze split split_with_sizes unbind as_strided unfold "
     "max amax native_dropout diagonal movedim swapaxes detach_copy narrow real imag "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d pad _adaptive_avg_pool2d "
-    "_adaptive_avg_pool3d adaptive_avg_pool1d _conj view_as_real view_as_complex index_put slice_scatter"
+    "_adaptive_avg_pool3d adaptive_avg_pool1d _conj view_as_real view_as_complex index_put slice_scatter "
+    "scatter_add scatter_reduce"
 )
 _REARRANGING = _names(
     "view t transpose permute expand select slice unsqueeze squeeze split split_with_sizes unbind as_strided repeat "
@@ -35,6 +36,7 @@ _LINEAR_BEGINNINGS = ("avg_pool", "max_pool", "upsample_", "_upsample_", "_fft_"
 _PRODUCTS = _names("mul div mm addmm bmm baddbmm matmul convolution")
 _MIXING_BEGINNINGS = ("_fft_", "avg_pool", "max_pool", "_adaptive_avg_pool", "adaptive_avg_pool", "_scaled_dot_product")
 _MIXING = frozenset(("mm", "bmm", "convolution"))
+_GATHERING = frozenset(("scatter_add", "scatter_reduce"))
 _RAISING_BEGINNINGS = ("upsample_", "_upsample_", "pixel_shuffle", "max_unpool", "convolution")
 _CHANNELS_SECOND = _names(
     "convolution native_group_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
@@ -76,7 +78,7 @@ def is_product(name: str) -> bool:
 
 def mixes(name: str, num_carrying: int) -> bool:
     """Whether it combines positions with each other, without a parameter."""
-    return name.startswith(_MIXING_BEGINNINGS) or (name in _MIXING and num_carrying > 1)
+    return name.startswith(_MIXING_BEGINNINGS) or name in _GATHERING or (name in _MIXING and num_carrying > 1)
 
 
 def raises_resolution(name: str, read: Sequence[Tensor], result: Tensor) -> bool:

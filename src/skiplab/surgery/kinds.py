@@ -49,7 +49,8 @@ class _Reader:
         read = self._concatenated(merge) if merge.operation == "concatenation" else self._added(merge)
         if read is None or (read.kind == "uncertain" and read.operation not in _ADDITIONS):
             return
-        for part in merge.operands:  # siblings that are part of this sum, not a sum of their own
+        terms = merge.operands if merge.operation != "concatenation" else ()
+        for part in terms:  # siblings that are part of this sum, not a sum of their own
             inner = self.found.get(part)
             if inner is not None and inner.kind in ("projection", "uncertain") and len(part.uses) == 1:
                 del self.found[part]
@@ -104,7 +105,8 @@ class _Reader:
                     return None, []
                 if not update.carries and not num_weights(branch):
                     return None, []  # parameters that are scaled or shifted by others
-                if any(value.reads_parameter for value in branch) or (not way and _mixes(branch)):
+                scaled = is_linear(fork, branch) and not (num_weights(branch) or _mixes(branch))
+                if (any(value.reads_parameter for value in branch) and not scaled) or (not way and _mixes(branch)):
                     return fork, branch
             way = [*way, fork]
         return None, []

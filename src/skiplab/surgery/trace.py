@@ -103,7 +103,7 @@ class Trace:
             read, tensors = read[1:], tensors[1:]
         memories = {each.region.memory for each in read}
         for tensor in results:
-            if not overwrites and (memory := tensor.untyped_storage()._cdata) not in memories:
+            if not overwrites and (memory := Region.of(tensor).memory) not in memories:
                 self._written.pop(memory, None)  # a new memory, perhaps where one was that is gone
             made = self._computed(tensor, name, read, tensors, opaque=opaque)
             if overwrites:
