@@ -2,9 +2,10 @@
 
     PYTHONPATH=tests/surgery python tests/surgery/zoo.py
 
-writes the table of docs/finding_shortcuts.md: one row for each family of zoo.yaml.
+writes the table of docs/finding_shortcuts.md: one row for each family of zoo.yaml. It needs all libraries.
 """
 
+import importlib.util
 import itertools
 import re
 import sys
@@ -35,17 +36,22 @@ _TEXT_TOO = {
     "num_local_experts": 4, "num_experts_per_tok": 2, "intermediate_size": 24, "hidden_size": 16, "dff": 24,
     "num_hidden_layers": 2, "num_attention_heads": 2, "ffn_hidden_size": 24, "embed_dim": 16, "word_embed_proj_dim": 16,
 }  # fmt: skip
+_CLASSES = {"x_transformers": "x_transformers", "monai": "monai.networks.nets", "torch_geometric": "torch_geometric.nn"}
 _KINDS = ("identity", "projection", "long skip", "conditioning", "uncertain")
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model type of transformers or a class of diffusers, and its shortcuts as (path, call, kind, operation).
+    """A network of a library, and its shortcuts as (path, call, kind, operation).
+
+    It is a model type of transformers, a class of diffusers, or what an expression makes of the classes of a library.
 
     inputs: what it reads, as a word, or shapes and words by name.
     model: its class in transformers; None for that of AutoModel.
     config: its arguments; None for those of text models.
+    make: an expression that makes it of the library's classes; None for transformers and diffusers.
     also: arguments of its forward that aren't tensors.
+    faults: how many of its shortcuts are known to be found wrongly, by column of the table.
     """
 
     family: str
@@ -54,10 +60,16 @@ class Architecture:
     model: str | None
     inputs: Any
     config: dict[str, Any] | None
+    make: str | None
     also: dict[str, Any]
     joins: frozenset[tuple[str, int, str, str]]
+    faults: dict[str, int]
 
     def build(self) -> nn.Module:
+        if self.make is not None:
+            torch.manual_seed(0)
+            classes = importlib.import_module(_CLASSES[self.library])
+            return eval(self.make, {**vars(classes), "nn": nn, "torch": torch}).eval()
         if self.library == "diffusers":
             import diffusers
 
@@ -91,8 +103,12 @@ class Architecture:
         generator = torch.Generator().manual_seed(0)
         tokens = torch.randint(3, 60, (batch, length), generator=generator)
         if isinstance(self.inputs, dict):
+            number = torch.arange(batch * length)
+            nodes = torch.randn(len(number), 8, generator=generator)
+            edges = torch.stack([number.repeat(2), torch.cat([number.roll(1), number.roll(3)])])
             step = torch.full((batch,), 500)
             of_words = {"step": step, "tokens": tokens, "5 tokens": tokens[:, :5], "class": tokens[:, 0] % 10}
+            of_words |= {"nodes": nodes, "edges": edges}
             named = {
                 name: of_words[each] if isinstance(each, str) else torch.randn(batch, *each, generator=generator)
                 for name, each in self.inputs.items()
@@ -123,11 +139,15 @@ def architectures() -> list[Architecture]:
             family.get("model"),
             family["inputs"],
             family.get("config"),
+            make,
             family.get("also", {}),
             frozenset(_join(each) for text in family["joins"] for each in _expanded(text)),
+            family.get("faults", {}),
         )
         for family in families
-        for name in family["models"]
+        for name, make in (
+            family["make"].items() if "make" in family else zip(family["models"], itertools.repeat(None))
+        )
     ]
 
 
@@ -183,6 +203,9 @@ def table() -> str:
 
 
 def main() -> None:
+    absent = [name for name in {each.library for each in architectures()} if importlib.util.find_spec(name) is None]
+    if absent:
+        sys.exit(f"the table is of all libraries, and {', '.join(sorted(absent))} can't be imported")
     page = Path(__file__).parents[2] / "docs" / "finding_shortcuts.md"
     text = re.sub(
         r"(<!-- zoo -->\n).*?(<!-- /zoo -->)",
