@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from command_line import as_newcomer, run_command
+from checkpoint_files import write_checkpoints
+from command_line import run_command
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 CHECKPOINT = """
-import torch
-from torch import nn
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(4, 4)
-
-    def forward(self, x):
-        return x + self.layer(x).tanh()
-
 def made():
     torch.manual_seed(0)
     return nn.Sequential(Block(), Block()), batch(0), lambda model: loss(model, 0), batch_loss
@@ -44,10 +34,7 @@ def no_batches():
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch):
-    as_newcomer(monkeypatch, tmp_path)
-    (tmp_path / "checkpoint_to_train_on.py").write_text(CHECKPOINT)
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
+    return write_checkpoints(tmp_path, monkeypatch, "checkpoint_to_train_on", CHECKPOINT)
 
 
 def trained_on(*words: str, model: str = "made"):
@@ -117,8 +104,14 @@ def test_refuses_what_it_cannot_train_on(workplace: Path, words: list[str], mode
     assert not list((workplace / "out").glob("runs/*/record.json"))
 
 
+@pytest.mark.parametrize("words", [["0"], ["2", "--lr", "0"], ["2", "--connection", "identity"]])
+def test_invalid_settings_are_refused_before_anything_is_measured(workplace: Path, words: list[str]) -> None:
+    assert trained_on(*words).code == 1
+    assert not (workplace / "out").exists()
+
+
 def test_settings_of_training_alone_are_refused(workplace: Path) -> None:
     ended = run_command(["ablate", "checkpoint_to_train_on:made", "--to", "out", "--lr", "0.1"])
     assert ended.code == 1
-    assert "--lr is of training on; give --train-on STEPS too" in ended.text
+    assert "--lr is for training; give --train-on STEPS too" in ended.text
     assert not (workplace / "out").exists()

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 import skiplab
-from command_line import as_newcomer, run_command
+from checkpoint_files import write_checkpoints
+from command_line import run_command
 from skiplab.errors import SkiplabError
 from skiplab.measured_shortcuts import MeasuredShortcuts
 
@@ -203,17 +204,6 @@ def test_shortcuts_of_another_network_are_refused() -> None:
 
 
 FACTORY = """
-import torch
-from torch import nn
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(4, 4)
-
-    def forward(self, x):
-        return x + self.layer(x).tanh()
-
 def made():
     model, x = nn.Sequential(Block(), Block()), torch.ones(3, 4)
     return model, x, lambda model: model(x).square().mean()
@@ -225,10 +215,7 @@ def wrong():
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch):
-    as_newcomer(monkeypatch, tmp_path)
-    (tmp_path / "factories_of_checkpoints.py").write_text(FACTORY)
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
+    return write_checkpoints(tmp_path, monkeypatch, "factories_of_checkpoints", FACTORY)
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])

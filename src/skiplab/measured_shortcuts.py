@@ -122,10 +122,10 @@ def measure_shortcuts(
     measured: list[dict[str, Any]] = []
     with ExitStack() as stack:
         stack.enter_context(evaluating(model))
-        untouched = _parts(loss, model)
+        untouched = loss_parts(loss, model)
         joins = stack.enter_context(adjustable(where))
         with _sizes(joins) as ratios:
-            again = _parts(loss, model)
+            again = loss_parts(loss, model)
         if not _same(again, untouched):
             raise SkiplabError(
                 f"loss(model) gives {_told(untouched)} and then {_told(again)} for the same network; draw its data and "
@@ -135,7 +135,7 @@ def measure_shortcuts(
         def note(index: int, change: str, factor: float | None = None, other: int | None = None) -> None:
             place = {"path": _ALL, "call": -1} if index < 0 else {n: getattr(where[index], n) for n in ("path", "call")}
             ratio = float("nan") if index < 0 else ratios[index]
-            for part, value in _parts(loss, model).items():
+            for part, value in loss_parts(loss, model).items():
                 row = {"shortcut": index, **place, "change": change, "factor": factor, "swapped_with": other}
                 measured.append({**row, "part": part, "value": value, "update_ratio": ratio})
 
@@ -166,7 +166,7 @@ def _checked(factors: Iterable[float]) -> list[float]:
 
 
 @torch.no_grad()
-def _parts(loss: Loss, model: nn.Module) -> dict[str, float]:
+def loss_parts(loss: Loss, model: nn.Module) -> dict[str, float]:
     """The loss by the names of its parts; '' is the name of a single number."""
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -170,7 +170,9 @@ def test_an_undecided_claim_names_the_command_that_decides_it(runs, claims_file)
 def test_a_question_without_claims_is_decided_by_a_draft_of_them(runs):
     fill_arms(runs, {"plain": 0.5, "identity": 0.51}, seeds=(-0.05, 0.0, 0.05, 0.02, -0.03))
     (verdict,) = read_study("s", runs.folder).compare("skill_train")
-    said = "To decide it: `skiplab claims s` drafts a claims file, by which `skiplab decide s` adds seeds ("
+    said = (
+        "To decide it: `skiplab claims s` drafts a claims file, and `skiplab decide s --claims FILE` adds seeds by it ("
+    )
     assert next_step(verdict, quote="`").startswith(said)
 
 

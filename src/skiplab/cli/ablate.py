@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from omegaconf import OmegaConf
@@ -14,7 +14,6 @@ from skiplab.analysis import terminal
 from skiplab.analysis.figures.palette import to_svg
 from skiplab.analysis.output_files import write, writing
 from skiplab.errors import SkiplabError
-from skiplab.factory_study.fine_tuned import fine_tuned_study
 from skiplab.measured_shortcuts import Loss, measure_shortcuts
 from skiplab.pretrained_networks import CONFIG as PRETRAINED
 from skiplab.pretrained_networks import pretrained
@@ -26,23 +25,11 @@ from skiplab.targets import find_target
 from skiplab.training.load import load
 from skiplab.training.record_loss import record_loss
 
+if TYPE_CHECKING:
+    from skiplab.factory_study.fine_tuned import Training
+
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 _RETURNS = "(model, example inputs, loss), where loss(model) is a number"
-
-
-class Training(NamedTuple):
-    """How a network is trained on.
-
-    steps: of Adam.
-    connection: takes the place of its shortcuts.
-    lr: Adam's learning rate.
-    seeds: of the batches, one trial of each arm for each.
-    """
-
-    steps: int
-    connection: str = "plain"
-    lr: float = 1e-3
-    seeds: Sequence[int] = (0, 1, 2)
 
 
 class _Checkpoint(NamedTuple):
@@ -62,7 +49,7 @@ def ablate_command(
     factors: Sequence[float],
     to: Path,
     trust: bool,
-    training: Training | None,
+    training: "Training | None",
 ) -> None:
     """Print the shortcuts of a trained network and what each carries; write a table and a figure of it.
 
@@ -98,7 +85,9 @@ def ablate_command(
     with writing(to, console):
         terminal.say_written(console, [write(to / name, text) for name, text in files.items()])
     if training is not None:
-        study = fine_tuned_study(_found(model), **training._asdict(), path=path, kinds=kinds, folder=to)
+        from skiplab.factory_study.fine_tuned import fine_tuned_study
+
+        study = fine_tuned_study(_found(model), training, path=path, kinds=kinds, folder=to)
         terminal.say(console, str(study.compare("loss", factor="module.connection", control=training.connection)))
 
 

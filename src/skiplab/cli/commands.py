@@ -73,15 +73,19 @@ def ablate(
     Raises:
         SkiplabError: as `skiplab.cli.ablate.ablate_command`, or a setting of training is given without its steps.
     """
-    from skiplab.cli.ablate import Training, ablate_command
+    from skiplab.cli.ablate import ablate_command
     from skiplab.training.quiet import quiet
 
     quiet()
     settings = {"connection": connection, "lr": lr, "seeds": seeds}
     given = {name: value for name, value in settings.items() if value is not None}
     if given and train_on is None:
-        raise SkiplabError(f"--{next(iter(given))} is of training on; give --train-on STEPS too")
-    training = None if train_on is None else Training(train_on, **given)
+        raise SkiplabError(f"--{next(iter(given))} is for training; give --train-on STEPS too")
+    training = None
+    if train_on is not None:
+        from skiplab.factory_study.fine_tuned import Training
+
+        training = Training(steps=train_on, **given)
     ablate_command(
         model, weights=weights, path=path, kinds=kinds, factors=factors, to=to, trust=trust, training=training
     )

@@ -65,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = subparsers.add_parser(
         "ablate",
-        help="measure what each shortcut of a trained network carries, without training, or train it on without",
+        help="measure what each shortcut of a trained network carries; with --train-on, also train on without them",
     )
     command.add_argument(
         "model",
@@ -86,11 +86,18 @@ def make_parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--trust", action="store_true", help="also construct classes that aren't options of skiplab")
     command.add_argument(
-        "--train-on", type=int, metavar="STEPS", help="then train the network on, with its shortcuts and without them"
+        "--train-on",
+        type=int,
+        metavar="STEPS",
+        help="then train the network on, with its shortcuts and without them",
     )
-    command.add_argument("--connection", help="takes the place of the shortcuts in training (default: plain)")
-    command.add_argument("--lr", type=float, help="Adam's learning rate in it (default: 0.001)")
-    command.add_argument("--seeds", type=_seeds, help="of its batches, one run of each arm for each (default: 0,1,2)")
+    command.add_argument("--connection", help="with --train-on: what takes the place of the shortcuts (default: plain)")
+    command.add_argument("--lr", type=float, help="with --train-on: Adam's learning rate (default: 0.001)")
+    command.add_argument(
+        "--seeds",
+        type=_seeds,
+        help="with --train-on: seeds of the batches (default: 0,1,2)",
+    )
     command.set_defaults(command=commands.ablate)
 
     command = subparsers.add_parser("table", help="compare the arms of a study in each cell, paired by seed")

@@ -124,7 +124,7 @@ def _of_study(
             )
     if not study.records:
         raise SkiplabError(f"study {name!r} has no record to take its trials from; give the preset that sweeps them")
-    if not study.has_options:
+    if not study.is_of_commands:
         raise SkiplabError(
             f"study {name!r} is of a LightningModule, which Python trains: give skiplab.study more seeds"
         )

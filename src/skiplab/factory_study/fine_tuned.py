@@ -1,6 +1,7 @@
 """A trained network that is trained on with a connection in the place of its shortcuts."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,39 @@ from skiplab.blocks.connection import set_progress
 from skiplab.errors import SkiplabError
 from skiplab.factory_study.factory import ModelFactory
 from skiplab.factory_study.module_study import module_study
+from skiplab.measured_shortcuts import loss_parts
 from skiplab.surgery.find_shortcuts import find_shortcuts
 from skiplab.surgery.shortcut import Kind
 from skiplab.targets import locate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a network is trained on.
+
+    steps: of Adam.
+    connection: the option that takes the place of its shortcuts.
+    lr: Adam's learning rate.
+    seeds: of the batches, one trial of each arm for each.
+
+    Raises:
+        SkiplabError: a setting is invalid.
+    """
+
+    steps: int
+    connection: str = "plain"
+    lr: float = 1e-3
+    seeds: Sequence[int] = (0, 1, 2)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.lr > 0:
+            raise SkiplabError(
+                f"steps={self.steps} and lr={self.lr:g} are invalid; valid: steps from 1, and a learning rate above 0"
+            )
+        if self.connection == "identity":
+            raise SkiplabError(
+                "connection=identity keeps the shortcuts, as the other arm does; give another connection"
+            )
 
 
 class FineTuned(pl.LightningModule):
@@ -60,8 +91,8 @@ class FineTuned(pl.LightningModule):
         return self.batch_loss(self.model, int(torch.randint(2**31, ())))  # of generators that its trial seeds
 
     def validation_step(self, _: Tensor) -> None:
-        loss: Any = self.loss(self.model)
-        self.log("loss", float(next(iter(loss.values())) if isinstance(loss, dict) else loss), batch_size=1)
+        first = next(iter(loss_parts(self.loss, self.model).values()))
+        self.log("loss", first, batch_size=1)
 
     def train_dataloader(self) -> DataLoader[int]:
         return DataLoader(range(self.steps), batch_size=None)  # pyright: ignore[reportArgumentType]
@@ -75,11 +106,8 @@ class FineTuned(pl.LightningModule):
 
 def fine_tuned_study(
     checkpoint: Callable[[], Any],
-    connection: str,
+    training: Training,
     *,
-    steps: int,
-    lr: float,
-    seeds: Sequence[int],
     path: str,
     kinds: Sequence[Kind] | None,
     folder: Path,
@@ -87,27 +115,23 @@ def fine_tuned_study(
     """Train a checkpoint on with its own shortcuts and with a connection in their place, once for each seed.
 
     Raises:
-        SkiplabError: if it can't be trained on, or a setting is invalid.
+        SkiplabError: if it can't be trained on.
     """
-    if steps < 1 or not lr > 0:
-        raise SkiplabError(f"steps={steps} and lr={lr:g} are invalid; valid: steps from 1, and a learning rate above 0")
-    if connection == "identity":
-        raise SkiplabError("connection=identity keeps the shortcuts, as the other arm does; give another connection")
     factory = ModelFactory.of(checkpoint, "MODEL")
     settings = {
         "checkpoint": factory.import_path,
         "checkpoint_version": factory.version,
-        "steps": steps,
-        "lr": lr,
+        "steps": training.steps,
+        "lr": training.lr,
         "path": path,
-        "trainer.max_steps": steps,
+        "trainer.max_steps": training.steps,
         "logger": "none",
     }
     return module_study(
         FineTuned,
         None,
-        factors={"connection": ["identity", connection]},
-        seeds=seeds,
+        factors={"connection": ["identity", training.connection]},
+        seeds=training.seeds,
         metrics={"loss": "lower"},
         name="trained_on",
         runs_dir=folder / "runs",

@@ -40,7 +40,7 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
         return f"{what}{quote}{command}{quote} ({come}{f'; {seeds}' if seeds else ''})"
     if not verdict.claims_sha256:
         draft = f"{quote}skiplab claims {printable(verdict.study)}{quote} drafts a claims file"
-        way = f"{draft}, by which {quote}{command}{quote} adds seeds"
+        way = f"{draft}, and {quote}{command} --claims FILE{quote} adds seeds by it"
     else:
         way = f"{quote}{command} --claims COPY{quote}, with looks at more seeds in a copy of the claims file"
     return f"{what}{way}{f' ({seeds})' if seeds else ''}"

@@ -57,7 +57,7 @@ class Verdict:
     conclusion: what its cells say where they agree, else 'mixed'; cells where it isn't applicable are left out, unless
         it is in none.
     caveats: what limits the verdict, such as few seeds.
-    study: the name of what was judged; '' for what no command can train further, see `Study.has_options`.
+    study: the name of what was judged; '' for what no command can train further, see `Study.is_of_commands`.
     looks: as in the claims.
     cells: the verdict in each cell.
     evidence: the verdicts on further tests in each cell.
@@ -151,7 +151,7 @@ def _verdict(
             *_correction_caveats(study, claim),
             *claims.caveats,
         ),
-        study=study.name if study.has_options else "",
+        study=study.name if study.is_of_commands else "",
         looks=claims.looks,
         cells=judged,
         evidence=evidence,

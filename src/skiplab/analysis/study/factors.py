@@ -37,9 +37,8 @@ def find_factors(records: Records) -> Factors:
     for name in sorted(leaves, key=lambda leaf: "." in leaf):  # `depth` before the settings that follow it
         values = leaves[name]
         groups = axes.get(name.split(".")[0], [None] * len(values)) if "." in name else [None] * len(values)
-        if name in varying or values in varying.values() or _follows(seeds, values):
-            continue
-        if _differ_within(values, groups):
+        is_new = _differ_within(values, groups) and values not in varying.values() and name not in varying
+        if is_new and not _follows(seeds, values):
             varying[name] = values
     constants = {
         name: values[0]

@@ -88,7 +88,7 @@ class Study:
         return bool(diverged or self.trials[list(self.metrics)].notna().to_numpy().any())
 
     @property
-    def has_options(self) -> bool:
+    def is_of_commands(self) -> bool:
         """Whether commands can train more of it: not a table of results, nor a LightningModule, which Python trains."""
         return self.arm_column is None and "module" not in (*self.factors, *self.constants)
 
