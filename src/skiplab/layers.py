@@ -111,16 +111,27 @@ def evaluating(model: nn.Module) -> AbstractContextManager[None]:
 
 def weight_layers(model: nn.Module, *inputs: Tensor) -> list[Layer]:
     """The layers in the order in which one forward pass calls them; the pass leaves the generators as they are."""
-    paths = weighted_modules(model)
-    called: dict[nn.Module, None] = {}
-    handles = [module.register_forward_pre_hook(lambda module, _: called.setdefault(module)) for module in paths]
+    with called_layers(model) as layers, evaluating(model), torch.no_grad(), torch.random.fork_rng():
+        model(*inputs)
+    return layers
+
+
+@contextmanager
+def called_layers(model: nn.Module) -> Iterator[list[Layer]]:
+    """A list that gets each layer of the model when a pass within first calls it."""
+    left = weighted_modules(model)
+    found: list[Layer] = []
+
+    def call(module: nn.Module, _: tuple[Any, ...]) -> None:
+        if module in left:
+            found.append(Layer(len(found), left.pop(module), module))
+
+    handles = [module.register_forward_pre_hook(call) for module in left]
     try:
-        with evaluating(model), torch.no_grad(), torch.random.fork_rng():
-            model(*inputs)
+        yield found
     finally:
         for handle in handles:
             handle.remove()
-    return [Layer(index, paths[module], module) for index, module in enumerate(called)]
 
 
 def weighted_modules(model: nn.Module) -> dict[nn.Module, str]:

@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from skiplab.backbones.unet import UNet
+from skiplab.layers import inspect_network
+from skiplab.training.build import build
 from skiplab.training.parity import parity
 from tiny_trials import network
 
@@ -57,3 +60,11 @@ def test_records_of_a_network_name_its_depth_and_joins(depth: int, compose_tiny)
     assert costs["depth"] == costs["num_joins"] == depth
     # two convolutions and a conditioning map a block; two maps of the embedding, stem, down, up and head
     assert costs["num_layers"] == 3 * depth + 6
+
+
+def test_a_trial_passes_its_network_once_before_training(compose_tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes, forward = [], UNet.forward
+    monkeypatch.setattr(UNet, "forward", lambda *given: passes.append(1) or forward(*given))
+    components = build(compose_tiny().config)
+    assert len(passes) == 1
+    assert components.network == inspect_network(components.model, *example(1, 8, 8))

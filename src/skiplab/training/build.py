@@ -32,7 +32,7 @@ from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator
 from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.instruments.instrument import Instrument
-from skiplab.layers import blocks
+from skiplab.layers import Network, blocks, called_layers, joins
 from skiplab.objectives.denoising import Denoising
 from skiplab.objectives.objective import Objective
 from skiplab.records.local_paths import check_apart
@@ -111,7 +111,8 @@ def build(config: DictConfig, *, weights: Path | None = None) -> Components:
     problems.raise_all()
 
     data, objective, model = _made(data), _made(objective), _made(model)
-    costs = parity(model, objective.example(data.train.shape), config.depth)
+    with called_layers(model) as layers:
+        costs = parity(model, objective.example(data.train.shape), config.depth)
     if config.run.activation_checkpointing:
         recompute_stages(model)
     return Components(
@@ -120,6 +121,7 @@ def build(config: DictConfig, *, weights: Path | None = None) -> Components:
         augmentation=_made(augmentation),
         objective=objective,
         model=model,
+        network=Network(model, layers, blocks(model), joins(model)),
         make_untrained=_made(make_model),
         optimizer=_made(optimizer),
         scheduler=_made(scheduler),

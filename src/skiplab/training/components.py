@@ -16,6 +16,7 @@ from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator
 from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.instruments.instrument import Instrument
+from skiplab.layers import Network
 from skiplab.objectives.objective import Objective
 from skiplab.records.record_schema import Costs
 from skiplab.samplers.sampler import Sampler
@@ -88,6 +89,7 @@ class RunSettings:
 class Components:
     """All that a trial is made of.
 
+    network: the layers, blocks and joins of the model.
     make_untrained: makes the same network again at its initial weights.
     make_extractor: returns the feature extractor, which is made when it is first needed.
     weight_average: kept over training and then judged in place of the last weights; None to judge those.
@@ -100,6 +102,7 @@ class Components:
     augmentation: Augmentation
     objective: Objective
     model: Backbone
+    network: Network
     make_untrained: Callable[[], Backbone]
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler

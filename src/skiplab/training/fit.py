@@ -11,7 +11,6 @@ from pytorch_lightning.loggers import Logger
 
 from skiplab.instruments.observer import Observer
 from skiplab.interruption import Interruption, interruptible
-from skiplab.layers import inspect_network
 from skiplab.records.appended_table import AppendedTable
 from skiplab.records.file_names import HISTORY, LAYERS
 from skiplab.records.record import Record
@@ -47,7 +46,7 @@ def fit(
         recorder = _recorder(components, history)
         observer = Observer(
             list(components.instruments.values()),
-            network=inspect_network(components.model, *components.objective.example(components.data.train.shape)),
+            network=components.network,
             table=readings,
         )
         signature = Signature(record.key, {HISTORY.name: history, LAYERS.name: readings})

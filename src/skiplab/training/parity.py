@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from skiplab.blocks.block import Join
-from skiplab.layers import evaluating, weight_layers
+from skiplab.layers import called_layers, evaluating
 from skiplab.records.record_schema import Costs
 
 
@@ -29,6 +29,7 @@ def parity(model: nn.Module, example: tuple[Any, ...], depth: int) -> Costs:
 
     saved: list[torch.Tensor] = []
     with (
+        called_layers(model) as layers,
         evaluating(model),
         torch.random.fork_rng(devices=[]),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
@@ -40,6 +41,6 @@ def parity(model: nn.Module, example: tuple[Any, ...], depth: int) -> Costs:
         "flops_per_sample": counter.get_total_flops(),
         "activation_bytes_per_sample": sum(kept.values()),
         "depth": depth,
-        "num_layers": len(weight_layers(model, *example)),
+        "num_layers": len(layers),
         "num_joins": sum(isinstance(module, Join) for module in model.modules()),
     }
