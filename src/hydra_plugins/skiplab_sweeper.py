@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -23,6 +24,7 @@ from skiplab.sweeps.preview import preview
 from skiplab.sweeps.progress import follow
 from skiplab.sweeps.rounds import train
 from skiplab.sweeps.summary import announce, conclude
+from skiplab.sweeps.sweep_loader import SweepLoader
 from skiplab.training.factory import check_settings
 from skiplab.tuning.tuned_jobs import copy_tuned, tuned_jobs
 
@@ -60,8 +62,9 @@ class SkiplabSweeper(Sweeper):
         if config.hydra.launcher is None:
             raise SkiplabError("hydra.launcher=null is invalid; valid: an option, such as hydra/launcher=basic")
         check_settings(get_object(config.hydra.launcher._target_), config.hydra.launcher)
+        in_workers = HydraContext(cast(ConfigLoader, SweepLoader(hydra_context.config_loader)), hydra_context.callbacks)
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+            hydra_context=in_workers, task_function=task_function, config=config
         )
 
     @looked_at_once()

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig
 
@@ -11,6 +10,7 @@ from skiplab.configuration.overrides import apply_overrides
 from skiplab.configuration.settings import Settings
 from skiplab.records.plain_config import plain
 from skiplab.sweeps.job import Job
+from skiplab.sweeps.override_kinds import OverrideKinds
 
 
 class Composer:
@@ -25,12 +25,11 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
         self.loader, self.config = loader, config
-        self._parser = OverridesParser.create(config_loader=loader)
+        self._kinds = OverrideKinds(loader)
         self._settings = Settings(loader)
         self._own = plain(config.hydra.overrides, resolve=False)["hydra"]
         self._composed: dict[tuple[str, ...], Job] = {}  # by options
         self._unseeded: dict[tuple[str, ...], Job] = {}  # by overrides, without that of the seed
-        self._is_axis: dict[str, bool] = {}
 
     def parse(self, words: Sequence[str]) -> list[Override]:
         """The overrides that the words are.
@@ -38,7 +37,7 @@ class Composer:
         Raises:
             HydraException: a word is none.
         """
-        return self._parser.parse_overrides(list(words))
+        return self._kinds.parse(words)
 
     def job(self, words: Sequence[str]) -> Job:
         """The trial of these overrides, each with one value.
@@ -59,20 +58,13 @@ class Composer:
 
     def _checked(self, words: Sequence[str], parsed: Sequence[Override]) -> Job:
         is_first = not self._composed
-        options = tuple(word for word, each in zip(words, parsed, strict=True) if self._selects(each))
+        options, values = self._kinds.sort(parsed)
         if options not in self._composed:
             self._composed[options] = Job.composed(self.loader.load_sweep_config(self.config, list(options)))
         job = self._composed[options].copy(words)
-        apply_overrides([each for each in parsed if not self._selects(each)], job.config)
+        apply_overrides(values, job.config)
         self._settings.check(job.config, [*self._own, *options], self.config.hydra if is_first else None)
         return job
-
-    def _selects(self, override: Override) -> bool:
-        """Whether an override selects options, so that Hydra must compose it."""
-        name = override.key_or_group
-        if name not in self._is_axis:
-            self._is_axis[name] = bool(self.loader.get_group_options(name, None))
-        return bool(override.package) or self._is_axis[name]
 
 
 def _seed(override: Override) -> int | None:
