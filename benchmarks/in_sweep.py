@@ -2,8 +2,8 @@
 
     python benchmarks/in_sweep.py ROUNDS
 
-Processor time of `skiplab train -m` with all its processes, for sweeps of 8 and of 48 trials of one step and no evaluator
-in turns; what a further trial adds, its one step included. Nothing goes to Weights & Biases.
+Processor time of `skiplab train -m` with all its processes, for sweeps of 8 and of 48 trials of one step and no
+evaluator in turns; what a further trial adds, its one step included. Nothing goes to Weights & Biases.
 """
 
 import resource
