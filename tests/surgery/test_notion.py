@@ -30,6 +30,7 @@ class Net(nn.Module):
         self.conv, self.last = nn.Conv2d(W, W, 3, padding=1), nn.Conv2d(W, W, 3, padding=1)
         self.point, self.down = nn.Conv2d(W, W, 1), nn.Conv2d(W, W, 3, 2, 1)
         self.up = nn.ConvTranspose2d(W, W, 2, 2)
+        self.gru = nn.GRUCell(W, W)
         self.decay, self.queries = nn.Parameter(torch.rand(W)), nn.Parameter(torch.randn(1, 4, W))
         self.call = call
 
@@ -301,6 +302,20 @@ def by_a_sparse_matrix(net: Net, x: Tensor) -> Tensor:
     return x[0] + net.l((matrix @ matrix) @ x[0]).relu()
 
 
+def gated_by_both(mix: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
+    def call(net: Net, x: Tensor) -> Tensor:
+        update = net.l(net.a(x).relu())
+        return mix(x, update, net.q(torch.cat([x, update], -1)[..., ::2]).sigmoid())
+
+    return call
+
+
+def projection_gated_by_both(net: Net, x: Tensor) -> Tensor:
+    stream, update = net.o(x), net.l(net.a(x).relu())
+    gate = net.q(stream - update).sigmoid().view(12, W)
+    return (gate * stream.view(12, W) + (1 - gate) * update.view(12, W)).view(2, 6, W)
+
+
 def transforms(net: Net, x: Tensor) -> Tensor:
     return net.n(x + torch.fft.fft2(x).real)
 
@@ -370,6 +385,14 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "scores and those before": (scores_and_those_before, (TOKENS,), []),
     "neighbors": (lambda net, x: net.l(x + of_neighbors(x)), (TOKENS[0],), [IDENTITY]),
     "two maps, one of neighbors": (lambda net, x: net.l(x) + net.a(of_neighbors(x)), (TOKENS[0],), []),
+    # 19: gates that are computed from both terms
+    "a gate": (gated_by_both(lambda x, u, t: t * x + (1 - t) * u), (TOKENS,), [IDENTITY]),
+    "a gate that is written with a difference": (gated_by_both(lambda x, u, t: u + t * (x - u)), (TOKENS,), [IDENTITY]),
+    "a gate that is subtracted": (gated_by_both(lambda x, u, t: x - t * (x - u)), (TOKENS,), [IDENTITY]),
+    "a gate of lerp": (gated_by_both(torch.lerp), (TOKENS,), [IDENTITY]),
+    "a gate for each token": (gated_by_both(lambda x, u, t: u + (x - u) * t[..., :1]), (TOKENS,), [IDENTITY]),
+    "a GRU": (lambda net, x: net.gru(net.l(x).relu(), x), (TOKENS[0],), [IDENTITY]),
+    "a projection and a gate": (projection_gated_by_both, (TOKENS,), [PROJECTION]),
     "a projection beside its input": (a_projection_beside_its_input, (IMAGES,), [PROJECTION, LONG]),
 }  # fmt: skip
 
@@ -393,8 +416,11 @@ def test_reads_past_a_sparse_matrix() -> None:
         (lambda net, x: x[0].index_add(0, torch.arange(6), net.l(x[0]).relu()), "indexed addition"),
         (lambda net, x: added_by_a_script(x, net.l(x).relu()), "hidden addition"),
         (lambda net, x: torch.cat([x, net.l(x).relu()], -1), "concatenation"),
+        (lambda net, x: net.gru(net.l(x[0]).relu(), x[0]), "hidden addition"),
+        (lambda net, x: x + 0.3 * (net.l(x).relu() - x), "interpolation"),
+        (gated_by_both(torch.lerp), "interpolation"),
     ],
-    ids=["stack", "addmm", "index_add", "script", "cat"],
+    ids=["stack", "addmm", "index_add", "script", "cat", "gru", "difference", "lerp"],
 )
 def test_lists_what_cannot_be_replaced(call, operation) -> None:
     (shortcut,) = found(call, TOKENS, kinds=False)
@@ -432,6 +458,11 @@ def test_levels_say_what_lies_inside() -> None:
     shortcuts = found(nested, TOKENS, kinds=False)
     assert [each.level for each in shortcuts] == [0, 1, 0]
     assert len(shortcuts.where(level=0)) == 2
+
+
+def test_the_branch_of_a_view_is_that_of_what_it_views() -> None:
+    (shortcut,) = found(lambda net, x: net.gru(net.l(x).relu().view(12, W), x.view(12, W)), TOKENS, kinds=False)
+    assert shortcut.branch == ("l",)
 
 
 def test_an_update_that_is_used_elsewhere_is_uncertain() -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from skiplab.surgery import aten
 from skiplab.surgery.value import Value
 
+_SPELLING = ("mul", "sub")  # what interpolations are written with
+
 
 class Ancestry:
     """The forks among the ancestors of each value, for one pass through the values in the order of computation.
@@ -31,11 +33,17 @@ class Ancestry:
         self._sets[value], self._remaining[value] = forks, len(value.uses)
 
     def forget_sources(self, value: Value) -> None:
-        """To be called once a value's sources have been asked about."""
-        for source in value.sources:
+        """To be called once a value's sources have been asked about.
+
+        Those of a product and of a difference are asked about once more if a sum of them is an interpolation.
+        """
+        waiting = [] if value.name in _SPELLING else [*value.sources]
+        while waiting:
+            source = waiting.pop()
             self._remaining[source] -= 1
             if not self._remaining[source]:
                 del self._sets[source]
+                waiting += source.sources if source.name in _SPELLING else ()
 
     def descends(self, value: Value, ancestor: Value) -> bool:
         """Whether a value was computed from a fork."""

@@ -170,7 +170,7 @@ def _shortcut(reading: Reading, level: int, paths: Mapping[nn.Module, str]) -> S
     if owner is None:
         return None
     operation: Operation = reading.operation
-    if merge.call is None and operation == "addition":
+    if merge.call is None and merge.operation == "addition":
         operation = "hidden addition"
     call = merge.call or Call(None, CallSite("", merge.result.name, merge.result.index), -1)
     return Shortcut(

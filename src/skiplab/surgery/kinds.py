@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from skiplab.surgery import aten
 from skiplab.surgery.ancestry import (
@@ -16,7 +17,7 @@ from skiplab.surgery.ancestry import (
 )
 from skiplab.surgery.concatenation import is_along_channels, is_part
 from skiplab.surgery.conditioning import Conditioning
-from skiplab.surgery.interpolation import interpolated
+from skiplab.surgery.interpolation import ends_in, interpolated
 from skiplab.surgery.merge import Merge
 from skiplab.surgery.reading import Reading
 from skiplab.surgery.shortcut import Kind
@@ -56,6 +57,10 @@ class _Reader:
                 del self.found[part]
         for each in read.earlier:
             self.found.pop(each.result, None)
+        if read.operation == "interpolation":  # its weight may combine both too
+            for use in read.update.uses:
+                if use in self.found and read.stream in use.parents:
+                    del self.found[use]
         self.found[merge.result] = read
 
     def certain(self) -> list[Reading]:
@@ -76,8 +81,8 @@ class _Reader:
     def _added(self, merge: Merge) -> Reading | None:
         left, right = merge.operands[:2]
         operation: Operation = merge.operation
-        if factors := interpolated(left, right):
-            operation, (left, right) = "interpolation", factors
+        if terms := interpolated(merge):
+            operation, (left, right) = "interpolation", terms
         if left is right:
             return None
         for stream, update in ((left, right), (right, left)):
@@ -107,9 +112,18 @@ class _Reader:
                     return None, []  # parameters that are scaled or shifted by others
                 scaled = is_linear(fork, branch) and not (num_weights(branch) or _mixes(branch))
                 if (any(value.reads_parameter for value in branch) and not scaled) or (not way and _mixes(branch)):
-                    return fork, branch
+                    return self._before_views(fork, branch, update)
             way = [*way, fork]
         return None, []
+
+    def _before_views(self, fork: Value, branch: list[Value], update: Value) -> tuple[Value, list[Value]]:
+        """A fork that is no mere view of another, and its branch."""
+        for view, viewed in pairwise(chain(fork)):
+            if not aten.rearranges(view.name) or view.size != viewed.size:
+                break
+            if self.ancestry.descends(update, viewed):
+                fork, branch = viewed, between(viewed, update)
+        return fork, branch
 
     def _identity(
         self, merge: Merge, operation: Operation, stream: Value, update: Value, fork: Value, branch: list[Value]
@@ -119,7 +133,7 @@ class _Reader:
             return Reading("conditioning", "conditioning", operation, merge, update, stream) if differs else None
         way = [] if stream is fork else between(fork, stream)
         form: Kind = "long skip" if _is_decoded(fork, way, branch) else "identity"
-        kind: Kind = form if len(update.uses) == 1 and is_linear(fork, way) else "uncertain"
+        kind: Kind = form if _ends(update, merge, operation) and is_linear(fork, way) else "uncertain"
         return Reading(kind, form, operation, merge, stream, update, fork, branch)
 
     def _continued(self, merge: Merge, before: Value, update: Value) -> Reading | None:
@@ -173,7 +187,7 @@ class _Reader:
                 if not straight[0] or (weights[0] and straight[1]):
                     return None
             form: Kind = "long skip" if decoded else "projection"
-            kind: Kind = form if len(update.uses) == len(stream.uses) == 1 else "uncertain"
+            kind: Kind = form if all(_ends(each, merge, operation) for each in (update, stream)) else "uncertain"
             return Reading(kind, form, operation, merge, stream, update, fork, branch)
         return None
 
@@ -225,6 +239,11 @@ def _mixes(way: Sequence[Value]) -> bool:
 def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> bool:
     """Whether the branch raises the resolution on every way, and the stream doesn't: it was lowered before."""
     return raises_on_every_way(fork, branch) and not any(value.raises_resolution for value in way)
+
+
+def _ends(term: Value, merge: Merge, operation: Operation) -> bool:
+    """Whether a term is used for this sum alone."""
+    return len(term.uses) == 1 or (operation == "interpolation" and ends_in(term, merge))
 
 
 def _replaceable_together(first: Merge, last: Merge) -> bool:
