@@ -384,6 +384,8 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "an adapter with a magnitude": (with_a_magnitude, (TOKENS,), []),
     "scores and those before": (scores_and_those_before, (TOKENS,), []),
     "neighbors": (lambda net, x: net.l(x + of_neighbors(x)), (TOKENS[0],), [IDENTITY]),
+    "neighbors of what is scaled": (lambda net, x: net.l(of_neighbors(x) + 1.5 * x), (TOKENS[0],), [IDENTITY]),
+    "a variance of neighbors": (lambda net, x: net.l(of_neighbors(x * x) - of_neighbors(x) ** 2), (TOKENS[0],), []),
     "two maps, one of neighbors": (lambda net, x: net.l(x) + net.a(of_neighbors(x)), (TOKENS[0],), []),
     # 19: gates that are computed from both terms
     "a gate": (gated_by_both(lambda x, u, t: t * x + (1 - t) * u), (TOKENS,), [IDENTITY]),

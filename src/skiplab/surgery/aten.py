@@ -33,6 +33,7 @@ _REARRANGING = _names(
     "clone copy _to_copy _unsafe_view alias index index_select"
 )
 _LINEAR_BEGINNINGS = ("avg_pool", "max_pool", "upsample_", "_upsample_", "_fft_")
+_SCALING = _names("mul div neg")
 _PRODUCTS = _names("mul div mm addmm bmm baddbmm matmul convolution")
 _MIXING_BEGINNINGS = ("_fft_", "avg_pool", "max_pool", "_adaptive_avg_pool", "adaptive_avg_pool", "_scaled_dot_product")
 _MIXING = frozenset(("mm", "bmm", "convolution"))
@@ -70,6 +71,10 @@ def is_linear(name: str) -> bool:
 def rearranges(name: str) -> bool:
     """Whether its result has the elements that it reads, in another order or type, some of them or repeated."""
     return name in _REARRANGING
+
+
+def scales(name: str) -> bool:
+    return name in _SCALING
 
 
 def is_product(name: str) -> bool:

@@ -111,7 +111,9 @@ class _Reader:
                 if not update.carries and not num_weights(branch):
                     return None, []  # parameters that are scaled or shifted by others
                 scaled = is_linear(fork, branch) and not (num_weights(branch) or _mixes(branch))
-                if (any(value.reads_parameter for value in branch) and not scaled) or (not way and _mixes(branch)):
+                only_scaled = all(aten.rearranges(value.name) or aten.scales(value.name) for value in way)
+                learned = any(value.reads_parameter for value in branch) and not scaled
+                if learned or (only_scaled and _mixes(branch)):
                     return self._before_views(fork, branch, update)
             way = [*way, fork]
         return None, []
