@@ -316,6 +316,20 @@ def projection_gated_by_both(net: Net, x: Tensor) -> Tensor:
     return (gate * stream.view(12, W) + (1 - gate) * update.view(12, W)).view(2, 6, W)
 
 
+def pooled_nodes(net: Net, x: Tensor) -> Tensor:
+    some = torch.tensor([0, 2, 5])
+    lower = net.l(x[some] * net.a(x)[some].tanh()) + net.b.bias
+    raised = torch.zeros_like(x)
+    raised[some] = net.o(torch.zeros_like(lower).index_add(0, torch.tensor([1, 2, 0]), lower.relu()))
+    return net.n(x + raised)
+
+
+def expert_of_some(net: Net, x: Tensor) -> Tensor:
+    some, put = torch.tensor([0, 2, 5]), torch.zeros_like(x)
+    put[some] = net.l(net.a(x[some]).relu())
+    return x + put
+
+
 def transforms(net: Net, x: Tensor) -> Tensor:
     return net.n(x + torch.fft.fft2(x).real)
 
@@ -387,6 +401,8 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "neighbors of what is scaled": (lambda net, x: net.l(of_neighbors(x) + 1.5 * x), (TOKENS[0],), [IDENTITY]),
     "a variance of neighbors": (lambda net, x: net.l(of_neighbors(x * x) - of_neighbors(x) ** 2), (TOKENS[0],), []),
     "two maps, one of neighbors": (lambda net, x: net.l(x) + net.a(of_neighbors(x)), (TOKENS[0],), []),
+    "pooled nodes": (pooled_nodes, (TOKENS[0],), [LONG]),
+    "an expert of some tokens": (expert_of_some, (TOKENS[0],), [IDENTITY]),
     # 19: gates that are computed from both terms
     "a gate": (gated_by_both(lambda x, u, t: t * x + (1 - t) * u), (TOKENS,), [IDENTITY]),
     "a gate that is written with a difference": (gated_by_both(lambda x, u, t: u + t * (x - u)), (TOKENS,), [IDENTITY]),

@@ -1,5 +1,6 @@
 """Which values of a trace were computed from which."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from skiplab.surgery import aten
@@ -144,13 +145,19 @@ def is_linear(fork: Value, way: Sequence[Value]) -> bool:
 
 
 def raises_on_every_way(fork: Value, way: Sequence[Value]) -> bool:
-    """Whether all ways from the fork pass through a function that raises the resolution."""
+    """Whether all ways from the fork pass through a function that raises the resolution.
+
+    What is put back in its places does only if positions were combined meanwhile: not the tokens of an expert.
+    """
     if not way:
         return False
-    reached = {fork.index}
+    reached, smallest_mix = {fork.index}, math.inf
     for value in way:
-        if not value.raises_resolution and any(source.index in reached for source in value.sources):
+        raises = value.raises_resolution and (not aten.puts(value.name) or smallest_mix < value.size)
+        if not raises and any(source.index in reached for source in value.sources):
             reached.add(value.index)
+        if value.mixes:
+            smallest_mix = min(smallest_mix, value.size)
     return way[-1].index not in reached
 
 

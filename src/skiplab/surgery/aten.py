@@ -37,7 +37,8 @@ _SCALING = _names("mul div neg")
 _PRODUCTS = _names("mul div mm addmm bmm baddbmm matmul convolution")
 _MIXING_BEGINNINGS = ("_fft_", "avg_pool", "max_pool", "_adaptive_avg_pool", "adaptive_avg_pool", "_scaled_dot_product")
 _MIXING = frozenset(("mm", "bmm", "convolution"))
-_GATHERING = frozenset(("scatter_add", "scatter_reduce"))
+_GATHERING = frozenset(("scatter_add", "scatter_reduce", "index_add", "index_reduce"))
+_PUTTING = frozenset(("index_put", "index_copy", "scatter"))
 _RAISING_BEGINNINGS = ("upsample_", "_upsample_", "pixel_shuffle", "max_unpool", "convolution")
 _CHANNELS_SECOND = _names(
     "convolution native_group_norm native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training "
@@ -87,10 +88,20 @@ def mixes(name: str, num_carrying: int) -> bool:
 
 
 def raises_resolution(name: str, read: Sequence[Tensor], result: Tensor) -> bool:
-    """Whether its result has more positions than the images that it reads; by half at least, as padding adds some."""
+    """Whether its result has more positions than what it reads; by half at least, as padding adds some.
+
+    It reads images, or it puts what it reads last into some of the positions of another tensor.
+    """
+    if puts(name):
+        return result.numel() >= 1.5 * read[-1].numel()
     if not name.startswith(_RAISING_BEGINNINGS) or not read or result.ndim < 3 or read[0].ndim != result.ndim:
         return False
     return math.prod(result.shape[2:]) >= 1.5 * math.prod(read[0].shape[2:])
+
+
+def puts(name: str) -> bool:
+    """Whether it puts values into some of the positions of a tensor."""
+    return name in _PUTTING
 
 
 def is_weight(tensor: Tensor) -> bool:

@@ -124,6 +124,7 @@ class Trace:
         elif learned or opaque:
             for each in read:
                 carries |= 0 if each.carries else each.depends  # a parameter embeds it
+        raises = aten.raises_resolution(name, tensors, tensor)
         result = Value(
             index=self._count,
             name=name,
@@ -135,7 +136,7 @@ class Trace:
             reads_parameter=bool(learned) or opaque,
             reads_weight=opaque or (bool(learned) and aten.reads_weight(name, [each.shape for each in learned])),
             mixes=aten.mixes(name, len(parents)),
-            raises_resolution=aten.raises_resolution(name, tensors, tensor),
+            raises_resolution=raises and not (aten.puts(name) and read[0].carries),
             shape=tuple(tensor.shape),
             region=Region.of(tensor),
             device=tensor.device,
