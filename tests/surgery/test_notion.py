@@ -330,6 +330,44 @@ def expert_of_some(net: Net, x: Tensor) -> Tensor:
     return x + put
 
 
+def mixed_streams(net: Net, x: Tensor) -> Tensor:
+    streams = torch.stack([x, net.l(x).relu()], -2)
+    inner, outer = (net.low(net.n(streams)).sigmoid().mT @ streams).unbind(-2)
+    return outer + net.b(net.a(inner).relu())
+
+
+def levels_with_gates(net: Net, x: Tensor) -> Tensor:
+    context, gates = net.l(x).chunk(2, -1)
+    first = net.a(F.pad(context, (0, 4))).relu()
+    return first * gates[..., :1] + net.b(first).relu() * gates[..., 1:2]
+
+
+def concatenated(one: Callable[[Net, Tensor], Tensor], other: Callable[[Net, Tensor], Tensor]) -> Callable[..., Tensor]:
+    def call(net: Net, x: Tensor) -> Tensor:
+        x = net.conv(x)
+        return net.point(torch.cat([one(net, x), other(net, x)], 1)[:, ::2])
+
+    return call
+
+
+def convolved(net: Net, x: Tensor) -> Tensor:
+    return net.point(x).relu()
+
+
+def some_layers(net: Net, x: Tensor) -> Tensor:
+    return net.last(net.conv(x).relu()).relu()
+
+
+def some_blocks(net: Net, x: Tensor) -> Tensor:
+    return some_layers(net, x + some_layers(net, x))
+
+
+def halves_and_more(net: Net, x: Tensor) -> Tensor:
+    halves = list(net.conv(x).relu().chunk(2, 1))
+    halves.append(some_layers(net, halves[1].repeat(1, 2, 1, 1)))
+    return torch.cat(halves, 1)
+
+
 def transforms(net: Net, x: Tensor) -> Tensor:
     return net.n(x + torch.fft.fft2(x).real)
 
@@ -411,6 +449,16 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "a gate for each token": (gated_by_both(lambda x, u, t: u + (x - u) * t[..., :1]), (TOKENS,), [IDENTITY]),
     "a GRU": (lambda net, x: net.gru(net.l(x).relu(), x), (TOKENS[0],), [IDENTITY]),
     "a projection and a gate": (projection_gated_by_both, (TOKENS,), [PROJECTION]),
+    # 20: weights that are computed from the stream
+    "mixed streams": (mixed_streams, (TOKENS,), [UNCERTAIN]),
+    "two gates": (lambda net, x: net.q(x).sigmoid() * x + net.l(x).relu(), (TOKENS,), [UNCERTAIN]),
+    "levels with gates": (levels_with_gates, (TOKENS,), []),
+    # 21: concatenations of more than a stream and its branch
+    "a projection is concatenated": (concatenated(lambda net, x: net.point(x), some_layers), (IMAGES,), [LONG]),
+    "siblings are concatenated": (concatenated(convolved, some_layers), (IMAGES,), []),
+    "a stream is convolved and concatenated": (concatenated(convolved, some_blocks), (IMAGES,), [IDENTITY, UNCERTAIN]),
+    "both pass a block": (concatenated(some_blocks, some_blocks), (IMAGES,), [IDENTITY, IDENTITY]),
+    "halves and more": (halves_and_more, (IMAGES,), [LONG]),
     "a projection beside its input": (a_projection_beside_its_input, (IMAGES,), [PROJECTION, LONG]),
 }  # fmt: skip
 

@@ -51,7 +51,6 @@ class Architecture:
     config: its arguments; None for those of text models.
     make: an expression that makes it of the library's classes; None for transformers and diffusers.
     also: arguments of its forward that aren't tensors.
-    faults: how many of its shortcuts are known to be found wrongly, by column of the table.
     """
 
     family: str
@@ -63,7 +62,6 @@ class Architecture:
     make: str | None
     also: dict[str, Any]
     joins: frozenset[tuple[str, int, str, str]]
-    faults: dict[str, int]
 
     def build(self) -> nn.Module:
         if self.make is not None:
@@ -142,7 +140,6 @@ def architectures() -> list[Architecture]:
             make,
             family.get("also", {}),
             frozenset(_join(each) for text in family["joins"] for each in _expanded(text)),
-            family.get("faults", {}),
         )
         for family in families
         for name, make in (

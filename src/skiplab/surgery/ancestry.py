@@ -83,6 +83,25 @@ def chain(value: Value) -> Iterator[Value]:
             yield from chain(part)
 
 
+def factors_on_way(value: Value, products: int = 2) -> Iterator[tuple[Value, Value, Value]]:
+    """The values on the stream's way behind a product with computed weights, and the product's factors.
+
+    The second is on the stream's way, and the third are the weights. The way is followed as far as it is linear,
+    through a few products one behind the other.
+    """
+    for each in chain(value):
+        if not aten.is_linear(each.name):
+            return
+        if aten.is_product(each.name) and len(each.parents) == 2 and not each.learned_parents:
+            for factor, weights in (each.parents, each.parents[::-1]):
+                for further in chain(factor):
+                    yield further, factor, weights
+                    if not aten.is_linear(further.name):
+                        break
+                if products > 1:
+                    yield from factors_on_way(factor, products - 1)
+
+
 def between(fork: Value, value: Value, without: Sequence[Value] = ()) -> list[Value]:
     """The values on the ways from a fork to a value, in the order of computation, without the fork."""
     found: dict[int, Value] = {}
@@ -131,6 +150,11 @@ def num_weights(way: Sequence[Value]) -> int:
         before = max((deepest.get(source.index, 0) for source in value.sources), default=0)
         deepest[value.index] = before + value.reads_weight
     return deepest[way[-1].index] if way else 0
+
+
+def mixes(way: Sequence[Value]) -> bool:
+    """Whether positions are combined on a way, without a parameter."""
+    return any(value.mixes for value in way)
 
 
 def is_linear(fork: Value, way: Sequence[Value]) -> bool:

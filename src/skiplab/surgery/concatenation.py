@@ -6,12 +6,13 @@ from skiplab.surgery.value import Value
 
 
 def is_part(stream: Value, fork: Value, merge: Merge) -> bool:
-    """Whether a stream that is concatenated was split off along the same dimension, as halves of a coupling are."""
+    """Whether a stream that is concatenated was split off what is made whole again, as halves of a coupling are."""
     grown = [dim for dim, (a, b) in enumerate(zip(merge.result.shape, stream.shape, strict=False)) if a != b]
     for value in chain(stream):
         for parent in value.parents:
             same = value.region.memory == parent.region.memory and len(value.shape) == len(parent.shape)
-            if same and any(dim < len(value.shape) and value.shape[dim] < parent.shape[dim] for dim in grown):
+            whole = [dim for dim in grown if same and merge.result.shape[dim] <= parent.shape[dim]]
+            if any(value.shape[dim] < parent.shape[dim] for dim in whole):
                 return True
         if value is fork:
             break

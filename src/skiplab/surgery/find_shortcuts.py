@@ -35,8 +35,8 @@ def find_shortcuts(model: nn.Module, example_inputs: Any, *, training: bool = Fa
         long skip     the same, and the branch raises the resolution again, as a decoder does; or a concatenation of s
                       and u along the channels
         conditioning  one is the embedding of an input that the other doesn't need
-        uncertain     an addition of these forms whose update is used elsewhere too; it isn't replaced unless it is
-                      chosen by its kind
+        uncertain     a merge of these forms with a doubt, such as an update that is used elsewhere too, or a stream
+                      that is multiplied with weights computed from it; it isn't replaced unless chosen by its kind
 
     'Computed from' means that a gradient could flow. There must be a parameter between the fork and u, or a function
     that combines positions. A sum of more than two terms is one shortcut. docs/finding_shortcuts.md has the whole

@@ -1,22 +1,24 @@
 """What an addition means: the notion of docs/finding_shortcuts.md."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations, permutations
+from operator import itemgetter
 
-from skiplab.surgery import aten
 from skiplab.surgery.ancestry import (
     Ancestry,
     between,
     chain,
     is_linear,
+    mixes,
     num_weights,
     raises_on_every_way,
-    share_elements,
     weighs_others,
 )
 from skiplab.surgery.concatenation import is_along_channels, is_part
 from skiplab.surgery.conditioning import Conditioning
+from skiplab.surgery.forks import Forks
 from skiplab.surgery.interpolation import ends_in, interpolated
 from skiplab.surgery.merge import Merge
 from skiplab.surgery.reading import Reading
@@ -41,6 +43,7 @@ def readings(traced: Trace) -> list[Reading]:
 class _Reader:
     def __init__(self, traced: Trace) -> None:
         self.ancestry = Ancestry()
+        self.forks = Forks(self.ancestry)
         self.conditioning = Conditioning(traced.input_sizes)
         self.found: dict[Value, Reading] = {}  # by the result
 
@@ -48,7 +51,7 @@ class _Reader:
         if not merge.result.shape or weighs_others(merge.result):
             return
         read = self._concatenated(merge) if merge.operation == "concatenation" else self._added(merge)
-        if read is None or (read.kind == "uncertain" and read.operation not in _ADDITIONS):
+        if read is None or (read.kind == "uncertain" and read.operation not in _MAYBE_UNCERTAIN):
             return
         terms = merge.operands if merge.operation != "concatenation" else ()
         for part in terms:  # siblings that are part of this sum, not a sum of their own
@@ -86,7 +89,7 @@ class _Reader:
         if left is right:
             return None
         for stream, update in ((left, right), (right, left)):
-            fork, branch = self._fork_on_chain(stream, update)
+            fork, branch = self.forks.on_way(stream, update)
             if fork is not None:
                 return self._identity(merge, operation, stream, update, fork, branch)
         for sum_before, update in ((left, right), (right, left)):
@@ -95,37 +98,11 @@ class _Reader:
         if not (left.carries and right.carries):
             self.conditioning.add_learned(left, right)
             return None
-        return self._projection(merge, operation, left, right) or self.conditioning.read(merge, left, right)
-
-    def _fork_on_chain(self, stream: Value, update: Value) -> tuple[Value | None, list[Value]]:
-        """The value on the stream's way from which the update was computed by way of a parameter, and the branch."""
-        way: list[Value] = []
-        for fork in chain(stream):
-            if not stream.carries and way and not aten.rearranges(way[-1].name):
-                return None, []  # made of parameters, such as the lengths of a codebook's vectors
-            if self.ancestry.descends(update, fork):
-                branch = between(fork, update)
-                at_all = way or [stream] if fork is not stream else []
-                if not share_elements(fork, at_all, branch):
-                    return None, []
-                if not update.carries and not num_weights(branch):
-                    return None, []  # parameters that are scaled or shifted by others
-                scaled = is_linear(fork, branch) and not (num_weights(branch) or _mixes(branch))
-                only_scaled = all(aten.rearranges(value.name) or aten.scales(value.name) for value in way)
-                learned = any(value.reads_parameter for value in branch) and not scaled
-                if learned or (only_scaled and _mixes(branch)):
-                    return self._before_views(fork, branch, update)
-            way = [*way, fork]
-        return None, []
-
-    def _before_views(self, fork: Value, branch: list[Value], update: Value) -> tuple[Value, list[Value]]:
-        """A fork that is no mere view of another, and its branch."""
-        for view, viewed in pairwise(chain(fork)):
-            if not aten.rearranges(view.name) or view.size != viewed.size:
-                break
-            if self.ancestry.descends(update, viewed):
-                fork, branch = viewed, between(viewed, update)
-        return fork, branch
+        return (
+            self._projection(merge, operation, left, right)
+            or self._weighed(merge, operation, left, right)
+            or self.conditioning.read(merge, left, right)
+        )
 
     def _identity(
         self, merge: Merge, operation: Operation, stream: Value, update: Value, fork: Value, branch: list[Value]
@@ -170,14 +147,14 @@ class _Reader:
     def _projection(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
         if any(self.conditioning.is_told(one, other, merge) for one, other in ((left, right), (right, left))):
             return None
-        for fork, on_left, on_right in self._common(left, right):
+        for fork, on_left, on_right in self.forks.common(left, right):
             sides = sorted([(left, on_left), (right, on_right)], key=lambda side: _depth(side[1]))
             (stream, short), (update, branch) = sides
             if _is_decoded(fork, branch, short):
                 (stream, short), (update, branch) = (update, branch), (stream, short)
             decoded = _is_decoded(fork, short, branch)
             weights = num_weights(short), num_weights(branch)
-            if not (decoded or weights[1] or _mixes(branch)):
+            if not (decoded or weights[1] or mixes(branch)):
                 continue  # a scale; the branch may have read its weights from what the fork was made of
             if not any(value.reads_parameter for value in short):
                 return None
@@ -193,49 +170,52 @@ class _Reader:
             return Reading(kind, form, operation, merge, stream, update, fork, branch)
         return None
 
-    def _common(self, left: Value, right: Value) -> Iterator[tuple[Value, list[Value], list[Value]]]:
-        """The forks of both, from the latest, and what lies between each and them.
-
-        Both must read common elements of the fork, and at least one of them on a way past all later forks.
-        """
-        disjoint: list[Value] = []
-        later: list[Value] = []
-        for fork in self.ancestry.common_forks(left, right):
-            ways = [between(fork, side, disjoint) for side in (left, right)]
-            if not all(ways) or not share_elements(fork, *ways):
-                disjoint.append(fork)
-            elif not later or any(between(fork, side, [*disjoint, *later]) for side in (left, right)):
-                yield fork, ways[0], ways[1]
-                later.append(fork)
-            if len(disjoint) + len(later) > _MOST_FORKS:
-                return
-
-    def _concatenated(self, merge: Merge) -> Reading | None:
-        operands = [each for each in merge.operands if each.carries]
-        for stream in operands:
-            for update in operands:
-                if update is stream:
-                    continue
-                fork, branch = self._fork_on_chain(stream, update)
-                if fork is None or is_part(stream, fork, merge):
-                    continue
-                if any(value.reads_weight for value in branch) and is_along_channels(merge):
-                    return Reading("long skip", "long skip", "concatenation", merge, stream, update, fork, branch)
+    def _weighed(self, merge: Merge, operation: Operation, left: Value, right: Value) -> Reading | None:
+        """A stream that is multiplied with weights computed from it, such as a matrix that mixes several streams."""
+        for stream, update in ((left, right), (right, left)):
+            fork, branch = self.forks.behind_weights(stream, update)
+            if fork is not None:
+                return Reading("uncertain", "uncertain", operation, merge, stream, update, fork, branch)
         return None
 
+    def _concatenated(self, merge: Merge) -> Reading | None:
+        operands = [each for each in dict.fromkeys(merge.operands) if each.carries]
+        if not is_along_channels(merge):
+            return None
+        for stream, update in permutations(operands, 2):
+            fork, branch = self.forks.on_way(stream, update)
+            if fork is not None and not is_part(stream, fork, merge) and any(value.reads_weight for value in branch):
+                return Reading("long skip", "long skip", "concatenation", merge, stream, update, fork, branch)
+        pairs = list(combinations(operands, 2)) if len(operands) <= _MOST_PARTS else []
+        for one, other in pairs:
+            if (projected := self._projection(merge, "concatenation", one, other)) is not None:
+                return replace(projected, kind="long skip")
+        for one, other in pairs:
+            if (beside := self._beside_blocks(merge, one, other)) is not None:
+                return beside
+        return None
 
-_MOST_FORKS = 64
-_ADDITIONS = ("addition", "stacked sum", "sum with a product", "indexed addition")
+    def _beside_blocks(self, merge: Merge, one: Value, other: Value) -> Reading | None:
+        """What is concatenated with the end of blocks that it doesn't pass, though it passes a nonlinear layer."""
+        for fork, *ways in self.forks.common(one, other):
+            sides = [(sum(map(self._ends_block, way)), term, way) for term, way in zip((one, other), ways, strict=True)]
+            (fewer, stream, _), (more, update, branch) = sorted(sides, key=itemgetter(0))
+            if fewer == more:
+                break
+            return Reading("uncertain", "long skip", "concatenation", merge, stream, update, fork, branch)
+        return None
+
+    def _ends_block(self, value: Value) -> bool:
+        return value in self.found and self.found[value].kind in ("identity", "projection")
+
+
+_MOST_PARTS = 8  # of a concatenation, to look at every pair
+_MAYBE_UNCERTAIN = ("addition", "stacked sum", "sum with a product", "indexed addition", "concatenation")
 
 
 def _depth(way: Sequence[Value]) -> tuple[int, bool]:
     """What distinguishes a branch from the stream beside it: its weights, or that it combines positions."""
-    return num_weights(way), _mixes(way)
-
-
-def _mixes(way: Sequence[Value]) -> bool:
-    """Whether positions are combined on a way, without a parameter."""
-    return any(value.mixes for value in way)
+    return num_weights(way), mixes(way)
 
 
 def _is_decoded(fork: Value, way: Sequence[Value], branch: Sequence[Value]) -> bool:

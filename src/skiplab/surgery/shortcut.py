@@ -28,7 +28,7 @@ class Shortcut:
         module's own code.
     kind: 'identity', if the branch reads the stream; 'projection', if stream and update are both computed from the
         input of the block; 'long skip', from encoder to decoder; 'conditioning', if the embedding of another input is
-        added, which isn't a shortcut; 'uncertain', if the update is also used elsewhere.
+        added, which isn't a shortcut; 'uncertain', with a doubt such as an update that is also used elsewhere.
     operation: the operation that combines them; connections can only replace additions.
     shape: shape of the result, with the batch of the example.
     level: in how many branches of other shortcuts it lies.
