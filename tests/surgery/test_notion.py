@@ -330,6 +330,20 @@ def expert_of_some(net: Net, x: Tensor) -> Tensor:
     return x + put
 
 
+def gated_like_a_gru(net: Net, x: Tensor) -> Tensor:
+    update = net.l(net.a(x).relu())
+    gate = (net.q(update) + net.k(x) - 2).sigmoid()
+    return (1 - gate) * x + gate * update
+
+
+def weighted(weights: Callable[[Net, Tensor], Tensor], equation: str) -> Callable[..., Tensor]:
+    def call(net: Net, x: Tensor) -> Tensor:
+        stack = torch.stack([x, net.l(net.a(x).relu())])
+        return net.n(torch.einsum(equation, stack, weights(net, stack)))
+
+    return call
+
+
 def mixed_streams(net: Net, x: Tensor) -> Tensor:
     streams = torch.stack([x, net.l(x).relu()], -2)
     inner, outer = (net.low(net.n(streams)).sigmoid().mT @ streams).unbind(-2)
@@ -438,6 +452,8 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "neighbors": (lambda net, x: net.l(x + of_neighbors(x)), (TOKENS[0],), [IDENTITY]),
     "neighbors of what is scaled": (lambda net, x: net.l(of_neighbors(x) + 1.5 * x), (TOKENS[0],), [IDENTITY]),
     "a variance of neighbors": (lambda net, x: net.l(of_neighbors(x * x) - of_neighbors(x) ** 2), (TOKENS[0],), []),
+    "neighbors by a matrix": (lambda net, x: net.l(x + torch.ones(6, 6) @ x), (TOKENS[0],), [IDENTITY]),
+    "channels by a matrix": (lambda net, x: net.l(x + x @ torch.ones(W, W)), (TOKENS[0],), []),
     "two maps, one of neighbors": (lambda net, x: net.l(x) + net.a(of_neighbors(x)), (TOKENS[0],), []),
     "pooled nodes": (pooled_nodes, (TOKENS[0],), [LONG]),
     "an expert of some tokens": (expert_of_some, (TOKENS[0],), [IDENTITY]),
@@ -453,7 +469,15 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "mixed streams": (mixed_streams, (TOKENS,), [UNCERTAIN]),
     "two gates": (lambda net, x: net.q(x).sigmoid() * x + net.l(x).relu(), (TOKENS,), [UNCERTAIN]),
     "levels with gates": (levels_with_gates, (TOKENS,), []),
-    # 21: concatenations of more than a stream and its branch
+    "gates of two maps": (gated_like_a_gru, (TOKENS,), [IDENTITY]),
+    # 21: merges by weights that aren't looked at, and by elements
+    "a weighted stack": (weighted(lambda net, stack: net.decay[:2], "sbnc,s->bnc"), (TOKENS,), [UNCERTAIN]),
+    "computed weights": (weighted(lambda net, stack: net.q(stack), "sbnc,sbnc->bnc"), (TOKENS,), [UNCERTAIN]),
+    "a layer of a stack": (weighted(lambda net, stack: net.l.weight, "sbnc,cd->sbnd"), (TOKENS,), []),
+    "a choice": (lambda net, x: x.where(net.q(x) > 0, net.l(net.a(x).relu())), (TOKENS,), [UNCERTAIN]),
+    "the larger": (lambda net, x: torch.maximum(x, net.l(net.a(x).relu())), (TOKENS,), [UNCERTAIN]),
+    "a choice of siblings": (lambda net, x: net.q(x).relu().where(x > 0, net.l(x).relu()), (TOKENS,), []),
+    # 22: concatenations of more than a stream and its branch
     "a projection is concatenated": (concatenated(lambda net, x: net.point(x), some_layers), (IMAGES,), [LONG]),
     "siblings are concatenated": (concatenated(convolved, some_layers), (IMAGES,), []),
     "a stream is convolved and concatenated": (concatenated(convolved, some_blocks), (IMAGES,), [IDENTITY, UNCERTAIN]),
@@ -485,8 +509,11 @@ def test_reads_past_a_sparse_matrix() -> None:
         (lambda net, x: net.gru(net.l(x[0]).relu(), x[0]), "hidden addition"),
         (lambda net, x: x + 0.3 * (net.l(x).relu() - x), "interpolation"),
         (gated_by_both(torch.lerp), "interpolation"),
+        (gated_by_both(lambda x, u, t: torch.addcmul(u, t, x - u)), "interpolation"),
+        (lambda net, x: torch.stack([x, net.l(x).relu()]).mean(0), "stacked sum"),
+        (lambda net, x: torch.where(x > 0, x, net.l(x).relu()), "mixture"),
     ],
-    ids=["stack", "addmm", "index_add", "script", "cat", "gru", "difference", "lerp"],
+    ids=["stack", "addmm", "index_add", "script", "cat", "gru", "difference", "lerp", "addcmul", "mean", "where"],
 )
 def test_lists_what_cannot_be_replaced(call, operation) -> None:
     (shortcut,) = found(call, TOKENS, kinds=False)

@@ -185,15 +185,18 @@ def raises_on_every_way(fork: Value, way: Sequence[Value]) -> bool:
     return way[-1].index not in reached
 
 
-def weighs_others(value: Value, steps: int = 16) -> bool:
-    """Whether a softmax makes weights of it, such as of the scores of attention; copies may be kept besides."""
+def weighs_others(value: Value, by: str = "_softmax", steps: int = 16) -> bool:
+    """Whether a softmax makes weights of it, such as of the scores of attention; copies may be kept besides.
+
+    by: the function that makes the weights; a sigmoid makes those of a gate.
+    """
     uses = [use for use in value.uses if use.uses or not aten.rearranges(use.name)]
     if not uses or not steps:
         return False
     return all(
         _multiplies(use)
-        if use.name == "_softmax"
-        else (use.name == "add" or not use.reads_weight) and weighs_others(use, steps - 1)
+        if use.name == by
+        else (use.name == "add" or not use.reads_weight) and weighs_others(use, by, steps - 1)
         for use in uses
     )
 

@@ -82,8 +82,13 @@ def is_product(name: str) -> bool:
     return name in _PRODUCTS
 
 
-def mixes(name: str, num_carrying: int) -> bool:
-    """Whether it combines positions with each other, without a parameter."""
+def mixes(name: str, num_carrying: int, *, first_is_constant: bool) -> bool:
+    """Whether it combines positions with each other, without a parameter.
+
+    A matrix product combines the rows of its second factor, whose positions they are.
+    """
+    if name in ("mm", "bmm") and num_carrying == 1:
+        return first_is_constant
     return name.startswith(_MIXING_BEGINNINGS) or name in _GATHERING or (name in _MIXING and num_carrying > 1)
 
 

@@ -11,28 +11,43 @@ def interpolated(merge: Merge) -> tuple[Value, Value] | None:
     left, right = merge.operands[:2]
     if merge.operation == "interpolation":
         return left, right
-    if merge.operation not in ("addition", "subtraction"):
+    if merge.operation == "product sum":
+        return _by_difference(left, merge.result)
+    if merge.operation == "subtraction":
+        return _by_difference(left, right, subtracted=True)
+    if merge.operation != "addition":
         return None
     for one, other in ((left, right), (right, left)):
-        if one.name != "mul":
-            continue
-        for difference in one.parents:
-            if difference.name == "sub" and len(difference.parents) == 2:
-                a, b = difference.parents
-                if other is (b if merge.operation == "addition" else a):
-                    return (a, b) if one is left else (b, a)
-        if other.name == "mul" and merge.operation == "addition":
-            for rest in other.sources:
-                for weight in one.sources:
-                    if _is_rest(rest, weight):
-                        return _without(left, (weight, rest)), _without(right, (weight, rest))
-    return None
+        if one.name == "mul" and (terms := _by_difference(other, one)):
+            return terms if one is left else terms[::-1]
+    return _by_rest(left, right)
 
 
 def ends_in(value: Value, merge: Merge) -> bool:
     """Whether a term of an interpolation is used for it alone; the weight may be computed from its terms."""
     inside = between(value, merge.result)
     return all(use in inside for use in value.uses)
+
+
+def _by_difference(term: Value, product: Value, *, subtracted: bool = False) -> tuple[Value, Value] | None:
+    """a and b, if a term is b and a product t (a - b), or, where it is subtracted, a and t (a - b)."""
+    for difference in product.parents if product.name in ("mul", "addcmul") else ():
+        if difference.name == "sub" and len(difference.parents) == 2:
+            a, b = difference.parents
+            if term is (a if subtracted else b):
+                return a, b
+    return None
+
+
+def _by_rest(left: Value, right: Value) -> tuple[Value, Value] | None:
+    """a and b, if two values are t a and (1 - t) b."""
+    if not left.name == right.name == "mul":
+        return None
+    for one in left.sources:
+        for other in right.sources:
+            if _is_rest(one, other) or _is_rest(other, one):
+                return _without(left, one), _without(right, other)
+    return None
 
 
 def _is_rest(rest: Value, weight: Value) -> bool:
@@ -50,5 +65,5 @@ def _as_computed(value: Value) -> Value:
     return value
 
 
-def _without(product: Value, factors: tuple[Value, Value]) -> Value:
-    return next((each for each in product.sources if each not in factors), product)
+def _without(product: Value, factor: Value) -> Value:
+    return next((each for each in product.sources if each is not factor), product)

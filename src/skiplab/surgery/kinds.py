@@ -50,7 +50,8 @@ class _Reader:
     def read(self, merge: Merge) -> None:
         if not merge.result.shape or weighs_others(merge.result):
             return
-        read = self._concatenated(merge) if merge.operation == "concatenation" else self._added(merge)
+        how = {"concatenation": self._concatenated, "mixture": self._mixed}
+        read = how.get(merge.operation, self._added)(merge)
         if read is None or (read.kind == "uncertain" and read.operation not in _MAYBE_UNCERTAIN):
             return
         terms = merge.operands if merge.operation != "concatenation" else ()
@@ -165,6 +166,8 @@ class _Reader:
                     straight.reverse()
                 if not straight[0] or (weights[0] and straight[1]):
                     return None
+            if weighs_others(merge.result, by="sigmoid"):
+                return None  # two maps that make a gate
             form: Kind = "long skip" if decoded else "projection"
             kind: Kind = form if all(_ends(each, merge, operation) for each in (update, stream)) else "uncertain"
             return Reading(kind, form, operation, merge, stream, update, fork, branch)
@@ -176,6 +179,14 @@ class _Reader:
             fork, branch = self.forks.behind_weights(stream, update)
             if fork is not None:
                 return Reading("uncertain", "uncertain", operation, merge, stream, update, fork, branch)
+        return None
+
+    def _mixed(self, merge: Merge) -> Reading | None:
+        """A stream, and what a branch makes of it, by weights or by elements: what passes isn't known."""
+        for stream, update in permutations(dict.fromkeys(merge.operands), 2):
+            fork, branch = self.forks.on_way(stream, update)
+            if fork is not None:
+                return Reading("uncertain", "uncertain", "mixture", merge, stream, update, fork, branch)
         return None
 
     def _concatenated(self, merge: Merge) -> Reading | None:
@@ -210,7 +221,7 @@ class _Reader:
 
 
 _MOST_PARTS = 8  # of a concatenation, to look at every pair
-_MAYBE_UNCERTAIN = ("addition", "stacked sum", "sum with a product", "indexed addition", "concatenation")
+_MAYBE_UNCERTAIN = ("addition", "stacked sum", "sum with a product", "indexed addition", "concatenation", "mixture")
 
 
 def _depth(way: Sequence[Value]) -> tuple[int, bool]:

@@ -16,6 +16,7 @@ Operation = Literal[
     "product sum",
     "concatenation",
     "stacked sum",
+    "mixture",
     "sum with a product",
     "indexed addition",
     "hidden addition",
@@ -33,6 +34,7 @@ _FUNCTIONS: Mapping[Operation, set[Any]] = {
     "interpolation": _functions("lerp", "lerp_"),
     "product sum": _functions("addcmul", "addcmul_"),
     "concatenation": _functions("cat", "concat", "concatenate"),
+    "mixture": _functions("where", "maximum", "minimum"),
 }
 OPERATIONS: Mapping[Any, Operation] = {
     function: operation for operation, functions in _FUNCTIONS.items() for function in functions

@@ -16,6 +16,7 @@ from skiplab.surgery import aten
 from skiplab.surgery.channels import same_channel
 from skiplab.surgery.merge import Call, Merge
 from skiplab.surgery.regions import Region
+from skiplab.surgery.stacking import stacked
 from skiplab.surgery.torch_calls import OPERATIONS, CallSite, Operation, as_sum, caller, calling_modules
 from skiplab.surgery.value import Value
 
@@ -33,6 +34,9 @@ _MERGES: Mapping[str, Operation] = {
     "scatter_add": "indexed addition",
     "index_put": "indexed addition",
     "cat": "concatenation",
+    "where": "mixture",
+    "maximum": "mixture",
+    "minimum": "mixture",
 }
 _WITH_PRODUCT = ("product sum", "sum with a product")
 
@@ -124,6 +128,7 @@ class Trace:
         elif learned or opaque:
             for each in read:
                 carries |= 0 if each.carries else each.depends  # a parameter embeds it
+        constant = bool(read) and not (read[0].carries or read[0].learned)
         raises = aten.raises_resolution(name, tensors, tensor)
         result = Value(
             index=self._count,
@@ -135,7 +140,7 @@ class Trace:
             learned=bool(learned) and not carries,
             reads_parameter=bool(learned) or opaque,
             reads_weight=opaque or (bool(learned) and aten.reads_weight(name, [each.shape for each in learned])),
-            mixes=aten.mixes(name, len(parents)),
+            mixes=aten.mixes(name, len(parents), first_is_constant=constant),
             raises_resolution=raises and not (aten.puts(name) and read[0].carries),
             shape=tuple(tensor.shape),
             region=Region.of(tensor),
@@ -157,8 +162,8 @@ class Trace:
 
     def _merge(self, name: str, function: Any, args: Sequence[Any], read: Sequence[Value], result: Value) -> None:
         operation = _MERGES.get(name)
-        if name == "sum" and read and read[0].name in ("stack", "cat") and len(read[0].parents) > 1:
-            operation, read = "stacked sum", read[0].parents
+        if (stack := stacked(name, read, result)) is not None:
+            operation, read = "stacked sum" if stack is read[0] else "mixture", stack.parents
         if operation is None or not (result.carries or result.learned) or len(read) < 2:
             return
         if name == "index_put" and not (len(args) > 3 and args[3]):  # without accumulating it overwrites
@@ -168,7 +173,7 @@ class Trace:
             if not read[0].carries or not product:
                 return
             read = (read[0], product[-1])
-        if operation == "indexed addition":
+        if operation in ("indexed addition", "mixture"):
             read = tuple(each for each in read if each.carries)
         if sum(bool(each.carries or each.learned) for each in read) < 2:
             return
