@@ -558,10 +558,11 @@ def test_the_branch_of_a_view_is_that_of_what_it_views() -> None:
     assert shortcut.branch == ("l",)
 
 
-def test_an_update_that_is_used_elsewhere_is_uncertain() -> None:
+@pytest.mark.parametrize("merge", [torch.add, lambda x, update: x.lerp(update, 0.5)], ids=["sum", "interpolation"])
+def test_an_update_that_is_used_elsewhere_is_uncertain(merge) -> None:
     def twice(net: Net, x: Tensor) -> tuple[Tensor, Tensor]:
         update = net.l(x).relu()
-        return x + update, net.b(update)
+        return merge(x, update), net.b(update)
 
     assert found(twice, TOKENS) == [UNCERTAIN]
 

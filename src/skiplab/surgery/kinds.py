@@ -52,7 +52,7 @@ class _Reader:
             return
         how = {"concatenation": self._concatenated, "mixture": self._mixed}
         read = how.get(merge.operation, self._added)(merge)
-        if read is None or (read.kind == "uncertain" and read.operation not in _MAYBE_UNCERTAIN):
+        if read is None or (read.kind == "uncertain" and read.operation == "subtraction"):
             return
         terms = merge.operands if merge.operation != "concatenation" else ()
         for part in terms:  # siblings that are part of this sum, not a sum of their own
@@ -221,7 +221,6 @@ class _Reader:
 
 
 _MOST_PARTS = 8  # of a concatenation, to look at every pair
-_MAYBE_UNCERTAIN = ("addition", "stacked sum", "sum with a product", "indexed addition", "concatenation", "mixture")
 
 
 def _depth(way: Sequence[Value]) -> tuple[int, bool]:
