@@ -3,7 +3,8 @@
     python benchmarks/surgery_costs.py ROUNDS
 
 The steps are those of GPT-2 with 4 layers of width 32 on 1 x 16 tokens: a forward pass, a backward pass and Adam, in
-turns, in one process, on one thread, by processor time. Finding is compared between 800 blocks and 100.
+turns, in one process, on one thread, by processor time. Finding is compared between 800 blocks and 100, and measured
+for a Llama with 24 layers, whose rotary embeddings read halves of queries and keys apart.
 """
 
 import copy
@@ -40,6 +41,15 @@ def small_gpt2() -> tuple[nn.Module, dict[str, Tensor]]:
     return GPT2LMHeadModel(config), {"input_ids": torch.arange(16)[None]}
 
 
+def small_llama() -> tuple[nn.Module, dict[str, Tensor]]:
+    from transformers import LlamaConfig, LlamaModel
+
+    config = LlamaConfig(
+        vocab_size=100, hidden_size=16, num_hidden_layers=24, num_attention_heads=2, intermediate_size=24
+    )
+    return LlamaModel(config), {"input_ids": torch.arange(8)[None]}
+
+
 def seconds(call: Callable[[], Any]) -> float:
     started = time.process_time()
     call()
@@ -60,6 +70,10 @@ def main(rounds: int) -> None:
     own = statistics.median(each[deep] for each in found)
     name = f"find_shortcuts per block, {deep} blocks over {shallow} ({own:.2f} s)"
     missed += judged(name, [each[deep] / each[shallow] * shallow / deep for each in found], at_most=1.25)
+
+    llama, tokens = small_llama()
+    taken = [seconds(lambda: skiplab.find_shortcuts(llama, tokens)) for _ in range(5)]
+    missed += judged("seconds of find_shortcuts, a Llama with 24 layers", taken, at_most=1.0)
 
     model, inputs = small_gpt2()
     places = skiplab.find_shortcuts(model, inputs)

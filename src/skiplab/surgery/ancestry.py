@@ -120,6 +120,20 @@ def between(fork: Value, value: Value, without: Sequence[Value] = ()) -> list[Va
     return [found[index] for index in sorted(reached - {fork.index})]
 
 
+def goes_back_to(fork: Value, value: Value, without: Sequence[Value]) -> bool:
+    """Whether a value was computed from a fork, or from what is as early, on a way that avoids some values."""
+    waiting, seen = [value], {value}
+    while waiting:
+        for parent in waiting.pop().parents:
+            if parent in seen or parent in without:
+                continue
+            if parent.index <= fork.index:
+                return True
+            seen.add(parent)
+            waiting.append(parent)
+    return False
+
+
 def share_elements(fork: Value, one: Sequence[Value], other: Sequence[Value]) -> bool:
     """Whether both ways read common elements of the fork; each is what lies between the fork and its end.
 

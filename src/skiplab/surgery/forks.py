@@ -9,6 +9,7 @@ from skiplab.surgery.ancestry import (
     between,
     chain,
     factors_on_way,
+    goes_back_to,
     is_linear,
     mixes,
     num_weights,
@@ -73,10 +74,16 @@ class Forks:
         disjoint: list[Value] = []
         later: list[Value] = []
         for fork in self._ancestry.common_forks(left, right):
+            passed = [*disjoint, *later]
+            past = [goes_back_to(fork, side, passed) for side in (left, right)]
+            if later and not any(past):
+                return
             ways = [between(fork, side, disjoint) for side in (left, right)]
             if not all(ways) or not share_elements(fork, *ways):
+                if not later and not all(past):
+                    return
                 disjoint.append(fork)
-            elif not later or any(between(fork, side, [*disjoint, *later]) for side in (left, right)):
+            elif not later or any(between(fork, side, passed) for side in (left, right)):
                 yield fork, ways[0], ways[1]
                 later.append(fork)
             if len(disjoint) + len(later) > _MOST_FORKS:
