@@ -476,6 +476,9 @@ READINGS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...], list[str]]] = 
     "a layer of a stack": (weighted(lambda net, stack: net.l.weight, "sbnc,cd->sbnd"), (TOKENS,), []),
     "a choice": (lambda net, x: x.where(net.q(x) > 0, net.l(net.a(x).relu())), (TOKENS,), [UNCERTAIN]),
     "the larger": (lambda net, x: torch.maximum(x, net.l(net.a(x).relu())), (TOKENS,), [UNCERTAIN]),
+    "a choice of a sum": (
+        lambda net, x: torch.where(x > 0, net.l(x) + net.b(net.a(x).relu()), x), (TOKENS,), [PROJECTION, UNCERTAIN]
+    ),
     "a choice of siblings": (lambda net, x: net.q(x).relu().where(x > 0, net.l(x).relu()), (TOKENS,), []),
     # 22: concatenations of more than a stream and its branch
     "a projection is concatenated": (concatenated(lambda net, x: net.point(x), some_layers), (IMAGES,), [LONG]),

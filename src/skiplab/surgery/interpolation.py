@@ -19,7 +19,7 @@ def interpolated(merge: Merge) -> tuple[Value, Value] | None:
         return None
     for one, other in ((left, right), (right, left)):
         if one.name == "mul" and (terms := _by_difference(other, one)):
-            return terms if one is left else terms[::-1]
+            return terms if one is left else (terms[1], terms[0])
     return _by_rest(left, right)
 
 

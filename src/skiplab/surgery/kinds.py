@@ -54,7 +54,7 @@ class _Reader:
         read = how.get(merge.operation, self._added)(merge)
         if read is None or (read.kind == "uncertain" and read.operation == "subtraction"):
             return
-        terms = merge.operands if merge.operation != "concatenation" else ()
+        terms = merge.operands if merge.operation not in how else ()
         for part in terms:  # siblings that are part of this sum, not a sum of their own
             inner = self.found.get(part)
             if inner is not None and inner.kind in ("projection", "uncertain") and len(part.uses) == 1:
