@@ -150,6 +150,8 @@ def reproduce(
     train: Callable[[list[str]], None],
     console: Console | None = None,
     limits: Limits | None = None,
+    *,
+    go_on: bool = False,
 ) -> None:
     """Train a profile, judge its claims, write the study's page, and compare the results with published ones.
 
@@ -160,6 +162,7 @@ def reproduce(
         train: runs `skiplab train` with these words.
         console: receives verdicts and comparisons; None: the terminal.
         limits: how far to go if seeds are added look by look until the claims are decided; None: the profile's seeds.
+        go_on: whether the looks go on from the published trials, which then aren't trained again.
 
     Raises:
         SkiplabError: if there is no such experiment or profile, or an override is none.
@@ -185,7 +188,8 @@ def reproduce(
     if limits is not None:
         from skiplab.deciding.decide import decide_presets  # which loads torch
 
-        verdicts = decide_presets(presets, words, limits, train, console)
+        folder = experiment.folder / profile if go_on else None
+        verdicts = decide_presets(presets, words, limits, train, console, folder)
         if not verdicts:  # nothing was judged
             return
     else:

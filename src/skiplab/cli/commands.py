@@ -258,6 +258,7 @@ def reproduce(
     show_list: bool,
     profile: str,
     decide: bool,
+    go_on: bool,
     budget: str | None,
     max_seeds: int | None,
     dry_run: bool,
@@ -275,10 +276,12 @@ def reproduce(
     limits = Limits(None if budget is None else parse_budget(budget), max_seeds, dry_run)
     if limits != Limits() and not decide:
         raise SkiplabError("--budget, --max-seeds and --dry-run are limits of looks; give --decide with them")
+    if go_on and not decide:
+        raise SkiplabError("--continue goes on to the next look; give --decide with it")
     if show_list or experiment is None:
         list_experiments()
     else:
-        reproduce(experiment, profile, overrides, train, limits=limits if decide else None)
+        reproduce(experiment, profile, overrides, train, limits=limits if decide else None, go_on=go_on)
 
 
 def demo(overrides: Sequence[str]) -> None:

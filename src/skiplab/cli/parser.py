@@ -253,6 +253,12 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--decide", action="store_true", help="train it look by look until its claims are decided, as `skiplab decide`"
     )
+    command.add_argument(
+        "--continue",
+        dest="go_on",
+        action="store_true",
+        help="with --decide: count the published trials as done, and train only what the next look needs",
+    )
     _add_limits(command)
     _add_overrides(command, "run.runs_dir=/data/runs")
     command.set_defaults(command=commands.reproduce)

@@ -1,6 +1,6 @@
 """What trials cost, in time by the clock, at the pace of the trials that are done."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from skiplab.deciding.ladder_sweep import Point
@@ -30,32 +30,37 @@ class Pace:
     """How long a trial takes, and how many run at once, by the records of those that are done.
 
     A trial takes the mean of its point's other seeds; without any, its blocks times channels times steps at the speed
-    of all that are done.
+    of all that are done. A point without records takes what its published trials took.
 
     Args:
         points: all that can be trained.
         seeds: those at which trials may be done.
+        published: the seconds of each published trial that needn't be trained, by key.
     """
 
-    def __init__(self, points: Iterable[Point], seeds: Sequence[int]) -> None:
+    def __init__(self, points: Iterable[Point], seeds: Sequence[int], published: Mapping[str, float]) -> None:
+        self._published = published
         self._seconds: dict[Point, float] = {}
         done: list[RecordContent] = []
-        work = 0.0
+        work = total = 0.0
         for point in points:
             jobs = [point.job(seed) for seed in seeds]
             found = [each for each in (job.record.read_if_any() for job in jobs) if each and each["status"] in FINISHED]
-            if found:
-                self._seconds[point] = _seconds(found) / len(found)
-                work += len(found) * point.template.cost
+            took = [each["provenance"]["wall_seconds"] for each in found] or [
+                published[job.record.key] for job in jobs if job.record.key in published
+            ]
+            if took:
+                self._seconds[point] = sum(took) / len(took)
+                work, total = work + len(took) * point.template.cost, total + sum(took)
             done += found
-        self.num_done = len(done)
-        total = _seconds(done)
         self._speed = work / total if total else None
-        self._at_once = max(1.0, total / busy) if (busy := _busy(done)) else 1.0
+        self._at_once = max(1.0, _seconds(done) / busy) if (busy := _busy(done)) else 1.0
 
     def cost(self, needed: Mapping[Point, Sequence[int]]) -> Cost:
         """What is left of these trials."""
-        left = {point: sum(is_left(point.job(seed)) for seed in seeds) for point, seeds in needed.items()}
+        left = {
+            point: sum(is_left(point.job(seed), self._published) for seed in seeds) for point, seeds in needed.items()
+        }
         number = sum(left.values())
         if self._speed is None:
             return Cost(number, None if number else 0.0)
@@ -64,9 +69,12 @@ class Pace:
         return Cost(number, max(longest, sum(each[point] * count for point, count in left.items()) / self._at_once))
 
 
-def is_left(job: Job) -> bool:
-    """Whether a trial is to be trained or evaluated; one that failed is only with run.retry_failed."""
-    return job.left and not job.failed
+def is_left(job: Job, published: Container[str]) -> bool:
+    """Whether a trial is to be trained or evaluated; one that failed is only with run.retry_failed.
+
+    published: the keys of published trials that needn't be trained.
+    """
+    return job.record.key not in published and job.left and not job.failed
 
 
 def _seconds(records: Iterable[RecordContent]) -> float:

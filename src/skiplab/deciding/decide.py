@@ -18,6 +18,7 @@ from skiplab.analysis.page.report import report_command
 from skiplab.check_claims import check_claims
 from skiplab.deciding.cost import Pace, is_left
 from skiplab.deciding.coverage import coverage_notes
+from skiplab.deciding.going_on import go_on_from
 from skiplab.deciding.ladder import Ladder, Needed, NextLook
 from skiplab.deciding.limits import Limits
 from skiplab.deciding.outlook import Outlook
@@ -75,15 +76,25 @@ def decide(
 
 
 def decide_presets(
-    presets: Sequence[str], overrides: Sequence[str], limits: Limits, train: Train, console: Console
+    presets: Sequence[str],
+    overrides: Sequence[str],
+    limits: Limits,
+    train: Train,
+    console: Console,
+    published: Path | None = None,
 ) -> list[Verdict]:
     """The same for presets whose trials join one study.
+
+    Args:
+        published: the folder of a published result to go on from; None to go on from records alone.
 
     Raises:
         SkiplabError: as above.
     """
     with _loader() as loader:
         ladder = _checked(of_presets(loader, presets, overrides, None), limits)
+        if published is not None:
+            go_on_from(published, ladder)
     return _Climb(ladder, limits, train, console).run()
 
 
@@ -142,7 +153,7 @@ class _Climb:
     def _next_look(self) -> NextLook | None:
         """Say how things stand and what comes next; None if nothing does."""
         ladder = self.ladder
-        pace = self._pace = Pace(ladder.points, ladder.seeds(ladder.looks[-1]))
+        pace = self._pace = Pace(ladder.points, ladder.seeds(ladder.looks[-1]), ladder.taken_over)
         if not ladder.first_is_done:
             everything = ladder.everything(ladder.looks[-1])
             plan = NextLook(ladder.looks[0], ladder.everything(ladder.looks[0]))
@@ -165,9 +176,10 @@ class _Climb:
     def _say_expected(self, pace: Pace, at_most: Needed, likely: Needed | None) -> None:
         self._say(expected(pace.cost(at_most), None if likely is None else pace.cost(likely)))
         if self.limits.dry_run:
+            published = self.ladder.taken_over
             flops = sum(
                 training_flops(point.template, costs_of(point.template))
-                * sum(is_left(point.job(seed)) for seed in seeds)
+                * sum(is_left(point.job(seed), published) for seed in seeds)
                 for point, seeds in at_most.items()
             )
             self._say(f"at most {flops:.2g} FLOPs to train them, without instruments and evaluation")
@@ -205,7 +217,7 @@ class _Climb:
         for sweep in self.ladder.source.sweeps:
             own = {point: seeds for point, seeds in plan.needed.items() if point in sweep.points}
             if self.ladder.lacks(own):
-                self.train(sweep.train_words(own))
+                self.train(sweep.train_words(self.ladder.without_published(own)))
             if self.ladder.lacks(own):  # else it would be trained again and again
                 raise SkiplabError(
                     f"{look_name(self.ladder, plan.num_seeds)} lacks trials although its sweep has ended; run the "

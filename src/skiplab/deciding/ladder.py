@@ -8,6 +8,7 @@ from typing import NamedTuple
 from skiplab.analysis.claims.claims import Claims
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.ladder import open_tests
+from skiplab.analysis.study.published_trials import PublishedTrials, read_published_trials
 from skiplab.analysis.study.study import Study, read_study
 from skiplab.deciding.cost import is_left
 from skiplab.deciding.ladder_sweep import Point
@@ -102,9 +103,18 @@ class Ladder:
 
     def lacks(self, needed: Needed) -> bool:
         """Whether any of these trials is to be trained, or to join the study; one that failed is neither."""
-        listed = self._listed()
+        known, published = {*self._listed(), *self.taken_over}, self.taken_over
         jobs = (point.job(seed) for point, seeds in needed.items() for seed in seeds)
-        return any(not job.failed and (job.record.key not in listed or is_left(job)) for job in jobs)
+        return any(not job.failed and (job.record.key not in known or is_left(job, published)) for job in jobs)
+
+    def without_published(self, needed: Needed) -> Needed:
+        """These trials, without those that were published; arms and cells that have no others are left out."""
+        published = self.taken_over
+        left = {
+            point: [seed for seed in seeds if point.job(seed).record.key not in published]
+            for point, seeds in needed.items()
+        }
+        return {point: seeds for point, seeds in left.items() if seeds}
 
     def outlooks(self, study: Study) -> list[Outlook]:
         """Every open test with what becomes of it."""
@@ -141,8 +151,21 @@ class Ladder:
                 num[point] = max(num.get(point, 0), each.likely)
         return {point: self.seeds(most) for point, most in num.items()}
 
+    @cached_property
+    def published(self) -> PublishedTrials | None:
+        """The published trials that the study goes on from."""
+        return read_published_trials(study_folder(self.source.runs_dir, self.source.study))
+
+    @property
+    def taken_over(self) -> dict[str, float]:
+        """The seconds of each published trial that the study hasn't trained itself, by key."""
+        listed = self._listed() if self.published else set()
+        return (
+            {key: took for key, took in self.published.seconds.items() if key not in listed} if self.published else {}
+        )
+
     def num_trained(self) -> int:
-        """How many of the study's trials are finished; those that other studies alone have don't count."""
+        """How many trials the study has finished itself; those that other studies alone have don't count."""
         listed = self._listed()
         jobs = (point.job(seed) for point in self.points for seed in self.seeds(self.looks[-1]))
         return sum(job.record.key in listed and job.record.status in FINISHED for job in jobs)

@@ -28,6 +28,8 @@ def opening(ladder: Ladder) -> Iterator[str]:
     yield f"claims: {_from_here(source.claims)}"
     if source.tuned:
         yield f"settings: as tuned in {_from_here(source.tuned)}"
+    if ladder.published:
+        yield f"goes on from: {ladder.published}"
     more = f"; --max-seeds leaves out {_listed(left_out)}" if left_out else ""
     yield f"looks: at {_listed(ladder.looks)} seeds, from seed {seeds[0]} up to {seeds[-1]}{more}"
 
@@ -93,8 +95,10 @@ def closing(ladder: Ladder, verdicts: Sequence[Verdict]) -> str:
     """What was decided, and at which cost."""
     last = ladder.claims.looks[-1]
     fixed = len(ladder.points) * last
-    trained = counted(ladder.num_trained())
-    return f"{counts(verdicts)} by {trained}; {last} seeds of everything would have taken {fixed}"
+    trained, published = ladder.num_trained(), len(ladder.taken_over)
+    before = f", {published} of them published and {trained} trained here" if published else ""
+    trials = counted(published + trained)
+    return f"{counts(verdicts)} by {trials}{before}; {last} seeds of everything would have taken {fixed}"
 
 
 def test_name(outlook: Outlook, claims: Claims) -> str:

@@ -145,7 +145,7 @@ def _of_study(
 
 def _listed(source: Source, study: Study) -> tuple[LadderSweep, ...]:
     """The sweeps with the points of which the study lists a trial."""
-    keys, seeds = set(read_keys(study.folder).keys), set(study.trials["seed"])
+    keys, seeds = {*read_keys(study.folder).keys, *study.trials["key"]}, set(study.trials["seed"])
 
     def is_listed(point: Point) -> bool:
         return any(point.job(seed).record.key in keys for seed in seeds)

@@ -20,6 +20,7 @@ TUNED = "tuned.yaml"
 CLAIMS = "claims.yaml"
 REGISTRATIONS = "claims.json"
 DATA = "data.json"
+PUBLISHED = "published"
 
 # In the folder of all trials, runs.
 STUDIES = "studies"
@@ -93,4 +94,5 @@ STUDY_FILES = {
     REGISTRATIONS: "where each claims file came from, its hash, and when it was registered",
     DATA: "what the files at each path held",
     TUNED: "of a tuning study, the settings that were found",
+    PUBLISHED: "the tables of published trials that the study goes on from, and the settings of each",
 }

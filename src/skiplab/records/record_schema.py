@@ -189,6 +189,13 @@ class Findings(TypedDict):
     details: dict[str, Any]
 
 
+class TrialSettings(TypedDict):
+    """What a trial is made of: the option chosen on each axis, and the configuration as flat values."""
+
+    choices: dict[str, str]
+    factors: Factors
+
+
 @with_config(_STRICT)
 class RecordContent(Findings):
     """What instruments and evaluators found, and what is known of the trial.

@@ -186,9 +186,12 @@ def _caveats(study: Study, claims: Claims, claim: Claim, parts: Judged) -> list[
 def _correction_caveats(study: Study, claim: Claim) -> tuple[str, ...]:
     """That the claim's test was changed after a trial had begun."""
     day = claim.corrected
-    if day is None or all(datetime.fromisoformat(start).date() >= day for start in study.first_starts.values()):
+    if day is None:
         return ()
-    return (f"its test was corrected on {day}, after trials",)
+    caveat = f"its test was corrected on {day}, after trials"
+    was_late = study.published is not None and caveat in study.published.caveats.get(claim.name, ())
+    came_late = any(datetime.fromisoformat(start).date() < day for start in study.first_starts.values())
+    return (caveat,) if was_late or came_late else ()
 
 
 def _settings_caveat(study: Study, claim: Claim) -> str:
@@ -198,6 +201,5 @@ def _settings_caveat(study: Study, claim: Claim) -> str:
     trials = with_arms(study, claim.parts[0].contrast.factor)
     arms = {arm for part in claim.parts for arm in part.contrast.arms}
     keys = trials.loc[trials["arm"].isin(list(arms)), "key"]
-    if any(key not in study.records for key in keys):
-        return UNKNOWN
-    return settings_caveat([study.records[key] for key in keys], study.tuned)
+    found = [each for each in map(study.settings_of, keys) if each is not None]
+    return settings_caveat(found, study.tuned) if len(found) == len(keys) else UNKNOWN

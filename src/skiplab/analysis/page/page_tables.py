@@ -159,7 +159,8 @@ def tuning(study: Study, filters: Filters, drawing: PageFigures) -> dict[str, An
 
 def _departures(study: Study, tuned: Tuned) -> str:
     """How many trials don't use their tuned settings."""
-    own = [tuned.followed_by(each["choices"], each["factors"]) for each in study.records.values()]
+    settings = filter(None, map(study.settings_of, study.trials["key"]))
+    own = [tuned.followed_by(each["choices"], each["factors"]) for each in settings]
     return "" if all(own) else f"{own.count(False)} of {len(own)} trials use other settings than the tuned ones."
 
 

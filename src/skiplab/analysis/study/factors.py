@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from skiplab.records.read_records import Records
-from skiplab.records.record_schema import is_number
+from skiplab.records.record_schema import TrialSettings, is_number
 
 # Axes that can't change the outcome of a trial.
 _OBSERVERS = ("logger", "instrument", "evaluator", "feature_extractor")
@@ -23,16 +22,16 @@ class Factors(NamedTuple):
     constants: dict[str, Any]
 
 
-def find_factors(records: Records) -> Factors:
+def find_factors(trials: Mapping[str, TrialSettings]) -> Factors:
     """Axes whose choice varies, then settings that vary.
 
     A setting `g.x` below an axis g varies only if it differs among trials with the same choice of g, since an option's
     own settings belong to the option. A setting that equals another factor in every trial, as an interpolation does, is
     left out. The seed is no factor, and neither is a setting that follows it, as a module's argument `seed` does.
     """
-    axes = _columns([record["choices"] for record in records.values()], skip=_OBSERVERS)
-    leaves = _columns([record["factors"] for record in records.values()], skip=("seed",))
-    seeds = [record["factors"].get("seed") for record in records.values()]
+    axes = _columns([trial["choices"] for trial in trials.values()], skip=_OBSERVERS)
+    leaves = _columns([trial["factors"] for trial in trials.values()], skip=("seed",))
+    seeds = [trial["factors"].get("seed") for trial in trials.values()]
     varying = {name: values for name, values in axes.items() if _differ(values)}
     for name in sorted(leaves, key=lambda leaf: "." in leaf):  # `depth` before the settings that follow it
         values = leaves[name]
@@ -45,7 +44,7 @@ def find_factors(records: Records) -> Factors:
         for name, values in (leaves | axes).items()
         if values and not _differ(values) and values[0] is not _ABSENT
     }
-    frame = pd.DataFrame({name: _typed(values) for name, values in varying.items()}, index=list(records))
+    frame = pd.DataFrame({name: _typed(values) for name, values in varying.items()}, index=list(trials))
     return Factors(frame, constants)
 
 

@@ -8,10 +8,11 @@ from skiplab.analysis.study.study import Study
 
 def origin(study: Study) -> dict[str, str]:
     """The provenance of all trials, each value once."""
-    if not study.records:
+    if not study.records and study.published is None:
         return {}
     found = [record["provenance"] for record in study.records.values()]
     rows = {
+        "goes on from": "" if study.published is None else str(study.published),
         "commit": _distinct(entry["commit"] for entry in found),
         **{f"version of {name}": values for name, values in _merged(entry["versions"] for entry in found).items()},
         **{f"hardware, {name}": values for name, values in _merged(entry["hardware"] for entry in found).items()},

@@ -10,16 +10,17 @@ import pandas as pd
 
 from skiplab.analysis.study import study_cache
 from skiplab.analysis.study.contents import read_contents
+from skiplab.analysis.study.published_trials import PublishedTrials, read_published_trials
 from skiplab.analysis.study.series import Files, read_series
 from skiplab.analysis.study.study_lists import listed_keys, study_folders, tuned_of
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
-from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS, STUDIES, TUNED
+from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS, PUBLISHED, STUDIES, TUNED
 from skiplab.records.finished_files import explain_truncated, truncated_files
 from skiplab.records.foreign_files import links_out
 from skiplab.records.read_records import LazyRecords, Problem, Records, read_records
-from skiplab.records.record_schema import FinishedFile
+from skiplab.records.record_schema import FinishedFile, TrialSettings
 from skiplab.records.tuned import Tuned
 
 LOSS = "loss"  # the metric of a history that is the training loss
@@ -59,6 +60,7 @@ class Study:
     tuned: the result of tuning, from tuned.yaml in the study's folder; None if there is none.
     problems: parts of the list and the records that can't be read, and truncated files.
     files: the lengths and hashes of each trial's finished files, by key.
+    published: the published trials that it goes on from, of which those without a record here are among its trials.
     arm_column: of a table of results that skiplab has no records of, the factor that names the arms; else None.
     """
 
@@ -78,6 +80,7 @@ class Study:
     tuned: Tuned | None
     problems: tuple[Problem, ...]
     files: Files
+    published: PublishedTrials | None = None
     arm_column: str | None = None
 
     @property
@@ -91,6 +94,10 @@ class Study:
     def is_of_commands(self) -> bool:
         """Whether commands can train more of it: not a table of results, nor a LightningModule, which Python trains."""
         return self.arm_column is None and "module" not in (*self.factors, *self.constants)
+
+    def settings_of(self, key: str) -> TrialSettings | None:
+        """The options and settings of a trial; None for a row of a table of results."""
+        return self.records.get(key) or (self.published.settings.get(key) if self.published else None)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -280,17 +287,19 @@ def read_study(name: str, runs_dir: str | Path = "runs") -> Study:
         )
     keys, bad_keys = listed_keys(folders)
     tuned, bad_tuned = tuned_of(folder / TUNED)
+    published = read_published_trials(folder)
     state = study_cache.state_of(folder, runs_dir, keys)
     contents = study_cache.load(folder, state)
     if contents is None:
         records, bad_records = read_records(runs_dir, keys)
-        contents = read_contents(records, tuned, bad_records)
+        contents = read_contents(records, tuned, bad_records, published)
         study_cache.store(folder, state, contents)
     else:
-        records = LazyRecords(runs_dir, contents.trials["key"])
+        records = LazyRecords(runs_dir, contents.first_starts)
     parts = contents._asdict()
     truncated = _truncated(runs_dir, contents.files, records)
-    parts["problems"] = (*bad_keys, *contents.problems, *truncated, *bad_tuned)
+    left_out = [_left_out(each) for each in folders if len(folders) > 1 and (each / PUBLISHED).is_dir()]
+    parts["problems"] = (*left_out, *bad_keys, *contents.problems, *truncated, *bad_tuned)
     return Study(
         name=name,
         runs_dir=runs_dir,
@@ -298,7 +307,14 @@ def read_study(name: str, runs_dir: str | Path = "runs") -> Study:
         listed_in=tuple(folders),
         records=records,
         tuned=tuned,
+        published=published,
         **parts,
+    )
+
+
+def _left_out(folder: Path) -> Problem:
+    return Problem(
+        f"study {folder.name}", "the published trials that it goes on from count only where it is read alone"
     )
 
 

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
 from skiplab.records.atomic_file import write_atomically
-from skiplab.records.file_names import RECORD, TUNED
+from skiplab.records.file_names import PUBLISHED, RECORD, TUNED
 from skiplab.records.read_records import Problem
 from skiplab.records.record_schema import FinishedFile
 
@@ -48,7 +48,8 @@ def state_of(folder: Path, runs_dir: Path, keys: Sequence[str]) -> str:
     """A hash that changes with the study's lists and records, and with the code that reads them."""
     code = sorted((path.name, *_file_state(path)) for path in Path(__file__).parents[1].rglob("*.py"))
     records = [(key, *_file_state(f"{runs_dir}/{key}/{RECORD}")) for key in keys]
-    return hashlib.sha256(json.dumps([code, _file_state(folder / TUNED), records]).encode()).hexdigest()
+    published = sorted((path.name, *_file_state(path)) for path in (folder / PUBLISHED).glob("*"))
+    return hashlib.sha256(json.dumps([code, _file_state(folder / TUNED), published, records]).encode()).hexdigest()
 
 
 def _file_state(path: Path | str) -> tuple[int, ...]:

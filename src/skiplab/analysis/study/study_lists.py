@@ -12,6 +12,7 @@ from skiplab.records.file_names import (
     KEYS,
     LAYERS,
     MEASUREMENTS,
+    PUBLISHED,
     REAL_IMAGES,
     RECORD,
     SAMPLES,
@@ -33,7 +34,7 @@ def study_files(name: str, runs_dir: Path) -> list[Path]:
     """
     folders = study_folders(name, runs_dir)
     keys, _ = listed_keys(folders)
-    lists = [folder / name for folder in folders for name in (KEYS, TUNED)]
+    lists = [folder / name for folder in folders for name in (KEYS, TUNED, PUBLISHED)]
     claims = [folder / CLAIMS for folder in dict.fromkeys([*folders, runs_dir / STUDIES / name])]
     trials = [runs_dir / key / name for key in keys for name in _TRIAL_FILES]
     return [path for path in (*lists, *claims, *trials) if path.exists()]

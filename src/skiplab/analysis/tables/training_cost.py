@@ -22,7 +22,8 @@ def training_costs(study: Study) -> pd.DataFrame:
     Seconds are the trial's wall time, evaluation included; the machine's other work makes them noisy. A trial that
     diverged or was stopped counts with all of its planned steps, and has no seconds.
     """
-    settings = [study.records[key]["factors"] for key in study.trials["key"]]
+    found = map(study.settings_of, study.trials["key"])
+    settings = [each["factors"] if each else {} for each in found]
     batch = pd.Series([each.get("batch_size") for each in settings], index=study.trials.index, dtype=float)
     planned = [each.get("trainer.max_steps") for each in settings]
     steps = pd.Series(planned, index=study.trials.index, dtype=float).fillna(study.trials["step"])
