@@ -4,7 +4,8 @@
 
 The figure becomes experiments/NAME/PROFILE.svg. The folder experiments/NAME/PROFILE/ gets every trial, the comparison
 table and the verdicts as CSV, the declarations of the metrics, tuned.yaml if settings were tuned, and result.json with
-cost, machine, versions and date. From these files write_results.py puts verdicts and tables into the documents.
+cost, machine, versions and date. A study that went on from published trials is published with them. From these files
+write_results.py puts verdicts and tables into the documents.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from skiplab.analysis.tables.comparison import metrics_of_claims
 from skiplab.analysis.tables.comparison_table import ComparisonTable, comparison_table
 from skiplab.records.spreadsheet import csv_text
 from skiplab.records.tuned import write_tuned
-from skiplab.reproduce import Experiment, PublishedResult, experiments
+from skiplab.reproduce import Experiment, PublishedResult, TrainedPart, experiments
 
 
 def main() -> None:
@@ -67,14 +68,18 @@ def write_result(
     (folder / "metrics.json").write_text(json.dumps(declared, indent=2) + "\n", encoding="utf-8")
     write_verdicts(verdicts, folder)
     found = [record["provenance"] for record in study.records.values()]
+    before = parts_before(study)
     result: PublishedResult = {
         "date": max(entry["finished"] for entry in found)[:10],
-        "trials": len(found),
+        "trials": len(study.trials),
         "seeds": int(study.trials["seed"].nunique()),
         "seconds": round(float(study.trials["wall_seconds"].sum()), 1),
         "each_on": each_on(study),
-        "hardware": sorted({trained_by(record) for record in study.records.values()}),
+        "hardware": sorted(
+            {trained_by(record) for record in study.records.values()}.union(*(part["hardware"] for part in before))
+        ),
         "versions": {name: entry["versions"][name] for entry in found for name in sorted(entry["versions"])},
+        **({"went_on_from": before} if before else {}),
         "claims_sha256": verdicts[0].claims_sha256,
         "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
         "published": {
@@ -86,6 +91,23 @@ def write_result(
     if study.tuned:  # without paths of this machine
         overrides = tuple(word for word in study.tuned.overrides if not word.startswith("run."))
         (folder / "tuned.yaml").write_text(write_tuned(replace(study.tuned, overrides=overrides)), encoding="utf-8")
+
+
+def parts_before(study: Study) -> list[TrainedPart]:
+    """The published trials that a study went on from, without those that it trained again."""
+    if study.published is None:
+        return []
+    own = study.published.trials.loc[lambda trials: ~trials["key"].isin(list(study.records))]
+    result = study.published.result
+    earlier: list[TrainedPart] = result.get("went_on_from", [])
+    last: TrainedPart = {
+        "date": result["date"],
+        "trials": len(own) - sum(part["trials"] for part in earlier),
+        "seconds": round(float(own["wall_seconds"].sum()) - sum(part["seconds"] for part in earlier), 1),
+        "hardware": result["hardware"],
+        "versions": result["versions"],
+    }
+    return [*earlier, last]
 
 
 if __name__ == "__main__":

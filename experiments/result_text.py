@@ -85,7 +85,11 @@ def summary_text(profile: str, verdicts: Sequence[Verdict], table: ComparisonTab
 def cost_text(result: PublishedResult) -> str:
     """How long the study took, and on which machines."""
     machines = " and ".join(f"{name}, torch {result['versions']['torch']}" for name in result["hardware"])
-    return f"Cost: {result['trials']} trials, {result['seconds']:.0f} s on {result['each_on']} each ({machines}).\n"
+    cost = f"Cost: {result['trials']} trials, {result['seconds']:.0f} s on {result['each_on']} each ({machines})"
+    before = [
+        f"{part['trials']} trials, {part['seconds']:.0f} s, {part['date']}" for part in result.get("went_on_from", [])
+    ]
+    return f"{cost}; it went on from {' and '.join(before)}.\n" if before else f"{cost}.\n"
 
 
 def trained_by(record: dict[str, Any]) -> str:
@@ -97,7 +101,8 @@ def trained_by(record: dict[str, Any]) -> str:
 def each_on(study: Study) -> str:
     """What each trial ran on."""
     words = {"cpu": "one thread", "gpu": "a GPU or a share of one"}
-    found = {record["factors"]["trainer.accelerator"] for record in study.records.values()}
+    settings = filter(None, map(study.settings_of, study.trials["key"]))
+    found = {each["factors"]["trainer.accelerator"] for each in settings}
     return " or ".join(words[accelerator] for accelerator in sorted(found))
 
 

@@ -23,7 +23,7 @@ def test_overrides_stand_before_or_behind_options(arguments: list[str], monkeypa
     monkeypatch.setattr(cli, "make_parser", make_parser.__wrapped__)  # a new one, which takes up what was set
     cli.main(["reproduce", "every_connection", *arguments])
     expected = {"experiment": "every_connection", "show_list": False, "profile": "quick"}
-    expected |= {"decide": False, "budget": None, "max_seeds": None, "dry_run": False}
+    expected |= {"decide": False, "go_on": False, "budget": None, "max_seeds": None, "dry_run": False}
     assert seen == [expected | {"overrides": ["seed=1", "depth=4"]}]
 
 

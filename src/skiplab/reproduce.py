@@ -13,7 +13,7 @@ import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import yaml
 from rich.console import Console
@@ -39,9 +39,21 @@ DEMO = ("residual_in_diffusion", "quick")  # the experiment and profile of `skip
 DEMO_SEEDS = 5  # of a cell at most, so that it takes three minutes
 
 
+class TrainedPart(TypedDict):
+    """Trials that were published before a ladder went on from them: when, where and at what cost they were trained."""
+
+    date: str
+    trials: int
+    seconds: float
+    hardware: list[str]
+    versions: dict[str, str]
+
+
 class PublishedResult(TypedDict):
     """The content of result.json: when, where and at what cost a published profile ran, and what it said.
 
+    versions: those that trained the last trials.
+    went_on_from: the trials that were published before, oldest first; they are among the trials and the seconds.
     verdicts: the headline of each claim.
     published: for each value that a paper printed, ours and whether it agrees.
     """
@@ -53,6 +65,7 @@ class PublishedResult(TypedDict):
     each_on: str
     hardware: list[str]
     versions: dict[str, str]
+    went_on_from: NotRequired[list[TrainedPart]]
     claims_sha256: str
     verdicts: dict[str, str]
     published: dict[str, str]

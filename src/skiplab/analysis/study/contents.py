@@ -73,8 +73,8 @@ def _trials(
     """A row a trial, in the order of the factors; a record takes the place of a published row."""
     frame = _of_records(records, metrics)
     if published is not None:
-        rows = published.trials.loc[~published.trials["key"].isin(list(records))].reindex(columns=frame.columns)
-        frame = pd.concat([each for each in (rows.fillna({"error": ""}), frame) if len(each)])
+        rows = published.trials.loc[~published.trials["key"].isin(list(records))].assign(error="")
+        frame = pd.concat([each for each in (rows.reindex(columns=frame.columns), frame) if len(each)])
     columns = ["key", "status", *found.varying.columns, *frame.columns[2:]]
     return frame.join(found.varying).loc[list(found.varying.index), columns].reset_index(drop=True)
 

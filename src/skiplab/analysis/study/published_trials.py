@@ -8,6 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,14 +85,11 @@ def read_published_trials(study: Path) -> PublishedTrials | None:
 
 
 def read_trials(text: str) -> pd.DataFrame:
-    """The finished trials of a published trials.csv, by key, with each number as it was written."""
-    trials = pd.read_csv(
-        io.StringIO(text),
-        keep_default_na=False,
-        na_values=[""],
-        dtype={"key": "str", "status": "str"},
-        float_precision="round_trip",
-    )
-    trials = trials.loc[trials["status"].isin(list(FINISHED))]
+    """The finished trials of a published trials.csv, by key, with each number exactly as it was written."""
+    table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""], dtype="object")
+    trials = table.loc[table["status"].isin(list(FINISHED))].set_index("key", drop=False).rename_axis(None)
+    for name in trials.columns.drop("key"):
+        with suppress(ValueError):  # a text
+            trials[name] = trials[name].astype(float)
     trials["status"] = pd.Categorical(trials["status"], categories=STATUSES)
-    return trials.set_index("key", drop=False).rename_axis(None)
+    return trials.astype({"seed": int})
