@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,24 @@ def test_commands_read_published_and_own_trials_as_one(
     assert "tuned per arm, 1 rates, looks 1 to 2 of 3, at 3 to 5 seeds, next at 10" in reported.text
     both = run_command(["table", f"{STUDY},{STUDY}", "--runs-dir", str(runs)])
     assert "the published trials that it goes on from count only where it is read alone" in both.text
+    assert len(read_study(STUDY, runs).trials) == 16
+    shutil.rmtree(runs / "studies" / STUDY / "published")
+    assert len(read_study(STUDY, runs).trials) == 4
+
+
+def test_a_test_that_was_corrected_after_the_published_trials_stays_so(
+    experiment: Experiment, first_look: dict[str, Any], tmp_path: Path
+) -> None:
+    path, caveat = experiment.folder / PROFILE / "verdicts.csv", "its test was corrected on 2026-01-01, after trials"
+    claims, name = experiment.claims(PROFILE), "{name: better,"
+    claims.write_text(CLAIMS.replace(name, f"{name} corrected: 2026-01-01,"), encoding="utf-8")
+    result = experiment.folder / PROFILE / "result.json"
+    digest = read_claims(claims).sha256
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"claims_sha256": digest}), encoding="utf-8")
+    for expected in (False, True):
+        ended = climb(experiment, tmp_path / str(expected), "--continue", "--max-seeds", "5")
+        assert (caveat in ended.text) == expected, ended.text
+        path.write_text(path.read_text().replace("tuned per arm", f"{caveat}; tuned per arm"), encoding="utf-8")
 
 
 def test_it_goes_on_without_being_told_again_and_a_record_takes_the_place_of_a_row(

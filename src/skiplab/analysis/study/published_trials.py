@@ -22,9 +22,11 @@ from skiplab.records.foreign_files import MOST_TABLE_BYTES, read_own
 from skiplab.records.record_schema import TrialSettings
 from skiplab.records.statuses import FINISHED, STATUSES
 
-TRIALS, METRICS, RESULT, VERDICTS, SETTINGS = (
-    "trials.csv", "metrics.json", "result.json", "verdicts.csv", "settings.json",
-)  # fmt: skip
+TRIALS = "trials.csv"
+METRICS = "metrics.json"
+RESULT = "result.json"
+VERDICTS = "verdicts.csv"
+SETTINGS = "settings.json"
 COPIED = (TRIALS, METRICS, RESULT, VERDICTS)
 
 
