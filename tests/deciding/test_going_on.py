@@ -154,6 +154,7 @@ def test_it_goes_on_without_being_told_again_and_a_record_takes_the_place_of_a_r
     dry = climb(experiment, runs, "--continue", "--dry-run")
     assert "next: look 2 of 3, at 5 seeds: 4 trials" in dry.text
     assert planted.trained == []
+    assert read_study(STUDY, runs).tuned is not None
     tuned = f"hydra.sweeper.tuned={experiment.folder / PROFILE / 'tuned.yaml'}"
     again = ["long_skip=concat", "connection=plain", "seed=201"]
     run_command(["train", "-m", f"experiment={PRESET}", *OWN, tuned, f"run.runs_dir={runs}", *again])
