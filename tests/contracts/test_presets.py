@@ -35,7 +35,7 @@ SHORT = (
     "eval_batch.num_levels=2",
 )
 # In place of data that have to be downloaded, and of a GPU.
-STAND_INS = {"data": {"cifar10": "shapes"}, "trainer": {"gpu": "cpu"}}
+STAND_INS = {"data": {"cifar10": "shapes", "mnist": "shapes"}, "trainer": {"gpu": "cpu"}}
 MEASURED_IMAGES = ("num_train", "num_val")  # of an evaluator that reads whole splits
 BIG = ("/standard", "/paper", "/deep", "/plain_at_best")
 BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
