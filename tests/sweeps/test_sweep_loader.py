@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -84,6 +85,20 @@ def test_a_copy_of_the_loader_in_the_same_process_composes_nothing_again(sweep) 
     loader.load_sweep_config(master, ["seed=1"])
     pickle.loads(pickle.dumps(loader)).load_sweep_config(master, ["seed=2"])
     assert Counted.times == 1
+
+
+def test_types_that_hydra_has_imported_anew_are_no_hindrance(sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, master = sweep
+
+    @dataclass
+    class Anew:  # as with those of a launcher's settings, no pickle finds it
+        partition: str = "low"
+
+    compose_it = counted.load_sweep_config
+    monkeypatch.setattr(
+        counted, "load_sweep_config", lambda *given: OmegaConf.merge(compose_it(*given), {"hydra": {"launcher": Anew}})
+    )
+    assert SweepLoader(counted).load_sweep_config(master, ["seed=1"]).hydra.launcher.partition == "low"
 
 
 def test_an_override_that_fits_nothing_is_refused_as_hydra_does(sweep) -> None:

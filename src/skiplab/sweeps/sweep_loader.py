@@ -1,6 +1,6 @@
 """Composes the trials of a sweep in its workers, once per combination of options."""
 
-import pickle
+import copy
 import uuid
 from collections.abc import Sequence
 
@@ -42,13 +42,15 @@ class _Composed:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self._loader, self._kinds = loader, OverrideKinds(loader)
-        self._by_options: dict[tuple[str, ...], bytes] = {}
+        self._by_options: dict[tuple[str, ...], DictConfig] = {}
 
     def trial(self, sweep: DictConfig, words: Sequence[str]) -> DictConfig:
         options, values = self._kinds.sort(self._kinds.parse(words))
         if options not in self._by_options:
-            self._by_options[options] = pickle.dumps(self._loader.load_sweep_config(sweep, list(options)))
-        config = pickle.loads(self._by_options[options])
+            self._by_options[options] = self._loader.load_sweep_config(sweep, list(options))
+        config = copy.deepcopy(
+            self._by_options[options]
+        )  # Hydra may have imported its types anew, so no pickle holds it
         apply_overrides(values, config)
         with read_write(config):
             config.hydra.overrides.task = list(words)
