@@ -103,7 +103,8 @@ class Ladder:
 
     def lacks(self, needed: Needed) -> bool:
         """Whether any of these trials is to be trained, or to join the study; one that failed is neither."""
-        known, published = {*self._listed(), *self.taken_over}, self.taken_over
+        published = self.taken_over
+        known = {*self._listed(), *published}
         jobs = (point.job(seed) for point, seeds in needed.items() for seed in seeds)
         return any(not job.failed and (job.record.key not in known or is_left(job, published)) for job in jobs)
 
@@ -159,10 +160,10 @@ class Ladder:
     @property
     def taken_over(self) -> dict[str, float]:
         """The seconds of each published trial that the study hasn't trained itself, by key."""
-        listed = self._listed() if self.published else set()
-        return (
-            {key: took for key, took in self.published.seconds.items() if key not in listed} if self.published else {}
-        )
+        if self.published is None:
+            return {}
+        listed = self._listed()
+        return {key: took for key, took in self.published.seconds.items() if key not in listed}
 
     def num_trained(self) -> int:
         """How many trials the study has finished itself; those that other studies alone have don't count."""
