@@ -137,7 +137,7 @@ def test_states_how_it_was_measured(trained) -> None:
         "extractor_sha256": trained.extractor.sha256,
         "resize": None,
         "num_features": 64,
-        "sampler": "DDIM",
+        "sampler": "DPMSolver2M",
         "sampler_settings": vars(trained.sampler),
         "num_steps": trained.sampler.num_steps,
         "weights": "last",
