@@ -40,7 +40,8 @@ SchedulerParameters=sched_interval=2,batch_sched_delay=0,sched_min_interval=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmctldParameters=preempt_send_user_signal
-NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
+SlurmdParameters=config_overrides
+NodeName={host} NodeAddr=127.0.0.1 CPUs={processors} State=UNKNOWN
 PartitionName=low Nodes={host} Default=YES PriorityTier=1 PreemptMode=REQUEUE GraceTime=20
 PartitionName=high Nodes={host} PriorityTier=10
 """
@@ -72,10 +73,11 @@ class Cluster:
 
     Args:
         folder: a fresh one; its path must be short, for a socket lies in it.
+        processors: how many the node has, by its own word.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, processors: int = 2) -> None:
+        self.folder, self.processors = folder, processors
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("SLURM", "SBATCH"))},
             "SLURM_CONF": str(folder / "slurm.conf"),
@@ -91,7 +93,9 @@ class Cluster:
         sacct.write_text(SACCT)
         sacct.chmod(0o755)
         ports = dict(zip(("controller_port", "node_port"), free_ports(2), strict=True))
-        (self.folder / "slurm.conf").write_text(CONF.format(host=socket.gethostname(), folder=self.folder, **ports))
+        (self.folder / "slurm.conf").write_text(
+            CONF.format(host=socket.gethostname(), folder=self.folder, processors=self.processors, **ports)
+        )
         run = self.folder / "run"
         paths = {"key-file": key, "socket": run / "munge.sock", "pid-file": run / "munged.pid"}
         paths |= {"log-file": self.folder / "munged.log", "seed-file": run / "munged.seed"}

@@ -1,6 +1,7 @@
 """SLURM by submitit, where a lost job does no harm to others."""
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from skiplab.errors import SkiplabError
 
 _SBATCH = "sbatch: "  # each line of its errors starts with this
+_LONGEST_ARRAY = 1000  # jobs, on a cluster that leaves MaxArraySize at its default
 
 
 @dataclass
@@ -61,10 +63,14 @@ class SkiplabSlurmLauncher(SlurmLauncher):
             *arguments: what submitit hands over besides.
 
         Returns:
-            A list of what each trial returned.
+            A list of what each trial returned, without its configurations, which the process of the sweep knows.
         """
         train = super().__call__  # before a trial, which lets Hydra load this module and its classes anew
-        return [train(json.loads(each), *arguments) for each in sweep_overrides]
+        results = []
+        for each in sweep_overrides:
+            results.append(train(json.loads(each), *arguments))
+            results[-1].cfg = results[-1].hydra_cfg = None
+        return results
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit all trials, `trials_per_job` a job, and wait for them.
@@ -93,7 +99,7 @@ class SkiplabSlurmLauncher(SlurmLauncher):
                 return [result for of_job in of_jobs for result in of_job]
         except (UncompletedJobError, FailedJobError) as error:
             if isinstance(error.__cause__, CalledProcessError):  # the command that submits
-                raise SkiplabError(_refusal(str(error))) from error
+                raise SkiplabError(_refusal(str(error), len(trials), self.trials_per_job)) from error
             raise WorkersLostError from error
 
 
@@ -119,9 +125,12 @@ class _WithoutSbatch:
         return len(text) if self._dropped or ends_dropped else self._stream.write(text)
 
 
-def _refusal(output: str) -> str:
+def _refusal(output: str, num_trials: int, trials_per_job: int) -> str:
     first = (output.strip().splitlines() or ["sbatch gives no reason"])[0]
     reason = first.removeprefix(_SBATCH).removeprefix("error: ")
+    if "job array" in reason:
+        fewer = max(2 * trials_per_job, math.ceil(num_trials / _LONGEST_ARRAY))
+        return f"SLURM refuses so many jobs: {reason}; set hydra.launcher.trials_per_job={fewer} or more"
     return (
         f"SLURM refuses the jobs: {reason}; set what the cluster requires, such as hydra.launcher.partition=NAME, or "
         "train here with hydra/launcher=skiplab_cores"

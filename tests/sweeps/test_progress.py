@@ -8,8 +8,10 @@ from rich.console import Console
 
 from example_records import write_example
 from skiplab.records.record import Record
+from skiplab.sweeps import progress
 from skiplab.sweeps.job import Job
 from skiplab.sweeps.progress import Sweep, follow
+from skiplab.sweeps.status import standing
 from tiny_trials import TINY, compose_config
 
 
@@ -70,6 +72,19 @@ def test_each_running_trial_has_a_line_with_its_overrides(jobs) -> None:
     assert "seed=1" in shown
     assert "seed=2" not in shown, "nobody holds it, so it doesn't run"
     assert "depth=4" not in shown, "all trials share it"
+
+
+def test_a_trial_is_read_only_between_its_begin_and_its_end(jobs, monkeypatch) -> None:
+    """Of ten thousand that wait in a queue, each look would open as many files, on a file system that nodes share."""
+    read = []
+    monkeypatch.setattr(progress, "standing", lambda record: read.append(record.key) or standing(record))
+    put(jobs[0].record, "done")
+    put(jobs[1].record, "running", steps=5)
+    sweep = Sweep(jobs)
+    assert sorted(read) == sorted(job.record.key for job in jobs[:2])
+    read.clear()
+    sweep.update()
+    assert read == [jobs[1].record.key]
 
 
 def test_plain_lines_without_a_terminal(jobs, capsys) -> None:

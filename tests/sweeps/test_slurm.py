@@ -120,6 +120,9 @@ def test_a_job_trains_several_trials(cluster, tmp_path) -> None:
     said = finish(forked_command(command, environment=cluster.environment))
     assert "3 trials finished (0 diverged), 0 failed" in said
     assert len([job for job in cluster.jobs() if job["JobId"] not in before]) == 2, said
+    results = [path.stat().st_size for path in tmp_path.glob("slurm/.submitit/*/*_result.pkl")]
+    assert len(results) == 2
+    assert max(results) < 10_000, "without configurations, which for 10,000 trials take a gigabyte"
     main(["train", "-m", *TINY, *grid, f"run.runs_dir={tmp_path / 'process'}", "hydra/launcher=basic"])
     assert len(weights(tmp_path / "slurm")) == 3
     assert weights(tmp_path / "slurm") == weights(tmp_path / "process")

@@ -9,10 +9,8 @@ import pytest
 from skiplab.cli import main
 from tiny_trials import TINY
 
-REFUSING = f"""#!{sys.executable}
-import sys
-sys.exit("sbatch: error: Unable to contact the controller\\nsbatch: fatal: no cluster")
-"""
+UNREACHABLE = "sbatch: error: Unable to contact the controller\\nsbatch: fatal: no cluster"
+TOO_MANY = "sbatch: error: Batch job submission failed: Invalid job array specification"
 
 
 def refused(capsys, *overrides: str) -> tuple[str, str]:
@@ -24,17 +22,31 @@ def refused(capsys, *overrides: str) -> tuple[str, str]:
     return captured.out, captured.err
 
 
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, refusal: str) -> None:
+    """A SLURM that refuses every job."""
+    for name in ("sbatch", "srun"):
+        (folder / name).write_text(f'#!{sys.executable}\nimport sys\nsys.exit("{refusal}")\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.mark.parametrize("seeds", ["seed=0", "seed=0,1"], ids=["one job", "an array"])
 def test_a_slurm_that_takes_no_job(seeds, tmp_path, capsys, monkeypatch) -> None:
-    for name in ("sbatch", "srun"):
-        (tmp_path / name).write_text(REFUSING)
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    install(tmp_path, monkeypatch, UNREACHABLE)
     out, err = refused(capsys, seeds, f"run.runs_dir={tmp_path / 'runs'}")
     assert err.startswith("skiplab: SLURM refuses the jobs: Unable to contact the controller; ")
     assert len(err.splitlines()) == 1
     assert "worker" not in out
     assert not list(tmp_path.glob("runs/*/record.json"))
+
+
+def test_more_jobs_than_the_cluster_lets_an_array_have(tmp_path, capsys, monkeypatch) -> None:
+    install(tmp_path, monkeypatch, TOO_MANY)
+    _, err = refused(capsys, "seed=range(3)", f"run.runs_dir={tmp_path / 'runs'}")
+    assert err == (
+        "skiplab: SLURM refuses so many jobs: Batch job submission failed: Invalid job array specification; "
+        "set hydra.launcher.trials_per_job=2 or more\n"
+    )
 
 
 def test_a_machine_without_slurm(tmp_path: Path, capsys, monkeypatch) -> None:

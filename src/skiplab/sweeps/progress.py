@@ -1,10 +1,12 @@
 """The progress of a running sweep, read from its records, whichever launcher runs it."""
 
+import os
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -49,14 +51,16 @@ class Sweep:
         self.jobs = list(jobs)
         self._overrides = distinct_overrides(jobs)
         self.started = time.monotonic()
-        self.standings: dict[Job, Standing] = {}
+        self.standings: dict[Job, Standing] = {}  # of those that have begun
         self.update()
         self._worked_before = self._worked()
 
     def update(self) -> None:
-        """Read the records of the trials that have not ended."""
+        """Read the records of the trials that have begun and not ended, which are few among thousands."""
+        begun = {folder: _entries(folder) for folder in {job.record.runs_dir for job in self.jobs}}
         for job in self.jobs:
-            if job not in self.standings or self.standings[job].state not in _ENDED:
+            has_ended = job in self.standings and self.standings[job].state in _ENDED
+            if not has_ended and job.record.key in begun[job.record.runs_dir]:
                 self.standings[job] = standing(job.record)
 
     def _worked(self) -> float:
@@ -92,6 +96,11 @@ class Sweep:
             bar = ProgressBar(total=1.0, completed=each.fraction, width=20)
             grid.add_row(bar, Text(each.note), Text(self._overrides[job], overflow="ellipsis", no_wrap=True))
         return Group(grid, Text(self.line()))
+
+
+def _entries(folder: Path) -> set[str]:
+    """What lies in a folder; nothing where there is none yet."""
+    return set(os.listdir(folder)) if folder.is_dir() else set()
 
 
 def _draw(sweep: Sweep, stop: threading.Event, every_seconds: float) -> None:
