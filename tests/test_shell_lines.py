@@ -53,6 +53,7 @@ BUDGETS = {
         "instrument": "[stability]",
         "--max-seeds": "3",
     },
+    "skiplab ablate checkpoint:made --to measured --train-on": {"--train-on": "2", "--seeds": "0,1"},
     "skiplab figures mine": {"--only": "headline,training_loss"},
     "skiplab tune": {"evaluator": None, "instrument": None, "--widenings": "0", "--seeds": "9001"},
     "skiplab evaluate runs/KEY evaluator=[frechet_distance": {
@@ -77,7 +78,7 @@ SHORTER = {
         "seeds=[0, 1])",
         "seeds=[0], settings={'trainer.max_steps': 2, 'evaluator': ['denoising_loss'], 'hydra/launcher': 'basic'})",
     ),
-    "docs/checkpoints.md": ("STEPS, rows = 100, []", "STEPS, rows = 5, []"),
+    "docs/checkpoints.md": ("STEPS, rows = 100, []", "STEPS, rows = 2, []"),
     "docs/python.md": ('"trainer.max_steps": 20,', '"trainer.max_steps": 2,'),
     "docs/own_module.md": ('"trainer.max_steps": 40,', '"trainer.max_steps": 2,'),
 }
@@ -106,7 +107,7 @@ def _with_budget(line: ShellLine, key: str) -> list[str]:
     if " ".join(line.words).startswith(COMPOSED):
         return [*(re.sub(r"=([^\[,]*),.*", r"=\1", word) for word in words if word != "-m"), "--cfg", "all"]
     command, own = words[0], _beginning(line, BUDGETS) or {}
-    if command == "figures":
+    if command in ("figures", "ablate"):
         return [*words, *(word for option in own.items() for word in option)]
     if command not in ("train", "tune", "decide", "evaluate") or "--cfg" in words or "--help" in words:
         return words
