@@ -14,6 +14,7 @@ COMMANDS = (
     ("step.py", "5", "64"),
     ("gradient_norms.py", "5"),
     ("trial.py", "7"),
+    ("evaluation.py", "5"),
     ("in_sweep.py", "3"),
     ("processes.py", "5"),
     ("start.py", "5"),
