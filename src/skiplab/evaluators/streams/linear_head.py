@@ -43,27 +43,32 @@ def fit_head(
     ridge: float,
 ) -> Float[Tensor, "channel_plus_one patch"]:
     """Closed-form ridge regression from a position's channels to the pixels of the patch that it covers."""
-    features, patches = _positions(stream), _patches(target, *stream.shape[2:])
-    gram = features.T @ features / len(features)
-    penalty = ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    penalty[-1, -1] = 0  # the constant isn't penalized
-    return torch.linalg.solve(gram + penalty, features.T @ patches / len(features))
+    features, patches = _by_position(stream), _patches(target, *stream.shape[2:])
+    count = features.shape[0] * features.shape[2]  # of positions
+    mean, mean_patch = features.sum((0, 2)) / count, patches.sum((0, 2)) / count
+    gram = torch.ones(len(mean) + 1, len(mean) + 1, dtype=mean.dtype, device=mean.device)
+    gram[:-1, :-1] = (features @ features.mT).sum(0) / count
+    gram[-1, :-1] = gram[:-1, -1] = mean  # the last feature is the constant one
+    gram[:-1, :-1].diagonal().add_(ridge)  # the constant isn't penalized
+    products = torch.cat([(features @ patches.mT).sum(0) / count, mean_patch[None]])
+    return torch.linalg.solve(gram, products)
 
 
 def read(head: Tensor, stream: Tensor, target: Tensor) -> Tensor:
     """The head's prediction, in the target's shape."""
     batch, channels, height, width = target.shape
     rows, columns = stream.shape[2:]
-    patches = (_positions(stream) @ head).view(batch, rows, columns, channels, height // rows, width // columns)
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(target.shape)
+    patches = head[:-1].T @ _by_position(stream) + head[-1, :, None]
+    split = patches.view(batch, channels, height // rows, width // columns, rows, columns)
+    return split.permute(0, 1, 4, 2, 5, 3).reshape(target.shape)
 
 
-def _positions(stream: Tensor) -> Tensor:
-    flat = stream.permute(0, 2, 3, 1).flatten(0, 2).double()
-    return torch.cat([flat, torch.ones_like(flat[:, :1])], dim=1)
+def _by_position(stream: Tensor) -> Float[Tensor, "sample channel position"]:
+    return stream.flatten(2).double()
 
 
-def _patches(target: Tensor, rows: int, columns: int) -> Tensor:
+def _patches(target: Tensor, rows: int, columns: int) -> Float[Tensor, "sample pixel position"]:
+    """Pixels of the patch that each position covers."""
     batch, channels, height, width = target.shape
     split = target.view(batch, channels, rows, height // rows, columns, width // columns)
-    return split.permute(0, 2, 4, 1, 3, 5).flatten(0, 2).flatten(1).double()
+    return split.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(1, 3).double()
