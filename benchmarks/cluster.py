@@ -42,7 +42,7 @@ def command(runs_dir: Path, trials: int, trials_per_job: int) -> list[str]:
 def run(words: Sequence[str], cluster: Cluster) -> tuple[float, float, float, str]:
     """Wall and processor seconds and MiB of a sweep's process, and what it printed."""
     began = time.monotonic()
-    ended = subprocess.Popen(words, env=cluster.environment, stdout=subprocess.PIPE, text=True)
+    ended = subprocess.Popen(words, env=cluster.environment, stdout=subprocess.PIPE, encoding="utf-8")
     assert ended.stdout is not None
     printed = ended.stdout.read()
     _, status, used = os.wait4(ended.pid, 0)
@@ -64,7 +64,7 @@ def main(trials: int, trials_per_job: int, seconds: float) -> None:
             words = command(Path(runs_dir), trials, trials_per_job)
             began = datetime.now().astimezone()
             wall, processor, memory, printed = run(words, cluster)
-            records = [json.loads(path.read_text()) for path in Path(runs_dir).glob("*/record.json")]
+            records = [json.loads(path.read_text(encoding="utf-8")) for path in Path(runs_dir).glob("*/record.json")]
             again = run(words, cluster)
         finally:
             cluster.stop()

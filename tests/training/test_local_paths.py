@@ -78,7 +78,7 @@ def test_any_setting_called_path_counts_by_its_contents(setting: str, tmp_path: 
 
 
 def test_a_name_of_the_hub_stays_a_name() -> None:
-    config = compose_config("data=cifar10").config
+    config = compose_config("data=cifar10", "sampler=ddim").config
     assert factors(config)["data.path"] == "uoft-cs/cifar10"
     assert trial_key(config) == "41144d06d4c3411c"
 

@@ -99,8 +99,11 @@ class Sweep:
 
 
 def _entries(folder: Path) -> set[str]:
-    """What lies in a folder; nothing where there is none yet."""
-    return set(os.listdir(folder)) if folder.is_dir() else set()
+    """What lies in a folder; nothing where there is none yet, or none any more."""
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
 
 
 def _draw(sweep: Sweep, stop: threading.Event, every_seconds: float) -> None:
