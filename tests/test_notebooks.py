@@ -89,10 +89,10 @@ def outputs_of(notebook: nbformat.NotebookNode) -> list[list[nbformat.NotebookNo
 
 
 def text_of(output: nbformat.NotebookNode) -> str:
-    """What a reader sees of an output as text; of a figure its kind alone."""
+    """What a reader sees of an output as text, of a table its HTML; of a figure its kind alone."""
     if "image/png" in output.get("data", {}):
         return "a figure"
-    return output.get("text") or "\n".join(output.data.get(kind, "") for kind in ("text/plain", "text/html"))
+    return output.get("text") or output.data.get("text/html") or output.data.get("text/plain", "")
 
 
 def same_but_for_machines(shown: str, printed: str) -> bool:

@@ -14,14 +14,14 @@ _WIDTH = 100
 
 
 def console() -> Console:
-    """A console on standard output: as wide as the terminal, or 100 columns in a pipe or a file."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+    """A console on standard output: as wide as the terminal, or 100 columns in a pipe, a file or a notebook."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH, force_jupyter=False)
 
 
 def plain_text(show: Callable[[Console], None]) -> str:
     """What is shown on a console of 100 columns, without styles."""
     buffer = io.StringIO()
-    show(Console(file=buffer, width=_WIDTH, color_system=None))
+    show(Console(file=buffer, width=_WIDTH, color_system=None, force_jupyter=False))
     return "\n".join(line.rstrip() for line in buffer.getvalue().strip("\n").splitlines())
 
 
