@@ -1,4 +1,4 @@
-"""The console that the analysis prints to, and the lines that its commands share."""
+"""The console that commands print to, and the lines that they share."""
 
 import io
 import sys
@@ -13,9 +13,9 @@ from skiplab.records.read_records import Problem, readable
 _WIDTH = 100
 
 
-def console() -> Console:
-    """A console on standard output: as wide as the terminal, or 100 columns in a pipe, a file or a notebook."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH, force_jupyter=False)
+def console(width: int = _WIDTH) -> Console:
+    """A console on standard output: as wide as the terminal, or of this width in a pipe, a file or a notebook."""
+    return Console(width=None if sys.stdout.isatty() else width, force_jupyter=False)
 
 
 def plain_text(show: Callable[[Console], None]) -> str:

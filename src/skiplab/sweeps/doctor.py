@@ -3,16 +3,15 @@
 import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiplab.analysis import terminal
 from skiplab.wandb_account import has_key
 
 
@@ -32,7 +31,7 @@ def doctor_command(runs_dir: Path) -> None:
         finding = check(runs_dir)
         mark = Text("yes", style="green") if finding.is_fine else Text("no", style="yellow")
         table.add_row(finding.name, mark, Text("; ".join(part for part in (finding.found, finding.advice) if part)))
-    Console(width=None if sys.stdout.isatty() else 100).print(table)
+    terminal.console().print(table)
 
 
 def _cores(runs_dir: Path) -> Finding:

@@ -1,14 +1,13 @@
 """What a sweep would do: its trials, which are done, which are left, and how long those take and what they cost."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skiplab.analysis import terminal
 from skiplab.printable import counted
 from skiplab.records.record_schema import Costs
 from skiplab.sweeps.job import Job, distinct_overrides
@@ -36,7 +35,7 @@ def preview(jobs: Sequence[Job]) -> None:
     Raises:
         SkiplabError: a trial is invalid.
     """
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = terminal.console(width=120)
     states, costs, words = [_state(job) for job in jobs], _costs(jobs), distinct_overrides(jobs)
     table = Table("trial", "overrides", "state", *_COSTS.values(), box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for job, state in list(zip(jobs, states, strict=True))[:_MAX_ROWS]:

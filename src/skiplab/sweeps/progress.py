@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from skiplab.analysis import terminal
 from skiplab.sweeps.job import Job, distinct_overrides
 from skiplab.sweeps.status import Standing, duration, standing
 
@@ -107,7 +108,7 @@ def _entries(folder: Path) -> set[str]:
 
 
 def _draw(sweep: Sweep, stop: threading.Event, every_seconds: float) -> None:
-    console = Console()
+    console = terminal.console()
     with Live(sweep, console=console, auto_refresh=False, transient=True) as live:
         next_line = 0.0
         while not stop.wait(every_seconds):

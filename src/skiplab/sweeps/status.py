@@ -1,6 +1,5 @@
 """How far a study is: the state of each trial, and the time left."""
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rich import box
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from skiplab.analysis import terminal
 from skiplab.errors import SkiplabError
 from skiplab.printable import counted, one_line
 from skiplab.records.file_names import HISTORY, KEYS
@@ -57,7 +57,7 @@ def status_command(study: str, runs_dir: Path, watch: bool, every_seconds: float
     Raises:
         SkiplabError: there is no such study.
     """
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = terminal.console()
     standings = read_standings(study, runs_dir)
     with Live(render(study, standings), console=console, auto_refresh=False, transient=True) as live:
         while watch and any(each.state == "running" for each in standings):

@@ -48,9 +48,8 @@ class _Composed:
         options, values = self._kinds.sort(self._kinds.parse(words))
         if options not in self._by_options:
             self._by_options[options] = self._loader.load_sweep_config(sweep, list(options))
-        config = copy.deepcopy(
-            self._by_options[options]
-        )  # Hydra may have imported its types anew, so no pickle holds it
+        # no pickle: in a job of SLURM, Hydra has imported its types anew
+        config = copy.deepcopy(self._by_options[options])
         apply_overrides(values, config)
         with read_write(config):
             config.hydra.overrides.task = list(words)
