@@ -1,4 +1,4 @@
-"""What a command loads: what only prints or reads loads no torch, and training nothing that it doesn't use.
+"""What a command loads: what only prints, reads or refuses loads no torch, and training nothing that it doesn't use.
 
 import-linter checks the modules, this what is loaded in a process.
 """
@@ -37,6 +37,7 @@ run("effects", "mine", "--runs-dir", runs_dir)
 for name in names:
     importlib.import_module(name)
 note("analysis")
+run("train", "experimnt=mine")
 print(json.dumps(loaded))
 """
 TRAINING = {"torch", "pytorch_lightning", "lightning_fabric", "torchmetrics", "wandb", "transformers", "diffusers"}
@@ -48,12 +49,13 @@ NOT_LOADED = {
     "table": {*TRAINING, *DRAWING, "hydra", "sklearn"},
     "effects": {*TRAINING, *DRAWING, "hydra", "sklearn"},
     "analysis": {*TRAINING, "sklearn"},
+    "train": TRAINING,  # with a setting that is refused
 }
 # What a trial uses at its end or not at all; Lightning itself loads some of it.
 UNUSED = ("datasets", "diffusers", "matplotlib", "pandas", "pyarrow", "sklearn", "torchvision", "transformers", "wandb")
 
 
-def test_what_prints_or_reads_loads_no_torch(tmp_path: Path) -> None:
+def test_what_prints_reads_or_refuses_loads_no_torch(tmp_path: Path) -> None:
     modules = [
         "skiplab." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
         for path in (PACKAGE / "analysis").rglob("*.py")

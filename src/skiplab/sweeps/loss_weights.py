@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from hydra.utils import get_class, instantiate
 
-from skiplab.objectives.denoising import Denoising
 from skiplab.sweeps.job import Job
 
 _CELL = ("loss_weighting", "noise_schedule")
@@ -28,6 +27,8 @@ def weights_note(jobs: Sequence[Job]) -> str | None:
     """
     if len({job.choices.get("prediction") for job in jobs}) < 2:
         return None
+    from skiplab.objectives.denoising import Denoising  # with torch, which a refused sweep needn't wait for
+
     cells: dict[tuple[str, ...], dict[str, Job]] = {}
     for job in jobs:
         if issubclass(get_class(job.config.objective._target_), Denoising):
@@ -52,6 +53,8 @@ def _cell_note(weighting: str, jobs: Mapping[str, Job]) -> str | None:
 
 
 def _means(job: Job) -> _Means:
+    from skiplab.objectives.denoising import Denoising
+
     axes = {axis: instantiate(job.config[axis]) for axis in _AXES}
     objective = Denoising(1, **axes, conditioning=instantiate(job.config.conditioning))
     return _Means(*(weights.mean().item() for weights in objective.weights()))
