@@ -38,9 +38,14 @@ _NAMED = {
 _COMMANDS = """\
 # Commands
 
-Every command of `skiplab`, as `skiplab COMMAND --help` prints it. Of `skiplab train`, Hydra prints the help: it takes
-overrides, [axes and options](options.md) among them.
+Every command of `skiplab`, as `skiplab COMMAND --help` prints it.
 
+"""
+
+_TRAIN = """\
+It takes Hydra's options and overrides: `AXIS=OPTION`, `SETTING=VALUE` and `experiment=NAME/PROFILE`.
+`skiplab train --help` prints all of them, and `skiplab train connection=scaled --help` the settings of that option;
+[options.md](options.md) says what each option is.
 """
 
 
@@ -62,7 +67,7 @@ def commands_page() -> str:
     ]
     for name, parser in subparsers.choices.items():
         rows = [[_argument(each), _sentence(each.help or "")] for each in parser._actions if each.dest != "help"]
-        table = _table(["argument", "is"], rows) if rows else "It takes Hydra's overrides and options.\n"
+        table = _table(["argument", "is"], rows) if rows else _TRAIN
         sections.append(f"## skiplab {name}\n\n{_capitalized(about[name])}.\n\n{table}")
     return "\n".join(sections)
 

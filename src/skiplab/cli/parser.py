@@ -29,7 +29,7 @@ def make_parser() -> argparse.ArgumentParser:
     subparsers.add_parser(
         "train",
         help="train one trial, or a sweep with -m; takes Hydra overrides such as connection=plain,identity",
-        add_help=False,  # Hydra prints its own
+        add_help=False,  # it prints its own
     )
 
     command = subparsers.add_parser("init", help="write a small project of your own, with three commands to run")

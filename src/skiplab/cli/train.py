@@ -15,6 +15,8 @@ from skiplab.paths import project_dir
 from skiplab.sweeps.limits import check_temporary_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from omegaconf import DictConfig
 
 
@@ -24,27 +26,45 @@ def train(arguments: list[str]) -> None:
     Raises:
         SkiplabError: an override is wrong, the temporary folder can't be written, or a trial failed.
     """
-    import hydra
-
     check_temporary_folder()
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be explained in one place
-    application = hydra.main(version_base="1.3", config_path=str(project_dir("conf")), config_name="train")(_task)
+    words = ["run.dry_run=true" if word == "--dry-run" else word for word in arguments]
+    asked = _option_parser().parse_known_intermixed_args(words)[0]
+    with explained(arguments), isolated_hydra():
+        if asked.help:
+            _print_help(asked.config_dir, asked.overrides)
+        else:
+            _apply(_task, _options_first(words, asked.overrides))
+
+
+def _apply(task: "Callable[[DictConfig], Any]", words: list[str]) -> None:
+    """Let Hydra call a task with the configuration that the words compose to, or with each of a sweep."""
+    import hydra
+
+    application = hydra.main(version_base="1.3", config_path=str(project_dir("conf")), config_name="train")(task)
     before = sys.argv
-    sys.argv = ["skiplab-train", *_options_first(arguments)]
+    sys.argv = ["skiplab-train", *words]
     try:
-        with explained(arguments), isolated_hydra():
-            application()
+        application()
     finally:
         sys.argv = before
 
 
-def _options_first(arguments: list[str]) -> list[str]:
-    """The arguments with all overrides after all options: Hydra's parser refuses them in mixed order."""
-    words = ["run.dry_run=true" if word == "--dry-run" else word for word in arguments]
-    overrides = _option_parser().parse_known_intermixed_args(words)[0].overrides
+def _print_help(config_dir: str | None, overrides: list[str]) -> None:
+    from skiplab.cli.train_help import help_text, without_sweep
+
+    options = ["--config-dir", config_dir] if config_dir else []
+    texts: list[str] = []  # printed here: where nobody reads to the end, Hydra would call it the task's error
+    _apply(lambda config: texts.append(help_text(config)), [*options, *without_sweep(overrides)])
+    print(texts[0], end="")
+
+
+def _options_first(words: list[str], overrides: list[str]) -> list[str]:
+    """The words with all overrides after all options: Hydra's parser refuses them in mixed order."""
+    options = list(words)
     for override in overrides:
-        words.remove(override)
-    return [*words, *overrides]
+        options.remove(override)
+    return [*options, *overrides]
 
 
 def _option_parser() -> argparse.ArgumentParser:
