@@ -41,18 +41,8 @@ def parse_record(text: bytes, key: str | None = None) -> RecordContent:
             trial.
     """
     content = _without_lone_surrogates(parse_json(text), text)
-    if not isinstance(content, dict):
-        raise ValueError("it holds no record")
-    version = content.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:  # true == 1
-        raise ValueError(
-            f"its format_version is {shown(version)}, and this version of skiplab reads {FORMAT_VERSION} only"
-        )
-    checksum = content.pop(_CHECKSUM, None)
-    try:
-        record = _SCHEMA.validate_python(content)
-    except ValidationError as error:
-        raise ValueError(f"its {explain(error)}") from None
+    checksum = content.pop(_CHECKSUM, None) if isinstance(content, dict) else None
+    record = _checked(content)
     if checksum is not None and checksum != _checksum_of(content):
         raise ValueError("it was changed after it was written: its checksum is that of another content")
     if key is not None and record["key"] != key:
@@ -66,11 +56,39 @@ def to_json(content: Mapping[str, Any]) -> bytes:
     Raises:
         ValueError: if `parse_record` would refuse it.
     """
+    kept = as_kept(content)
+    return (json.dumps({**kept, _CHECKSUM: _checksum_of(kept)}, indent=1) + "\n").encode()
+
+
+def as_kept(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content as it is read again from a record.json, without its checksum.
+
+    Raises:
+        ValueError: if `parse_record` would refuse it.
+    """
     body = json.dumps(_finite(content)).encode()
-    parsed = _without_lone_surrogates(parse_json(body), body)
-    text = (json.dumps({**parsed, _CHECKSUM: _checksum_of(parsed)}, indent=1) + "\n").encode()
-    parse_record(text)
-    return text
+    kept = _without_lone_surrogates(parse_json(body), body)
+    _checked(kept)
+    return kept
+
+
+def _checked(content: Any) -> RecordContent:
+    """The content of a record of this format.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("it holds no record")
+    version = content.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:  # true == 1
+        raise ValueError(
+            f"its format_version is {shown(version)}, and this version of skiplab reads {FORMAT_VERSION} only"
+        )
+    try:
+        return _SCHEMA.validate_python(content)
+    except ValidationError as error:
+        raise ValueError(f"its {explain(error)}") from None
 
 
 def _checksum_of(content: Mapping[str, Any]) -> str:

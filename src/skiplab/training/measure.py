@@ -20,7 +20,7 @@ from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG, EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
 from skiplab.records.finished_files import finished_files, truncated_files
 from skiplab.records.record import Record
-from skiplab.records.record_json import to_json
+from skiplab.records.record_json import as_kept
 from skiplab.records.record_schema import RecordContent
 from skiplab.training.components import Components
 from skiplab.training.findings import Findings
@@ -95,7 +95,7 @@ def _measure(
     result, own = measured(evaluator, trained), findings.copy()
     own.add(evaluator, f"evaluator {name}", result.summary, result.missing)
     own.details[name] = result.details
-    to_json({**content, **asdict(own)})
+    as_kept({**content, **asdict(own)})
     rows = pd.DataFrame(result.measurements, columns=list(Measurement._fields)).assign(evaluator=name)
     encoded = {}
     for stem, picture in result.pictures.items():
@@ -195,7 +195,7 @@ def summarize(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
                 summary = {metric: value for metric, value in summary.items() if counted[metric] in ("measured", value)}
                 missing = {metric: reason for metric, reason in missing.items() if counted[metric] == "measured"}
             own.add(instrument, who, summary, missing)
-            to_json({**content, **asdict(own)})
+            as_kept({**content, **asdict(own)})
         except Exception as error:  # of any type: an instrument may be the user's own
             failed[who], own = (reason := _told(error)), findings.copy()
             own.add(instrument, who, {}, dict.fromkeys([*instrument.metrics, *instrument.charts], reason))
