@@ -3,9 +3,10 @@
 import hashlib
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -17,6 +18,9 @@ from skiplab.data.dataset import Dataset
 from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtractor
 from skiplab.seeding import keyed_generator, seed_globally
 
+if TYPE_CHECKING:  # it comes with pyarrow
+    from skiplab.data.hub_images import HubImages
+
 _NUM_CLASSES = 10
 _BATCH = 1024  # images classified at a time
 
@@ -25,7 +29,7 @@ class SmallClassifier(nn.Module):
     """Two convolutions with pooling and a hidden layer, whose activations are the features.
 
     Args:
-        shape: of an image, (1, size, size).
+        shape: of an image, (channels, size, size).
         channels: of the two convolutions.
         pooling: factor by which the size shrinks after each convolution; 1 for not at all.
         num_features: width of the hidden layer.
@@ -42,7 +46,7 @@ class SmallClassifier(nn.Module):
         self.hidden = nn.Linear(channels[1] * side * side, num_features)
         self.classify = nn.Linear(num_features, _NUM_CLASSES)
 
-    def forward(self, images: Float[Tensor, "batch 1 size size"]) -> Float[Tensor, "batch feature"]:
+    def forward(self, images: Float[Tensor, "batch channel size size"]) -> Float[Tensor, "batch feature"]:
         """The features; `classify` maps them to logits."""
         hidden = F.max_pool2d(F.relu(self.conv1(images)), self.pooling[0])
         hidden = F.max_pool2d(F.relu(self.conv2(hidden)), self.pooling[1])
@@ -76,7 +80,7 @@ class ShippedClassifier(FeatureExtractor):
     def weights_file(cls) -> Path:
         return Path(inspect.getfile(cls)).with_suffix(".safetensors")
 
-    def forward(self, images: Float[Tensor, "batch 1 size size"]) -> Float[Tensor, "batch feature"]:
+    def forward(self, images: Float[Tensor, "batch channel size size"]) -> Float[Tensor, "batch feature"]:
         return self.network(images)
 
     @classmethod
@@ -92,6 +96,21 @@ class ShippedClassifier(FeatureExtractor):
         found["sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
         weights.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(found, indent=1))
+
+    @classmethod
+    def retrain_on_hub_images(cls, images: "type[HubImages]", **settings: Any) -> None:
+        """Train anew on images from the hub, or from the folder with the hub's files that the command names.
+
+        Batches are drawn by row, so files whose rows stand in another order give other weights; `train_sha256` is the
+        hash of the images as they stood.
+        """
+        from skiplab.cache_dir import cache_dir
+        from skiplab.evaluators.features.reference_cache import content_hash
+
+        path = sys.argv[1] if len(sys.argv) > 1 else images.home
+        data = images(path=path, cache_dir=str(cache_dir()), max_resident_bytes=10**9)
+        facts = {"data": images.option, "train_sha256": content_hash(data.train)}
+        cls.retrain(data, facts, **settings)
 
 
 def train(
