@@ -21,7 +21,7 @@ from write_results import write_documents
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.published import against_study, here_text
 from skiplab.analysis.claims.verdict_files import write_verdicts
-from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdict_text import counted_headline
 from skiplab.analysis.claims.verdicts import Verdict, judge
 from skiplab.analysis.figures.figures import outcome
 from skiplab.analysis.figures.palette import to_svg
@@ -81,7 +81,7 @@ def write_result(
         "versions": {name: entry["versions"][name] for entry in found for name in sorted(entry["versions"])},
         **({"went_on_from": before} if before else {}),
         "claims_sha256": verdicts[0].claims_sha256,
-        "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
+        "verdicts": {verdict.claim.name: counted_headline(verdict) for verdict in verdicts},
         "published": {
             each.published.what: f"{here_text(each)}: {each.agreement}"
             for each in against_study(study, experiment.published, profile)

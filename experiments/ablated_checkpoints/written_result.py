@@ -23,7 +23,7 @@ from result_text import table_text, verdict_text
 import skiplab
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_files import write_verdicts
-from skiplab.analysis.claims.verdict_text import headline
+from skiplab.analysis.claims.verdict_text import counted_headline
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.figures.palette import KIND_COLORS, frame, log_ticks, panels, share_legend, to_svg
 from skiplab.analysis.tables.comparison_table import comparison_table
@@ -81,7 +81,7 @@ def write_result(found: Mapping[int, Mapping[str, Any]]) -> None:
         "hardware": sorted({own["origin"]["hardware"]["processor"] for own in found.values()}),
         "versions": next(iter(found.values()))["origin"]["versions"],
         "claims_sha256": verdicts[0].claims_sha256,
-        "verdicts": {verdict.claim.name: headline(verdict) for verdict in verdicts},
+        "verdicts": {verdict.claim.name: counted_headline(verdict) for verdict in verdicts},
         "published": {},
     }
     (FOLDER / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ from scipy import stats
 
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
-from skiplab.analysis.claims.verdict_text import cell_line, headline
+from skiplab.analysis.claims.verdict_text import cell_line, counted_headline, headline
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import read_study
 from skiplab.metrics import Metric
@@ -360,6 +360,7 @@ def test_cells_without_a_mechanism_are_left_out_and_counted(runs, claims_file):
                 )
     (verdict,) = judged(runs, claims_file(difference(metric="update_ratio", smallest_effect="0.1")))
     assert headline(verdict) == "supported at depth 4, not applicable at depth 16 (at shared settings)"
+    assert counted_headline(verdict) == "supported in 1 of 2 cells, not applicable in 1 (at shared settings)"
 
 
 def test_evidence_on_the_other_side_contests(fill, claims_file):

@@ -35,7 +35,12 @@ class CellLine(NamedTuple):
 
 
 def headline(verdict: Verdict) -> str:
-    """The verdict with all of its caveats, as result.json keeps it: the conclusion, and in how many cells it holds."""
+    """The verdict with all of its caveats: the conclusion, and where it holds."""
+    return _with_caveats(_where(verdict), verdict.caveats)
+
+
+def counted_headline(verdict: Verdict) -> str:
+    """The same as result.json keeps it, with all cells counted and none named."""
     return _with_caveats(_counted(verdict), verdict.caveats)
 
 
@@ -47,7 +52,7 @@ def badge(verdict: Verdict, said: Sequence[str] = ()) -> str:
 def conclusion_text(verdict: Verdict) -> str:
     """The conclusion, and if there are several cells, in how many it holds."""
     if len(verdict.cells) > 1:
-        return _counted(verdict)
+        return _where(verdict)
     return f"{verdict.conclusion}, contested" if verdict.num_contested else verdict.conclusion
 
 
@@ -72,13 +77,19 @@ def qualifiers(verdicts: Sequence[Verdict]) -> str:
     return f"{which}: {', '.join(shared)}." if shared else ""
 
 
+def _where(verdict: Verdict) -> str:
+    """The conclusion, and where it holds: few cells are named, many counted."""
+    named = concluded(verdict.cells)
+    if not named:
+        return _counted(verdict)
+    return _with_contested(f"{'mixed: ' if verdict.conclusion == 'mixed' else ''}{named}", verdict)
+
+
 def _counted(verdict: Verdict) -> str:
-    """The conclusion, where it holds, and in how many cells it is contested; few cells are named, many counted."""
+    """The conclusion, and in how many cells it holds."""
     total, conclusion = len(verdict.cells), verdict.conclusion
     text: str = conclusion
-    if named := concluded(verdict.cells):
-        text = f"{'mixed: ' if conclusion == 'mixed' else ''}{named}"
-    elif conclusion == "mixed":
+    if conclusion == "mixed":
         counts = [f"{name} in {count}" for name in get_args(Conclusion) if (count := verdict.count(name))]
         text = f"mixed: {', '.join(counts)} of {total} cells"
     elif conclusion == "not applicable":
@@ -88,6 +99,10 @@ def _counted(verdict: Verdict) -> str:
             text = f"supported in {verdict.count('supported')} of {total} cells"
         if left_out := verdict.count("not applicable"):
             text += f", not applicable in {left_out}{'' if conclusion == 'supported' else f' of {total} cells'}"
+    return _with_contested(text, verdict)
+
+
+def _with_contested(text: str, verdict: Verdict) -> str:
     return f"{text}, contested in {verdict.num_contested}" if verdict.num_contested else text
 
 
