@@ -47,7 +47,8 @@ $(STAMP): requirements.lock pyproject.toml
 		{ echo "skiplab needs Python 3.11 or later, got $$($(PYTHON) --version); try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv (once; minutes, depending on the network)"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib > /dev/null   # on all cores, where pip would use one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
