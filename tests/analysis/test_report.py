@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from example_charts import CHARTS
@@ -374,6 +375,18 @@ def test_without_depths_arms_are_rows_from_the_best_down(runs):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["plain", "dense", "identity"]  # upwards
     dots = [line for line in ax.get_lines() if line.get_marker() == "." and len(line.get_xdata())]
     assert sorted(value for line in dots for value in line.get_xdata()) == [0.1, 0.3, 0.5, 0.5, 0.7, 0.9]
+
+
+def test_numbers_under_a_row_of_arms_stand_apart(runs):
+    for arm, skill in {"plain": 0.8782, "hyper_connections_dynamic": 0.8805}.items():
+        for seed in range(5):
+            summary = {"skill_train": skill + 0.0003 * seed, "loss_zero": 1.0, "loss_affine": 0.1313}
+            runs.trial(seed=seed, choices={"connection": arm}, summary=summary)
+    figure = figures.outcome(read_study("s", runs.folder), "skill_train")
+    figure.draw_without_rendering()
+    (ax,) = figure.axes
+    boxes = sorted((tick.label1.get_window_extent() for tick in ax.xaxis.get_major_ticks()), key=lambda box: box.x0)
+    assert all(left.x1 + left.width / 4 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_lower_bounds_and_diverged_trials_have_marks_of_their_own(runs):

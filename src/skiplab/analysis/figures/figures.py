@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
@@ -41,6 +42,7 @@ SKILL_CAPTION = (
     "Skill is 1 - loss / (loss of a predictor that learned nothing): at 0 nothing was learned, 1 is perfect."
 )
 _HEADLINES = (*SKILLS, "loss_val")
+_MOST_TICKS = 5  # spaces between the ticks of a panel that is narrow
 _AFFINE = "best affine predictor, validation images"
 
 
@@ -139,6 +141,8 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
             mark(tick.label1, arm=arm)
         if declared.scale == "log":
             log_ticks(ax, "x")
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
         _frame(ax, cell, declared.label, "")
     share_legend(figure, axes)
     return figure
