@@ -3,6 +3,7 @@
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -56,7 +57,8 @@ def help_text(config: DictConfig) -> str:
 
 def _axes(config: DictConfig) -> Iterator[str]:
     loader = GlobalHydra.instance().config_loader()
-    choices, decides = HydraConfig.get().runtime.choices, OmegaConf.load(project_dir("conf") / "axes.yaml")
+    choices = HydraConfig.get().runtime.choices
+    decides = cast(DictConfig, OmegaConf.load(project_dir("conf") / "axes.yaml"))
     for axis in ConfigFiles(loader).axes:
         chosen = config[axis] if axis in LISTS else [choices[axis]]
         options = [f"{option}*" if option in chosen else option for option in loader.get_group_options(axis)]

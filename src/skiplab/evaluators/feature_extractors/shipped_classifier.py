@@ -19,7 +19,8 @@ from skiplab.evaluators.feature_extractors.feature_extractor import FeatureExtra
 from skiplab.seeding import keyed_generator, seed_globally
 
 if TYPE_CHECKING:  # it comes with pyarrow
-    from skiplab.data.hub_images import HubImages
+    from skiplab.data.cifar10 import CIFAR10
+    from skiplab.data.mnist import MNIST
 
 _NUM_CLASSES = 10
 _BATCH = 1024  # images classified at a time
@@ -98,7 +99,7 @@ class ShippedClassifier(FeatureExtractor):
         print(json.dumps(found, indent=1))
 
     @classmethod
-    def retrain_on_hub_images(cls, images: "type[HubImages]", **settings: Any) -> None:
+    def retrain_on_hub_images(cls, images: "type[CIFAR10 | MNIST]", **settings: Any) -> None:
         """Train anew on images from the hub, or from the folder with the hub's files that the command names.
 
         Batches are drawn by row, so files whose rows stand in another order give other weights; `train_sha256` is the
