@@ -42,13 +42,14 @@ recheck: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/pre-commit run --all-files
 
+# pip would compile on one core; some files of packages are no Python that compiles.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "skiplab needs Python 3.11 or later, got $$($(PYTHON) --version); try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "installing into .venv (once; minutes, depending on the network)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.lock
-	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib > /dev/null   # on all cores, where pip would use one
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib > /dev/null || true
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 

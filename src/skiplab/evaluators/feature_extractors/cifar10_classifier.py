@@ -9,7 +9,8 @@ from skiplab.evaluators.feature_extractors.shipped_classifier import ShippedClas
 
 
 class CIFAR10Classifier(ShippedClassifier):
-    """Two convolutions with pooling and a hidden layer, whose 64 activations are the features; trained on CIFAR-10.
+    """Two convolutions with pooling and a hidden layer, whose 64 activations are the features; trained on a JPEG copy
+    of CIFAR-10.
 
     Source: none.
     Differs from the source: none.
