@@ -42,7 +42,7 @@ recheck: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/pre-commit run --all-files
 
-# pip would compile on one core; some files of packages are no Python that compiles.
+# pip would compile on one core. Some packages hold files that can't be compiled, which is no error.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "skiplab needs Python 3.11 or later, got $$($(PYTHON) --version); try make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }

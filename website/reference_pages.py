@@ -44,8 +44,8 @@ Every command of `skiplab`, as `skiplab COMMAND --help` prints it.
 
 _TRAIN = """\
 It takes Hydra's options and overrides: `AXIS=OPTION`, `SETTING=VALUE` and `experiment=NAME/PROFILE`.
-`skiplab train --help` prints all of them, and `skiplab train connection=scaled --help` the settings of that option;
-[options.md](options.md) says what each option is.
+`skiplab train --help` lists axes, options, presets and settings, and `skiplab train connection=scaled --help` the
+settings of that option; [options.md](options.md) says what each option is.
 """
 
 

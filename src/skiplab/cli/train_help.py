@@ -29,7 +29,7 @@ options:
   --hydra-help      print the other options, which are Hydra's
   -h, --help        print this; `skiplab train connection=scaled --help` shows the settings of that option
 
-axes and their options; a star marks what these words choose:"""
+axes and their options; a star marks those in use:"""
 _COLUMNS = 120  # at most; longer lines are hard to read
 
 
@@ -49,7 +49,7 @@ def help_text(config: DictConfig) -> str:
             *_axes(config),
             "\npresets: experiment=NAME/PROFILE",
             _wrapped(", ".join(preset_names(loader, overrides))),
-            "\nsettings, as these words leave them:",
+            "\nsettings of this trial:",
             textwrap.indent(OmegaConf.to_yaml(config), "  "),
         )
     )

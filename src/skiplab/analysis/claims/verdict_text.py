@@ -40,7 +40,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def counted_headline(verdict: Verdict) -> str:
-    """The same as result.json keeps it, with all cells counted and none named."""
+    """The same for result.json, with all cells counted and none named."""
     return _with_caveats(_counted(verdict), verdict.caveats)
 
 
@@ -50,7 +50,7 @@ def badge(verdict: Verdict, said: Sequence[str] = ()) -> str:
 
 
 def conclusion_text(verdict: Verdict) -> str:
-    """The conclusion, and if there are several cells, in how many it holds."""
+    """The conclusion, and if there are several cells, where it holds."""
     if len(verdict.cells) > 1:
         return _where(verdict)
     return f"{verdict.conclusion}, contested" if verdict.num_contested else verdict.conclusion

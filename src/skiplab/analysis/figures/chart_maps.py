@@ -8,16 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.figures.chart_values import Panel, scales
 from skiplab.analysis.figures.marks import mark
-from skiplab.analysis.figures.palette import COLOR_MAP, color_bar, frame, is_first_of_row, log_ticks, panels
+from skiplab.analysis.figures.palette import COLOR_MAP, color_bar, few_ticks, frame, is_first_of_row, panels
 from skiplab.analysis.text import cell_text
 from skiplab.charts import Chart
 
 _MOST_COLUMNS = 4
-_MOST_TICKS = 5  # between places of a panel that is narrow
 _NUM_LEVELS = 13  # of a contour figure
 
 
@@ -46,10 +44,7 @@ def maps_figure(chart: Chart, drawn: Sequence[Panel]) -> Figure:
         else:
             _draw_cells(ax, table, norm, log_x="x" in chart.log)
         ax.grid(visible=False)
-        if "x" in chart.log:
-            log_ticks(ax, "x")
-        else:
-            ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
+        few_ticks(ax, log="x" in chart.log)
         mark(ax, cell=panel.cell, arm=str(panel.values["arm"].iloc[0]))
         frame(ax, panel.title, chart.x, chart.y if is_first_of_row(ax) else "")
     mappable = ScalarMappable(norm, COLOR_MAP)

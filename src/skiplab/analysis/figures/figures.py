@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from skiplab.analysis.figures.chart_values import step_windows
 from skiplab.analysis.figures.marks import mark
 from skiplab.analysis.figures.palette import (
     arm_colors,
+    few_ticks,
     frame,
     is_first_of_row,
     level_styles,
@@ -42,7 +42,6 @@ SKILL_CAPTION = (
     "Skill is 1 - loss / (loss of a predictor that learned nothing): at 0 nothing was learned, 1 is perfect."
 )
 _HEADLINES = (*SKILLS, "loss_val")
-_MOST_TICKS = 5  # spaces between the ticks of a panel that is narrow
 _AFFINE = "best affine predictor, validation images"
 
 
@@ -139,10 +138,7 @@ def outcome_by_arm(study: Study, metric: str, factor: str | None = None) -> Figu
         ax.set_yticks(list(rows.values()), [plain_text(arm) for arm in rows])
         for tick, arm in zip(ax.yaxis.get_major_ticks(), rows, strict=True):
             mark(tick.label1, arm=arm)
-        if declared.scale == "log":
-            log_ticks(ax, "x")
-        else:
-            ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
+        few_ticks(ax, log=declared.scale == "log")
         _frame(ax, cell, declared.label, "")
     share_legend(figure, axes)
     return figure

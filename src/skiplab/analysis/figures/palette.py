@@ -33,6 +33,7 @@ VERDICT_COLORS = {
 }
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (9, 3)))
 COLOR_MAP = "viridis"  # perceptually uniform, and filled, so that it is read on light and dark pages
+_FEW_TICKS = 5  # spaces between them
 _LONGEST = 44  # characters of a label
 _LEGEND_ROWS, _ROW_INCHES = 2, 0.19  # for which a figure has room, and the height of a further one
 _SHORT_NUMBER = FuncFormatter(lambda value, _: f"{value:g}")
@@ -136,10 +137,18 @@ def log_ticks(ax: Axes, axis: str) -> None:
     ticks.set_minor_formatter(NullFormatter())
 
 
+def few_ticks(ax: Axes, *, log: bool) -> None:
+    """Ticks of the x axis of a narrow panel, so few that their numbers stand apart."""
+    if log:
+        log_ticks(ax, "x")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(_FEW_TICKS))
+
+
 def _log_locator(low: float, high: float) -> Locator:
     decades = math.log10(high / low)
     if decades < 0.6:
-        return MaxNLocator(nbins=5)
+        return MaxNLocator(_FEW_TICKS)
     subs = (1.0,) if decades > 3 else (1.0, 3.0) if decades > 1.5 else (1.0, 2.0, 3.0, 5.0, 7.0)
     return LogLocator(subs=subs, numticks=12)
 
