@@ -46,6 +46,20 @@ def test_two_arms_start_from_the_same_noise(trained) -> None:
     assert not torch.equal(one, other_seed.samples(5))
 
 
+def test_samples_of_told_classes_stand_in_the_order_of_their_classes(trained, monkeypatch) -> None:
+    """Sample i is as gray as its label, and the first four of five are shown."""
+    labels = torch.tensor([2, 0, 1, 0, 1])
+    made = replace(trained, _samples={5: (labels / 2 * 2 - 1).view(5, 1, 1, 1).expand(5, 1, 2, 2)})
+    monkeypatch.setattr(type(made), "sample_labels", lambda self, count: labels)
+    grid = SampleGrid(num_samples=5, rows=1, columns=4, pixel_size=1)
+    shown = {}
+    for classes in (0, 3):
+        monkeypatch.setattr(type(made.objective), "num_labels", classes)
+        picture = np.asarray(grid.evaluate(made).pictures["samples"])
+        shown[classes] = [picture[1, 4 * place + 1] for place in range(4)]
+    assert shown == {0: [255, 0, 128, 0], 3: [0, 0, 128, 255]}
+
+
 def test_as_many_training_images_stand_beside_the_samples(trained) -> None:
     images = torch.linspace(-1, 1, 6).view(6, 1, 1, 1).expand(6, 1, 2, 2)
     data = Dataset()

@@ -60,21 +60,21 @@ class Trained(Generic[Task]):
         return self.data.train if name == "train" else self.data.val
 
     def samples(self: "Trained[Denoising]", count: int) -> Tensor:
-        """Images drawn by the trial's sampler. Every arm starts from the same noise and labels.
-
-        Labels are drawn from the training split; networks without label conditioning ignore them.
-        """
+        """Images drawn by the trial's sampler, of sample_labels. Every arm starts from the same noise and labels."""
         if count not in self._samples:
-            draw = keyed_generator(self.seed, "sample labels")
-            indices = torch.randint(len(self.data.train), (count,), generator=draw)
-            labels = self.data.train.labels.cpu()[indices].to(self.device)
             generator = keyed_generator(self.seed, "samples", device=self.device)
             drawn = [
                 self.sampler.draw(self.model, self.objective, (len(part), *self.data.train.shape), part, generator)
-                for part in labels.split(inputs_per_call(self.device))
+                for part in self.sample_labels(count).split(inputs_per_call(self.device))
             ]
             self._samples[count] = torch.cat(drawn)
         return self._samples[count]
+
+    def sample_labels(self, count: int) -> Tensor:
+        """The samples' labels, drawn from the training split. Networks without label conditioning ignore them."""
+        draw = keyed_generator(self.seed, "sample labels")
+        indices = torch.randint(len(self.data.train), (count,), generator=draw)
+        return self.data.train.labels.cpu()[indices].to(self.device)
 
 
 @dataclass(frozen=True)
