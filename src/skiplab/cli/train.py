@@ -111,14 +111,16 @@ def _run(config: "DictConfig", choices: dict[str, str], *, is_sweep: bool) -> di
     from skiplab.check_claims import check_claims
     from skiplab.outcome_text import tell
     from skiplab.sweeps.job import Job
+    from skiplab.sweeps.notes import print_notes
     from skiplab.sweeps.preview import preview
     from skiplab.training.trial import run_trial
 
     if config.run.dry_run:
         preview([Job([], config, {})])
         return {}
-    if not is_sweep:  # the sweep has checked them
+    if not is_sweep:  # the sweep has checked them, and told the notes
         check_claims(config)
+        print_notes([Job([], config, {})])
     outcome = run_trial(config, choices, progress=not is_sweep and sys.stderr.isatty())
     if not is_sweep:
         tell(outcome, Path(config.run.runs_dir))

@@ -11,7 +11,7 @@ from skiplab.analysis import terminal
 from skiplab.printable import counted
 from skiplab.records.record_schema import Costs
 from skiplab.sweeps.job import Job, distinct_overrides
-from skiplab.sweeps.loss_weights import weights_note
+from skiplab.sweeps.notes import print_notes
 from skiplab.sweeps.status import duration, standing
 
 _LEFT = {
@@ -44,8 +44,7 @@ def preview(jobs: Sequence[Job]) -> None:
     console.print(table)
     if len(jobs) > _MAX_ROWS:
         console.print(f"and {len(jobs) - _MAX_ROWS} more")
-    if note := weights_note(jobs):
-        console.print(note, soft_wrap=True)
+    print_notes(jobs)
     left, done = [job for job in jobs if job.left and not job.failed], [job for job in jobs if not job.left]
     counts = Counter(states)
     by_state = ", ".join(f"{count} {state}" for state, count in counts.items())

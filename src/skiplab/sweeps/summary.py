@@ -5,20 +5,19 @@ from collections.abc import Mapping, Sequence
 from skiplab.errors import SkiplabError
 from skiplab.printable import counted
 from skiplab.sweeps.job import Job, distinct_overrides
-from skiplab.sweeps.loss_weights import weights_note
+from skiplab.sweeps.notes import print_notes
 from skiplab.sweeps.rounds import reason
 
 
 def announce(jobs: Sequence[Job], left: Sequence[Job], earlier: Sequence[Job]) -> None:
-    """Print one line on what is done and what is left, and one if predictions differ in what the loss weighs."""
+    """Print one line on what is done and what is left, and the notes."""
     study, done = jobs[0].config.run.study, len(jobs) - len(left) - len(earlier)
     failed = f", {len(earlier)} failed before (run.retry_failed=true retries them)" if earlier else ""
     evaluated = sum(job.trained for job in left)
     remaining = {"to train": len(left) - evaluated, "to evaluate": evaluated}
     to_do = ", ".join(f"{count} {what}" for what, count in remaining.items() if count) or "0 to train"
     print(f"study {study}: {counted(len(jobs))}, {done} already done{failed}, {to_do}", flush=True)
-    if note := weights_note(jobs):
-        print(note, flush=True)
+    print_notes(jobs)
 
 
 def conclude(jobs: Sequence[Job], left: Sequence[Job], earlier: Sequence[Job], failures: Mapping[Job, str]) -> None:
