@@ -45,10 +45,17 @@ def test_levels_are_the_middles_of_equal_bands(trained) -> None:
 def test_outputs_in_batches_equal_outputs_at_once(trained, monkeypatch) -> None:
     (*_, noised), *_ = trained.eval_batch.noised(trained.objective, trained.data.val, "val")
     whole = outputs(trained.objective, trained.model, noised)
-    monkeypatch.setattr(eval_batch, "inputs_per_call", lambda device: 5)
+    monkeypatch.setattr(eval_batch, "inputs_per_call", lambda device, shape: 5)
     parts = outputs(trained.objective, trained.model, noised)
     assert len(parts) == trained.eval_batch.num_images > 5
     assert torch.allclose(parts, whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((2,), 128), ((1, 8, 8), 128), ((3, 16, 16), 128), ((1, 28, 28), 64), ((3, 32, 32), 64)]
+)
+def test_fewer_large_inputs_go_through_the_network_at_once(shape: tuple[int, ...], size: int) -> None:
+    assert eval_batch.inputs_per_call(torch.device("cpu"), shape) == size
 
 
 @pytest.mark.parametrize(("num_images", "num_levels"), [(0, 1), (1, 0), (-1, 3)])

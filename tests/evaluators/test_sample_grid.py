@@ -8,6 +8,7 @@ import torch
 
 from skiplab.data.dataset import Dataset, Split
 from skiplab.errors import SkiplabError
+from skiplab.evaluators import evaluator
 from skiplab.evaluators.results.scatter_plot import draw_points
 from skiplab.evaluators.sample_grid import SampleGrid
 
@@ -44,6 +45,12 @@ def test_two_arms_start_from_the_same_noise(trained) -> None:
     assert torch.equal(one, arms[1].samples(5))
     other_seed = replace(trained, model=Silent(), seed=trained.seed + 1, _samples={})
     assert not torch.equal(one, other_seed.samples(5))
+
+
+def test_samples_start_from_the_same_noise_however_many_are_drawn_at_once(trained, monkeypatch) -> None:
+    whole = replace(trained, _samples={}).samples(64)
+    monkeypatch.setattr(evaluator, "inputs_per_call", lambda device, shape: 32)
+    assert torch.allclose(replace(trained, _samples={}).samples(64), whole, atol=1e-5)
 
 
 def test_samples_of_told_classes_stand_in_the_order_of_their_classes(trained, monkeypatch) -> None:

@@ -62,10 +62,10 @@ class Trained(Generic[Task]):
     def samples(self: "Trained[Denoising]", count: int) -> Tensor:
         """Images drawn by the trial's sampler, of sample_labels. Every arm starts from the same noise and labels."""
         if count not in self._samples:
-            generator = keyed_generator(self.seed, "samples", device=self.device)
+            generator, shape = keyed_generator(self.seed, "samples", device=self.device), self.data.train.shape
             drawn = [
-                self.sampler.draw(self.model, self.objective, (len(part), *self.data.train.shape), part, generator)
-                for part in self.sample_labels(count).split(inputs_per_call(self.device))
+                self.sampler.draw(self.model, self.objective, (len(part), *shape), part, generator)
+                for part in self.sample_labels(count).split(inputs_per_call(self.device, shape))
             ]
             self._samples[count] = torch.cat(drawn)
         return self._samples[count]

@@ -151,9 +151,8 @@ class ShatteredGradients(Evaluator[Objective]):
         outputs = (objective.num_logits,) if objective.num_logits else images.shape[1:]
         arguments.append(self._drawn("read_out", outputs, x.device))
         found = []
-        for inputs, *others, read_out in zip(
-            *(part.split(inputs_per_call(x.device)) for part in arguments), strict=True
-        ):
+        size = inputs_per_call(x.device, x.shape[1:])
+        for inputs, *others, read_out in zip(*(part.split(size) for part in arguments), strict=True):
             inputs = inputs.clone().requires_grad_()
             (gradient,) = torch.autograd.grad((read_out * network(inputs, *others)).sum(), inputs)
             found.append(gradient.flatten(1).double())

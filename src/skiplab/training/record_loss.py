@@ -25,7 +25,8 @@ def record_loss(trial: LoadedTrial, *, num_images: int, num_levels: int) -> Call
     if isinstance(objective, Denoising):
         return _of_denoiser(objective, eval_batch, eval_batch.noised(objective, data.val, "val"))
     images, labels = data.val.first(num_images)
-    batches = list(zip(*(each.split(inputs_per_call(images.device)) for each in (images, labels)), strict=True))
+    size = inputs_per_call(images.device, images.shape[1:])
+    batches = list(zip(*(each.split(size) for each in (images, labels)), strict=True))
 
     @torch.no_grad()
     def loss(model: nn.Module) -> dict[str, float]:

@@ -1,5 +1,8 @@
 """The evaluation batch: fixed images, times and noise, the same for every trial, so that losses are comparable."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -52,14 +55,16 @@ class EvalBatch:
         return objective.weight(times).double()
 
 
-def inputs_per_call(device: torch.device) -> int:
-    """Inputs per call of the network: on a CPU, few enough for a small stream to stay in a core's cache."""
-    return 128 if device.type == "cpu" else 1024
+def inputs_per_call(device: torch.device, shape: Sequence[int]) -> int:
+    """Inputs of a shape per call of the network: on a CPU, few enough for a small stream to stay in a core's cache."""
+    if device.type != "cpu":
+        return 1024
+    return 128 if math.prod(shape[1:]) <= 16 * 16 else 64
 
 
 @torch.no_grad()
 def outputs(objective: Denoising, model: nn.Module, noised: Noised) -> Tensor:
     """The network's output for all inputs, computed in batches."""
-    size = inputs_per_call(noised.x_t.device)
+    size = inputs_per_call(noised.x_t.device, noised.x_t.shape[1:])
     parts = zip(*(part.split(size) for part in (noised.x_t, noised.time, noised.labels)), strict=True)
     return torch.cat([objective.predict(model, *part) for part in parts])

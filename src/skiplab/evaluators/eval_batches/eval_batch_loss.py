@@ -42,7 +42,8 @@ class EvalBatchLoss:
         else:
             samples = list(images.first(eval_batch.num_images))
         self.eval_batch_size = len(samples[0])
-        self._batches = list(zip(*(part.split(inputs_per_call(trained.device)) for part in samples), strict=True))
+        size = inputs_per_call(trained.device, images.shape)
+        self._batches = list(zip(*(part.split(size) for part in samples), strict=True))
 
     def __call__(self, weights: Float[Tensor, " weight"]) -> float:
         return _bounded(self._mean(weights))
