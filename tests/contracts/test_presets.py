@@ -38,6 +38,13 @@ SHORT = (
 STAND_INS = {"data": {"cifar10": "shapes", "mnist": "shapes"}, "trainer": {"gpu": "cpu"}}
 MEASURED_IMAGES = ("num_train", "num_val")  # of an evaluator that reads whole splits
 BIG = ("/standard", "/paper", "/deep", "/plain_at_best")
+# The data that a word of a claim stands for.
+NAMED_DATA = {
+    "digits": ("digits", "digits_points"),
+    "MNIST": ("mnist",),
+    "CIFAR-10": ("cifar10",),
+    "photographs": ("patches",),
+}
 BUNDLED = ("digits", "digits_points", "patches", "gaussian_mixture")
 
 
@@ -130,6 +137,17 @@ def test_a_profile_is_judged_by_claims_of_its_own_else_the_experiments(name: str
     assert experiment.claims(profile).samefile(expected)
     for preset in experiment.profiles[profile]:
         assert find_claims(compose_config(f"experiment={preset}").config.run.claims).samefile(expected)
+
+
+@pytest.mark.parametrize(("name", "profile"), PROFILES)
+def test_the_tested_part_of_a_claim_names_no_other_data_than_the_profiles(name: str, profile: str) -> None:
+    """Else `skiplab reproduce` would say of a profile what was copied from another."""
+    experiment = EXPERIMENTS[name]
+    own = {swept(preset)[0]["data"] for preset in experiment.profiles[profile]}
+    others = [words for words, data in NAMED_DATA.items() if not own.intersection(data)]
+    for claim in read_claims(experiment.claims(profile)).claims:
+        tested = (claim.tested_part or "").partition("not tested")[0]
+        assert not [words for words in others if words in tested], claim.name
 
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
