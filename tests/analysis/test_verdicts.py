@@ -9,8 +9,9 @@ from rich.console import Console
 from scipy import stats
 
 from skiplab.analysis.claims.claims_file import read_claims
+from skiplab.analysis.claims.next_step import next_step
 from skiplab.analysis.claims.verdict_terminal import render_verdicts
-from skiplab.analysis.claims.verdict_text import cell_line, counted_headline, headline
+from skiplab.analysis.claims.verdict_text import cell_line, counted_headline, headline, seeds_text
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.study.study import read_study
 from skiplab.metrics import Metric
@@ -189,6 +190,40 @@ def test_no_verdict_rests_on_lower_bounds_that_could_overturn_it(runs, claims_fi
     for direction in ("lower", "higher"):
         (verdict,) = judged(runs, claims_file(difference(direction, metric="steps_to_threshold")))
         assert verdict.conclusion == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("bounded", "plain", "identity", "said"),
+    [
+        ((), (300.0, 500.0, 900.0), (100.0, 400.0, 700.0), "5 to 38 seeds would decide"),
+        (("plain", "identity"), (300.0, 500.0, 900.0), (100.0, 400.0, 700.0), ""),
+        (
+            ("identity",),
+            (300.0, 500.0, 900.0),
+            (100.0, 400.0, 700.0),
+            "no number of seeds up to 1000 would decide at this mean",
+        ),
+        (
+            ("plain",),
+            (100.0, 400.0, 700.0),
+            (300.0, 500.0, 900.0),
+            "no number of seeds up to 1000 would decide at this mean",
+        ),
+        (("plain",), (300.0, 500.0, 900.0), (100.0, 400.0, 700.0), "5 to 38 seeds would decide"),
+    ],
+)
+def test_more_seeds_are_advised_only_where_lower_bounds_leave_a_verdict(
+    runs, claims_file, bounded, plain, identity, said
+) -> None:
+    reached(
+        runs,
+        [(steps, "plain" not in bounded) for steps in plain],
+        [(steps, "identity" not in bounded) for steps in identity],
+    )
+    (verdict,) = judged(runs, claims_file(difference("lower", metric="steps_to_threshold")))
+    assert verdict.conclusion == "inconclusive"
+    assert seeds_text(verdict.cells[0].parts[0]) == said
+    assert ("To decide it" in next_step(verdict)) is (bounded != ("plain", "identity"))
 
 
 def test_arms_that_both_ended_before_are_not_equal(runs, claims_file):

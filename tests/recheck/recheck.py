@@ -31,6 +31,7 @@ from judging import (
     level,
     metric_contrast,
     number,
+    open_sides,
     read_csv,
     read_tests,
     shift,
@@ -139,11 +140,15 @@ def _recomputed(seen, sha256):
         greater = formulas.probability_greater(better, worse)
     boot = formulas.bootstrap(advantage)
     seeds = (math.nan, math.nan)
-    if seen["conclusion"] == "inconclusive" and seen["events"] and seen["n"]:
+    smaller, greater_still = open_sides(seen)
+    out_of_reach = seen["lost"] or (smaller and mean >= -test["margin"]) or (greater_still and mean <= test["margin"])
+    if seen["conclusion"] != "inconclusive" or out_of_reach:
+        pass
+    elif seen["events"] and seen["n"]:
         seeds = formulas.seeds_that_decide_rates(
             seen["metric"]["kind"], seen["events"], seen["n"], test["margin"], seen["num"], shift(seen)
         )
-    elif seen["conclusion"] == "inconclusive":
+    else:
         seeds = formulas.seeds_that_decide(advantage, mean, test["margin"], seen["num"])
     smallest = test.get("smallest_effect")
     return {

@@ -15,7 +15,7 @@ _MOST_NAMED = 3  # undecided cells
 def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
     """The command that adds seeds to the cells of a claim that are undecided, and how many seeds it may take.
 
-    '' where all is decided, or more seeds don't help: where trials ended without a value, or nothing was measured.
+    '' where all is decided, or more seeds don't help: where no number of them decides, or nothing was measured.
 
     Args:
         verdict: on the claim.
@@ -48,7 +48,7 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
 
 def _may_be_decided(part: CellVerdict) -> bool:
     """Whether more seeds may decide it."""
-    return part.conclusion in UNDECIDED and not (part.paired.missing or part.paired.survivors_only)
+    return part.conclusion in UNDECIDED and not (part.paired.missing or part.paired.never_decides)
 
 
 def _where(cells: Sequence[ClaimCell], total: int) -> str:
