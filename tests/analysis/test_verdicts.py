@@ -192,24 +192,19 @@ def test_no_verdict_rests_on_lower_bounds_that_could_overturn_it(runs, claims_fi
         assert verdict.conclusion == "inconclusive"
 
 
+FEWER, MORE = (100.0, 400.0, 700.0), (300.0, 500.0, 900.0)  # steps of three seeds
+NEVER = "no number of seeds up to 1000 would decide at this mean"
+
+
 @pytest.mark.parametrize(
     ("bounded", "plain", "identity", "said"),
     [
-        ((), (300.0, 500.0, 900.0), (100.0, 400.0, 700.0), "5 to 38 seeds would decide"),
-        (("plain", "identity"), (300.0, 500.0, 900.0), (100.0, 400.0, 700.0), ""),
-        (
-            ("identity",),
-            (300.0, 500.0, 900.0),
-            (100.0, 400.0, 700.0),
-            "no number of seeds up to 1000 would decide at this mean",
-        ),
-        (
-            ("plain",),
-            (100.0, 400.0, 700.0),
-            (300.0, 500.0, 900.0),
-            "no number of seeds up to 1000 would decide at this mean",
-        ),
-        (("plain",), (300.0, 500.0, 900.0), (100.0, 400.0, 700.0), "5 to 38 seeds would decide"),
+        ((), MORE, FEWER, "5 to 38 seeds would decide"),
+        (("plain",), MORE, FEWER, "5 to 38 seeds would decide"),
+        (("identity",), FEWER, MORE, "5 to 38 seeds would decide"),
+        (("identity",), MORE, FEWER, NEVER),
+        (("plain",), FEWER, MORE, NEVER),
+        (("plain", "identity"), MORE, FEWER, NEVER),
     ],
 )
 def test_more_seeds_are_advised_only_where_lower_bounds_leave_a_verdict(
@@ -223,7 +218,16 @@ def test_more_seeds_are_advised_only_where_lower_bounds_leave_a_verdict(
     (verdict,) = judged(runs, claims_file(difference("lower", metric="steps_to_threshold")))
     assert verdict.conclusion == "inconclusive"
     assert seeds_text(verdict.cells[0].parts[0]) == said
-    assert ("To decide it" in next_step(verdict)) is (bounded != ("plain", "identity"))
+    assert ("To decide it" in next_step(verdict)) is (said != NEVER)
+
+
+def test_more_seeds_are_advised_where_bounds_can_only_help_a_claim_of_no_loss(runs, claims_file) -> None:
+    """Steps of identity that may be fewer: a mean below 0 and above what counts can become 'not more'."""
+    reached(runs, [(300.0, False), (500.0, False), (900.0, False)], [(315.0, True), (450.0, True), (1035.0, True)])
+    (verdict,) = judged(runs, claims_file(difference("not_higher", "0.2", metric="steps_to_threshold")))
+    (part,) = verdict.cells[0].parts
+    assert (verdict.conclusion, part.interval.mean < 0, part.paired.may_be_greater) == ("inconclusive", True, True)
+    assert seeds_text(part) not in ("", NEVER)
 
 
 def test_arms_that_both_ended_before_are_not_equal(runs, claims_file):

@@ -141,7 +141,7 @@ def test_a_profile_is_judged_by_claims_of_its_own_else_the_experiments(name: str
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
 def test_the_tested_part_of_a_claim_names_no_other_data_than_the_profiles(name: str, profile: str) -> None:
-    """Else `skiplab reproduce` would say of a profile what was copied from another."""
+    """Else `skiplab reproduce` would say of a profile what was copied from another. Only NAMED_DATA is known."""
     experiment = EXPERIMENTS[name]
     own = {swept(preset)[0]["data"] for preset in experiment.profiles[profile]}
     others = [words for words, data in NAMED_DATA.items() if not own.intersection(data)]

@@ -62,7 +62,9 @@ def test_samples_of_told_classes_stand_in_the_order_of_their_classes(trained, mo
     shown = {}
     for classes in (0, 3):
         monkeypatch.setattr(type(made.objective), "num_labels", classes)
-        picture = np.asarray(grid.evaluate(made).pictures["samples"])
+        result = grid.evaluate(made)
+        assert result.details == ({"labels": [0, 0, 1, 2]} if classes else {})
+        picture = np.asarray(result.pictures["samples"])
         shown[classes] = [picture[1, 4 * place + 1] for place in range(4)]
     assert shown == {0: [255, 0, 128, 0], 3: [0, 0, 128, 255]}
 

@@ -141,8 +141,8 @@ def _recomputed(seen, sha256):
     boot = formulas.bootstrap(advantage)
     seeds = (math.nan, math.nan)
     smaller, greater_still = open_sides(seen)
-    out_of_reach = seen["lost"] or (smaller and mean >= -test["margin"]) or (greater_still and mean <= test["margin"])
-    if seen["conclusion"] != "inconclusive" or out_of_reach:
+    no_verdict = (smaller and mean >= -test["margin"]) or (greater_still and mean <= bound_to_exceed(test))
+    if seen["conclusion"] != "inconclusive" or seen["lost"] or no_verdict:
         pass
     elif seen["events"] and seen["n"]:
         seeds = formulas.seeds_that_decide_rates(

@@ -31,3 +31,5 @@ def test_trials_that_are_done_are_not_slow_any_more(tmp_path, capsys, monkeypatc
     words = [BF16, "trainer.max_steps=1", "evaluator=[]", f"run.runs_dir={tmp_path}"]
     shown("AVX512", words, capsys, monkeypatch)
     assert "slow here" not in shown("AVX2", [*words, "--dry-run"], capsys, monkeypatch)
+    further = "evaluator=[denoising_loss]"  # which computes in float32
+    assert "slow here" not in shown("AVX2", [*words[:-2], further, words[-1], "--dry-run"], capsys, monkeypatch)

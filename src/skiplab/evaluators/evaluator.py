@@ -60,7 +60,7 @@ class Trained(Generic[Task]):
         return self.data.train if name == "train" else self.data.val
 
     def samples(self: "Trained[Denoising]", count: int) -> Tensor:
-        """Images drawn by the trial's sampler, of sample_labels. Every arm starts from the same noise and labels."""
+        """Images drawn by the trial's sampler, of the classes `sample_labels`. Every arm starts from the same noise."""
         if count not in self._samples:
             generator, shape = keyed_generator(self.seed, "samples", device=self.device), self.data.train.shape
             drawn = [

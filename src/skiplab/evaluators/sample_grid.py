@@ -13,8 +13,8 @@ from skiplab.objectives.objective import Objective
 class SampleGrid(Evaluator):
     """A picture of samples, `samples.png`: images in a grid, or points of the plane drawn over the training points.
 
-    Images of a network that was told their class stand in the order of the classes. As many training images, the first
-    ones, go to `real_images.png`. Two arms with the same seed start from the same noise.
+    Images of a network that was told their class stand in the order of the classes, `details.labels`. As many training
+    images, the first ones, go to `real_images.png`. Two arms with the same seed start from the same noise.
 
     Source: none.
     Differs from the source: none.
@@ -59,10 +59,12 @@ class SampleGrid(Evaluator):
             return Result({}, pictures={"samples": picture})
         shown = min(self.rows * self.columns, len(samples))
         samples = samples[:shown]
+        details = {}
         if trained.objective.num_labels:
-            samples = samples[trained.sample_labels(self.num_samples)[:shown].argsort(stable=True)]
+            labels, order = trained.sample_labels(self.num_samples)[:shown].sort(stable=True)
+            samples, details = samples[order], {"labels": labels.tolist()}
         real = trained.data.train.at(slice(None, shown)).images
-        return Result({}, pictures={"samples": self.draw(samples), "real_images": self.draw(real)})
+        return Result({}, details=details, pictures={"samples": self.draw(samples), "real_images": self.draw(real)})
 
     def draw(self, images: torch.Tensor) -> Image.Image:
         """Images of [-1, 1], one or three channels, in a grid with one-pixel borders; empty places are gray."""

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from skiplab.sweeps.job import Job
 
 # What torch calls processors on which its convolutions in bf16 are loops over single numbers.
-_WITHOUT_BF16 = ("DEFAULT", "NO AVX", "AVX2")
+_WITHOUT_BF16 = ("NO AVX", "AVX2")
 
 
 def precision_note(jobs: Sequence[Job]) -> str | None:
     """That bf16 is slow here, for trials that would train in it on the processor; None if none would or it isn't."""
-    trainers = [job.config.trainer for job in jobs if job.left]
+    trainers = [job.config.trainer for job in jobs if job.left and not (job.trained or job.failed)]
     if not any(trainer.precision == "bf16-mixed" and trainer.accelerator == "cpu" for trainer in trainers):
         return None
     import torch  # which a refused sweep needn't wait for

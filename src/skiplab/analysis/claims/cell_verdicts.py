@@ -119,18 +119,22 @@ class CellVerdict:
 
     @cached_property
     def seeds(self) -> SeedsRange | None:
-        """How many seeds would decide an inconclusive cell; None of other cells, and where it can't be estimated.
-
-        With lower bounds in one arm only a verdict that they can't overturn is within reach, and equality never is.
-        """
-        paired, mean, margin = self.paired, self.interval.mean, self.test.margin
-        if self.conclusion != "inconclusive" or paired.never_decides:
+        """How many seeds would decide an inconclusive cell; None of other cells, and where it can't be estimated."""
+        if self.conclusion != "inconclusive":
             return None
-        if (paired.may_be_smaller and mean >= -margin) or (paired.may_be_greater and mean <= margin):
+        if self.out_of_reach:
             return SeedsRange(None, None)
-        if paired.events is not None and paired.n > 0:
-            return seeds_that_decide_rates(paired, margin, self.p.num_tests)
-        return seeds_that_decide(self.interval, margin, self.p.num_tests)
+        if self.paired.events is not None and self.paired.n > 0:
+            return seeds_that_decide_rates(self.paired, self.test.margin, self.p.num_tests)
+        return seeds_that_decide(self.interval, self.test.margin, self.p.num_tests)
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether no number of seeds decides it at this mean: values are lost, or lower bounds could overturn it."""
+        paired, mean = self.paired, self.interval.mean
+        no_contradiction = paired.may_be_smaller and mean >= -self.test.margin
+        no_support = paired.may_be_greater and mean <= bound_to_exceed(self.test)
+        return paired.survivors_only or no_contradiction or no_support
 
     @cached_property
     def bootstrap(self) -> Interval | None:

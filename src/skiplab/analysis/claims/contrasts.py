@@ -158,11 +158,6 @@ class PairedContrast:
         """Whether the true advantage may be greater, because some values are only lower bounds."""
         return self._has_bound(claimed_greater=True)
 
-    @property
-    def never_decides(self) -> bool:
-        """Whether no number of seeds decides it: values are lost, or lower bounds could overturn any verdict."""
-        return self.survivors_only or (self.may_be_smaller and self.may_be_greater)
-
     def _has_bound(self, *, claimed_greater: bool) -> bool:
         bounds = {arm for arm, states in self.states.items() if states["not reached"]}
         if self.contrast.kind != "difference":

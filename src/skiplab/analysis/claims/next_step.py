@@ -48,7 +48,7 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
 
 def _may_be_decided(part: CellVerdict) -> bool:
     """Whether more seeds may decide it."""
-    return part.conclusion in UNDECIDED and not (part.paired.missing or part.paired.never_decides)
+    return part.conclusion in UNDECIDED and not (part.paired.missing or part.out_of_reach)
 
 
 def _where(cells: Sequence[ClaimCell], total: int) -> str:

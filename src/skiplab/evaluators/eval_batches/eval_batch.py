@@ -56,7 +56,10 @@ class EvalBatch:
 
 
 def inputs_per_call(device: torch.device, shape: Sequence[int]) -> int:
-    """Inputs of a shape per call of the network: on a CPU, few enough for a small stream to stay in a core's cache."""
+    """How many inputs of this shape go through the network at once.
+
+    On a CPU, few enough for a small stream to stay in a core's cache, as measured in benchmarks/README.md.
+    """
     if device.type != "cpu":
         return 1024
     return 128 if math.prod(shape[1:]) <= 16 * 16 else 64
