@@ -221,6 +221,13 @@ def test_more_seeds_are_advised_only_where_lower_bounds_leave_a_verdict(
     assert ("To decide it" in next_step(verdict)) is (said != NEVER)
 
 
+def test_more_seeds_are_advised_while_there_are_too_few_to_know_where_the_mean_lies(runs, claims_file) -> None:
+    reached(runs, [(300.0, True), (500.0, True)], [(100.0, False), (400.0, True)])
+    (verdict,) = judged(runs, claims_file(difference("lower", metric="steps_to_threshold")))
+    assert verdict.conclusion == "too few seeds"
+    assert "To decide it" in next_step(verdict)
+
+
 def test_more_seeds_are_advised_where_bounds_can_only_help_a_claim_of_no_loss(runs, claims_file) -> None:
     """Steps of identity that may be fewer: a mean below 0 and above what counts can become 'not more'."""
     reached(runs, [(300.0, False), (500.0, False), (900.0, False)], [(315.0, True), (450.0, True), (1035.0, True)])

@@ -130,11 +130,11 @@ class CellVerdict:
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether no number of seeds decides it at this mean: values are lost, or lower bounds could overturn it."""
+        """Whether no number of seeds decides it: values are lost, or lower bounds could overturn it at this mean."""
         paired, mean = self.paired, self.interval.mean
         no_contradiction = paired.may_be_smaller and mean >= -self.test.margin
         no_support = paired.may_be_greater and mean <= bound_to_exceed(self.test)
-        return paired.survivors_only or no_contradiction or no_support
+        return paired.survivors_only or (self.conclusion == "inconclusive" and (no_contradiction or no_support))
 
     @cached_property
     def bootstrap(self) -> Interval | None:
