@@ -73,6 +73,16 @@ def test_an_arm_that_learned_nothing_collapsed(runs, claims_file):
     assert "failed" not in printed([verdict], details=True)
 
 
+def test_a_mean_says_in_which_of_its_cells_an_arm_collapsed(runs, claims_file):
+    for depth, plain in ((4, 0.5), (16, 0.0)):
+        fill_arms(runs, {"plain": plain, "identity": 0.75}, factors={"depth": depth})
+    mean = said(runs, claims_file(claims_text(extra="    mean_over: [depth]\n")))
+    assert mean.startswith(
+        "Skill, mean over depth, is 0.750 for residual networks and 0.250 for plain networks (difference +0.5"
+    )
+    assert mean.endswith("; plain networks collapsed at depth 16: 0 of 5 seeds learned, skill 0.00; supported.")
+
+
 def test_one_cell_has_its_difference_its_interval_and_what_counts(runs, claims_file):
     fill_arms(runs, {"plain": 0.5, "identity": 0.75})
     sentence = said(runs, claims_file(claims_text()))

@@ -47,7 +47,7 @@ def statement(cell: CellVerdict) -> str:
         alive = [f"{value} for {arm_words(contrast, arm)}" for arm, value in said.items() if not _is_collapse(value)]
         dead = [f"{arm_words(contrast, arm)} {value}" for arm, value in said.items() if _is_collapse(value)]
         clauses = [*dead, *([f"{label} is {' and '.join(alive)}"] if alive else [])]
-        return f"{', and '.join(clauses)}{_effect_clause(cell)}"
+        return f"{', and '.join(clauses)}{_effect_clause(cell)}{_semicolon(collapsed_where(cell))}"
     low, high = _ends(cell)
     if contrast.of_one_arm:
         start, end = _moves(cell)[0]
@@ -55,17 +55,15 @@ def statement(cell: CellVerdict) -> str:
     else:
         moves = [f"from {start} to {end}" for start, end in _moves(cell)]
         text = f"from {low} to {high}, {label} goes {moves[0]} for {treatment} and {moves[1]} for {control}"
-    where = collapsed_where(cell)
-    return f"{text}{_effect_clause(cell)}{f'; {where}' if where else ''}"
+    return f"{text}{_effect_clause(cell)}{_semicolon(collapsed_where(cell))}"
 
 
 def collapsed_where(cell: CellVerdict) -> str:
-    """Which arms have collapsed at which levels of what the test is over; '' for none, and for a difference."""
-    if cell.test.contrast.kind == "difference":
-        return ""
+    """Which arms have collapsed at which levels of what the test is over, or in which cells of a mean; '' for none."""
+    partly = [each for each in cell.collapse.found if each.levels]
     texts = []
-    for arm in dict.fromkeys(each.arm for each in cell.collapse.found):
-        own = [each for each in cell.collapse.found if each.arm == arm]
+    for arm in dict.fromkeys(each.arm for each in partly):
+        own = [each for each in partly if each.arm == arm]
         places = listed([cell_words(each.levels) for each in own])
         texts.append(f"{arm_words(cell.test.contrast, arm)} collapsed {places}: {_learned(own)}")
     return "; ".join(texts)
@@ -82,6 +80,10 @@ def effect(cell: CellVerdict) -> str:
 def effect_word(cell: CellVerdict) -> str:
     """What an effect is: a 'difference' or a 'ratio' of arms, or a 'change'."""
     return _kind(cell) if cell.test.contrast.kind == "difference" else "change"
+
+
+def _semicolon(text: str) -> str:
+    return f"; {text}" if text else ""
 
 
 def _effect_clause(cell: CellVerdict) -> str:
@@ -126,8 +128,9 @@ def _is_collapse(value: str) -> bool:
 def _value(cell: CellVerdict, arm: str) -> str:
     """The mean of an arm, to as many decimals as the other's; of events how many; or that the arm has collapsed."""
     contrast = cell.test.contrast
-    if not cell.has_size and (found := [each for each in cell.collapse.found if each.arm == arm]):
-        return f"collapsed ({_learned(found)})"
+    whole = [each for each in cell.collapse.found if each.arm == arm and not each.levels]
+    if whole and not cell.has_size:
+        return f"collapsed ({_learned(whole)})"
     if cell.paired.metric.kind == "event" and not contrast.mean_over:
         own = column(cell.paired.values[arm], "value").dropna()
         return f"{own.sum():.0f} of {len(own)}"

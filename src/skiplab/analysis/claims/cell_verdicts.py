@@ -100,10 +100,16 @@ class CellVerdict:
 
     @property
     def has_size(self) -> bool:
-        """Whether the advantage has a size: a difference from a collapsed arm has none, unless it is one of rates."""
-        if self.paired.events is not None and self.conclusion != "not applicable":
+        """Whether the advantage has a size.
+
+        A difference from an arm that has collapsed has none, unless it is one of rates. If the arm has collapsed in one
+        of the cells of a mean, or at one level of a slope, the size is that of the mean or slope.
+        """
+        if not self.collapsed:
             return True
-        return not self.collapsed or (self.test.contrast.kind != "difference" and self.conclusion != "not applicable")
+        if self.conclusion == "not applicable":
+            return False
+        return self.paired.events is not None or all(each.levels for each in self.collapse.found)
 
     @property
     def effect_size(self) -> float:
