@@ -48,14 +48,15 @@ class Baselines(Evaluator):
         spectrum = cached_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
         mean, values, vectors = (spectrum[name].cpu() for name in ("mean", "values", "vectors"))
         losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
-        for _, _, noised in eval_batch.noised(objective, trained.data.val, "val"):
+        levels = eval_batch.noised(objective, trained.data.val, "val")
+        images = (levels[0][0].flatten(1).double().cpu() - mean) @ vectors  # along the eigenvectors, as the noise below
+        for _, noise, noised in levels:
             alpha, sigma = objective.noise_schedule.alpha_sigma(noised.time[:1].double().cpu())
             a, b = objective.prediction.coefficients(alpha, sigma)
             gains = (a * alpha * values + b * sigma) / (alpha**2 * values + sigma**2)
-            x_t, target = noised.x_t.flatten(1).double().cpu(), noised.target.flatten(1).double().cpu()
-            predicted = a * mean + (x_t - alpha * mean) @ (vectors * gains) @ vectors.T
-            losses["affine"].append((predicted - target).square().mean())
-            losses["zero"].append(target.square().mean())
+            error = images * (alpha * gains - a) + noise.flatten(1).double().cpu() @ vectors * (sigma * gains - b)
+            losses["affine"].append(error.square().mean())
+            losses["zero"].append(noised.target.double().square().mean().cpu())
         weighted = {name: eval_batch.weights(objective) * torch.stack(found) for name, found in losses.items()}
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
         measurements = [

@@ -1,11 +1,12 @@
 """Features of real and generated images, and the facts that are stated with a distance between them."""
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from skiplab.evaluators.evaluator import Trained
 from skiplab.evaluators.features.reference_cache import cached
@@ -14,14 +15,6 @@ from skiplab.seeding import keyed_generator
 
 # Images per forward pass of the extractor; at Inception's 299 pixels, more would need gigabytes.
 _BATCH = 128
-
-
-class PrecomputedFeatures(nn.Identity):
-    """Stands in for torchmetrics' feature extractor, so that torchmetrics takes features instead of images."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
 
 
 def reference_features(trained: Trained) -> Iterator[Float[Tensor, "batch feature"]]:
@@ -34,15 +27,24 @@ def reference_subset_features(trained: Trained, count: int) -> Float[Tensor, "im
 
     The subset is the same for every arm and seed, and is computed once.
     """
+    order = torch.randperm(len(trained.data.train), generator=keyed_generator(0, "distance/reference"))
+    return reference_features_at(trained, order[:count].sort().values)
+
+
+def reference_features_at(trained: Trained, positions: Int[Tensor, " image"]) -> Float[Tensor, "image feature"]:
+    """Features of the training images at these positions, computed once.
+
+    A split that is mapped from a file is read fastest at sorted positions.
+    """
     train = trained.data.train
-    order = torch.randperm(len(train), generator=keyed_generator(0, "distance/reference"))
-    # sorted, since a split that is mapped from a file is read fastest in order
-    parts = order[:count].sort().values.split(_BATCH)
+    which = hashlib.sha256(positions.numpy().data).hexdigest()[:32]
 
     def compute() -> dict[str, Tensor]:
-        return {"features": torch.cat(list(_features(trained, (train.at(part).images for part in parts))))}
+        return {
+            "features": torch.cat(list(_features(trained, (train.at(part).images for part in positions.split(_BATCH)))))
+        }
 
-    return cached(trained, f"features_{min(count, len(train))}", compute)["features"]
+    return cached(trained, f"features_{which}", compute)["features"]
 
 
 def sample_features(trained: Trained, num_samples: int) -> Float[Tensor, "sample feature"]:
