@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from importlib import import_module
+from io import StringIO
 from typing import Any
 
+import pandas as pd
 import wandb
 from hydra.utils import get_object
 from omegaconf import DictConfig
 
 from skiplab.records.plain_config import plain
+from skiplab.records.provenance import origin
 
 
 def warm(config: DictConfig) -> None:
@@ -17,6 +20,8 @@ def warm(config: DictConfig) -> None:
         import_module(f"skiplab.training.{name}")
     for target in _targets(plain(config, resolve=False)):
         get_object(target)
+    origin(gpu=None, capability="")  # looks up commit and versions, those of the code that was just imported
+    pd.read_csv(StringIO("text\na")).to_csv(StringIO())  # imports what reads and writes the first table
     if config.logger._target_ is not None:
         wandb.setup()
         import_module("wandb.sdk.launch")  # which every run imports when it starts, taking a second

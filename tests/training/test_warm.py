@@ -1,0 +1,22 @@
+"""A worker looks up once what all of its trials would look up."""
+
+import subprocess
+
+import pytest
+
+from skiplab.records import provenance
+from skiplab.training.warm import warm
+
+
+def test_trials_look_up_neither_commit_nor_versions(compose_tiny, monkeypatch) -> None:
+    """A trial that is forked later, when other code may be checked out, states the code that the worker imported."""
+    for cached in (provenance._commit, provenance._version):
+        cached.cache_clear()
+    warm(compose_tiny().config)
+
+    def asked(*_: object, **__: object) -> None:
+        pytest.fail("looked up again")
+
+    monkeypatch.setattr(subprocess, "run", asked)
+    monkeypatch.setattr(provenance.metadata, "version", asked)
+    assert provenance.origin(gpu=None, capability="AVX2")["versions"]["torch"]
