@@ -7,14 +7,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, configure_log
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from omegaconf import DictConfig, OmegaConf
 
 
-class SkiplabCoresLauncher(JoblibLauncher):
-    """Hydra's joblib launcher with as many workers as the machine can run, and trials that end on a signal.
+class SkiplabCoresLauncher(Launcher):
+    """As many workers as the machine can run, and trials that end on a signal.
+
+    It does what Hydra's joblib launcher does, but that a worker reads what all trials share once, not with each trial.
 
     A trial on CPU gets `num_threads` cores for each of its processes. A trial on GPUs gets one for each of its
     processes and sees no others. If a trial is killed, it is reported and the others continue.
@@ -28,7 +31,6 @@ class SkiplabCoresLauncher(JoblibLauncher):
     """
 
     def __init__(self, *, workers: int | None, trials_per_gpu: int) -> None:
-        super().__init__(batch_size=1)
         for name, value, is_valid, valid in (
             ("workers", workers, workers is None or _is_count(workers), "a whole number from 1, or null"),
             ("trials_per_gpu", trials_per_gpu, _is_count(trials_per_gpu), "a whole number from 1"),
@@ -40,8 +42,7 @@ class SkiplabCoresLauncher(JoblibLauncher):
         self.workers, self.trials_per_gpu = workers, trials_per_gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.task = task_function
+        self.context, self.task, self.config = hydra_context, task_function, config
 
     def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Call the function with each item, in the workers.
@@ -50,22 +51,16 @@ class SkiplabCoresLauncher(JoblibLauncher):
             SkiplabError: the system can't start the workers.
             Interrupted: a signal ended the sweep and its workers.
         """
-        import joblib
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
         from skiplab.errors import SkiplabError
         from skiplab.interruption import interruptible
         from skiplab.sweeps.limits import within_limits
-        from skiplab.sweeps.watch_parent import watch_parent
 
         num_workers = self._num_workers(len(items))
         with interruptible(), within_limits(num_workers):
             try:
-                tasks = (joblib.delayed(function)(item) for item in items)
-                # its annotation of batch_size is that of the default, "auto"
-                watched = {"initializer": watch_parent, "initargs": (os.getpid(),)}
-                parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1, **watched)  # pyright: ignore[reportArgumentType]
-                return list(parallel(tasks))
+                return _in_workers(num_workers, function, [(item,) for item in items])
             except BrokenProcessPool as error:
                 raise SkiplabError(
                     "a worker ended while trials were checked, probably because memory ran out, or the number of "
@@ -87,18 +82,20 @@ class SkiplabCoresLauncher(JoblibLauncher):
         from skiplab.sweeps.isolated import Isolated
         from skiplab.sweeps.limits import within_limits
         from skiplab.sweeps.rounds import WorkersLostError
-        from skiplab.sweeps.watch_parent import watch_parent
+        from skiplab.sweeps.worker import Shared, run_shared
 
+        configure_log(self._own_config.hydra.hydra_logging, self._own_config.hydra.verbose)
         num_workers = self._num_workers(len(job_overrides))
-        self.joblib |= {"n_jobs": num_workers, "initializer": watch_parent, "initargs": (os.getpid(),)}
         with within_limits(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
-            going_on = Path(folder) / "going_on"
+            going_on, shared = Path(folder) / "going_on", Path(folder) / "shared.pickle"
             going_on.touch()
-            self.task_function = Isolated(self.task, going_on, self._turn(Path(folder).name))
+            task = Isolated(self.task, going_on, self._turn(Path(folder).name))
+            Shared(self.context, self._own_config, task, Singleton.get_state()).write(shared)
+            jobs = [(shared, index, words) for index, words in enumerate(job_overrides, start=initial_job_idx)]
             with interruptible(when_heard=lambda: going_on.unlink(missing_ok=True)) as interruption:
                 interruption.patient = True  # until the trials have ended
                 try:
-                    returns = super().launch(job_overrides, initial_job_idx)
+                    returns = _in_workers(num_workers, run_shared, jobs)
                 except BrokenProcessPool as error:
                     interruption.check()
                     raise WorkersLostError from error
@@ -143,6 +140,19 @@ class SkiplabCoresLauncher(JoblibLauncher):
         if self._devices:
             return partial(on_devices, self._devices, self._processes, self.trials_per_gpu)
         return without_waiting if self._at_once > 1 else partial(one_at_a_time, sweep)
+
+
+def _in_workers(num_workers: int, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """The function's results for each tuple of arguments, in workers that are kept for the next call."""
+    import joblib
+
+    from skiplab.sweeps.watch_parent import watch_parent
+
+    tasks = (joblib.delayed(function)(*item) for item in items)
+    watched = {"initializer": watch_parent, "initargs": (os.getpid(),)}
+    # its annotation of batch_size is that of the default, "auto"
+    parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1, **watched)  # pyright: ignore[reportArgumentType]
+    return list(parallel(tasks))
 
 
 def _is_count(value: Any) -> bool:

@@ -12,7 +12,7 @@ def test_says_what_there_is(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SKIPLAB_CACHE_DIR", str(tmp_path / "cache"))
     main(["doctor", "--runs-dir", str(tmp_path / "runs")])
     shown = capsys.readouterr().out
-    for words in ("cores", "GiB free", "torch", "GPU", "in process, joblib", "wandb", "Inception"):
+    for words in ("cores", "GiB free", "torch", "GPU", "in process, on all cores", "wandb", "Inception"):
         assert words in shown
     assert not list(tmp_path.iterdir()), "nothing is made"
 

@@ -157,7 +157,7 @@ def test_the_longest_trials_go_first(tmp_path, monkeypatch) -> None:
 def test_on_all_cores(tmp_path) -> None:
     """Workers of their own: the same trials, the same weights, and one failure told at the end."""
     command = [sys.executable, "-c", "from skiplab.cli import main; main()", "train", "-m", *TINY, *GRID]
-    for name, launcher in (("cores", "joblib"), ("process", "basic")):
+    for name, launcher in (("cores", "skiplab_cores"), ("process", "basic")):
         subprocess.run(
             [*command, f"run.runs_dir={tmp_path / name}", f"hydra/launcher={launcher}"],
             check=True,

@@ -23,10 +23,10 @@ def by_contents(node: Any) -> Any:
     return _replaced(node, {name: fingerprint(_known_by(place)) for name, place in _local(node)})
 
 
-def with_absolute_paths(config: DictConfig) -> DictConfig:
-    """The configuration, resolved and with absolute local paths."""
+def with_absolute_paths(config: DictConfig) -> dict[str, Any]:
+    """The configuration as plain values, resolved and with absolute local paths."""
     resolved = plain(config)
-    return DictConfig(_replaced(resolved, {name: str(place) for name, place in _local(resolved)}))
+    return _replaced(resolved, {name: str(place) for name, place in _local(resolved)})
 
 
 def check_apart(config: DictConfig) -> None:

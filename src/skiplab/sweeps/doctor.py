@@ -68,10 +68,9 @@ def _gpu(runs_dir: Path) -> Finding:
 
 
 def _launchers(runs_dir: Path) -> Finding:
-    plugins = {"joblib": "hydra_joblib_launcher", "submitit (SLURM)": "hydra_submitit_launcher"}
-    plugins |= {"Ray": "hydra_ray_launcher"}
+    plugins = {"submitit (SLURM)": "hydra_submitit_launcher", "Ray": "hydra_ray_launcher"}
     found = [name for name, plugin in plugins.items() if _installed(f"hydra_plugins.{plugin}")]
-    return Finding("launchers", bool(found), ", ".join(["in process", *found]))
+    return Finding("launchers", True, ", ".join(["in process", "on all cores", *found]))
 
 
 def _wandb(runs_dir: Path) -> Finding:

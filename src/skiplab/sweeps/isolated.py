@@ -1,5 +1,6 @@
 """A trial in a process of its own, which frees its memory and can die without harm to other trials."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -72,6 +73,8 @@ class Isolated:
         return self._orphaned or not self.going_on.exists()
 
     def _wait_for(self, config: DictConfig, environment: dict[str, str]) -> Any:
+        gc.collect()
+        gc.freeze()  # else a collection in the trial would write to what it looks through, and so copy it
         fork = multiprocessing.get_context("fork")
         receiver, sender = fork.Pipe(duplex=False)
         process = fork.Process(target=self._run, args=(config, environment, sender))

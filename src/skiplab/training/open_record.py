@@ -46,7 +46,7 @@ def open_record(
     if record.status is None:
         action, replaced, kept = "trained", record.replaced_start, with_absolute_paths(config)
         for switch in _SWITCHES:
-            del kept.run[switch]
+            del kept["run"][switch]
         write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
         record.write(
             new_record(

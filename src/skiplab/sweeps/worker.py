@@ -1,0 +1,68 @@
+"""Runs trials in a worker, which reads once what all trials of a sweep share."""
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a sweep share.
+
+    context: Hydra's, with what composes a trial.
+    config: the configuration of the sweep.
+    task: what Hydra calls with the configuration of a trial.
+    singletons: Hydra's, as they are in the process of the sweep.
+    """
+
+    context: HydraContext
+    config: DictConfig
+    task: TaskFunction
+    singletons: dict[Any, Any]
+
+    def write(self, path: Path) -> None:
+        path.write_bytes(cloudpickle.dumps(self))  # resolvers may be lambdas, which pickle refuses
+
+
+def run_shared(path: Path, index: int, overrides: Sequence[str]) -> JobReturn:
+    """Run one trial of a sweep, as Hydra does.
+
+    Args:
+        path: where the sweep wrote what its trials share.
+        index: of the trial within the sweep.
+        overrides: the trial's own.
+
+    Returns:
+        What the task returned or raised, without the configurations.
+    """
+    shared = _read(path)
+    config = shared.context.config_loader.load_sweep_config(shared.config, list(overrides))
+    with open_dict(config):
+        config.hydra.job.id = f"{config.hydra.job.name}_{index}"
+        config.hydra.job.num = index
+    result = run_job(
+        hydra_context=shared.context,
+        config=config,
+        task_function=shared.task,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
+    result.cfg = result.hydra_cfg = None  # nobody reads them, and they take longer to send than the result
+    return result
+
+
+@lru_cache(maxsize=1)  # a worker that is used again is done with the sweep before
+def _read(path: Path) -> Shared:
+    setup_globals()
+    shared: Shared = pickle.loads(path.read_bytes())
+    Singleton.set_state(shared.singletons)
+    return shared
