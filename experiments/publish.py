@@ -107,7 +107,7 @@ def parts_before(study: Study) -> list[TrainedPart]:
         "hardware": result["hardware"],
         "versions": result["versions"],
     }
-    return [*earlier, last]
+    return [*earlier, *([last] if last["trials"] else [])]
 
 
 if __name__ == "__main__":

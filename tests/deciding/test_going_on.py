@@ -113,6 +113,16 @@ def test_it_trains_what_the_next_look_needs_and_judges_all(
     }
 
 
+def test_a_published_look_whose_records_are_still_here_is_no_part_that_was_gone_on_from(
+    experiment: Experiment, first_look: dict[str, Any], publish: Callable, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    for most in ("5", "10"):
+        climb(experiment, runs, "--continue", "--max-seeds", most)
+        result = publish(runs)
+        assert [part["trials"] for part in result["went_on_from"]] == [12]
+
+
 def test_commands_read_published_and_own_trials_as_one(
     experiment: Experiment, first_look: dict[str, Any], tmp_path: Path
 ) -> None:
