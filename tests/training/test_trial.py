@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from omegaconf import DictConfig
 from safetensors.torch import load_file
 
 import skiplab
@@ -18,6 +19,9 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.denoising_loss import DenoisingLoss
 from skiplab.evaluators.linear_probe import LinearProbe
 from skiplab.instruments.update_ratio import UpdateRatio
+from skiplab.training.build import build
+from skiplab.training.components import Components
+from skiplab.training.trial import run_trial
 from tiny_trials import TINY, compose_config, run_composed
 
 
@@ -51,6 +55,23 @@ def test_a_record_says_all_of_its_trial(finished) -> None:
 def test_parameters_are_counted_as_they_are(finished) -> None:
     weights = load_file(finished.record.weights)
     assert finished.record.read()["parity"]["num_parameters"] == sum(value.numel() for value in weights.values())
+
+
+def test_a_network_is_built_with_the_threads_of_its_trial(tmp_path) -> None:
+    seen: list[int] = []
+
+    def noting(config: DictConfig) -> Components:
+        seen.append(torch.get_num_threads())
+        return build(config)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)  # as a trial before it in the same process may have done
+        config, choices = compose_config(*TINY, "trainer.max_steps=1", f"run.runs_dir={tmp_path}", "num_threads=1")[:2]
+        run_trial(config, choices, progress=False, build_components=noting)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
 
 
 def test_history_is_the_loss_of_every_step(finished) -> None:

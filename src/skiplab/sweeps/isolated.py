@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,7 @@ class Isolated:
         return self._orphaned or not self.going_on.exists()
 
     def _wait_for(self, config: DictConfig, environment: dict[str, str]) -> Any:
-        gc.collect()
-        gc.freeze()  # else a collection in the trial would write to what it looks through, and so copy it
+        _freeze()
         fork = multiprocessing.get_context("fork")
         receiver, sender = fork.Pipe(duplex=False)
         process = fork.Process(target=self._run, args=(config, environment, sender))
@@ -107,6 +107,13 @@ class Isolated:
             sender.send((None, SkiplabError(f"interrupted by {interrupted}; run the same command again to resume it")))
         except Exception as error:
             sender.send((None, SkiplabError(f"{type(error).__name__}: {error}")))
+
+
+@cache  # once a worker: what a later trial leaves would stay frozen, too
+def _freeze() -> None:
+    """Keep collections out of what is there: in a forked trial they would write to it, and so copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _record_death(config: DictConfig, exitcode: int) -> str:

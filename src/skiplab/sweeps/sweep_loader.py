@@ -15,8 +15,8 @@ class SweepLoader:
     """Takes the place of Hydra's loader in a launcher, which asks it for the configuration of each trial.
 
     An option is composed by Hydra; a value is set in a copy of what was composed, with the same result but for
-    hydra.job.override_dirname, which names the options alone. A worker gets this loader anew with each trial, so what
-    was composed belongs to the process.
+    hydra.job.override_dirname, which names the options alone. A worker of SLURM or Ray gets this loader anew with each
+    trial, so what was composed belongs to the process.
 
     Args:
         loader: Hydra's.

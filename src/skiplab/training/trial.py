@@ -24,6 +24,7 @@ from skiplab.training.fit import fit
 from skiplab.training.machine import check_machine
 from skiplab.training.open_record import open_record
 from skiplab.training.plan import Plan
+from skiplab.training.setting_checks import wrong_counts
 from skiplab.training.training_end import TrainingEnd, end_of_training
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
@@ -71,9 +72,10 @@ def run_trial(
             join(config, [record.key], data_contents([config]))
         return Outcome(record.key, content["status"], "already done", plan.remarks(content))
 
+    if not any(wrong_counts(config)):  # else building tells it
+        torch.set_num_threads(config.num_threads)  # first: orthogonal weights round by the number of threads
     components = build_components(config)
     check_machine(config)
-    torch.set_num_threads(config.num_threads)
     with record.locked(), interruptible() as interruption:
         if joins:
             join(config, [record.key], data_contents([config]))  # first: claims that can't be found replace no record
