@@ -195,7 +195,7 @@ def test_a_study_that_does_not_exist_yet_takes_all_of_its_presets(tmp_path: Path
         "study six_claims_tuned_patches: 4 combinations of arm and cell, as six_claims/tuned_patches and "
         "six_claims/tuned_patches_frozen sweep them"
     ) in ended.text
-    assert "looks: at 3, 5, 10 seeds, from seed 61 up to 70" in ended.text
+    assert "looks: at 3, 5, 10 seeds, from seed 401 up to 410" in ended.text
     assert "to come: at most 40 trials" in ended.text
 
 
