@@ -109,9 +109,9 @@ class Isolated:
             sender.send((None, SkiplabError(f"{type(error).__name__}: {error}")))
 
 
-@cache  # once a worker: what a later trial leaves would stay frozen, too
+@cache  # once a worker: freezing again would keep what each trial leaves
 def _freeze() -> None:
-    """Keep collections out of what is there: in a forked trial they would write to it, and so copy it."""
+    """Leave what exists out of later collections, which would write to it in a forked trial, and so copy it."""
     gc.collect()
     gc.freeze()
 
