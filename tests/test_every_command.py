@@ -10,6 +10,7 @@ import pytest
 
 from command_line import Ended, as_newcomer, run_command
 from skiplab.cli.parser import make_parser
+from skiplab.paths import project_dir
 from tiny_trials import TINY
 from undrawn import leave_undrawn
 
@@ -80,6 +81,7 @@ CALLS: dict[str, str] = {
     "decide mine --claims looks.yaml --budget 1h --max-seeds 3 --dry-run": "to come: at most 2 trials",
     "tune TUNED --rates 5 --factor 2 --widenings 0 --seeds 9001 --metric skill_train": "tuned.yaml",
     "tune TUNED --also optimizer.eps=1e-8,1e-7 --unequal --config-dir own --dry-run": "20 trials",
+    "confirm CONFIRMED --seeds 9003 --config-dir own --dry-run": "6 trials",
     "doctor --runs-dir runs": "cores",
     "train --help": "connection",
     "train TINY --dry-run": "1 trial",
@@ -105,6 +107,7 @@ WORDS = {
     ),
     "TUNED": (*POINTS, "connection=plain"),
     "DECIDED": (*POINTS, "run.study=decided"),
+    "CONFIRMED": (str(project_dir("experiments") / "six_claims" / "tuned_digits" / "tuned.yaml"),),
 }
 
 

@@ -336,6 +336,20 @@ def tune(
     path = tune(preset, words, budget, metric, train, config_dir)
     if path:
         tuning_command(path)
+        print(f"to try the best rates on further seeds: skiplab confirm {path}")
+
+
+def confirm(
+    tuned: Path, overrides: Sequence[str], seeds: tuple[int, ...], config_dir: Path | None, dry_run: bool
+) -> None:
+    """Try the best rates of a tuned.yaml on further seeds, and print what is the best now."""
+    from skiplab.analysis.tables.tuning_table import tuning_command
+    from skiplab.tuning.confirm import confirm
+
+    words = [*overrides, *(["run.dry_run=true"] if dry_run else [])]
+    path = confirm(tuned, words, seeds, train, config_dir)
+    if path:
+        tuning_command(path)
 
 
 def readings(files: Sequence[str], to: Path, formats: Sequence[str]) -> None:

@@ -313,6 +313,21 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--dry-run", action="store_true", help="print what would be trained, train nothing")
     command.set_defaults(command=commands.tune)
 
+    command = subparsers.add_parser(
+        "confirm", help="try the best rates of a tuned.yaml on further seeds, and take another where it is better"
+    )
+    command.add_argument("tuned", type=Path, help="tuned.yaml, which `skiplab tune` wrote")
+    _add_overrides(command, "run.runs_dir=/data/runs hydra.launcher.workers=2")
+    command.add_argument(
+        "--seeds",
+        type=_seeds,
+        default=(9003, 9004, 9005, 9006),
+        help="seeds that neither tuning nor the study used (default: 9003,9004,9005,9006)",
+    )
+    _add_config_dir(command)
+    command.add_argument("--dry-run", action="store_true", help="print what would be trained, train nothing")
+    command.set_defaults(command=commands.confirm)
+
     command = subparsers.add_parser("doctor", help="show the cores, GPUs, launchers, W&B account and data available")
     _add_runs_dir(command)
     command.set_defaults(command=commands.doctor)

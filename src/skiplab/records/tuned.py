@@ -43,7 +43,7 @@ class Combination:
     best: the best of these, the best rate, and the settings that belong to the best options.
     value: the metric with these settings, the mean over the seeds.
     edge: the edge of the grid at which the best rate is; 'both' if all rates are equal.
-    curve: the metric of each seed by rate, with the other settings at their best.
+    curve: the metric of each of its seeds by rate, with the other settings at their best.
     diverged: the rates of the curve at which a trial diverged.
     """
 
@@ -64,7 +64,8 @@ class Tuned:
     study: the study of the tuning trials.
     preset, overrides, also: what was tuned, and the words that say what was tried besides rates.
     metric, label, direction: the metric that selects the best, its name in figures, and which values are better.
-    seeds: those of the tuning trials.
+    seeds: those of the tuning trials; a rate that was confirmed, as `skiplab confirm` does, has all of them, and each
+        other one the first ones.
     rates: the learning rates that each combination was given, ascending.
     widenings: how often the grid of rates was widened.
     shared: every option and setting that all tuning trials had in common.
@@ -83,6 +84,13 @@ class Tuned:
     widenings: int
     shared: Mapping[str, Any]
     combinations: tuple[Combination, ...]
+
+    @property
+    def seeds_text(self) -> str:
+        """The seeds in words: 'seeds 1, 2', or 'seeds 1, 2, the best rates at 3, 4 too'."""
+        fewest = min(len(values) for each in self.combinations for values in each.curve.values())
+        first, further = (", ".join(map(str, part)) for part in (self.seeds[:fewest], self.seeds[fewest:]))
+        return f"seeds {first}" + (f", the best rates at {further} too" if further else "")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -167,7 +175,7 @@ def write_tuned(tuned: Tuned) -> str:
     lists = {name: list(getattr(tuned, name)) for name in _TUPLES}
     content = {**vars(tuned), **lists, "combinations": [_entry(each) for each in tuned.combinations]}
     body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=120)
-    return f"# The result of `skiplab tune {tuned.preset}` at seeds {', '.join(map(str, tuned.seeds))}.\n{body}"
+    return f"# The result of `skiplab tune {tuned.preset}` at {tuned.seeds_text}.\n{body}"
 
 
 def _entry(combination: Combination) -> dict[str, Any]:

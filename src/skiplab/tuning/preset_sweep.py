@@ -14,7 +14,6 @@ from skiplab.records.tuned import RATE
 from skiplab.sweeps.composer import Composer
 from skiplab.sweeps.grid import make_jobs
 from skiplab.sweeps.job import Job
-from skiplab.tuning.budget import Budget
 from skiplab.tuning.levels import levels_of
 
 _WITHOUT_OWN_SWEEP = ("hydra.sweeper.params=null", "hydra.sweeper.grids=null", "hydra.sweeper.tuned=null")
@@ -88,16 +87,16 @@ class PresetSweep(NamedTuple):
         """The class of the objective."""
         return get_class(self.jobs[0].config.objective._target_)
 
-    def check_seeds(self, budget: Budget) -> None:
+    def check_seeds(self, seeds: Sequence[int]) -> None:
         """Refuse to tune on seeds of the study.
 
         Raises:
             SkiplabError: names them.
         """
         used = {job.config.seed for job in self.jobs}
-        if both := sorted(used & set(budget.seeds)):
+        if both := sorted(used & set(seeds)):
             raise SkiplabError(
-                f"the tuning seeds {_joined(budget.seeds)} include {_joined(both)}, which the study uses too; give "
+                f"the tuning seeds {_joined(seeds)} include {_joined(both)}, which the study uses too; give "
                 f"seeds other than {_joined(sorted(used))} by --seeds"
             )
 

@@ -49,13 +49,10 @@ def tune(
         SkiplabError: an argument is invalid, before anything is trained; or trials failed.
     """
     budget.check()
-    search_path = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
-    with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-    sweep = PresetSweep.read(loader, preset, [*search_path, *overrides])
+    sweep = read_sweep(preset, overrides, config_dir)
     space = SearchSpace.read(sweep, budget.also)
-    sweep.check_seeds(budget)
-    evaluator, metric = _evaluator(sweep.objective, metric_name)
+    sweep.check_seeds(budget.seeds)
+    evaluator, metric = evaluator_of(sweep.objective, metric_name)
     grid = RateGrid(sweep.rate, budget.num_rates, budget.factor, budget.widenings)
     while True:
         words = sweep.tuning_overrides(evaluator, grid.rates, budget.seeds)
@@ -86,14 +83,31 @@ def tune(
         shared=shared(jobs, lambda name: name in (*sweep.factors, RATE, "seed") or space.sets(name)),
         combinations=tuple(found),
     )
-    folder = study_folder(jobs[0].record.runs_dir, tuned.study)
+    return write_results(tuned, trials, jobs[0].record.runs_dir)
+
+
+def read_sweep(preset: str, overrides: Sequence[str], config_dir: Path | None) -> PresetSweep:
+    """The sweep of a preset, with options of the user's own if a folder is given.
+
+    Raises:
+        SkiplabError: there is no such preset, or a trial of it is invalid.
+    """
+    search_path = [f"hydra.searchpath=[file://{config_dir.resolve()}]"] if config_dir else []
+    with initialize_config_dir(config_dir=str(project_dir("conf")), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+    return PresetSweep.read(loader, preset, [*search_path, *overrides])
+
+
+def write_results(tuned: Tuned, trials: Sequence[TuningTrial], runs_dir: Path) -> Path:
+    """Write tuned.yaml, and a table of trials, to the folder of the study of tuning; returns the path of the first."""
+    folder = study_folder(runs_dir, tuned.study)
     with explain_unwritable(folder):
-        write_atomically(folder / "tuning.csv", tidy(trials, metric_name).encode())
+        write_atomically(folder / "tuning.csv", tidy(trials, tuned.metric).encode())
         write_atomically(folder / TUNED, write_tuned(tuned).encode())
     return folder / TUNED
 
 
-def _evaluator(objective: type, metric: str) -> tuple[str, Metric]:
+def evaluator_of(objective: type, metric: str) -> tuple[str, Metric]:
     """The only evaluator that tuning trials need, and the declaration of the metric.
 
     Raises:

@@ -66,12 +66,11 @@ def tuning_words(tuned: Tuned) -> str:
     times = "once" if tuned.widenings == 1 else f"{tuned.widenings} times"
     widened = f"; the grid was widened {times} for all" if tuned.widenings else ""
     still = f"; {at_edge} of {len(tuned.combinations)} best rates are still at an edge" if at_edge else ""
-    seeds = ", ".join(map(str, tuned.seeds))
     budget = budget_text(len(tuned.rates), tuned.combinations)
     tried = "".join(f"; {words}" for words in _tried(tuned))
     return (
-        f"{budget} for each combination, {tuned.rates[0]:g} to {tuned.rates[-1]:g}, by {tuned.label} at seeds "
-        f"{seeds}{tried}{widened}{still}"
+        f"{budget} for each combination, {tuned.rates[0]:g} to {tuned.rates[-1]:g}, by {tuned.label} at "
+        f"{tuned.seeds_text}{tried}{widened}{still}"
     )
 
 

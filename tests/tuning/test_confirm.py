@@ -1,0 +1,107 @@
+"""`skiplab confirm`: the best rate has to stay the best on further seeds."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import planted_tuning
+from planted_tuning import BEST, PRESET, STUDY, TUNING, confirm, plant, refused, rows, sweep, tune
+from skiplab.records.tuned import RATE, Combination, read_tuned
+
+
+@pytest.fixture(scope="module")
+def tuned_once(tmp_path_factory) -> Path:
+    runs_dir = tmp_path_factory.mktemp("tuned")
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch)
+        tune(runs_dir)
+    return runs_dir
+
+
+@pytest.fixture
+def searched(tuned_once, planted, tmp_path) -> Path:
+    return shutil.copytree(tuned_once, tmp_path / "runs")
+
+
+def found(runs_dir: Path) -> dict[str, Combination]:
+    tuned = read_tuned(runs_dir / TUNING / "tuned.yaml")
+    return {each.factors["connection"]: each for each in tuned.combinations}
+
+
+def test_a_rate_that_stays_the_best_is_trained_on_the_further_seeds_alone(searched, planted, capsys) -> None:
+    before = found(searched)
+    confirm(searched, "--seeds", "9003,9004,9005")
+    assert {(row["connection"], float(row[RATE]), row["seed"]) for row in rows(searched / TUNING)} == {
+        (arm, rate, seed) for arm, rate in BEST.items() for seed in ("9003", "9004", "9005")
+    }
+    assert len(planted) == 6
+    assert read_tuned(searched / TUNING / "tuned.yaml").seeds == (9001, 9002, 9003, 9004, 9005)
+    for arm, each in found(searched).items():
+        assert each.best == before[arm].best
+        assert each.curve[BEST[arm]] == pytest.approx([before[arm].curve[BEST[arm]][i] for i in (0, 1, 0, 1, 0)])
+        assert all(len(values) == 2 for rate, values in each.curve.items() if rate != BEST[arm])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 best rates are tried on 3 further seeds: 6 trials" in out
+    assert "at seeds 9001, 9002, the best rates at 9003, 9004, 9005 too" in out
+
+
+def test_a_rate_that_collapses_now_and_then_gives_way_to_the_next_which_is_tried_as_often(
+    searched, planted, monkeypatch
+) -> None:
+    monkeypatch.setattr(planted_tuning, "COLLAPSED", {("identity", BEST["identity"], 9004)})
+    before = found(searched)
+    confirm(searched, "--seeds", "9003,9004")
+    after = found(searched)
+    assert after["plain"].best == before["plain"].best
+    best = after["identity"].best[RATE]
+    assert best != BEST["identity"]
+    assert len(after["identity"].curve[best]) == len(after["identity"].curve[BEST["identity"]]) == 4
+    assert after["identity"].value == pytest.approx(sum(after["identity"].curve[best]) / 4)
+    assert after["identity"].curve[BEST["identity"]][-1] == 0
+    assert len(planted) == 2 + 2 + 2
+
+
+def test_trials_that_are_there_are_not_trained_again(searched, planted) -> None:
+    original = (searched / TUNING / "tuned.yaml").read_bytes()
+    confirm(searched, "--seeds", "9003")
+    first, num_trained = found(searched), len(planted)
+    (searched / TUNING / "tuned.yaml").write_bytes(original)
+    confirm(searched, "--seeds", "9003")
+    assert found(searched) == first
+    assert len(planted) == num_trained == 2
+
+
+def test_a_study_takes_over_what_was_confirmed_and_none_of_its_seeds(searched, planted, capsys) -> None:
+    confirm(searched, "--seeds", "9003")
+    tuned = f"hydra.sweeper.tuned={searched / TUNING / 'tuned.yaml'}"
+    sweep(searched, tuned, "seed=1,2")
+    assert (searched / "studies" / STUDY / "tuned.yaml").is_file()
+    assert "seed=9003 was used to tune" in refused(capsys, sweep, searched, tuned, "seed=9003")
+
+
+def test_a_dry_run_trains_and_writes_nothing(searched, planted) -> None:
+    before = (searched / TUNING / "tuned.yaml").read_bytes()
+    confirm(searched, "--dry-run")
+    assert not planted
+    assert (searched / TUNING / "tuned.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seeds", "9001,9003"], "--seeds 9001,9003 is invalid; valid: different whole numbers other than 9001,9002"),
+        (["--seeds", "9003,9003"], "--seeds 9003,9003 is invalid"),
+        (["--seeds", "201,9003"], "which the study uses too"),
+        (["trainer.max_steps=7"], "had trainer.max_steps=6; nothing was trained"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_trained(searched, planted, capsys, words, message) -> None:
+    assert message in " ".join(refused(capsys, confirm, searched, *words).split())
+    assert not planted
+
+
+def test_a_file_that_tune_did_not_write_is_refused(planted, tmp_path, capsys) -> None:
+    (tmp_path / TUNING).mkdir(parents=True)
+    (tmp_path / TUNING / "tuned.yaml").write_text(f"preset: {PRESET}\n", encoding="utf-8")
+    assert "is not a result of `skiplab tune`" in refused(capsys, confirm, tmp_path)
