@@ -1,5 +1,6 @@
 """A worker runs each trial with its own configuration, and reads what a sweep's trials share once."""
 
+import logging
 import os
 import pickle
 from collections.abc import Callable, Iterator
@@ -27,6 +28,11 @@ def tell(config: DictConfig) -> tuple[Any, ...]:
     return config.depth, config.seed, job.num, job.id, os.environ.get("TOLD"), "hydra" in config
 
 
+def logged(config: DictConfig) -> tuple[int, str]:
+    handler = logging.getLogger("job").handlers[0]
+    return logging.getLogger("job").level, getattr(handler, "baseFilename", "")
+
+
 def fail(config: DictConfig) -> None:
     raise ValueError(f"depth {config.depth}")
 
@@ -38,8 +44,8 @@ def shared(tmp_path) -> Iterator[Callable[..., Path]]:
     with initialize_config_dir(config_dir=str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
 
-        def write(name: str, task: Callable[[DictConfig], Any]) -> Path:
-            words = ["experiment=residual_in_diffusion/quick", *TINY, "+hydra.job.env_set.TOLD=yes"]
+        def write(name: str, task: Callable[[DictConfig], Any], *more: str) -> Path:
+            words = ["experiment=residual_in_diffusion/quick", *TINY, "+hydra.job.env_set.TOLD=yes", *more]
             config = compose("train", overrides=words, return_hydra_config=True)
             context = HydraContext(SweepLoader(loader), Callbacks())  # pyright: ignore[reportArgumentType]
             path = tmp_path / name
@@ -74,3 +80,25 @@ def test_a_result_is_small(shared) -> None:
     result = run_shared(shared("one", tell), 0, ["seed=1"])
     assert isinstance(result, JobReturn)
     assert len(pickle.dumps(result)) < 1000  # with the configurations it had 20,000 bytes
+
+
+def test_logs_are_as_configured_for_the_sweep_or_for_each_trial(shared, tmp_path, monkeypatch) -> None:
+    """Hydra's own configuration of logs writes a file for each job, by its name."""
+    words = [
+        f"+hydra.job_logging.{setting}"
+        for setting in (
+            "loggers.job={level:DEBUG,handlers:[file]}",
+            "handlers.file.class=logging.FileHandler",
+        )
+    ]
+    for name, place, files in (
+        ("alike", "log", ["log", "log"]),
+        ("apart", "'${hydra.job.num}.log'", ["0.log", "1.log"]),
+    ):
+        monkeypatch.chdir(tmp_path)
+        path = shared(name, logged, *words, f"+hydra.job_logging.handlers.file.filename={place}")
+        found = [run_shared(path, index, [f"seed={index}"]).return_value for index in (0, 1)]
+        assert found == [(logging.DEBUG, str(tmp_path / file)) for file in files]
+    for handler in logging.getLogger("job").handlers[:]:
+        handler.close()
+        logging.getLogger("job").removeHandler(handler)

@@ -9,9 +9,9 @@ from typing import Any
 
 import cloudpickle
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def run_shared(path: Path, index: int, overrides: Sequence[str]) -> JobReturn:
         task_function=shared.task,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
+        configure_logging=not _logs_alike(path),
     )
     result.cfg = result.hydra_cfg = None  # nobody reads them, and they take longer to send than the result
     return result
@@ -66,3 +67,13 @@ def _read(path: Path) -> Shared:
     shared: Shared = pickle.loads(path.read_bytes())
     Singleton.set_state(shared.singletons)
     return shared
+
+
+@lru_cache(maxsize=1)  # as above
+def _logs_alike(path: Path) -> bool:
+    """Whether all trials of a sweep log in the same way; if so, this process logs in that way from now on."""
+    hydra = _read(path).config.hydra
+    if "${" in repr(OmegaConf.to_container(hydra.job_logging, resolve=False)):
+        return False
+    configure_log(hydra.job_logging, hydra.verbose)
+    return True

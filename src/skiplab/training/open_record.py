@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG
 from skiplab.records.key import factors
 from skiplab.records.local_paths import with_absolute_paths
+from skiplab.records.plain_config import to_yaml
 from skiplab.records.provenance import instructions, origin
 from skiplab.records.record import Record
 from skiplab.records.record_schema import Costs, new_record
@@ -47,7 +48,7 @@ def open_record(
         action, replaced, kept = "trained", record.replaced_start, with_absolute_paths(config)
         for switch in _SWITCHES:
             del kept["run"][switch]
-        write_atomically(record.folder / CONFIG, OmegaConf.to_yaml(kept).encode())
+        write_atomically(record.folder / CONFIG, to_yaml(kept).encode())
         record.write(
             new_record(
                 record.key,

@@ -3,10 +3,12 @@
 import logging
 import os
 import warnings
+from functools import cache
 
 
+@cache  # setting a level writes to every logger there is
 def quiet() -> None:
-    """Silence hints of Lightning, torchmetrics and W&B that don't concern the trial.
+    """Silence hints of Lightning, torchmetrics and W&B that don't concern the trial, once in a process and its forks.
 
     Call this after importing Lightning, which sets its own log level.
     """

@@ -1,30 +1,58 @@
 """Prepares a worker that forks trials from itself."""
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from io import StringIO
 from typing import Any
 
 import pandas as pd
-import wandb
+import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig
+from torch import nn
 
 from skiplab.records.plain_config import plain
 from skiplab.records.provenance import origin
+from skiplab.training.quiet import quiet
+
+_FOR_EVERY_TRIAL = (
+    "skiplab.training.trial",
+    "skiplab.training.measure",  # which is imported where training ends
+    "skiplab.outcome_text",
+    "fsspec.implementations.chained",  # by the first file that Lightning opens
+)
 
 
 def warm(config: DictConfig) -> None:
-    """Import all that a trial will import, and start what trials share."""
-    for name in ("trial", "measure"):  # the second is imported where training ends
-        import_module(f"skiplab.training.{name}")
+    """Do once what each forked trial would do again: import what it will import, and start what trials share."""
+    _warm_for_every_trial()
     for target in _targets(plain(config, resolve=False)):
         get_object(target)
-    origin(gpu=None, capability="")  # looks up commit and versions, those of the code that was just imported
-    pd.read_csv(StringIO("text\na")).to_csv(StringIO())  # imports what reads and writes the first table
     if config.logger._target_ is not None:
+        import wandb
+
         wandb.setup()
         import_module("wandb.sdk.launch")  # which every run imports when it starts, taking a second
+
+
+@cache
+def _warm_for_every_trial() -> None:
+    for name in _FOR_EVERY_TRIAL:
+        import_module(name)
+    quiet()
+    origin(gpu=None, capability="")  # looks up commit and versions, those of the code that was just imported
+    pd.read_csv(StringIO("text\na")).to_csv(StringIO())  # imports what reads and writes the first table
+    _run_a_network()
+
+
+@torch.no_grad()  # the engine of gradients must not be started before a fork
+def _run_a_network() -> None:
+    """Let torch set up what it sets up with the first call, on one thread: others would be lost in a fork."""
+    torch.set_num_threads(1)
+    with torch.random.fork_rng(devices=[]), torch.profiler.record_function("warm"):  # as optimizers are recorded
+        network = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.GroupNorm(8, 16), nn.SiLU(), nn.Linear(8, 8))
+        network(torch.zeros(64, 16, 8, 8))
 
 
 def _targets(node: Any) -> Iterator[str]:
