@@ -42,12 +42,13 @@ def test_a_rate_that_stays_the_best_is_trained_on_the_further_seeds_alone(search
         assert each.curve[BEST[arm]] == pytest.approx([before[arm].curve[BEST[arm]][i] for i in (0, 1, 0, 1, 0)])
         assert all(len(values) == 2 for rate, values in each.curve.items() if rate != BEST[arm])
     out = " ".join(capsys.readouterr().out.split())
-    assert "2 best rates are tried on 3 further seeds: 6 trials" in out
+    assert "best rates to try on further seeds: 2, 6 trials" in out
+    assert "each best rate stays the best" in out
     assert "at seeds 9001, 9002, the best rates at 9003, 9004, 9005 too" in out
 
 
 def test_a_rate_that_collapses_now_and_then_gives_way_to_the_next_which_is_tried_as_often(
-    searched, planted, monkeypatch
+    searched, planted, monkeypatch, capsys
 ) -> None:
     monkeypatch.setattr(planted_tuning, "COLLAPSED", {("identity", BEST["identity"], 9004)})
     before = found(searched)
@@ -60,6 +61,18 @@ def test_a_rate_that_collapses_now_and_then_gives_way_to_the_next_which_is_tried
     assert after["identity"].value == pytest.approx(sum(after["identity"].curve[best]) / 4)
     assert after["identity"].curve[BEST["identity"]][-1] == 0
     assert len(planted) == 2 + 2 + 2
+    assert f"connection=identity: optimizer.lr={best:g} in place of 0.002" in capsys.readouterr().out
+
+
+def test_a_rate_that_comes_up_later_is_tried_on_all_seeds_that_were_added(searched, planted, monkeypatch) -> None:
+    confirm(searched, "--seeds", "9003,9004")
+    monkeypatch.setattr(planted_tuning, "COLLAPSED", {("identity", BEST["identity"], 9005)})
+    confirm(searched, "--seeds", "9005")
+    tuned = read_tuned(searched / TUNING / "tuned.yaml")
+    each = found(searched)["identity"]
+    assert each.best[RATE] != BEST["identity"]
+    assert len(each.curve[each.best[RATE]]) == len(tuned.seeds) == 5
+    assert len(planted) == 2 * 2 + 2 + 3
 
 
 def test_trials_that_are_there_are_not_trained_again(searched, planted) -> None:

@@ -64,8 +64,8 @@ class Tuned:
     study: the study of the tuning trials.
     preset, overrides, also: what was tuned, and the words that say what was tried besides rates.
     metric, label, direction: the metric that selects the best, its name in figures, and which values are better.
-    seeds: those of the tuning trials; a rate that was confirmed, as `skiplab confirm` does, has all of them, and each
-        other one the first ones.
+    seeds: those of the tuning trials; the best rates have all of them, the others the first ones, where `skiplab
+        confirm` added some.
     rates: the learning rates that each combination was given, ascending.
     widenings: how often the grid of rates was widened.
     shared: every option and setting that all tuning trials had in common.

@@ -1,6 +1,6 @@
 """`skiplab confirm`: the best rate of each arm and cell has to stay the best on further seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,27 +52,30 @@ def confirm(
     sweep.check_seeds(seeds)
     evaluator, metric = evaluator_of(sweep.objective, tuned.metric)
     words = sweep.tuning_overrides(evaluator, [sweep.rate], seeds)
+    before, tuned = tuned, replace(tuned, seeds=(*tuned.seeds, *seeds))
     trials: list[TuningTrial] = []
     while True:
-        grids = [_grid(each) for each in tuned.combinations if len(each.curve[each.best[RATE]]) == len(tuned.seeds)]
+        missing = [(each, tuned.seeds[len(each.curve[each.best[RATE]]) :]) for each in tuned.combinations]
+        grids = [_grid(each, own) for each, own in missing if own]
         if not grids:
             break
         jobs = make_jobs(sweep.composer, words, grids)
         _check_alike(jobs, tuned, path)
-        print(f"{len(grids)} best rates are tried on {len(seeds)} further seeds: {counted(len(jobs))}", flush=True)
+        print(f"best rates to try on further seeds: {len(grids)}, {counted(len(jobs))}", flush=True)
         train(["-m", *sweep.hydra_overrides, f"hydra.sweeper.grids={override_text(grids)}", *words])
         if jobs[0].config.run.dry_run:
             return None
         new = [TuningTrial.read(job, sweep.factors, space, tuned.metric, metric) for job in jobs]
         trials += new
         tuned = replace(tuned, combinations=tuple(_with(each, new) for each in tuned.combinations))
-    runs_dir = sweep.jobs[0].record.runs_dir
-    return write_results(replace(tuned, seeds=(*tuned.seeds, *seeds)), trials, runs_dir)
+    print("\n".join(_changes(before, tuned)) or "each best rate stays the best", flush=True)
+    return write_results(tuned, trials, sweep.jobs[0].record.runs_dir)
 
 
-def _grid(combination: Combination) -> list[str]:
-    """The overrides of the best settings of a combination."""
-    return [f"{name}={level_override(level)}" for name, level in {**combination.factors, **combination.best}.items()]
+def _grid(combination: Combination, seeds: Sequence[int]) -> list[str]:
+    """The overrides of the best settings of a combination at some seeds."""
+    own = {**combination.factors, **combination.best}
+    return [*(f"{name}={level_override(level)}" for name, level in own.items()), f"seed={','.join(map(str, seeds))}"]
 
 
 def _check_alike(jobs: Sequence[Job], tuned: Tuned, path: Path) -> None:
@@ -105,3 +108,11 @@ def _with(combination: Combination, trials: Sequence[TuningTrial]) -> Combinatio
         curve=curve,
         diverged=tuple(sorted(diverged)),
     )
+
+
+def _changes(before: Tuned, after: Tuned) -> Iterator[str]:
+    """Where another rate is the best now."""
+    for was, now in zip(before.combinations, after.combinations, strict=True):
+        if was.best != now.best:
+            where = " ".join(f"{name}={level_override(level)}" for name, level in now.factors.items())
+            yield f"{where}: {RATE}={now.best[RATE]:g} in place of {was.best[RATE]:g}"
