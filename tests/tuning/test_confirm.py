@@ -30,11 +30,13 @@ def found(runs_dir: Path) -> dict[str, Combination]:
 
 
 def test_a_rate_that_stays_the_best_is_trained_on_the_further_seeds_alone(searched, planted, capsys) -> None:
-    before = found(searched)
+    before, searched_rows = found(searched), rows(searched / TUNING)
     confirm(searched, "--seeds", "9003,9004,9005")
-    assert {(row["connection"], float(row[RATE]), row["seed"]) for row in rows(searched / TUNING)} == {
+    assert rows(searched / TUNING)[: len(searched_rows)] == searched_rows
+    assert {(row["connection"], float(row[RATE]), row["seed"]) for row in rows(searched / TUNING)[-6:]} == {
         (arm, rate, seed) for arm, rate in BEST.items() for seed in ("9003", "9004", "9005")
     }
+    assert len(rows(searched / TUNING)) == len(searched_rows) + 6
     assert len(planted) == 6
     assert read_tuned(searched / TUNING / "tuned.yaml").seeds == (9001, 9002, 9003, 9004, 9005)
     for arm, each in found(searched).items():
@@ -83,6 +85,7 @@ def test_trials_that_are_there_are_not_trained_again(searched, planted) -> None:
     confirm(searched, "--seeds", "9003")
     assert found(searched) == first
     assert len(planted) == num_trained == 2
+    assert len(rows(searched / TUNING)) == 2 * 5 * 2 + 2
 
 
 def test_a_study_takes_over_what_was_confirmed_and_none_of_its_seeds(searched, planted, capsys) -> None:

@@ -69,7 +69,7 @@ def confirm(
         trials += new
         tuned = replace(tuned, combinations=tuple(_with(each, new) for each in tuned.combinations))
     print("\n".join(_changes(before, tuned)) or "each best rate stays the best", flush=True)
-    return write_results(tuned, trials, sweep.jobs[0].record.runs_dir)
+    return write_results(tuned, trials, sweep.jobs[0].record.runs_dir, adds=True)
 
 
 def _grid(combination: Combination, seeds: Sequence[int]) -> list[str]:

@@ -1,6 +1,7 @@
 """The results of tuning trials: the best settings of each arm in each cell, and a table of all trials."""
 
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -120,8 +121,14 @@ def shared(jobs: Sequence[Job], is_varied: Callable[[str], bool]) -> dict[str, A
     return {name: value for name, value in own.items() if all(other.get(name, ()) == value for other in rest)}
 
 
-def tidy(trials: Sequence[TuningTrial], metric_name: str) -> str:
-    """A CSV table with one row per trial, in the order of the sweep."""
+def tidy(trials: Sequence[TuningTrial], metric_name: str, kept: str | None = None) -> str:
+    """A CSV table with one row per trial, in the order of the sweep.
+
+    Args:
+        trials: those of the table.
+        metric_name: the metric.
+        kept: a table of trials that stay in front of these; of two rows for a trial the last one counts.
+    """
     names = list(dict.fromkeys(name for trial in trials for name in trial.settings))
     heading = [*trials[0].levels, RATE, *names, "seed", metric_name, "status", "key"]
     rows = []
@@ -129,4 +136,8 @@ def tidy(trials: Sequence[TuningTrial], metric_name: str) -> str:
         levels = [*trial.levels.values(), trial.rate, *(trial.settings.get(name, "") for name in names)]
         shown = ["null" if level is None else level for level in levels]
         rows.append([*shown, trial.seed, trial.value, trial.status, trial.key])
-    return csv_text(pd.DataFrame(rows, columns=heading, dtype=object))
+    table = pd.DataFrame(rows, columns=heading, dtype=object)
+    if kept is not None:
+        before = pd.read_csv(StringIO(kept), dtype=str, keep_default_na=False)
+        table = pd.concat([before, table]).fillna("").drop_duplicates("key", keep="last")
+    return csv_text(table)

@@ -98,11 +98,20 @@ def read_sweep(preset: str, overrides: Sequence[str], config_dir: Path | None) -
     return PresetSweep.read(loader, preset, [*search_path, *overrides])
 
 
-def write_results(tuned: Tuned, trials: Sequence[TuningTrial], runs_dir: Path) -> Path:
-    """Write tuned.yaml, and a table of trials, to the folder of the study of tuning; returns the path of the first."""
+def write_results(tuned: Tuned, trials: Sequence[TuningTrial], runs_dir: Path, *, adds: bool = False) -> Path:
+    """Write tuned.yaml, and a table of trials, to the folder of the study of tuning; returns the path of the first.
+
+    Args:
+        tuned: the content of tuned.yaml.
+        trials: those of the table.
+        runs_dir: the folder of records.
+        adds: whether the table keeps the trials that it has.
+    """
     folder = study_folder(runs_dir, tuned.study)
+    table = folder / "tuning.csv"
+    kept = table.read_text(encoding="utf-8") if adds and table.exists() else None
     with explain_unwritable(folder):
-        write_atomically(folder / "tuning.csv", tidy(trials, tuned.metric).encode())
+        write_atomically(table, tidy(trials, tuned.metric, kept).encode())
         write_atomically(folder / TUNED, write_tuned(tuned).encode())
     return folder / TUNED
 
