@@ -14,6 +14,7 @@ from conftest import Runs, fill_study
 from hostile import WORDS, Case, assert_told, drawn, outcome
 from skiplab.analysis.study.study import read_study
 from skiplab.cli.parser import make_parser
+from skiplab.paths import project_dir
 
 GOOD = {
     "study": "s",
@@ -24,6 +25,7 @@ GOOD = {
     "source": "me/mine",
     "files": "readings.csv",
     "model": "runs/0123456789abcdef",
+    "tuned": str(project_dir("experiments") / "six_claims" / "tuned_digits" / "tuned.yaml"),
 }
 OVERRIDES = ("depth=[4", "lr=1", "+x=1", "connection=null", "run.runs_dir=3", "seed=range()")
 
@@ -34,7 +36,7 @@ def command_cases(draw: random.Random) -> Iterator[Case]:
     commands = {name: parser for name, parser in choices.choices.items() if name != "train"}
     while True:
         for name, parser in commands.items():
-            words = ["--dry-run"] if name in ("tune", "decide") else []
+            words = ["--dry-run"] if name in ("tune", "confirm", "decide") else []
             for action in parser._actions:
                 wrong = draw.random() < 0.3
                 if not action.option_strings and action.nargs != "*":
