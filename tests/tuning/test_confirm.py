@@ -1,27 +1,12 @@
 """`skiplab confirm`: the best rate has to stay the best on further seeds."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 import planted_tuning
-from planted_tuning import BEST, PRESET, STUDY, TUNING, confirm, plant, refused, rows, sweep, tune
+from planted_tuning import BEST, PRESET, STUDY, TUNING, confirm, refused, rows, sweep
 from skiplab.records.tuned import RATE, Combination, read_tuned
-
-
-@pytest.fixture(scope="module")
-def tuned_once(tmp_path_factory) -> Path:
-    runs_dir = tmp_path_factory.mktemp("tuned")
-    with pytest.MonkeyPatch.context() as patch:
-        plant(patch)
-        tune(runs_dir)
-    return runs_dir
-
-
-@pytest.fixture
-def searched(tuned_once, planted, tmp_path) -> Path:
-    return shutil.copytree(tuned_once, tmp_path / "runs")
 
 
 def found(runs_dir: Path) -> dict[str, Combination]:

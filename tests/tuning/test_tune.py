@@ -2,33 +2,16 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
 from option_files import presets
-from planted_tuning import BEST, CLIP, GRID, PRESET, STUDY, TUNING, plant, refused, rows, skill, sweep, tune
+from planted_tuning import BEST, CLIP, GRID, PRESET, STUDY, TUNING, refused, rows, skill, sweep, tune
 from skiplab.cli import main
 from skiplab.records.registrations import registrations
 from skiplab.records.tuned import RATE, Combination, Tuned, Window, read_tuned, write_tuned
 from skiplab.records.tuned_budget import budget_text
 from skiplab.tuning.trials import TuningTrial, tidy
-
-
-@pytest.fixture(scope="module")
-def tuned_once(tmp_path_factory) -> Path:
-    """The runs folder of one search."""
-    runs_dir = tmp_path_factory.mktemp("tuned")
-    with pytest.MonkeyPatch.context() as patch:
-        plant(patch)
-        tune(runs_dir)
-    return runs_dir
-
-
-@pytest.fixture
-def searched(tuned_once, planted, tmp_path) -> Path:
-    """A copy of its own of that folder; what is trained in it afterwards stands in `planted`."""
-    return shutil.copytree(tuned_once, tmp_path / "runs")
 
 
 def test_each_arm_gets_the_rate_at_the_top_of_its_curve(searched) -> None:
