@@ -6,6 +6,7 @@ from typing import Any
 
 from skiplab.cli.train import train
 from skiplab.errors import SkiplabError
+from skiplab.printable import printable
 
 
 def init(folder: Path) -> None:
@@ -336,7 +337,7 @@ def tune(
     path = tune(preset, words, budget, metric, train, config_dir)
     if path:
         tuning_command(path)
-        print(f"to try the best rates on further seeds: skiplab confirm {path}")
+        print(printable(f"to try the best rates on further seeds: skiplab confirm {path}"))
 
 
 def confirm(

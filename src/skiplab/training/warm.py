@@ -7,10 +7,8 @@ from io import StringIO
 from typing import Any
 
 import pandas as pd
-import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig
-from torch import nn
 
 from skiplab.records.plain_config import plain
 from skiplab.records.provenance import origin
@@ -43,16 +41,6 @@ def _warm_for_every_trial() -> None:
     quiet()
     origin(gpu=None, capability="")  # looks up commit and versions, those of the code that was just imported
     pd.read_csv(StringIO("text\na")).to_csv(StringIO())  # imports what reads and writes the first table
-    _run_a_network()
-
-
-@torch.no_grad()  # the engine of gradients must not be started before a fork
-def _run_a_network() -> None:
-    """Let torch set up what it sets up with the first call, on one thread: others would be lost in a fork."""
-    torch.set_num_threads(1)
-    with torch.random.fork_rng(devices=[]), torch.profiler.record_function("warm"):  # as optimizers are recorded
-        network = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.GroupNorm(8, 16), nn.SiLU(), nn.Linear(8, 8))
-        network(torch.zeros(64, 16, 8, 8))
 
 
 def _targets(node: Any) -> Iterator[str]:
