@@ -1,5 +1,6 @@
 """Runs that code without skiplab has logged become a table, whatever the tracker; what is doubtful is listed."""
 
+import itertools
 import json
 import re
 import sqlite3
@@ -273,6 +274,16 @@ def test_a_crashed_run_gives_way_to_the_one_that_repeats_it() -> None:
         "left out: one (failed), since two is done with the same config.model plain, config.seed 0",
         "doubtful: three is failed",
     ]
+
+
+def test_rows_stand_by_arm_and_seed_whatever_order_a_tracker_gives() -> None:
+    from skiplab.analysis.trackers.imported import Wanted, as_table
+
+    rows = [("gated", "9"), ("gated", "10"), ("identity", "9"), ("identity", "10"), ("identity", "last")]
+    runs = [ForeignRun(f"{arm} {seed}", "done", {"arm": arm, "seed": seed}, {"x": 1.0}) for arm, seed in rows]
+    for order in itertools.permutations(runs):
+        table = as_table(order, [], Wanted("arm", "seed", (), ("x",))).table
+        assert list(zip(table["arm"], table["seed"], strict=True)) == rows
 
 
 def test_wrong_names_are_told(tmp_path) -> None:

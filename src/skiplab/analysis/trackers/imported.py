@@ -1,6 +1,7 @@
 """A table of results from the runs of a tracker, and all that is missing or doubtful in it."""
 
 import difflib
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -47,6 +48,9 @@ class Imported(NamedTuple):
 def as_table(runs: Sequence[ForeignRun], problems: Sequence[Problem], wanted: Wanted) -> Imported:
     """The table of these runs: run, arm, factors, seed, metrics, status.
 
+    Its rows are sorted by arm, factors and seed, whatever order the tracker gives: names of runs are random there, and
+    a comparison without a control takes the first arm.
+
     A run without an arm, a factor or a seed is left out; and one that didn't end, where another of the same arm, cell
     and seed did. One without the metric stays, so that no comparison forgets it.
 
@@ -66,6 +70,7 @@ def as_table(runs: Sequence[ForeignRun], problems: Sequence[Problem], wanted: Wa
         else:
             kept.append(run)
     kept = _without_repeated(kept, wanted, doubts)
+    kept.sort(key=lambda run: [_place(run.said[name]) for name in wanted.identity])
     doubts += _unfinished(kept, wanted)
     columns = _columns(wanted)
     told_apart = {columns[name]: [run.said[name] for run in kept] for name in wanted.identity}
@@ -78,6 +83,15 @@ def as_table(runs: Sequence[ForeignRun], problems: Sequence[Problem], wanted: Wa
         columns=[*told_apart, "step", "metric", "value"],
     )
     return Imported(table, history, doubts, columns)
+
+
+def _place(value: Any) -> tuple[float, str]:
+    """Where a level stands among others: numbers by size, also those in texts, and other texts behind them."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return math.inf, level_text(value)
+    return (math.inf if math.isnan(number) else number), level_text(value)
 
 
 def _check_any(name: str, found: Sequence[Any], what: str) -> None:
