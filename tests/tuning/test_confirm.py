@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import planted_tuning
-from planted_tuning import BEST, PRESET, STUDY, TUNING, confirm, refused, rows, sweep
+from planted_tuning import BEST, PRESET, STUDY, TUNING, confirm, refused, rows, sweep, tune
 from skiplab.records.tuned import RATE, Combination, read_tuned
 
 
@@ -79,6 +79,27 @@ def test_a_study_takes_over_what_was_confirmed_and_none_of_its_seeds(searched, p
     sweep(searched, tuned, "seed=1,2")
     assert (searched / "studies" / STUDY / "tuned.yaml").is_file()
     assert "seed=9003 was used to tune" in refused(capsys, sweep, searched, tuned, "seed=9003")
+
+
+def test_tuning_again_takes_nothing_away_that_was_confirmed(searched, planted, capsys) -> None:
+    path = searched / TUNING / "tuned.yaml"
+    tune(searched)
+    confirm(searched, "--seeds", "9003,9004")
+    before, trained = path.read_text(encoding="utf-8"), len(planted)
+    message = refused(capsys, tune, searched)
+    assert f"{path} holds what was found at seeds 9003,9004, which tuning again would take away" in message
+    assert path.read_text(encoding="utf-8") == before
+    assert len(planted) == trained
+    tune(searched, "--dry-run")
+    assert path.read_text(encoding="utf-8") == before
+
+
+def test_tuning_again_takes_no_file_away_that_it_cannot_read(searched, planted, capsys) -> None:
+    path = searched / TUNING / "tuned.yaml"
+    path.write_text("best: mine\n", encoding="utf-8")
+    message = refused(capsys, tune, searched)
+    assert f"{path} is no result of `skiplab tune`, which would write over it; move it and tuning.csv first" in message
+    assert path.read_text(encoding="utf-8") == "best: mine\n"
 
 
 def test_a_dry_run_trains_and_writes_nothing(searched, planted) -> None:

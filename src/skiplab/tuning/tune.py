@@ -13,7 +13,7 @@ from skiplab.paths import project_dir
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import TUNED
 from skiplab.records.study_list import study_folder
-from skiplab.records.tuned import RATE, Tuned, write_tuned
+from skiplab.records.tuned import RATE, Tuned, read_tuned, write_tuned
 from skiplab.records.writable import explain_unwritable
 from skiplab.sweeps.grid import make_jobs
 from skiplab.tuning.budget import Budget
@@ -22,6 +22,8 @@ from skiplab.tuning.preset_sweep import PresetSweep
 from skiplab.tuning.rates import RateGrid
 from skiplab.tuning.search_space import SearchSpace
 from skiplab.tuning.trials import TuningTrial, combinations, shared, tidy
+
+TABLE = "tuning.csv"  # of all trials of a search
 
 
 def tune(
@@ -59,6 +61,8 @@ def tune(
         jobs = make_jobs(sweep.composer, words, space.grids)
         if not budget.unequal:
             space.check_equal(jobs)
+        if not (grid.num_widened or jobs[0].config.run.dry_run):
+            _check_kept(study_folder(jobs[0].record.runs_dir, str(jobs[0].config.run.study)) / TUNED, budget.seeds)
         if not grid.num_widened:
             print(expected_cost(jobs, sweep, grid, budget), flush=True)
         train(["-m", *sweep.hydra_overrides, f"hydra.sweeper.grids={override_text(space.grids)}", *words])
@@ -86,6 +90,25 @@ def tune(
     return write_results(tuned, trials, jobs[0].record.runs_dir)
 
 
+def _check_kept(path: Path, seeds: Sequence[int]) -> None:
+    """Check that no result at other seeds, such as those of `skiplab confirm`, would be overwritten.
+
+    Raises:
+        SkiplabError: names the file, and these seeds if it can be read.
+    """
+    if not path.exists():
+        return
+    way = f"move it and {TABLE} first, or give another run.study"
+    try:
+        found = read_tuned(path).seeds
+    except SkiplabError:
+        raise SkiplabError(f"{path} is no result of `skiplab tune`, which would write over it; {way}") from None
+    if others := [str(seed) for seed in found if seed not in seeds]:
+        raise SkiplabError(
+            f"{path} holds what was found at seeds {','.join(others)}, which tuning again would take away; {way}"
+        )
+
+
 def read_sweep(preset: str, overrides: Sequence[str], config_dir: Path | None) -> PresetSweep:
     """The sweep of a preset, with options of the user's own if a folder is given.
 
@@ -108,7 +131,7 @@ def write_results(tuned: Tuned, trials: Sequence[TuningTrial], runs_dir: Path, *
         adds: whether the table keeps the trials that it has.
     """
     folder = study_folder(runs_dir, tuned.study)
-    table = folder / "tuning.csv"
+    table = folder / TABLE
     kept = table.read_text(encoding="utf-8") if adds and table.exists() else None
     with explain_unwritable(folder):
         write_atomically(table, tidy(trials, tuned.metric, kept).encode())
