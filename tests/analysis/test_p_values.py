@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from skiplab.analysis.claims.cell_verdicts import decided_by
 from skiplab.analysis.claims.claims_file import read_claims
 from skiplab.analysis.claims.contrasts import slopes
 from skiplab.analysis.claims.seeds_of_rates import seeds_that_decide_rates
@@ -72,12 +74,30 @@ def test_as_many_seeds_as_are_said_to_decide_decide(runs, claims_file, num_seeds
 
 def test_more_tests_need_more_seeds(runs, claims_file):
     cell = cell_of(runs, claims_file, [1.0, 0.0] * 3, [0.0] * 6, metric="diverged")
-    alone, of_many = cell.seeds.low, seeds_that_decide_rates(cell.paired, cell.test.margin, 20).high
+    alone, of_many = cell.seeds.low, seeds_that_decide_rates(cell.paired, partial(decided_by, cell.test), 20).high
     for num_seeds, num_tests, decided in ((alone - 1, 1, False), (alone, 1, True), (of_many, 20, True)):
         half = event_rate(num_seeds / 2, num_seeds, 1 - 0.05 / num_tests)
         none = event_rate(0, num_seeds, 1 - 0.05 / num_tests)
         assert (weighted_sum([(1, half), (-1, none)]).low > 0.1) == decided
     assert alone < of_many
+
+
+def test_that_nothing_gets_worse_takes_other_seeds_than_that_something_gets_better(runs, claims_file):
+    """Half of the treatment's trials have an event and none of the control's: as many seeds as put the rest below 1."""
+    values = {"plain": [0.0] * 6, "identity": [1.0, 0.0] * 3}
+    better = cell_of(runs, claims_file, **values, metric="diverged", direction="lower")
+    no_worse = cell_of(runs, claims_file, **values, metric="diverged", direction="not_higher")
+    assert better.conclusion == no_worse.conclusion == "inconclusive"
+    assert better.seeds == no_worse.seeds  # contradicted by the same interval
+    few = cell_of(runs, claims_file, [1.0] + [0.0] * 5, [0.0] * 6, metric="diverged", direction="not_higher")
+    low = next(n for n in range(6, 1000) if rest(n, 0.95) > -0.1)
+    assert few.seeds.low == low
+
+
+def rest(num_seeds: int, level: float) -> float:
+    """The lower end of the advantage of an arm without an event over one that has one in each six seeds."""
+    rates = [(-1, event_rate(0, num_seeds, level)), (1, event_rate(num_seeds / 6, num_seeds, level))]
+    return weighted_sum(rates).low
 
 
 def test_no_number_of_seeds_decides_what_takes_thousands(runs, claims_file):

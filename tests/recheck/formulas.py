@@ -147,15 +147,30 @@ def alpha_of_looks(looks):
     return dict(zip(looks, np.diff([0.0, *spent]).tolist(), strict=True))
 
 
-def seeds_that_decide_rates(kind, terms, num_seeds, margin, num_tests, shift):
+def decided(direction, bound, tail, ends):
+    """Whether intervals around an advantage decide; `ends` gives those that leave out so much at each end."""
+    low, high = ends(tail)
+    if direction == "equal":
+        outer_low, outer_high = ends(tail / 2)
+        return ((low > -bound) & (high < bound)) | (outer_low > bound) | (outer_high < -bound)
+    if direction.startswith("not_"):
+        return (low > -bound) | (high < -bound)
+    inner_low, inner_high = ends(0.05)
+    return (low > bound) | (high < -bound) | ((inner_low > -bound) & (inner_high < bound))
+
+
+def seeds_that_decide_rates(kind, terms, num_seeds, direction, margin, num_tests, shift):
     """Lower and upper estimate of the seeds that decide at these rates; nan where there is none up to 1,000."""
     found = []
     for tail in (ALPHA, ALPHA / num_tests):
         for n in range(max(num_seeds + 1, 6), 1001):
             more = [(num * n / num_seeds, exposure * n / num_seeds, weight) for num, exposure, weight in terms]
-            _, low, high = (value - shift for value in weighted_rates(kind, more, tail))
-            _, inner_low, inner_high = (value - shift for value in weighted_rates(kind, more, 0.05))
-            if low > margin or high < -margin or (inner_low >= -margin and inner_high < margin):
+
+            def ends(tail, more=more):
+                _, low, high = weighted_rates(kind, more, tail)
+                return low - shift, high - shift
+
+            if decided(direction, margin, tail, ends):
                 found.append(float(n))
                 break
         else:
@@ -163,16 +178,20 @@ def seeds_that_decide_rates(kind, terms, num_seeds, margin, num_tests, shift):
     return tuple(found)
 
 
-def seeds_that_decide(values, mean, bound, num_tests):
+def seeds_that_decide(values, mean, direction, bound, num_tests):
     """Lower and upper estimate of the seeds that decide at this mean; nan where there is none up to 1,000."""
     values = finite(values)
     if len(values) < 2 or equal(values):
         return math.nan, math.nan
+    n = np.arange(len(values) + 1, 1001)
     found = []
     for quantile, tail in ((0.9, ALPHA), (0.1, ALPHA / num_tests)):
-        n = np.arange(len(values) + 1, 1001)
         sd = values.std(ddof=1) * math.sqrt((len(values) - 1) / stats.chi2.ppf(quantile, len(values) - 1))
-        beyond = abs(mean) - stats.t.isf(tail, n - 1) * sd / np.sqrt(n) > bound
-        within = abs(mean) + stats.t.isf(0.05, n - 1) * sd / np.sqrt(n) < bound
-        found.append(float(n[beyond | within][0]) if (beyond | within).any() else math.nan)
+
+        def ends(tail, sd=sd):
+            half = stats.t.isf(tail, n - 1) * sd / np.sqrt(n)
+            return mean - half, mean + half
+
+        enough = decided(direction, bound, tail, ends)
+        found.append(float(n[enough][0]) if enough.any() else math.nan)
     return tuple(found)

@@ -146,10 +146,16 @@ def _recomputed(seen, sha256):
         pass
     elif seen["events"] and seen["n"]:
         seeds = formulas.seeds_that_decide_rates(
-            seen["metric"]["kind"], seen["events"], seen["n"], test["margin"], seen["num"], shift(seen)
+            seen["metric"]["kind"],
+            seen["events"],
+            seen["n"],
+            test["direction"],
+            test["margin"],
+            seen["num"],
+            shift(seen),
         )
     else:
-        seeds = formulas.seeds_that_decide(advantage, mean, test["margin"], seen["num"])
+        seeds = formulas.seeds_that_decide(advantage, mean, test["direction"], test["margin"], seen["num"])
     smallest = test.get("smallest_effect")
     return {
         "scale": seen["metric"]["scale"],

@@ -1,7 +1,7 @@
 """The verdict on one test in one cell."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from skiplab.analysis.claims.seeds_of_rates import seeds_that_decide_rates
 from skiplab.analysis.statistics.effect_size import correlation, hedges_g, probability_of_improvement
 from skiplab.analysis.statistics.intervals import Interval, no_interval, paired_interval, welch_interval
 from skiplab.analysis.statistics.resampling import FEWEST_FOR_PERMUTATION, bootstrap_interval, permutation_p
-from skiplab.analysis.statistics.sample_size import SeedsRange, seeds_that_decide
+from skiplab.analysis.statistics.sample_size import IntervalAt, SeedsRange, seeds_that_decide
 from skiplab.analysis.study.arms import Cell
 from skiplab.analysis.study.study import Study
 
@@ -130,9 +130,10 @@ class CellVerdict:
             return None
         if self.out_of_reach:
             return SeedsRange(None, None)
+        decides = partial(decided_by, self.test)
         if self.paired.events is not None and self.paired.n > 0:
-            return seeds_that_decide_rates(self.paired, self.test.margin, self.p.num_tests)
-        return seeds_that_decide(self.interval, self.test.margin, self.p.num_tests)
+            return seeds_that_decide_rates(self.paired, decides, self.p.num_tests)
+        return seeds_that_decide(self.interval, decides, self.p.num_tests)
 
     @property
     def out_of_reach(self) -> bool:
@@ -223,6 +224,31 @@ def p_contradicted(found: TestInCell) -> float:
     if test.contrast.direction == "equal":
         return min(1.0, 2 * below, 2 * p_of_more(paired, test.margin))
     return below
+
+
+def decided_by(test: Test, interval: IntervalAt, alpha: float) -> bool:
+    """Whether the verdict on a test would be other than inconclusive, if these were the intervals of its advantage.
+
+    'higher' and 'lower': the interval at 1 - 2 alpha lies above the smallest effect or below its negative, or the 90%
+    interval lies between them. 'not_lower' and 'not_higher': the first lies above or below that negative. 'equal': it
+    lies between the two, or the interval at 1 - alpha lies above or below both.
+
+    Args:
+        test: the test.
+        interval: gives the ends of the interval of a level.
+        alpha: one-sided.
+    """
+    margin, direction = test.margin, test.contrast.direction
+    low, high = interval(1 - 2 * alpha)
+    if direction == "equal":
+        outer_low, outer_high = interval(1 - alpha)
+        return -margin < low <= high < margin or outer_low > margin or outer_high < -margin
+    if low > bound_to_exceed(test) or high < -margin:
+        return True
+    if direction not in ("higher", "lower"):
+        return False
+    inner_low, inner_high = interval(0.9)
+    return -margin < inner_low <= inner_high < margin
 
 
 def _is_undecidable(found: TestInCell) -> bool:

@@ -1,6 +1,7 @@
 """How many seeds an inconclusive comparison would need."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from scipy.special import chdtri, stdtrit
@@ -8,6 +9,9 @@ from scipy.special import chdtri, stdtrit
 from skiplab.analysis.statistics.intervals import Interval
 
 MOST_SEEDS = 1000  # no study is advised to train more
+
+IntervalAt = Callable[[float], tuple[float, float]]  # the ends of an interval of a level
+Decides = Callable[[IntervalAt, float], bool]  # whether intervals decide, at a one-sided alpha
 
 
 class SeedsRange(NamedTuple):
@@ -17,13 +21,11 @@ class SeedsRange(NamedTuple):
     high: int | None
 
 
-def seeds_that_decide(interval: Interval, margin: float, num_tests: int) -> SeedsRange | None:
+def seeds_that_decide(interval: Interval, decides: Decides, num_tests: int) -> SeedsRange | None:
     """How many seeds would decide if the mean stayed as observed; None with fewer than 2 seeds or without spread.
 
-    A number of seeds decides if the 95% interval around that mean lies above margin or below -margin, or if the 90%
-    interval lies between them. The lower estimate takes the sd at the lower end of its 80% interval and no correction
-    for other tests. The upper one takes the sd at the upper end and the strictest step of Holm's correction for
-    num_tests.
+    The lower estimate takes the sd at the lower end of its 80% interval and no correction for other tests. The upper
+    one takes the sd at the upper end and the strictest step of Holm's correction for num_tests.
     """
     n = interval.n
     if n < 2 or interval.constant:
@@ -31,14 +33,21 @@ def seeds_that_decide(interval: Interval, margin: float, num_tests: int) -> Seed
     spread = (n - 1) * interval.sd**2
     sd_low, sd_high = math.sqrt(spread / chdtri(n - 1, 0.1)), math.sqrt(spread / chdtri(n - 1, 0.9))
     return SeedsRange(
-        _seeds(abs(interval.mean), sd_low, margin, 0.025, n + 1),
-        _seeds(abs(interval.mean), sd_high, margin, 0.025 / num_tests, n + 1),
+        _seeds(interval.mean, sd_low, decides, 0.025, n + 1),
+        _seeds(interval.mean, sd_high, decides, 0.025 / num_tests, n + 1),
     )
 
 
-def _seeds(mean: float, sd: float, margin: float, alpha: float, start: int) -> int | None:
+def _seeds(mean: float, sd: float, decides: Decides, alpha: float, start: int) -> int | None:
     for n in range(start, MOST_SEEDS + 1):
-        error = sd / math.sqrt(n)
-        if mean - stdtrit(n - 1, 1 - alpha) * error > margin or mean + stdtrit(n - 1, 0.95) * error < margin:
+        if decides(_t_interval(mean, sd, n), alpha):
             return n
     return None
+
+
+def _t_interval(mean: float, sd: float, n: int) -> IntervalAt:
+    def ends(level: float) -> tuple[float, float]:
+        half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
+        return mean - half, mean + half
+
+    return ends
