@@ -20,7 +20,7 @@ from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CONFIG, EVALUATION_FILES, MEASUREMENTS, TRAINING_FILES
 from skiplab.records.finished_files import finished_files, truncated_files
 from skiplab.records.record import Record
-from skiplab.records.record_json import as_kept
+from skiplab.records.record_json import check_findings
 from skiplab.records.record_schema import RecordContent
 from skiplab.training.components import Components
 from skiplab.training.findings import Findings
@@ -59,7 +59,7 @@ def evaluate(components: Components, plan: Plan, record: Record) -> Evaluated:
     for name in names:
         evaluator, who = components.evaluators[name], f"evaluator {name}"
         try:
-            found = _measure(evaluator, name, trained, findings, content)
+            found = _measure(evaluator, name, trained, findings)
         except Exception as error:  # of any type: an evaluator may be the user's own
             failed[who] = reason = _told(error)
             if name not in content["evaluators"]:
@@ -84,9 +84,7 @@ def evaluate(components: Components, plan: Plan, record: Record) -> Evaluated:
     return Evaluated(pictures, failed)
 
 
-def _measure(
-    evaluator: Evaluator[Any], name: str, trained: Trained[Any], findings: Findings, content: RecordContent
-) -> _Found:
+def _measure(evaluator: Evaluator[Any], name: str, trained: Trained[Any], findings: Findings) -> _Found:
     """Run one evaluator.
 
     Raises:
@@ -95,7 +93,7 @@ def _measure(
     result, own = measured(evaluator, trained), findings.copy()
     own.add(evaluator, f"evaluator {name}", result.summary, result.missing)
     own.details[name] = result.details
-    as_kept({**content, **asdict(own)})
+    check_findings(asdict(own))
     rows = pd.DataFrame(result.measurements, columns=list(Measurement._fields)).assign(evaluator=name)
     encoded = {}
     for stem, picture in result.pictures.items():
@@ -195,7 +193,7 @@ def summarize(instruments: Mapping[str, Instrument], log: TrainingLog, record: R
                 summary = {metric: value for metric, value in summary.items() if counted[metric] in ("measured", value)}
                 missing = {metric: reason for metric, reason in missing.items() if counted[metric] == "measured"}
             own.add(instrument, who, summary, missing)
-            as_kept({**content, **asdict(own)})
+            check_findings(asdict(own))
         except Exception as error:  # of any type: an instrument may be the user's own
             failed[who], own = (reason := _told(error)), findings.copy()
             own.add(instrument, who, {}, dict.fromkeys([*instrument.metrics, *instrument.charts], reason))
