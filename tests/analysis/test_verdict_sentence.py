@@ -194,6 +194,16 @@ def test_looks_that_come_too_early_are_not_offered_as_what_decides(runs, claims_
     assert next_step(verdict) == said
 
 
+@pytest.mark.parametrize("looks", ["looks: [3, 5, 6]\n", "looks: [3, 5]\n", ""])
+def test_looks_are_not_offered_where_no_number_of_seeds_would_decide(runs, claims_file, looks):
+    """The mean of the differences is the smallest effect."""
+    fill_arms(runs, {"plain": 0.5}, seeds=(0.0,) * 5)
+    fill_arms(runs, {"identity": 0.52}, seeds=(-0.01, 0.0, 0.01, 0.02, -0.02))
+    (verdict,) = judged(runs, claims_file(claims_text(head=looks, least="0.02")))
+    said = "More seeds aren't likely to decide it: no number up to 1000 would if the mean stays."
+    assert (verdict.conclusion, next_step(verdict)) == ("inconclusive", said)
+
+
 def test_few_cells_that_differ_are_named(runs, claims_file):
     for skip, gains in (("none", (0.3, 0.31, 0.29)), ("add", (0.3, 0.32, 0.28)), ("concat", (0.3, -0.3, 0.01))):
         for seed, gain in enumerate(gains):

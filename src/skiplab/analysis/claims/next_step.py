@@ -30,6 +30,8 @@ def next_step(verdict: Verdict, command: str = "", quote: str = "") -> str:
     to_come = [look for look in verdict.looks if look > last or undecided[0].conclusion == "too few seeds"]
     seeds, where = _seeds(undecided), _where(cells, len(verdict.cells))
     what = f"To decide it{where}: "
+    if all(part.seeds == (None, None) for part in undecided):
+        return f"More seeds aren't likely to decide it{where}: no number up to {MOST_SEEDS} would if the mean stays."
     if not verdict.study:
         return f"{what}{seeds or 'add runs'}."
     command = command or f"skiplab decide {printable(verdict.study)}"
