@@ -125,6 +125,31 @@ def test_events_decide_as_often_as_their_continuations_do(control: int, treatmen
     assert 0.01 < found < 0.99
 
 
+@pytest.mark.parametrize(("few", "many", "num_seeds"), [(0, 0, 40), (1, 4, 20)])
+def test_rates_are_equal_inside_the_smallest_effect_and_unequal_outside(few: int, many: int, num_seeds: int) -> None:
+    """Of an arm's events at two depths: the rate doesn't change, or does."""
+    n, margin, draws = 5, 0.3, 4000
+    events = (Events(few, n, -1.0), Events(many, n, 1.0))
+    interval = Interval((many - few) / n, np.nan, np.nan, 0.5, n, False)
+    found = chance_of_decision(
+        cell(interval, margin, "equal", events=events, kind="event"), num_seeds, ALPHA, 2 * ALPHA
+    )
+    generator = np.random.default_rng(4)
+    final = [
+        count + generator.binomial(num_seeds - n, generator.beta(count + 0.5, n - count + 0.5, draws))
+        for count in (few, many)
+    ]
+    decided = 0
+    for pair in zip(*final, strict=True):
+        inner, outer = (
+            weighted_sum([(w, event_rate(int(k), num_seeds, 1 - 2 * tail)) for w, k in zip((-1, 1), pair, strict=True)])
+            for tail in (ALPHA, ALPHA / 2)
+        )
+        decided += (-margin < inner.low and inner.high < margin) or outer.low > margin or outer.high < -margin
+    assert found == pytest.approx(decided / draws, abs=0.03)
+    assert 0.1 < found < 0.99
+
+
 def test_many_terms_are_drawn_and_few_are_counted_out(monkeypatch: pytest.MonkeyPatch) -> None:
     events = (Events(3, 5, 1.0), Events(1, 5, -1.0))
     some = cell(Interval(0.4, np.nan, np.nan, 0.5, 5, False), 0.1, "lower", events=events, kind="event")

@@ -45,18 +45,23 @@ def chance_of_rates(cell: CellVerdict, num_seeds: int, alpha: float, equivalence
         equivalence_alpha: one-sided, of 'no meaningful difference'.
     """
     assert cell.paired.events is not None
-    terms = [_ends(cell, each, num_seeds, (alpha, equivalence_alpha)) for each in cell.paired.events]
+    contrast, margin = cell.test.contrast, cell.test.margin
+    tails = (alpha, alpha / 2 if contrast.direction == "equal" else equivalence_alpha)
+    terms = [_ends(cell, each, num_seeds, tails) for each in cell.paired.events]
     indices, chances = _combinations([term.chances for term in terms])
     value = sum(term.values[own] for term, own in zip(terms, indices, strict=True))
     below, above = (
         np.sqrt(sum(getattr(term, side)[:, own] for term, own in zip(terms, indices, strict=True)))
         for side in ("below", "above")
     )
-    contrast, margin = cell.test.contrast, cell.test.margin
     value = value - (contrast.expected if contrast.of_one_arm else 0.0)
-    decided = (value - below[0] > bound_to_exceed(cell.test)) | (value + above[0] < -margin)
+    low, high = value - below, value + above
+    if contrast.direction == "equal":
+        decided = (low[0] > -margin) & (high[0] < margin) | (low[1] > margin) | (high[1] < -margin)
+    else:
+        decided = (low[0] > bound_to_exceed(cell.test)) | (high[0] < -margin)
     if contrast.direction in ("higher", "lower"):
-        decided |= (value - below[1] > -margin) & (value + above[1] < margin)
+        decided |= (low[1] > -margin) & (high[1] < margin)
     return float(chances[decided].sum())
 
 
