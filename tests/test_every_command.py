@@ -75,7 +75,7 @@ CALLS: dict[str, str] = {
     "reproduce": "residual_in_diffusion",
     "reproduce --list": "residual_in_diffusion",
     "reproduce veit2016_lesion --profile quick REDUCED run.runs_dir=reproduced": "verdicts as published",
-    "reproduce residual_in_diffusion --profile plain_at_best --decide --continue --dry-run": "goes on from: 90 trials",
+    "reproduce zhang2024_decayed_identity --profile standard --decide --continue --dry-run trainer=cpu": "55 trials",
     "reproduce huang2016_stochdepth --decide --budget 1h --max-seeds 5 --dry-run": "--max-seeds leaves out 10, 20, 40",
     "decide DECIDED --claims looks.yaml --config-dir own": "trials; 4 seeds of everything would have taken 8",
     "decide mine --claims looks.yaml --budget 1h --max-seeds 3 --dry-run": "to come: at most 2 trials",
