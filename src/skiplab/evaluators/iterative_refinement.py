@@ -27,6 +27,9 @@ class IterativeRefinement(Evaluator):
     Without a shortcut, a block must write everything that the next block needs; with one, it can add to the stream.
     Comparing with the same network before training treats both arms alike.
 
+    The head sees the stream alone. A block that drops what a long skip carries past it doesn't refine, though the
+    network loses nothing. What changes between stages, by resampling and long skips, isn't counted.
+
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes,
         arXiv:1610.01644; iterative refinement: Jastrzebski et al. 2018, arXiv:1710.04773.
     Differs from the source: closed-form regression to the denoising target, pooled over noise levels.
