@@ -31,8 +31,8 @@ class LinearProbe(Evaluator):
 
     For comparison, the noisy input and the untrained network are measured in the same way, since an identity stream
     preserves its input, noise included, without learning. The worst block bounds what the path through all blocks
-    preserves. Where long skips bypass blocks it doesn't: the network gets back what they carry, and the last block says
-    what it keeps.
+    preserves. Where long skips bypass blocks it doesn't: the stream may get back what they carry, and the last block
+    says what is kept.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
         the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out, from memory).
