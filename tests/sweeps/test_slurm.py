@@ -94,8 +94,9 @@ def test_preempted_warned_and_requeued_trials_resume_to_equal_weights(cluster, t
     cluster("scancel", "--signal=USR2", task("0"))
     wait_until(lambda: statuses() == ["interrupted", "running"], "the warning before a time limit interrupts one")
     cluster("scontrol", "requeue", task("1"))
-    assert "2 trials finished (0 diverged), 0 failed" in finish(sweep)
-    assert {number: job["Restarts"] for number, job in tasks().items()} == {"0": "2", "1": "2"}
+    said = finish(sweep)
+    assert "2 trials finished (0 diverged), 0 failed" in said
+    assert {number: job["Restarts"] for number, job in tasks().items()} == {"0": "2", "1": "2"}, said
 
     main(words(tmp_path / "process", "basic"))
     assert len(weights(runs_dir)) == 2
