@@ -1,5 +1,6 @@
 """Chances of a decision against simulated continuations of the same study."""
 
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ from scipy import stats
 
 from skiplab.analysis.claims.contrasts import Events
 from skiplab.analysis.statistics.intervals import Interval, paired_interval
-from skiplab.analysis.statistics.rates import count_rate, event_rate, weighted_sum
+from skiplab.analysis.statistics.rates import RateEstimate, count_rate, event_rate, weighted_sum
 from skiplab.deciding.chance import chance_of_decision
 
 ALPHA = 0.01
@@ -99,54 +100,56 @@ def test_equal_seeds_are_decided_once_an_exact_test_can_be() -> None:
     assert chance_of_decision(constant, 10, ALPHA, 2 * ALPHA) == 1.0
 
 
+def share_decided(
+    events: Sequence[Events], num_seeds: int, tails: Sequence[float], decides: Callable[..., bool], seed: int
+) -> float:
+    """The share of 4,000 continuations to so many seeds that are decided, by their intervals at these tails."""
+    generator, draws = np.random.default_rng(seed), 4000
+    final = []
+    for each in events:
+        rate = generator.beta(each.num + 0.5, each.exposure - each.num + 0.5, draws)
+        final.append(each.num + generator.binomial(num_seeds - int(each.exposure), rate))
+    weights = [each.weight for each in events]
+    decided = 0
+    for counts in zip(*final, strict=True):
+        pairs = list(zip(weights, counts, strict=True))
+        decided += decides(
+            *(weighted_sum([(w, event_rate(int(k), num_seeds, 1 - 2 * tail)) for w, k in pairs]) for tail in tails)
+        )
+    return decided / draws
+
+
 @pytest.mark.parametrize(("control", "treatment", "margin"), [(4, 0, 0.1), (0, 0, 0.3), (3, 2, 0.0)])
 def test_events_decide_as_often_as_their_continuations_do(control: int, treatment: int, margin: float) -> None:
     """Fewer events in the treatment are in the claim's favor."""
-    n, num_seeds, draws = 5, 20, 4000
+    n, num_seeds = 5, 20
     events = (Events(control, n, 1.0), Events(treatment, n, -1.0))
     interval = Interval((control - treatment) / n, np.nan, np.nan, 0.5, n, False)
     found = chance_of_decision(
         cell(interval, margin, "lower", events=events, kind="event"), num_seeds, ALPHA, 2 * ALPHA
     )
-    generator = np.random.default_rng(2)
-    final = [
-        count + generator.binomial(num_seeds - n, generator.beta(count + 0.5, n - count + 0.5, draws))
-        for count in (control, treatment)
-    ]
-    decided = 0
-    for pair in zip(*final, strict=True):
-        at = [
-            weighted_sum([(w, event_rate(int(k), num_seeds, 1 - 2 * tail)) for w, k in zip((1, -1), pair, strict=True)])
-            for tail in (ALPHA, 2 * ALPHA)
-        ]
-        beyond = at[0].low > margin or at[0].high < -margin
-        decided += beyond or (-margin < at[1].low and at[1].high < margin)
-    assert found == pytest.approx(decided / draws, abs=0.03)
+
+    def decides(outer: RateEstimate, inner: RateEstimate) -> bool:
+        return outer.low > margin or outer.high < -margin or (-margin < inner.low and inner.high < margin)
+
+    assert found == pytest.approx(share_decided(events, num_seeds, (ALPHA, 2 * ALPHA), decides, seed=2), abs=0.03)
     assert 0.01 < found < 0.99
 
 
 @pytest.mark.parametrize(("few", "many", "num_seeds"), [(0, 0, 40), (1, 4, 20)])
 def test_rates_are_equal_inside_the_smallest_effect_and_unequal_outside(few: int, many: int, num_seeds: int) -> None:
     """Of an arm's events at two depths: the rate doesn't change, or does."""
-    n, margin, draws = 5, 0.3, 4000
+    n, margin = 5, 0.3
     events = (Events(few, n, -1.0), Events(many, n, 1.0))
     interval = Interval((many - few) / n, np.nan, np.nan, 0.5, n, False)
     found = chance_of_decision(
         cell(interval, margin, "equal", events=events, kind="event"), num_seeds, ALPHA, 2 * ALPHA
     )
-    generator = np.random.default_rng(4)
-    final = [
-        count + generator.binomial(num_seeds - n, generator.beta(count + 0.5, n - count + 0.5, draws))
-        for count in (few, many)
-    ]
-    decided = 0
-    for pair in zip(*final, strict=True):
-        inner, outer = (
-            weighted_sum([(w, event_rate(int(k), num_seeds, 1 - 2 * tail)) for w, k in zip((-1, 1), pair, strict=True)])
-            for tail in (ALPHA, ALPHA / 2)
-        )
-        decided += (-margin < inner.low and inner.high < margin) or outer.low > margin or outer.high < -margin
-    assert found == pytest.approx(decided / draws, abs=0.03)
+
+    def decides(inner: RateEstimate, outer: RateEstimate) -> bool:
+        return (-margin < inner.low and inner.high < margin) or outer.low > margin or outer.high < -margin
+
+    assert found == pytest.approx(share_decided(events, num_seeds, (ALPHA, ALPHA / 2), decides, seed=4), abs=0.03)
     assert 0.1 < found < 0.99
 
 
