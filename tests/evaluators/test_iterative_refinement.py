@@ -11,7 +11,8 @@ from sklearn.linear_model import Ridge
 from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
-from skiplab.evaluators.streams.linear_head import fit_head, on_grid, read
+from skiplab.evaluators.results.missing import UnmeasurableError
+from skiplab.evaluators.streams.linear_head import centered, fit_head, on_one_grid, read
 from small_networks import DATA, small
 from tiny_trials import network
 
@@ -21,31 +22,58 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_head_equals_ridge_regression_at_every_position() -> None:
-    stream, target, ridge = draw(7, 5, 4, 4), draw(7, 2, 4, 4, seed=1) + 3, 0.3
-    features = stream.permute(0, 2, 3, 1).reshape(-1, 5).double().numpy()
-    pixels = target.permute(0, 2, 3, 1).reshape(-1, 2).double().numpy()
+    stream, target, ridge = draw(7, 5, 4, 4).double(), draw(7, 2, 4, 4, seed=1).double(), 0.3
+    features = stream.permute(0, 2, 3, 1).reshape(-1, 5).numpy()
+    pixels = target.permute(0, 2, 3, 1).reshape(-1, 2).numpy()
     # ours is the mean squared error plus ridge, scikit-learn's the sum of squares plus alpha
-    expected = Ridge(alpha=ridge * len(features)).fit(features, pixels).predict(features)
-    found = read(fit_head(stream, target, ridge), stream, target).permute(0, 2, 3, 1).reshape(-1, 2)
+    expected = Ridge(alpha=ridge * len(features), fit_intercept=False).fit(features, pixels).predict(features)
+    found = read(fit_head([stream], [target], ridge), stream, target).permute(0, 2, 3, 1).reshape(-1, 2)
     assert np.allclose(found.numpy(), expected, atol=1e-9)
 
 
 def test_head_of_a_coarse_stream_reads_the_patch_that_a_position_covers() -> None:
     """Four channels that hold the four pixels of their patch read the target without error."""
-    target = draw(6, 1, 8, 8)
+    target = draw(6, 1, 8, 8).double()
     stream = torch.stack([target[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1)
-    assert torch.allclose(read(fit_head(stream, target, 1e-12), stream, target), target.double(), atol=1e-6)
+    assert torch.allclose(read(fit_head([stream], [target], 1e-12), stream, target), target, atol=1e-6)
     shuffled = stream.roll(1, dims=2)
-    error = (read(fit_head(shuffled, target, 1e-12), shuffled, target) - target).square().mean()
+    error = (read(fit_head([shuffled], [target], 1e-12), shuffled, target) - target).square().mean()
     assert error > 0.5
+
+
+def test_finer_streams_lie_beside_the_coarse_one_with_their_patch_as_channels() -> None:
+    coarse, fine, target = draw(6, 3, 4, 4), draw(6, 2, 8, 8, seed=1), draw(6, 1, 8, 8, seed=2)
+    joined = on_one_grid([coarse, fine], target)
+    assert joined.shape == (6, 3 + 2 * 4, 4, 4)
+    assert torch.equal(joined[:, :3], coarse)
+    assert torch.equal(joined[:, 3:7], torch.stack([fine[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1))
+
+
+def test_means_are_taken_over_training_images_at_each_position() -> None:
+    train, others = draw(6, 2, 4, 4), draw(4, 2, 4, 4, seed=1)
+    found, found_others = centered(train, others)
+    for part, whole in ((found, train), (found_others, others)):
+        assert torch.allclose(part, whole.double() - train.double().mean(dim=0))
+
+
+def test_parts_are_fitted_together() -> None:
+    stream, target = draw(8, 3, 4, 4).double(), draw(8, 1, 8, 8, seed=1).double()
+    whole, parts = fit_head([stream], [target], 0.1), fit_head(stream.split([5, 3]), target.split([5, 3]), 0.1)
+    assert torch.allclose(parts, whole, atol=1e-12)
+
+
+def test_too_few_positions_for_the_inputs_are_no_fit() -> None:
+    with pytest.raises(UnmeasurableError, match=r"of 9 inputs needs 18 positions of training images, and has 16"):
+        fit_head([draw(4, 9, 2, 2).double()], [draw(4, 1, 4, 4).double()], 1e-3)
+    fit_head([draw(4, 8, 2, 2).double()], [draw(4, 1, 4, 4).double()], 1e-3)
 
 
 @pytest.fixture(scope="module")
 def deep(trained, compose_tiny):
     """An untrained U-Net of two blocks a stage, with weights of another seed as the trained one."""
 
-    def made(connection: str):
-        config = compose_tiny("depth=8", f"connection={connection}").config
+    def made(connection: str, long_skip: str = "concat"):
+        config = compose_tiny("depth=8", f"connection={connection}", f"long_skip={long_skip}").config
         untrained = network(config, trained.data).eval()
         config.seed = 1
         model = network(config, trained.data).eval()
@@ -54,8 +82,8 @@ def deep(trained, compose_tiny):
     return made
 
 
-def refinement() -> IterativeRefinement:
-    return IterativeRefinement(num_images=40, num_levels=2, ridge=1e-3)
+def refinement(margin: float = 0.0) -> IterativeRefinement:
+    return IterativeRefinement(num_images=40, num_levels=2, ridge=1e-3, margin=margin)
 
 
 def test_errors_follow_the_stream_from_block_to_block(deep) -> None:
@@ -67,45 +95,93 @@ def test_errors_follow_the_stream_from_block_to_block(deep) -> None:
     assert all(0 < error < 1.2 for pair in errors for error in pair)
 
 
+def errors_by_hand(sets: dict[str, tuple[list[np.ndarray], np.ndarray]], ridge: float, num_levels: int) -> list[float]:
+    """For each place, the error of scikit-learn's ridge regression; images by level, position and channel."""
+
+    def by_level(numbers: np.ndarray) -> np.ndarray:
+        return numbers.reshape(num_levels, -1, *numbers.shape[1:])
+
+    (places, pixels), (val_places, val_pixels) = sets["train"], sets["val"]
+    errors = []
+    for inputs, val_inputs in zip(places, val_places, strict=True):
+        fitted = []
+        for train, val in ((inputs, val_inputs), (pixels, val_pixels)):
+            mean = by_level(train).mean(axis=1, keepdims=True)
+            fitted.append([(by_level(part) - mean).reshape(-1, part.shape[-1]) for part in (train, val)])
+        (features, val_features), (wanted, val_wanted) = fitted
+        head = Ridge(alpha=ridge * len(features), fit_intercept=False).fit(features, wanted)
+        errors.append(((head.predict(val_features) - val_wanted) ** 2).mean() / (val_wanted**2).mean())
+    return errors
+
+
 def test_errors_before_and_after_a_block_equal_a_regression_by_hand(deep) -> None:
+    """On 4 by 4 positions, each for 2 by 2 pixels; the long skip around the block has as many places for each."""
     trained = deep("identity")
-    join = trained.model.bottom.joins[0]
-    sets = {}
+    join, encoder = trained.model.bottom.joins[0], trained.model.encoder[0].joins[-1]
+    seen: dict[str, dict[str, list]] = {}
     for split in ("train", "val"):
-        streams: dict[str, list] = {"before": [], "after": []}
+        seen[split] = {"before": [], "after": [], "skip": [], "target": []}
 
-        def keep(module, inputs, output, streams=streams) -> None:
-            streams["before"].append(inputs[0])
-            streams["after"].append(output)
+        def keep(module, inputs, output, kept=seen[split]) -> None:
+            kept["before"].append(inputs[0])
+            kept["after"].append(output)
 
-        handle = join.register_forward_hook(keep)
-        targets = []
+        def keep_skip(module, inputs, output, kept=seen[split]) -> None:
+            kept["skip"].append(output)
+
+        handles = [join.register_forward_hook(keep), encoder.register_forward_hook(keep_skip)]
         with torch.no_grad():
             for *_, noised in refinement().eval_batch.noised(trained.objective, trained.split(split), split):
                 trained.model(noised.x_t, noised.time)
-                targets.append(noised.target)
+                seen[split]["target"].append(noised.target)
+        for handle in handles:
+            handle.remove()
+    sets = {}
+    for split, kept in seen.items():
+        found = {name: torch.cat(parts).double() for name, parts in kept.items()}
+        scales = {name: torch.cat(parts).double().std(correction=0) for name, parts in seen["train"].items()}
+        skip = (found["skip"] / scales["skip"]).reshape(-1, 8, 4, 2, 4, 2).permute(0, 2, 4, 1, 3, 5).flatten(3)
+        streams = [(found[name] / scales[name]).permute(0, 2, 3, 1) for name in ("before", "after")]
+        pixels = found["target"].reshape(-1, 4, 2, 4, 2).permute(0, 1, 3, 2, 4).reshape(-1, 4, 4, 4)
+        sets[split] = ([torch.cat([stream, skip], dim=3).numpy() for stream in streams], pixels.numpy())
+    assert refinement().read_errors(trained.model, trained)[4] == pytest.approx(errors_by_hand(sets, 1e-3, 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("long_skip", ["concat", "none"])
+def test_blocks_that_drop_what_a_long_skip_carries_lose_nothing(deep, long_skip: str) -> None:
+    trained = deep("plain", long_skip)
+    last = trained.model.encoder[-1].joins[-1].branch
+    handle = last.register_forward_hook(lambda module, inputs, update: torch.zeros_like(update))
+    errors = refinement().read_errors(trained.model, trained)
+    handle.remove()
+    before, after = errors[1][1], errors[3][1]  # the encoder's first stage; the block that drops all
+    assert after < 1.05 * before if long_skip == "concat" else after > 0.95
+
+
+@pytest.mark.parametrize("long_skip", ["concat", "none"])
+def test_what_is_alike_for_all_images_predicts_nothing_and_a_trace_of_them_hardly_more(deep, long_skip: str) -> None:
+    """Errors after a block that writes zeros, the mean over the images of a level, and 0.3% of what differs from it."""
+    trained, errors = deep("plain", long_skip), []
+    join = trained.model.bottom.joins[-1]
+    for mean, trace in ((0, 0), (1, 0), (1, 0.003)):
+
+        def write(module, inputs, update, mean=mean, trace=trace):
+            constant = update.mean(dim=0, keepdim=True)
+            return mean * constant.expand_as(update) + trace * (update - constant)
+
+        handle = join.branch.register_forward_hook(write)
+        errors.append(refinement().read_errors(trained.model, trained)[5][1])
         handle.remove()
-        target = torch.cat(targets)
-        # 4 by 4 positions, each for a patch of 2 by 2 pixels
-        pixels = target.reshape(-1, 4, 2, 4, 2).permute(0, 1, 3, 2, 4).reshape(-1, 4).double().numpy()
-        sets[split] = {
-            name: (torch.cat(found).permute(0, 2, 3, 1).flatten(0, 2).double().numpy(), pixels)
-            for name, found in streams.items()
-        }
-    errors = refinement().read_errors(trained.model, trained)[4]
-    for name, error in zip(("before", "after"), errors, strict=True):
-        features, pixels = sets["train"][name]
-        ridge = Ridge(alpha=1e-3 * len(features)).fit(features, pixels)
-        features, pixels = sets["val"][name]
-        expected = ((ridge.predict(features) - pixels) ** 2).mean() / (pixels**2).mean()
-        assert error == pytest.approx(expected, rel=1e-6)
+    assert errors[1] == pytest.approx(errors[0], rel=1e-6)
+    assert errors[2] > errors[0] - 1e-3
 
 
-def test_share_counts_blocks_that_beat_the_untrained_network(deep) -> None:
+@pytest.mark.parametrize("margin", [0.0, 0.01])
+def test_share_counts_blocks_that_beat_the_untrained_network(deep, margin: float) -> None:
     trained = deep("identity")
-    result = refinement().evaluate(trained)
+    result = refinement(margin).evaluate(trained)
     errors, untrained = (refinement().read_errors(model, trained) for model in (trained.model, trained.untrained))
-    refining = [b - a > max(0, ub - ua) for (b, a), (ub, ua) in zip(errors, untrained, strict=True)]
+    refining = [b - a > max(0, ub - ua) + margin for (b, a), (ub, ua) in zip(errors, untrained, strict=True)]
     assert result.summary["refining_fraction"] == sum(refining) / 8
     assert list(drawn(result, "error_by_block", "trained").values()) == [after for _, after in errors]
     assert list(drawn(result, "error_by_block", "untrained").values()) == [after for _, after in untrained]
@@ -153,7 +229,7 @@ def elsewhere(trained):
 
 @pytest.mark.parametrize("backbone", ELSEWHERE)
 def test_reads_every_block_of_other_backbones(elsewhere, backbone) -> None:
-    result = IterativeRefinement(num_images=20, num_levels=2, ridge=1e-2).evaluate(elsewhere(backbone))
+    result = IterativeRefinement(num_images=20, num_levels=2, ridge=1e-2, margin=0.0).evaluate(elsewhere(backbone))
     for line in ("trained", "untrained"):
         errors = drawn(result, "error_by_block", line)
         assert list(errors) == list(range(1, ELSEWHERE[backbone]["depth"] + 1))
@@ -161,17 +237,20 @@ def test_reads_every_block_of_other_backbones(elsewhere, backbone) -> None:
     assert 0 <= result.summary["refining_fraction"] <= 1
 
 
-@pytest.mark.parametrize("backbone", ["dit", "uvit", "mlp"])
-def test_errors_of_patches_tokens_and_points_equal_a_regression_by_hand(elsewhere, backbone) -> None:
-    trained, evaluator = elsewhere(backbone), IterativeRefinement(num_images=20, num_levels=2, ridge=1e-2)
+@pytest.mark.parametrize("backbone", ["dit", "mlp"])
+def test_errors_of_tokens_and_points_equal_a_regression_by_hand(elsewhere, backbone) -> None:
+    trained, evaluator = elsewhere(backbone), IterativeRefinement(num_images=20, num_levels=2, ridge=1e-2, margin=0.0)
     joins = [module for module in trained.model.modules() if isinstance(module, Join)]
-    sets = {}
+    seen = {}
     for split in ("train", "val"):
-        streams: list[list] = [[] for _ in joins]
-        handles = [
-            join.register_forward_hook(lambda module, inputs, output, kept=kept: kept.append((inputs[0], output)))
-            for join, kept in zip(joins, streams, strict=True)
-        ]
+        streams: list[list] = [[] for _ in range(2 * len(joins))]
+
+        def keep(module, inputs, output, places=streams) -> None:
+            index = 2 * joins.index(module)
+            places[index].append(inputs[0])
+            places[index + 1].append(output)
+
+        handles = [join.register_forward_hook(keep) for join in joins]
         targets = []
         with torch.no_grad():
             for *_, noised in evaluator.eval_batch.noised(trained.objective, trained.split(split), split):
@@ -179,48 +258,51 @@ def test_errors_of_patches_tokens_and_points_equal_a_regression_by_hand(elsewher
                 targets.append(noised.target)
         for handle in handles:
             handle.remove()
-        target = torch.cat(targets)
+        seen[split] = ([torch.cat(parts).double() for parts in streams], torch.cat(targets).double())
+    scales = [stream.std(correction=0) for stream in seen["train"][0]]
+    sets = {}
+    for split, (streams, target) in seen.items():
         # 4 by 4 patches of 2 by 2 pixels, or points
         patches = target if backbone == "mlp" else target.reshape(-1, 4, 2, 4, 2).permute(0, 1, 3, 2, 4)
-        pixels = patches.reshape(-1, 4 if backbone != "mlp" else 2)
-        flat = [[torch.cat(parts) for parts in zip(*kept, strict=True)] for kept in streams]
-        flat = [[part.reshape(*part.shape[:2], -1) for part in pair] for pair in flat]
-        count = pixels.shape[0] // len(target)
-        sets[split] = (
-            [[part[:, :, -count:].transpose(1, 2).flatten(0, 1).double().numpy() for part in pair] for pair in flat],
-            pixels.double().numpy(),
-        )
-    errors = evaluator.read_errors(trained.model, trained)
-    (train, train_pixels), (val, val_pixels) = sets["train"], sets["val"]
-    for index, pair in enumerate(errors):
-        for place, error in enumerate(pair):
-            ridge = Ridge(alpha=1e-2 * len(train[index][place])).fit(train[index][place], train_pixels)
-            expected = ((ridge.predict(val[index][place]) - val_pixels) ** 2).mean() / (val_pixels**2).mean()
-            assert error == pytest.approx(expected, rel=1e-6)
+        pixels = patches.reshape(len(target), -1, 2 if backbone == "mlp" else 4)
+        flat = [(stream / scale).reshape(*stream.shape[:2], -1) for stream, scale in zip(streams, scales, strict=True)]
+        places = [each[:, :, -pixels.shape[1] :].transpose(1, 2).numpy() for each in flat]
+        sets[split] = (places, pixels.numpy())
+    found = [error for pair in evaluator.read_errors(trained.model, trained) for error in pair]
+    assert found == pytest.approx(errors_by_hand(sets, 1e-2, 2), rel=1e-5)
 
 
 @pytest.mark.parametrize("num_extras", [0, 1, 2])
 def test_drops_the_extra_tokens_in_front(num_extras: int) -> None:
     images = draw(2, 3, 4, 4)
     tokens = torch.cat([draw(2, 3, num_extras, seed=1), images.flatten(2)], dim=2)
-    assert torch.equal(on_grid(tokens, draw(2, 1, 8, 8)), images)
+    assert torch.equal(on_one_grid([tokens], draw(2, 1, 8, 8)), images)
 
 
 @pytest.mark.parametrize("positions", [(9,), (3, 3), (8, 3), (2, 2, 2)])
 def test_refuses_streams_that_are_no_grid_of_patches(positions: tuple[int, ...]) -> None:
-    with pytest.raises(
-        SkiplabError, match=r"a linear head needs streams whose positions .* divide the image's \(8, 8\)"
-    ):
-        on_grid(draw(2, 3, *positions), draw(2, 1, 8, 8))
+    with pytest.raises(SkiplabError, match=r"divide the image's \(8, 8\).* and found \(.*evaluator=\[\.\.\.\]"):
+        on_one_grid([draw(2, 3, *positions)], draw(2, 1, 8, 8))
+
+
+def test_refuses_streams_of_which_no_grid_is_part_of_the_other() -> None:
+    with pytest.raises(SkiplabError, match=r"and each other, into grids of patches, and found \(6, 6\) and \(4, 4\)"):
+        on_one_grid([draw(2, 3, 6, 6), draw(2, 3, 4, 4)], draw(2, 1, 12, 12))
 
 
 def test_positions_may_cover_patches_that_are_no_squares() -> None:
-    target = draw(6, 1, 8, 4)
+    target = draw(6, 1, 8, 4).double()
     stream = torch.stack([target[:, 0, i::4, j::2] for i in range(4) for j in (0, 1)], dim=1)
-    assert torch.allclose(read(fit_head(stream, target, 1e-12), stream, target), target.double(), atol=1e-6)
+    assert torch.allclose(read(fit_head([stream], [target], 1e-12), stream, target), target, atol=1e-6)
 
 
 @pytest.mark.parametrize("ridge", [0.0, -1.0, float("nan")])
 def test_refuses_a_ridge_that_cannot_regularise(ridge: float) -> None:
     with pytest.raises(SkiplabError, match=r"ridge=.*valid: above 0"):
-        IterativeRefinement(num_images=4, num_levels=2, ridge=ridge)
+        IterativeRefinement(num_images=4, num_levels=2, ridge=ridge, margin=0.0)
+
+
+@pytest.mark.parametrize("margin", [-0.1, 1.0, float("nan")])
+def test_refuses_a_margin_that_is_no_fall_of_an_error(margin: float) -> None:
+    with pytest.raises(SkiplabError, match=r"margin=.*valid: from 0 to below 1"):
+        refinement(margin)

@@ -76,7 +76,7 @@ def test_reading_equals_leaving_each_image_out_by_hand() -> None:
     mix = draw(3, 6, seed=1).double()
     stream, unseen = (target @ mix + 0.5 * draw(24, 6, seed=2).double()), draw(5, 6, seed=3).double()
     scale = stream.numpy().std()
-    found = read(stream[:, :, None, None], target, unseen[:, :, None, None])
+    found = read([stream[:, :, None, None]], target, [unseen[:, :, None, None]])
     for column in range(3):
         expected = leave_one_out(stream.numpy() / scale, target[:, column].numpy(), unseen.numpy() / scale)
         assert found[:, column].numpy() == pytest.approx(expected, abs=1e-8)
@@ -89,13 +89,24 @@ def test_reading_equals_scikit_learns_where_features_outnumber_samples() -> None
     scale = stream.numpy().std()
     by_hand = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(stream.numpy() / scale, target.numpy())
     assert len(set(by_hand.alpha_)) > 1
-    assert read(stream, target, unseen).numpy() == pytest.approx(by_hand.predict(unseen.numpy() / scale), abs=1e-8)
+    assert read([stream], target, [unseen]).numpy() == pytest.approx(by_hand.predict(unseen.numpy() / scale), abs=1e-8)
 
 
 def test_a_stream_that_says_nothing_is_read_as_the_mean() -> None:
     target = draw(24, 2).double()
-    found = read(torch.ones(24, 3), target, torch.ones(5, 3))
+    found = read([torch.ones(24, 3)], target, [torch.ones(5, 3)])
     torch.testing.assert_close(found, target.mean(dim=0).expand(5, 2))
+
+
+def test_reading_two_streams_takes_each_in_units_of_its_deviation() -> None:
+    target, mixed = draw(24, 3).double(), [draw(24, 4, seed=1).double(), 100 * draw(24, 2, seed=2).double()]
+    unseen = [draw(5, 4, seed=3).double(), 100 * draw(5, 2, seed=4).double()]
+    scales = [float(stream.std(correction=0)) for stream in mixed]
+    scaled = [
+        torch.cat([part / scale for part, scale in zip(parts, scales, strict=True)], dim=1) for parts in (mixed, unseen)
+    ]
+    by_hand = RidgeCV(alphas=PENALTIES, alpha_per_target=True).fit(scaled[0].numpy(), target.numpy())
+    assert read(mixed, target, unseen).numpy() == pytest.approx(by_hand.predict(scaled[1].numpy()), abs=1e-8)
 
 
 def test_shares_are_of_what_each_block_and_the_input_hold(trained) -> None:
@@ -111,7 +122,7 @@ def test_shares_are_of_what_each_block_and_the_input_hold(trained) -> None:
     for (stream, unseen), fractions in ((seen, blocks[0, 0]), ((noisy["train"], noisy["val"]), from_input[0])):
         for band in range(3):
             target, val_target = clean["train"][band], clean["val"][band]
-            error = read(stream, torch.from_numpy(target), unseen).numpy() - val_target
+            error = read([stream], torch.from_numpy(target), [unseen]).numpy() - val_target
             expected = 1 - (error**2).sum() / ((val_target - target.mean(axis=0)) ** 2).sum()
             assert float(fractions[band]) == pytest.approx(max(0.0, expected), abs=1e-9)
 

@@ -161,7 +161,7 @@ def test_one_split_that_overflows_leaves_the_other() -> None:
 
 @pytest.mark.parametrize(
     "evaluator",
-    [StreamGain(num_images=4, num_levels=2), IterativeRefinement(num_images=4, num_levels=2, ridge=1e-3)],
+    [StreamGain(num_images=4, num_levels=2), IterativeRefinement(num_images=4, num_levels=2, ridge=1e-3, margin=0.0)],
     ids=lambda each: type(each).__name__,
 )
 def test_streams_that_overflow_have_no_size(evaluator: Evaluator) -> None:

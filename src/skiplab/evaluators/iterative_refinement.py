@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -9,8 +10,8 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.evaluators.results.missing import require_finite
-from skiplab.evaluators.streams.linear_head import as_image, fit_head, on_grid, read
-from skiplab.evaluators.streams.stage_streams import stage_streams
+from skiplab.evaluators.streams.linear_head import as_image, centered, deviation, fit_head, on_one_grid, read
+from skiplab.evaluators.streams.stage_streams import State, stage_states
 from skiplab.metrics import Metric
 
 
@@ -18,26 +19,35 @@ class IterativeRefinement(Evaluator):
     """Fraction of blocks after which a linear head predicts the target better than before them.
 
     A linear head is fitted by ridge regression, on an evaluation batch of training images, to predict the target from
-    the stream before and after each block. One head serves all positions; each position predicts the patch of pixels
-    that it covers. With e the head's squared error on an evaluation batch of validation images, divided by the zero
-    predictor's,
+    what the network holds before and after each block: the stream, and what long skips carry past the block. One head
+    serves all noise levels and positions. Each position predicts the patch of pixels that it covers, and sees of a
+    finer long skip what lies in that patch. With e the head's squared error on an evaluation batch of validation
+    images, divided by that of the mean,
 
-        block l refines if  e_before(l) - e_after(l) > max(0, the same difference in the untrained network).
+        block l refines if  e_before(l) - e_after(l) > max(0, the same difference in the untrained network) + margin.
 
-    Without a shortcut, a block must write everything that the next block needs; with one, it can add to the stream.
-    Comparing with the same network before training treats both arms alike.
+    Without a shortcut, a block must write everything that the next block needs and no long skip carries; with one, it
+    can add to the stream, unless it changes the width. The untrained network's difference is what random weights bring.
 
-    The head sees the stream alone. A block that drops what a long skip carries past it doesn't refine, though the
-    network loses nothing. What changes between stages, by resampling and long skips, isn't counted.
+    The head should know of the image, not of the place. So the mean over training images, at each noise level and
+    position, is taken out of inputs and target. Each stream is divided by its standard deviation, that of these means
+    included: what differs between images by less than the square root of ridge, 3%, of it is hardly seen, and the next
+    block hardly sees it. The margin keeps blocks out that change next to nothing.
+
+    What changes between stages, by resampling, isn't counted. Where long skips carry the output of every block, as in
+    the encoder of U-ViT, no block can lose anything. Of an external network the head sees the stream alone: there a
+    block that drops what the network's own long skip carries doesn't refine, though the network loses nothing.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes,
         arXiv:1610.01644; iterative refinement: Jastrzebski et al. 2018, arXiv:1710.04773.
-    Differs from the source: closed-form regression to the denoising target, pooled over noise levels.
+    Differs from the source: closed-form regression to the denoising target, pooled over noise levels, whose constants
+        are taken out.
 
     Args:
         num_images: images of each split, at every noise level.
         num_levels: noise levels.
         ridge: weight of the squared norm of the head over the number of positions, above 0.
+        margin: least fall of the head's error that counts, from 0 to below 1.
 
     Raises:
         SkiplabError: if an argument is out of range.
@@ -56,9 +66,9 @@ class IterativeRefinement(Evaluator):
     charts: ClassVar[dict[str, Chart]] = {
         "error_by_block": Chart(
             title="Error of the linear head after each block",
-            caption="Error of a linear head that predicts the target from the stream after each block, relative to "
-            "the zero predictor, for the trained and the untrained network. If every block refines, the line falls "
-            "throughout.",
+            caption="Error of a linear head that predicts the target from the stream after each block and what long "
+            "skips carry past it, relative to that of the mean, for the trained and the untrained network. If every "
+            "block refines, the line falls throughout.",
             kind="lines",
             x="block, from input to output",
             value="error of the head",
@@ -66,24 +76,26 @@ class IterativeRefinement(Evaluator):
         "gain_by_block": Chart(
             title="How much each block reduces the linear head's error",
             caption="Error of the linear head before the block minus its error after it. Above 0 the block refines; "
-            "below 0 it removes information about the target.",
+            "below 0 the target is harder to predict than before.",
             kind="bars",
             x="block, from input to output",
             value="fall of the head's error",
         ),
     }
 
-    def __init__(self, *, num_images: int, num_levels: int, ridge: float) -> None:
+    def __init__(self, *, num_images: int, num_levels: int, ridge: float, margin: float) -> None:
         if not ridge > 0:
             raise SkiplabError(f"evaluator.iterative_refinement.ridge={ridge} is invalid; valid: above 0")
-        self.ridge = ridge
+        if not 0 <= margin < 1:
+            raise SkiplabError(f"evaluator.iterative_refinement.margin={margin} is invalid; valid: from 0 to below 1")
+        self.ridge, self.margin = ridge, margin
         self.eval_batch = EvalBatch(num_images=num_images, num_levels=num_levels)
 
     def evaluate(self, trained: Trained) -> Result:
         errors = self.read_errors(trained.model, trained)
         untrained = self.read_errors(trained.untrained, trained)
         refining = [
-            before - after > max(0.0, start_before - start_after)
+            before - after > max(0.0, start_before - start_after) + self.margin
             for (before, after), (start_before, start_after) in zip(errors, untrained, strict=True)
         ]
         measurements = [
@@ -100,24 +112,37 @@ class IterativeRefinement(Evaluator):
         """The head's error before and after each block.
 
         Raises:
-            UnmeasurableError: if errors aren't finite numbers, since comparisons with them would be silently false.
+            UnmeasurableError: if errors aren't finite numbers, since comparisons with them would be silently false, or
+                there are too few positions for the head's inputs.
         """
         splits = [self._stages(model, trained, split) for split in ("train", "val")]
         (train_stages, train_target), (val_stages, val_target) = splits
-        zero = val_target.square().mean()
+        num_levels = self.eval_batch.num_levels
+        targets = list(map(centered, train_target.chunk(num_levels), val_target.chunk(num_levels)))
         errors = []
         for stage, val_stage in zip(train_stages, val_stages, strict=True):
-            by_stream = []
-            for train_stream, val_stream in zip(stage, val_stage, strict=True):
-                head = fit_head(train_stream, train_target, self.ridge)
-                by_stream.append(float((read(head, val_stream, val_target) - val_target).square().mean() / zero))
-            errors += itertools.pairwise(by_stream)  # the next block reads what a block writes
+            by_state = [self._error(*states, targets) for states in zip(stage, val_stage, strict=True)]
+            errors += itertools.pairwise(by_state)  # the next block reads what a block writes
         require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors
 
-    def _stages(self, model: nn.Module, trained: Trained, split: SplitName) -> tuple[list[list[Tensor]], Tensor]:
-        """On the evaluation batch: each stage's input, the stream after each block, and the target, all on a grid."""
+    def _error(self, state: State, val_state: State, targets: Sequence[tuple[Tensor, Tensor]]) -> float:
+        """The head's error on validation images. Targets are those of training and validation images, by level."""
+        scales = [deviation(stream) for stream in state]
+        levels = [
+            centered(*(on_one_grid(streams, targets[0][0]) for streams in split))
+            for split in zip(*(self._by_level(each, scales) for each in (state, val_state)), strict=True)
+        ]
+        head = fit_head([inputs for inputs, _ in levels], [target for target, _ in targets], self.ridge)
+        missed = [read(head, own, target) - target for (_, own), (_, target) in zip(levels, targets, strict=True)]
+        return float(torch.cat(missed).square().mean() / torch.cat([target for _, target in targets]).square().mean())
+
+    def _by_level(self, state: State, scales: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
+        scaled = (stream / scale for stream, scale in zip(state, scales, strict=True))
+        return zip(*(stream.chunk(self.eval_batch.num_levels) for stream in scaled), strict=True)
+
+    def _stages(self, model: nn.Module, trained: Trained, split: SplitName) -> tuple[list[list[State]], Tensor]:
+        """On the evaluation batch: what each stage holds before its first and after each block, and the target."""
         levels = self.eval_batch.noised(trained.objective, trained.split(split), split)
         target = as_image(torch.cat([noised.target for *_, noised in levels]))
-        stages = stage_streams(trained.objective, model, [noised for *_, noised in levels])
-        return [[on_grid(stream, target) for stream in stage] for stage in stages], target
+        return stage_states(trained.objective, model, [noised for *_, noised in levels]), target

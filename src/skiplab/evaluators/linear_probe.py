@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,8 @@ from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams.stage_streams import stage_streams
+from skiplab.evaluators.streams.linear_head import deviation
+from skiplab.evaluators.streams.stage_streams import State, stage_states
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Noised
 from skiplab.objectives.objective import Objective
@@ -19,20 +21,21 @@ _PENALTIES = [10.0**power for power in range(-4, 5)]  # over the number of image
 
 
 class LinearProbe(Evaluator):
-    """How well the clean image can be predicted linearly from the stream after each block, by frequency band.
+    """How well the clean image can be predicted linearly from what the network holds after each block, by frequency.
 
     The clean image is split into bands d, thirds of the frequencies up to Nyquist's (of the larger of the two axes).
-    For each block and noise level, a ridge regression predicts the bands from the whole stream. It is fitted on an
-    evaluation batch of training images; the penalty of each output is selected by leave-one-out validation. With e its
+    For each block and noise level, a ridge regression predicts the bands from what the network holds: the whole stream,
+    and what long skips carry past the block, each divided by its standard deviation. It is fitted on an evaluation
+    batch of training images; the penalty of each output is selected by leave-one-out validation. With e its
     error on an evaluation batch of validation images and m the band's mean over training images, the fraction of the
     band that is recovered is
 
         1 - |e|^2 / |d - m|^2, at least 0.
 
     For comparison, the noisy input and the untrained network are measured in the same way, since an identity stream
-    preserves its input, noise included, without learning. The worst block bounds what the path through all blocks
-    preserves. Where long skips bypass blocks it doesn't: the stream may get back what they carry, and the last block
-    says what is kept.
+    preserves its input, noise included, without learning. What the worst block holds is all that later blocks can
+    recover linearly from the closed stream and long skips; of an external network, whose own long skips aren't seen, it
+    is that of the path through all blocks.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
         the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out, from memory).
@@ -68,7 +71,7 @@ class LinearProbe(Evaluator):
 
     charts: ClassVar[dict[str, Chart]] = {
         "detail_by_block": Chart(
-            title="How much of the clean image each block lets through",
+            title="How much of the clean image the network holds after each block",
             caption="Fraction of each frequency band of the clean image that a linear regression recovers after each "
             "block; for the high band, also before training. Block 0 is the noisy input. Means over noise levels.",
             kind="lines",
@@ -138,10 +141,10 @@ class LinearProbe(Evaluator):
             target, val_target = bands(x0).cpu(), bands(val_x0).cpu()
             energies = band_energies(val_target - target.mean(dim=0))
             places = (
-                [eval_batch.x_t, *_after_blocks(trained, model, eval_batch)] for eval_batch in (noised, val_noised)
+                [[eval_batch.x_t], *_after_blocks(trained, model, eval_batch)] for eval_batch in (noised, val_noised)
             )
             errors = [
-                band_energies(read(stream, target, unseen) - val_target) for stream, unseen in zip(*places, strict=True)
+                band_energies(read(state, target, unseen) - val_target) for state, unseen in zip(*places, strict=True)
             ]
             by_level.append((1 - torch.stack(errors) / energies).clamp(min=0))
         whole = torch.stack(by_level, dim=1)
@@ -149,20 +152,19 @@ class LinearProbe(Evaluator):
 
 
 def read(
-    stream: Float[Tensor, "sample channel *positions"],
+    streams: Sequence[Float[Tensor, "sample channel *positions"]],
     target: Float[Tensor, " sample *shape"],
-    unseen: Float[Tensor, "others channel *positions"],
+    unseen: Sequence[Float[Tensor, "others channel *positions"]],
 ) -> Float[Tensor, " others *shape"]:
-    """The targets that ridge regression from streams to targets predicts for other streams.
+    """The targets that ridge regression from streams, side by side, to targets predicts for other samples.
 
     There are more features than samples, so all is done with the samples' inner products K, in their eigenvectors:
     with c = (K + a)^-1 y, the error at a sample that is left out is a c_i / (a [(K + a)^-1]_ii - 1 / n).
     """
-    features, others = (part.flatten(1).double().cpu() for part in (stream, unseen))
-    scale = features.std(correction=0)
-    scale = scale if scale > 0 else torch.ones(())
-    center, mean = features.mean(dim=0), target.flatten(1).mean(dim=0)
-    features, others, wanted = (features - center) / scale, (others - center) / scale, target.flatten(1) - mean
+    scaled = [_scaled(stream, other) for stream, other in zip(streams, unseen, strict=True)]
+    features, others = (torch.cat(parts, dim=1) for parts in zip(*scaled, strict=True))
+    mean = target.flatten(1).mean(dim=0)
+    wanted = target.flatten(1) - mean
     values, vectors = torch.linalg.eigh(features @ features.T)
     rotated = vectors.T @ wanted
     least, best = torch.full_like(mean, torch.inf), torch.zeros_like(wanted)
@@ -176,9 +178,16 @@ def read(
     return (others @ features.T @ best + mean).view(len(others), *target.shape[1:])
 
 
-def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[Tensor]:
-    stages = stage_streams(trained.objective, model, [noised])
-    return [stream for _, *streams in stages for stream in streams]
+def _scaled(stream: Tensor, unseen: Tensor) -> tuple[Float[Tensor, "sample feature"], Float[Tensor, "others feature"]]:
+    """Both without the mean of the first, and divided by its one standard deviation."""
+    features, others = (part.flatten(1).double().cpu() for part in (stream, unseen))
+    scale, center = deviation(features), features.mean(dim=0)
+    return (features - center) / scale, (others - center) / scale
+
+
+def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[State]:
+    stages = stage_states(trained.objective, model, [noised])
+    return [state for _, *states in stages for state in states]
 
 
 def require_bands(data: Dataset, asker: str) -> None:

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
+from skiplab.blocks.long_skip import LongSkip
 from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.results.missing import require_finite
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
 
+State = list[Tensor]  # the closed stream, then what long skips carry past it
 
-@torch.no_grad()
+
 def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> list[list[Tensor]]:
     """For each stage, in order from the network's input: its input and the closed stream after each block.
 
@@ -23,19 +25,75 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noise
     Raises:
         UnmeasurableError: if streams aren't finite numbers.
     """
+    return _watched(objective, model, noised).streams()
+
+
+def stage_states(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> list[list[State]]:
+    """For each stage, in order from the network's input: what the network holds before its first and after each block.
+
+    It holds the stream and what long skips carry past it: streams of earlier blocks that a later stage has yet to read.
+    What equals the stream isn't named twice. Of an external network, or a long skip that carries anything but a stream,
+    the state is the stream alone.
+
+    Raises:
+        UnmeasurableError: if streams aren't finite numbers.
+    """
+    passes = _watched(objective, model, noised)
+    streams = passes.streams()
+    states = [[[stream] for stream in stage] for stage in streams]
+    for stages_before, skip in passes.skips():
+        is_held = False
+        for stage, held in zip(streams[:stages_before], states, strict=False):
+            for stream, state in zip(stage, held, strict=True):
+                is_stream = stream.shape == skip.shape and torch.equal(stream, skip)
+                is_held = is_held or is_stream
+                if is_held and not is_stream:
+                    state.append(skip)
+    return states
+
+
+class _Passes:
+    """What was seen in each pass through a network, in the order of calls."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, list[list[Tensor]]] = {}  # of stages, by the index of their first block
+        self.reads: list[list[tuple[int, Tensor]]] = []  # of long skips: how many stages ran before, what is read
+
+    def streams(self) -> list[list[Tensor]]:
+        return [
+            [require_finite(torch.cat(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
+            for index in sorted(self.calls)
+        ]
+
+    def skips(self) -> list[tuple[int, Tensor]]:
+        return [(read[0][0], torch.cat([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+
+    def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
+        self.reads.append([])
+
+    def read(self, _: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """Before a long skip: what it reads of the encoder."""
+        skip = named["skip"] if "skip" in named else arguments[1]
+        stages_before = sum(len(calls) == len(self.reads) for calls in self.calls.values())
+        self.reads[-1].append((stages_before, skip))
+
+
+@torch.no_grad()
+def _watched(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> _Passes:
+    """What is seen in the passes for all noise levels, of which each may take several."""
+    passes = _Passes()
     with ExitStack() as watching:
-        calls: dict[int, list[list[Tensor]]] = {}  # by the index of the stage's first block
+        watching.callback(model.register_forward_pre_hook(passes.begin).remove)
         for module in model.modules():
             if isinstance(module, Stage):
-                calls[module.blocks[0][0].block_index] = watching.enter_context(_closed_streams(module))
+                passes.calls[module.blocks[0][0].block_index] = watching.enter_context(_closed_streams(module))
             elif isinstance(module, ForeignJoin):
-                calls[module.block_index] = watching.enter_context(_joined_streams(module))
+                passes.calls[module.block_index] = watching.enter_context(_joined_streams(module))
+            elif isinstance(module, LongSkip) and module.reads_encoder:
+                watching.callback(module.register_forward_pre_hook(passes.read, with_kwargs=True).remove)
         for level in noised:
             outputs(objective, model, level)
-    return [
-        [require_finite(torch.cat(parts), "streams") for parts in zip(*calls[index], strict=True)]
-        for index in sorted(calls)
-    ]
+    return passes
 
 
 @contextmanager

@@ -1,0 +1,63 @@
+"""A network's states after each block hold the long skips that wait there, which are listed by hand."""
+
+import pytest
+import torch
+
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
+from skiplab.evaluators.streams.stage_streams import stage_states, stage_streams
+from small_networks import DATA, small
+from tiny_trials import network
+
+NETWORKS = {"unet": ("preact", 4), "uvit": ("mlp", 5), "ddpm_unet": ("preact", 8)}
+
+# What waits beside each stream, a stage's input or a block's output, all numbered in the order of the network.
+WAITING = {
+    # Four stages of one block; the first one's output, 1, is for the last.
+    "unet": [[], [], [1], [1], [1], [1], [], []],
+    # An early stage of two blocks, a middle block and two late ones; the first late one reads 2, the second 1.
+    "uvit": [[], [], [1], [1], [2, 1], [1], [1], [], []],
+    # Two stages of one block, one of two in the middle, and four that read the early stages' inputs and outputs.
+    "ddpm_unet": [
+        *([], [0], [1, 0], [2, 1, 0], [2, 1, 0], [3, 2, 1, 0], [3, 2, 1, 0]),
+        *([2, 1, 0], [2, 1, 0], [1, 0], [1, 0], [0], [0], [], []),
+    ],
+}
+
+
+@pytest.fixture
+def held(trained, monkeypatch):
+    """held(backbone, long_skip): the streams, and the states, of all stages in one list each, in passes of 4 images."""
+    monkeypatch.setattr(f"{EvalBatch.__module__}.inputs_per_call", lambda *_: 4)
+
+    def made(backbone: str, long_skip: str):
+        (branch, depth), data = NETWORKS[backbone], DATA["images"]
+        config = small(backbone=backbone, branch=branch, depth=depth, long_skip=long_skip)
+        model, eval_batch = network(config, data).eval(), EvalBatch(num_images=6, num_levels=2)
+        noised = [level for *_, level in eval_batch.noised(trained.objective, data.val, "val")]
+        found = (read(trained.objective, model, noised) for read in (stage_streams, stage_states))
+        return [[place for stage in stages for place in stage] for stages in found]
+
+    return made
+
+
+@pytest.mark.parametrize("backbone", WAITING)
+def test_long_skips_wait_from_their_block_to_their_reader(held, backbone: str) -> None:
+    streams, states = held(backbone, "concat")
+    for stream, (own, *waiting), numbers in zip(streams, states, WAITING[backbone], strict=True):
+        assert torch.equal(own, stream)
+        assert len(waiting) == len(numbers)
+        assert all(any(torch.equal(each, streams[number]) for each in waiting) for number in numbers)
+
+
+@pytest.mark.parametrize("backbone", WAITING)
+def test_nothing_waits_where_nothing_reads(held, backbone: str) -> None:
+    streams, states = held(backbone, "none")
+    assert all(len(state) == 1 and torch.equal(state[0], stream) for state, stream in zip(states, streams, strict=True))
+
+
+def test_no_hook_is_left(trained) -> None:
+    noised = [
+        level for *_, level in EvalBatch(num_images=4, num_levels=2).noised(trained.objective, trained.data.val, "val")
+    ]
+    stage_states(trained.objective, trained.model, noised)
+    assert not any(module._forward_pre_hooks for module in trained.model.modules())
