@@ -81,7 +81,8 @@ class LinearProbe(Evaluator):
         "detail_by_noise": Chart(
             title="Fine detail by noise level",
             caption="Fraction of the high frequency band of the clean image that a linear regression recovers from "
-            "what the network holds after the worst block and from the noisy input, at each time from clean (0) to noise (1).",
+            "what the network holds after the worst block and from the noisy input, at each time from clean (0) to "
+            "noise (1).",
             kind="lines",
             x="time",
             value="fraction of the high band recovered",
