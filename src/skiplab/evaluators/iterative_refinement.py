@@ -36,7 +36,9 @@ class IterativeRefinement(Evaluator):
 
     What changes between stages, by resampling, isn't counted. Where long skips carry the output of every block, as in
     the encoder of U-ViT, no block can lose anything. Of an external network the head sees the stream alone: there a
-    block that drops what the network's own long skip carries doesn't refine, though the network loses nothing.
+    block that drops what the network's own long skip carries doesn't refine, though the network loses nothing. In a
+    network of four resolutions, such as ddpm_unet, the coarsest has too few positions for what finer long skips carry,
+    and nothing is reported.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes,
         arXiv:1610.01644; iterative refinement: Jastrzebski et al. 2018, arXiv:1710.04773.
@@ -75,8 +77,8 @@ class IterativeRefinement(Evaluator):
         ),
         "gain_by_block": Chart(
             title="How much each block reduces the linear head's error",
-            caption="Error of the linear head before the block minus its error after it. Above 0 the block refines; "
-            "below 0 the target is harder to predict than before.",
+            caption="Error of the linear head before the block minus its error after it. The block refines if that is "
+            "by more than the margin above 0 and above what it was before training.",
             kind="bars",
             x="block, from input to output",
             value="fall of the head's error",

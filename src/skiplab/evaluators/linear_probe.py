@@ -33,9 +33,9 @@ class LinearProbe(Evaluator):
         1 - |e|^2 / |d - m|^2, at least 0.
 
     For comparison, the noisy input and the untrained network are measured in the same way, since an identity stream
-    preserves its input, noise included, without learning. What the worst block holds is all that later blocks can
-    recover linearly from the closed stream and long skips; of an external network, whose own long skips aren't seen, it
-    is that of the path through all blocks.
+    preserves its input, noise included, without learning. What is read after the worst block is about all that later
+    blocks can recover linearly. Long skips of an external network aren't seen: there it is what the path through all
+    blocks keeps.
 
     Source: Alain and Bengio 2016, Understanding intermediate layers using linear classifier probes, arXiv:1610.01644;
         the penalty: Golub et al. 1979, Generalized Cross-Validation, Technometrics 21 (leaving one out, from memory).
