@@ -58,7 +58,7 @@ def require_finite(values: Tensor, what: str) -> Tensor:
     Raises:
         UnmeasurableError: says how many of `what` are not finite.
     """
+    if not values.numel() or torch.stack(values.aminmax()).isfinite().all():  # a tenth of the time of all isfinite
+        return values
     bad = (~values.isfinite()).flatten(1).any(dim=1) if values.ndim > 1 else ~values.isfinite()
-    if bad.any():
-        raise UnmeasurableError(f"{int(bad.sum())} of {len(values)} {what} aren't finite numbers")
-    return values
+    raise UnmeasurableError(f"{int(bad.sum())} of {len(values)} {what} aren't finite numbers")

@@ -52,8 +52,7 @@ def centered(
     train: Float[Tensor, "sample channel rows columns"], others: Float[Tensor, "other channel rows columns"]
 ) -> tuple[Float[Tensor, "sample channel rows columns"], Float[Tensor, "other channel rows columns"]]:
     """Both without the mean over training images at each position, in float64."""
-    train, others = train.double(), others.double()
-    mean = train.mean(dim=0)
+    mean = train.mean(dim=0, dtype=torch.float64)
     return train - mean, others - mean
 
 
