@@ -55,9 +55,11 @@ def test_nothing_waits_where_nothing_reads(held, backbone: str) -> None:
     assert all(len(state) == 1 and torch.equal(state[0], stream) for state, stream in zip(states, streams, strict=True))
 
 
-def test_no_hook_is_left(trained) -> None:
-    noised = [
-        level for *_, level in EvalBatch(num_images=4, num_levels=2).noised(trained.objective, trained.data.val, "val")
-    ]
-    stage_states(trained.objective, trained.model, noised)
-    assert not any(module._forward_pre_hooks for module in trained.model.modules())
+def test_a_skip_may_be_given_by_name(held, monkeypatch) -> None:
+    concat = type(
+        network(small(backbone="unet", branch="preact", depth=4, long_skip="concat"), DATA["images"]).long_skips[0]
+    )
+    call = concat.__call__
+    monkeypatch.setattr(concat, "__call__", lambda self, stream, skip: call(self, stream, skip=skip))
+    _, states = held("unet", "concat")
+    assert [len(waiting) for _, *waiting in states] == [len(numbers) for numbers in WAITING["unet"]]

@@ -29,7 +29,7 @@ class IterativeRefinement(Evaluator):
     Without a shortcut, a block must write everything that the next block needs and no long skip carries; with one, it
     can add to the stream, unless it changes the width. The untrained network's difference is what random weights bring.
 
-    The head should know of the image, not of the place. So the mean over training images, at each noise level and
+    What is the same for all images says nothing of an image. So the mean over training images, at each noise level and
     position, is taken out of inputs and target. Each stream is divided by its standard deviation, that of these means
     included: what differs between images by less than the square root of ridge, 3%, of it is hardly seen, and the next
     block hardly sees it. The margin keeps blocks out that change next to nothing.
@@ -121,15 +121,17 @@ class IterativeRefinement(Evaluator):
         (train_stages, train_target), (val_stages, val_target) = splits
         num_levels = self.eval_batch.num_levels
         targets = list(map(centered, train_target.chunk(num_levels), val_target.chunk(num_levels)))
+        of_mean = torch.cat([target for _, target in targets]).square().mean()
         errors = []
         for stage, val_stage in zip(train_stages, val_stages, strict=True):
-            by_state = [self._error(*states, targets) for states in zip(stage, val_stage, strict=True)]
+            states = zip(stage, val_stage, strict=True)
+            by_state = [float(self._squared_error(*each, targets) / of_mean) for each in states]
             errors += itertools.pairwise(by_state)  # the next block reads what a block writes
         require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors
 
-    def _error(self, state: State, val_state: State, targets: Sequence[tuple[Tensor, Tensor]]) -> float:
-        """The head's error on validation images. Targets are those of training and validation images, by level."""
+    def _squared_error(self, state: State, val_state: State, targets: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+        """The head's mean squared error on validation images; targets of training and validation images, by level."""
         scales = [deviation(stream) for stream in state]
         levels = [
             centered(*(on_one_grid(streams, targets[0][0]) for streams in split))
@@ -137,7 +139,7 @@ class IterativeRefinement(Evaluator):
         ]
         head = fit_head([inputs for inputs, _ in levels], [target for target, _ in targets], self.ridge)
         missed = [read(head, own, target) - target for (_, own), (_, target) in zip(levels, targets, strict=True)]
-        return float(torch.cat(missed).square().mean() / torch.cat([target for _, target in targets]).square().mean())
+        return torch.cat(missed).square().mean()
 
     def _by_level(self, state: State, scales: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
         scaled = (stream / scale for stream, scale in zip(state, scales, strict=True))
