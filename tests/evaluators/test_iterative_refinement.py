@@ -12,7 +12,7 @@ from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
 from skiplab.evaluators.results.missing import UnmeasurableError
-from skiplab.evaluators.streams.linear_head import centered, fit_head, on_one_grid, read
+from skiplab.evaluators.streams.linear_head import common_grid, fit_head, on_grid
 from small_networks import DATA, small
 from tiny_trials import network
 
@@ -22,50 +22,70 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_head_equals_ridge_regression_at_every_position() -> None:
-    stream, target, ridge = draw(7, 5, 4, 4).double(), draw(7, 2, 4, 4, seed=1).double(), 0.3
-    features = stream.permute(0, 2, 3, 1).reshape(-1, 5).numpy()
-    pixels = target.permute(0, 2, 3, 1).reshape(-1, 2).numpy()
+    """Of two levels, without the means over images at each position, and with streams of standard deviation 1."""
+    ridge, streams, targets = 0.3, 3 * draw(2, 7, 5, 4, 4) + 1, draw(2, 7, 2, 4, 4, seed=1)
+    scaled = streams.double() / streams.double().std(correction=0)
+    features, pixels = (
+        (part - part.mean(dim=1, keepdim=True)).permute(0, 1, 3, 4, 2).flatten(0, 3).numpy()
+        for part in (scaled, targets.double())
+    )
     # ours is the mean squared error plus ridge, scikit-learn's the sum of squares plus alpha
-    expected = Ridge(alpha=ridge * len(features), fit_intercept=False).fit(features, pixels).predict(features)
-    found = read(fit_head([stream], [target], ridge), stream, target).permute(0, 2, 3, 1).reshape(-1, 2)
-    assert np.allclose(found.numpy(), expected, atol=1e-9)
+    expected = Ridge(alpha=ridge * len(features), fit_intercept=False).fit(features, pixels)
+    states, outputs = [[stream] for stream in streams], [on_grid([target], (4, 4)) for target in targets]
+    head = fit_head(states, outputs, (4, 4), ridge)
+    assert np.allclose(head.weights.T.numpy() * streams.double().std(correction=0).item(), expected.coef_, atol=1e-12)
+    missed = ((expected.predict(features) - pixels) ** 2).sum()
+    assert float(head.squared_error(states, outputs, (4, 4))) == pytest.approx(missed)
 
 
 def test_head_of_a_coarse_stream_reads_the_patch_that_a_position_covers() -> None:
     """Four channels that hold the four pixels of their patch read the target without error."""
-    target = draw(6, 1, 8, 8).double()
+    target = draw(6, 1, 8, 8)
     stream = torch.stack([target[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1)
-    assert torch.allclose(read(fit_head([stream], [target], 1e-12), stream, target), target, atol=1e-6)
-    shuffled = stream.roll(1, dims=2)
-    error = (read(fit_head([shuffled], [target], 1e-12), shuffled, target) - target).square().mean()
-    assert error > 0.5
+    assert relative_error(stream, target) < 1e-9
+    assert relative_error(stream.roll(1, dims=2), target) > 0.5
 
 
-def test_finer_streams_lie_beside_the_coarse_one_with_their_patch_as_channels() -> None:
-    coarse, fine, target = draw(6, 3, 4, 4), draw(6, 2, 8, 8, seed=1), draw(6, 1, 8, 8, seed=2)
-    joined = on_one_grid([coarse, fine], target)
+def relative_error(stream: torch.Tensor, target: torch.Tensor) -> float:
+    grid = common_grid([stream], target.shape[2:])
+    outputs = [on_grid([target], grid)]
+    error = fit_head([[stream]], outputs, grid, 1e-12).squared_error([[stream]], outputs, grid)
+    return float(error / target.square().sum())
+
+
+def test_finer_streams_lie_beside_the_coarse_one_with_their_patch_as_inputs() -> None:
+    coarse, fine = draw(6, 3, 4, 4), draw(6, 2, 8, 8, seed=1)
+    grid = common_grid([coarse, fine], (8, 8))
+    assert grid == (4, 4)
+    joined = on_grid([coarse, fine], grid).unflatten(2, grid).transpose(0, 1)
     assert joined.shape == (6, 3 + 2 * 4, 4, 4)
-    assert torch.equal(joined[:, :3], coarse)
-    assert torch.equal(joined[:, 3:7], torch.stack([fine[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1))
+    assert torch.equal(joined[:, :3].float(), coarse)
+    patches = torch.stack([fine[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1)
+    assert torch.equal(joined[:, 3:7].float(), patches)
 
 
-def test_means_are_taken_over_training_images_at_each_position() -> None:
-    train, others = draw(6, 2, 4, 4), draw(4, 2, 4, 4, seed=1)
-    found, found_others = centered(train, others)
-    for part, whole in ((found, train), (found_others, others)):
-        assert torch.allclose(part, whole.double() - train.double().mean(dim=0))
+def test_means_are_those_of_training_images_at_each_position() -> None:
+    (stream, target), (others, other_target) = (
+        (draw(n, 2, 4, 4, seed=n), draw(n, 1, 4, 4, seed=n + 1)) for n in (6, 4)
+    )
+    outputs, other_outputs = on_grid([target], (4, 4)), on_grid([other_target], (4, 4))
+    head = fit_head([[stream]], [outputs], (4, 4), 1e-3)
+    inputs = on_grid([others], (4, 4)) - stream.double().mean(dim=0).flatten(1)[:, None]
+    predicted = torch.einsum("io,isp->osp", head.weights, inputs) + target.double().mean(dim=0).flatten(1)[:, None]
+    expected = (predicted - other_outputs).square().sum()
+    assert float(head.squared_error([[others]], [other_outputs], (4, 4))) == pytest.approx(float(expected))
 
 
-def test_parts_are_fitted_together() -> None:
-    stream, target = draw(8, 3, 4, 4).double(), draw(8, 1, 8, 8, seed=1).double()
-    whole, parts = fit_head([stream], [target], 0.1), fit_head(stream.split([5, 3]), target.split([5, 3]), 0.1)
-    assert torch.allclose(parts, whole, atol=1e-12)
+@pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
+def test_a_constant_stream_reads_nothing(value: float) -> None:
+    assert relative_error(torch.full((6, 3, 4, 4), value), draw(6, 1, 8, 8)) > 0.5
 
 
 def test_too_few_positions_for_the_inputs_are_no_fit() -> None:
+    outputs = [on_grid([draw(2, 1, 4, 4)], (2, 2))] * 2
     with pytest.raises(UnmeasurableError, match=r"of 9 inputs needs 18 positions of training images, and has 16"):
-        fit_head([draw(4, 9, 2, 2).double()], [draw(4, 1, 4, 4).double()], 1e-3)
-    fit_head([draw(4, 8, 2, 2).double()], [draw(4, 1, 4, 4).double()], 1e-3)
+        fit_head([[draw(2, 5, 2, 2), draw(2, 1, 4, 4)]] * 2, outputs, (2, 2), 1e-3)
+    fit_head([[draw(2, 8, 2, 2)]] * 2, outputs, (2, 2), 1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -276,24 +296,26 @@ def test_errors_of_tokens_and_points_equal_a_regression_by_hand(elsewhere, backb
 def test_drops_the_extra_tokens_in_front(num_extras: int) -> None:
     images = draw(2, 3, 4, 4)
     tokens = torch.cat([draw(2, 3, num_extras, seed=1), images.flatten(2)], dim=2)
-    assert torch.equal(on_one_grid([tokens], draw(2, 1, 8, 8)), images)
+    grid = common_grid([tokens], (8, 8))
+    assert grid == (4, 4)
+    assert torch.equal(on_grid([tokens], grid), images.flatten(2).transpose(0, 1).double())
 
 
 @pytest.mark.parametrize("positions", [(9,), (3, 3), (8, 3), (2, 2, 2)])
 def test_refuses_streams_that_are_no_grid_of_patches(positions: tuple[int, ...]) -> None:
     with pytest.raises(SkiplabError, match=r"divide the image's \(8, 8\).* and found \(.*evaluator=\[\.\.\.\]"):
-        on_one_grid([draw(2, 3, *positions)], draw(2, 1, 8, 8))
+        common_grid([draw(2, 3, *positions)], (8, 8))
 
 
 def test_refuses_streams_of_which_no_grid_is_part_of_the_other() -> None:
     with pytest.raises(SkiplabError, match=r"and each other, into grids of patches, and found \(6, 6\) and \(4, 4\)"):
-        on_one_grid([draw(2, 3, 6, 6), draw(2, 3, 4, 4)], draw(2, 1, 12, 12))
+        common_grid([draw(2, 3, 6, 6), draw(2, 3, 4, 4)], (12, 12))
 
 
 def test_positions_may_cover_patches_that_are_no_squares() -> None:
-    target = draw(6, 1, 8, 4).double()
+    target = draw(6, 1, 8, 4)
     stream = torch.stack([target[:, 0, i::4, j::2] for i in range(4) for j in (0, 1)], dim=1)
-    assert torch.allclose(read(fit_head([stream], [target], 1e-12), stream, target), target, atol=1e-6)
+    assert relative_error(stream, target) < 1e-9
 
 
 @pytest.mark.parametrize("ridge", [0.0, -1.0, float("nan")])

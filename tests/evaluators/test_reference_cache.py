@@ -10,9 +10,10 @@ import torch
 from skiplab.data.dataset import Dataset, Split
 from skiplab.evaluators import baselines
 from skiplab.evaluators.baselines import Baselines
+from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.feature_extractors.raw import Raw
 from skiplab.evaluators.features.features import reference_subset_features
-from skiplab.evaluators.features.reference_cache import content_hash, reference_key
+from skiplab.evaluators.features.reference_cache import reference_key
 from skiplab.evaluators.features.reference_moments import reference_moments
 from skiplab.evaluators.frechet_distance import FrechetDistance
 
@@ -73,7 +74,10 @@ def test_the_best_affine_predictor_is_found_once(trained, cache_folder, monkeypa
     first = Baselines().evaluate(trained)
     monkeypatch.setattr(baselines, "moments", lambda split: pytest.fail("computed again"))
     assert Baselines().evaluate(replace(trained, make_extractor=None)).summary == first.summary
-    assert [path.parent.name for path in entries(cache_folder)] == ["spectrum"]
+    assert len(entries(cache_folder)) == 2  # the spectrum, and what the evaluation batch is along its eigenvectors
+    other = EvalBatch(num_images=trained.eval_batch.num_images - 1, num_levels=trained.eval_batch.num_levels)
+    of_fewer = Baselines().evaluate(replace(trained, eval_batch=other))
+    assert of_fewer.summary["loss_affine"] != first.summary["loss_affine"]
 
 
 def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder) -> None:
@@ -127,10 +131,10 @@ def test_key_depends_on_neither_labels_nor_where_the_images_lie(made, tmp_path) 
 
 
 def test_content_is_hashed_the_same_in_blocks(monkeypatch) -> None:
-    split = Split(drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long))
-    whole = content_hash(split)
-    monkeypatch.setattr("skiplab.evaluators.features.reference_cache._BLOCK", 7)
-    assert content_hash(split) == whole
+    images, labels = drawn(50, 1, 2, 2), torch.zeros(50, dtype=torch.long)
+    whole = Split(images, labels).content_hash
+    monkeypatch.setattr("skiplab.data.dataset._HASHED_AT_ONCE", 7)
+    assert Split(images, labels).content_hash == whole
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "another"])

@@ -1,8 +1,11 @@
 """A network's states after each block hold the long skips that wait there, which are listed by hand."""
 
+import itertools
+
 import pytest
 import torch
 
+from skiplab.blocks.block import Join
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.streams.stage_streams import stage_states, stage_streams
 from small_networks import DATA, small
@@ -26,33 +29,53 @@ WAITING = {
 
 @pytest.fixture
 def held(trained, monkeypatch):
-    """held(backbone, long_skip): the streams, and the states, of all stages in one list each, in passes of 4 images."""
+    """held(backbone, long_skip): by level, the streams, and the states, of all stages, in passes of 4 images."""
     monkeypatch.setattr(f"{EvalBatch.__module__}.inputs_per_call", lambda *_: 4)
 
     def made(backbone: str, long_skip: str):
         (branch, depth), data = NETWORKS[backbone], DATA["images"]
         config = small(backbone=backbone, branch=branch, depth=depth, long_skip=long_skip)
         model, eval_batch = network(config, data).eval(), EvalBatch(num_images=6, num_levels=2)
-        noised = [level for *_, level in eval_batch.noised(trained.objective, data.val, "val")]
-        found = (read(trained.objective, model, noised) for read in (stage_streams, stage_states))
-        return [[place for stage in stages for place in stage] for stages in found]
+        levels = [noised for *_, noised in eval_batch.noised(trained.objective, data.val, "val")]
+        stages = stage_states(trained.objective, model, levels)
+        by_level = zip(*(place for stage in stages for place in stage), strict=True)
+        streams = (stage_streams(trained.objective, model, noised) for noised in levels)
+        return [
+            ([place for stage in own for place in stage], held) for own, held in zip(streams, by_level, strict=True)
+        ]
 
     return made
 
 
 @pytest.mark.parametrize("backbone", WAITING)
 def test_long_skips_wait_from_their_block_to_their_reader(held, backbone: str) -> None:
-    streams, states = held(backbone, "concat")
-    for stream, (own, *waiting), numbers in zip(streams, states, WAITING[backbone], strict=True):
-        assert torch.equal(own, stream)
-        assert len(waiting) == len(numbers)
-        assert all(any(torch.equal(each, streams[number]) for each in waiting) for number in numbers)
+    for streams, states in held(backbone, "concat"):
+        for stream, (own, *waiting), numbers in zip(streams, states, WAITING[backbone], strict=True):
+            assert torch.equal(own, stream)
+            assert len(waiting) == len(numbers)
+            assert all(any(torch.equal(each, streams[number]) for each in waiting) for number in numbers)
 
 
 @pytest.mark.parametrize("backbone", WAITING)
 def test_nothing_waits_where_nothing_reads(held, backbone: str) -> None:
-    streams, states = held(backbone, "none")
-    assert all(len(state) == 1 and torch.equal(state[0], stream) for state, stream in zip(states, streams, strict=True))
+    for streams, states in held(backbone, "none"):
+        for stream, (own, *waiting) in zip(streams, states, strict=True):
+            assert torch.equal(own, stream)
+            assert not waiting
+
+
+def test_a_skip_that_equals_the_stream_at_one_level_alone_waits_at_all(trained) -> None:
+    """Else the states of one place would differ in width from level to level."""
+    config = small(backbone="uvit", branch="mlp", depth=5, long_skip="concat", connection="plain")
+    model, eval_batch = network(config, DATA["images"]).eval(), EvalBatch(num_images=6, num_levels=2)
+    joins = [module for module in model.modules() if isinstance(module, Join)]
+    passes = itertools.count()
+    joins[2].branch.register_forward_hook(lambda _, inputs, update: inputs[0] if next(passes) == 0 else update)
+    levels = [noised for *_, noised in eval_batch.noised(trained.objective, DATA["images"].val, "val")]
+    stages = stage_states(trained.objective, model, levels)
+    first, second = zip(*(place for stage in stages for place in stage), strict=True)
+    assert torch.equal(first[4][0], first[3][0])  # the middle block wrote what it read, which waits for a late block
+    assert [len(state) for state in first] == [len(state) for state in second] == [1 + len(n) for n in WAITING["uvit"]]
 
 
 def test_a_skip_may_be_given_by_name(held, monkeypatch) -> None:
@@ -61,5 +84,5 @@ def test_a_skip_may_be_given_by_name(held, monkeypatch) -> None:
     )
     call = concat.__call__
     monkeypatch.setattr(concat, "__call__", lambda self, stream, skip: call(self, stream, skip=skip))
-    _, states = held("unet", "concat")
-    assert [len(waiting) for _, *waiting in states] == [len(numbers) for numbers in WAITING["unet"]]
+    for _, states in held("unet", "concat"):
+        assert [len(waiting) for _, *waiting in states] == [len(numbers) for numbers in WAITING["unet"]]

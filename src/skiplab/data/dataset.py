@@ -1,12 +1,16 @@
 """The interface of a data set: fixed training and validation images."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+_HASHED_AT_ONCE = 4096  # images
 
 
 class Batch(NamedTuple):
@@ -60,6 +64,14 @@ class Split:
     def batches(self, size: int) -> Iterator[Batch]:
         """Everything, in order."""
         return (self.at(slice(start, start + size)) for start in range(0, len(self), size))
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash of the images as they are stored, with their shape and type."""
+        digest = hashlib.sha256(f"{tuple(self.stored.shape)} {self.stored.dtype}".encode())
+        for part in self.stored.split(_HASHED_AT_ONCE):
+            digest.update(part.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def to(self, device: torch.device | str) -> "Split":
         """The same split on a device. Images that are mapped from a file stay there; their batches go to the device."""

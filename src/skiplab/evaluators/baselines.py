@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import torch
@@ -9,6 +9,7 @@ from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
 from skiplab.evaluators.features.reference_cache import cached_of_images
 from skiplab.metrics import Metric
+from skiplab.objectives.denoising import Noised
 
 
 class Baselines(Evaluator):
@@ -45,17 +46,17 @@ class Baselines(Evaluator):
 
     def evaluate(self, trained: Trained) -> Result:
         objective, eval_batch = trained.objective, trained.eval_batch
-        spectrum = cached_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
-        mean, values, vectors = (spectrum[name].cpu() for name in ("mean", "values", "vectors"))
-        losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
         levels = eval_batch.noised(objective, trained.data.val, "val")
-        images = (levels[0][0].flatten(1).double().cpu() - mean) @ vectors  # along the eigenvectors, as the noise below
-        for _, noise, noised in levels:
+        known = {name: part.cpu() for name, part in _along_eigenvectors(trained, levels).items()}
+        losses: dict[str, list[Tensor]] = {"zero": [], "affine": []}
+        for (_, _, noised), cross, of_noise in zip(levels, known["cross"], known["noise"], strict=True):
             alpha, sigma = objective.noise_schedule.alpha_sigma(noised.time[:1].double().cpu())
             a, b = objective.prediction.coefficients(alpha, sigma)
-            gains = (a * alpha * values + b * sigma) / (alpha**2 * values + sigma**2)
-            error = images * (alpha * gains - a) + noise.flatten(1).double().cpu() @ vectors * (sigma * gains - b)
-            losses["affine"].append(error.square().mean())
+            gains = (a * alpha * known["values"] + b * sigma) / (alpha**2 * known["values"] + sigma**2)
+            # the error is the image times one factor and the noise times another
+            image_factor, noise_factor = alpha * gains - a, sigma * gains - b
+            squares = image_factor**2 * known["images"] + noise_factor**2 * of_noise
+            losses["affine"].append((squares + 2 * image_factor * noise_factor * cross).mean())
             losses["zero"].append(noised.target.double().square().mean().cpu())
         weighted = {name: eval_batch.weights(objective) * torch.stack(found) for name, found in losses.items()}
         times = objective.noise_schedule.levels(eval_batch.num_levels).tolist()
@@ -67,6 +68,29 @@ class Baselines(Evaluator):
         return Result(
             {f"loss_{name}": float(by_level.mean()) for name, by_level in weighted.items()}, measurements=measurements
         )
+
+
+def _along_eigenvectors(trained: Trained, levels: Sequence[tuple[Tensor, Tensor, Noised]]) -> dict[str, Tensor]:
+    """Means over the evaluation batch's validation images, along the eigenvectors of the training images' covariance.
+
+    values: the eigenvalues; images: the squares of the clean images; cross and noise: by level, the products of images
+    and noise, and the squares of the noise. No network changes them, so they are computed once.
+    """
+    seen = Split(*trained.data.val.first(trained.eval_batch.num_images)).content_hash
+
+    def compute() -> dict[str, Tensor]:
+        spectrum = cached_of_images(trained, "spectrum", lambda: _spectrum(trained.data.train))
+        mean, vectors = spectrum["mean"], spectrum["vectors"]
+        images = (levels[0][0].flatten(1).double().to(mean.device) - mean) @ vectors
+        noises = [noise.flatten(1).double().to(mean.device) @ vectors for _, noise, _ in levels]
+        return {
+            "values": spectrum["values"],
+            "images": images.square().mean(dim=0),
+            "cross": torch.stack([(images * noise).mean(dim=0) for noise in noises]),
+            "noise": torch.stack([noise.square().mean(dim=0) for noise in noises]),
+        }
+
+    return cached_of_images(trained, f"along_eigenvectors_{len(levels)}_{seen}", compute)
 
 
 def _spectrum(split: Split) -> dict[str, Tensor]:

@@ -73,7 +73,7 @@ class CKA(Evaluator):
     def evaluate(self, trained: Trained) -> Result:
         by_level = []
         for *_, noised in self.eval_batch.noised(trained.objective, trained.data.val, "val"):
-            stages = stage_streams(trained.objective, trained.model, [noised])
+            stages = stage_streams(trained.objective, trained.model, noised)
             after_blocks = (stream for _, *streams in stages for stream in streams)
             by_level.append(linear_cka([stages[0][0], *after_blocks]))
         found = torch.stack(by_level).mean(dim=0)

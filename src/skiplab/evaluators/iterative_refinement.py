@@ -1,5 +1,5 @@
+import functools
 import itertools
-from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
@@ -10,7 +10,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.evaluators.results.missing import require_finite
-from skiplab.evaluators.streams.linear_head import as_image, centered, deviation, fit_head, on_one_grid, read
+from skiplab.evaluators.streams.linear_head import Grid, as_image, common_grid, fit_head, on_grid
 from skiplab.evaluators.streams.stage_streams import State, stage_states
 from skiplab.metrics import Metric
 
@@ -30,9 +30,9 @@ class IterativeRefinement(Evaluator):
     can add to the stream, unless it changes the width. The untrained network's difference is what random weights bring.
 
     What is the same for all images says nothing of an image. So the mean over training images, at each noise level and
-    position, is taken out of inputs and target. Each stream is divided by its standard deviation, that of these means
-    included: what differs between images by less than the square root of ridge, 3%, of it is hardly seen, and the next
-    block hardly sees it. The margin keeps blocks out that change next to nothing.
+    position, is taken out of inputs and target. Each stream is divided by the standard deviation of what the head reads
+    of it, that of these means included: what differs between images by less than the square root of ridge, 3%, of it is
+    hardly seen, and the next block hardly sees it. The margin keeps blocks out that change next to nothing.
 
     What changes between stages, by resampling, isn't counted. Where long skips carry the output of every block, as in
     the encoder of U-ViT, no block can lose anything. Of an external network the head sees the stream alone: there a
@@ -117,36 +117,32 @@ class IterativeRefinement(Evaluator):
             UnmeasurableError: if errors aren't finite numbers, since comparisons with them would be silently false, or
                 there are too few positions for the head's inputs.
         """
-        splits = [self._stages(model, trained, split) for split in ("train", "val")]
-        (train_stages, train_target), (val_stages, val_target) = splits
-        num_levels = self.eval_batch.num_levels
-        targets = list(map(centered, train_target.chunk(num_levels), val_target.chunk(num_levels)))
-        of_mean = torch.cat([target for _, target in targets]).square().mean()
+        (stages, targets), (val_stages, val_targets) = (
+            self._stages(model, trained, split) for split in ("train", "val")
+        )
+
+        @functools.cache
+        def outputs(grid: Grid) -> list[list[Tensor]]:
+            return [[on_grid([target], grid) for target in of_split] for of_split in (targets, val_targets)]
+
+        def squared_error(states: list[State], val_states: list[State]) -> Tensor:
+            grid = common_grid(states[0], targets[0].shape[2:])
+            own, val_own = outputs(grid)
+            return fit_head(states, own, grid, self.ridge).squared_error(val_states, val_own, grid)
+
+        centered = (val - train.mean(dim=0) for train, val in zip(targets, val_targets, strict=True))
+        of_mean = torch.stack([each.square().sum() for each in centered]).sum()
         errors = []
-        for stage, val_stage in zip(train_stages, val_stages, strict=True):
-            states = zip(stage, val_stage, strict=True)
-            by_state = [float(self._squared_error(*each, targets) / of_mean) for each in states]
-            errors += itertools.pairwise(by_state)  # the next block reads what a block writes
+        for stage, val_stage in zip(stages, val_stages, strict=True):
+            by_place = [float(squared_error(*each) / of_mean) for each in zip(stage, val_stage, strict=True)]
+            errors += itertools.pairwise(by_place)  # the next block reads what a block writes
         require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors
 
-    def _squared_error(self, state: State, val_state: State, targets: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """The head's mean squared error on validation images; targets of training and validation images, by level."""
-        scales = [deviation(stream) for stream in state]
-        levels = [
-            centered(*(on_one_grid(streams, targets[0][0]) for streams in split))
-            for split in zip(*(self._by_level(each, scales) for each in (state, val_state)), strict=True)
-        ]
-        head = fit_head([inputs for inputs, _ in levels], [target for target, _ in targets], self.ridge)
-        missed = [read(head, own, target) - target for (_, own), (_, target) in zip(levels, targets, strict=True)]
-        return torch.cat(missed).square().mean()
-
-    def _by_level(self, state: State, scales: Sequence[Tensor]) -> Iterable[tuple[Tensor, ...]]:
-        scaled = (stream / scale for stream, scale in zip(state, scales, strict=True))
-        return zip(*(stream.chunk(self.eval_batch.num_levels) for stream in scaled), strict=True)
-
-    def _stages(self, model: nn.Module, trained: Trained, split: SplitName) -> tuple[list[list[State]], Tensor]:
-        """On the evaluation batch: what each stage holds before its first and after each block, and the target."""
-        levels = self.eval_batch.noised(trained.objective, trained.split(split), split)
-        target = as_image(torch.cat([noised.target for *_, noised in levels]))
-        return stage_states(trained.objective, model, [noised for *_, noised in levels]), target
+    def _stages(
+        self, model: nn.Module, trained: Trained, split: SplitName
+    ) -> tuple[list[list[list[State]]], list[Tensor]]:
+        """On the evaluation batch: what the network holds, by stage, place and level, and the target, by level."""
+        levels = [noised for *_, noised in self.eval_batch.noised(trained.objective, trained.split(split), split)]
+        targets = [as_image(noised.target).double() for noised in levels]
+        return stage_states(trained.objective, model, levels), targets

@@ -10,7 +10,6 @@ from skiplab.data.dataset import Dataset
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, Trained
-from skiplab.evaluators.streams.linear_head import deviation
 from skiplab.evaluators.streams.stage_streams import State, stage_states
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Noised
@@ -182,13 +181,14 @@ def read(
 def _scaled(stream: Tensor, unseen: Tensor) -> tuple[Float[Tensor, "sample feature"], Float[Tensor, "others feature"]]:
     """Both without the mean of the first, and divided by its one standard deviation."""
     features, others = (part.flatten(1).double().cpu() for part in (stream, unseen))
-    scale, center = deviation(features), features.mean(dim=0)
+    deviation, center = features.std(correction=0), features.mean(dim=0)
+    scale = torch.where(deviation > 0, deviation, 1.0)  # a stream may be constant
     return (features - center) / scale, (others - center) / scale
 
 
 def _after_blocks(trained: Trained, model: nn.Module, noised: Noised) -> list[State]:
     stages = stage_states(trained.objective, model, [noised])
-    return [state for _, *states in stages for state in states]
+    return [state for _, *places in stages for (state,) in places]
 
 
 def require_bands(data: Dataset, asker: str) -> None:

@@ -65,7 +65,7 @@ class StreamGain(Evaluator):
     def evaluate(self, trained: Trained) -> Result:
         by_level = []
         for *_, noised in self.eval_batch.noised(trained.objective, trained.data.val, "val"):
-            stages = stage_streams(trained.objective, trained.model, [noised])
+            stages = stage_streams(trained.objective, trained.model, noised)
             by_level.append([step for streams in stages for step in log_steps(streams)])
         steps = [sum(levels) / len(levels) for levels in zip(*by_level, strict=True)]
         grown = [sum(steps[: position + 1]) for position in range(len(steps))]

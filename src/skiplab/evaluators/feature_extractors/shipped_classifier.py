@@ -106,11 +106,10 @@ class ShippedClassifier(FeatureExtractor):
         hash of the images as they stood.
         """
         from skiplab.cache_dir import cache_dir
-        from skiplab.evaluators.features.reference_cache import content_hash
 
         path = sys.argv[1] if len(sys.argv) > 1 else images.home
         data = images(path=path, cache_dir=str(cache_dir()), max_resident_bytes=10**9)
-        facts = {"data": images.option, "train_sha256": content_hash(data.train)}
+        facts = {"data": images.option, "train_sha256": data.train.content_hash}
         cls.retrain(data, facts, **settings)
 
 

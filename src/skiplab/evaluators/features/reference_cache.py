@@ -13,11 +13,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from skiplab.cache_dir import cache_dir
-from skiplab.data.dataset import Split
 from skiplab.evaluators.evaluator import Trained
 from skiplab.records.atomic_file import write_atomically
-
-_BLOCK = 4096  # images hashed at a time
 
 
 def cached(trained: Trained, kind: str, compute: Callable[[], Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -51,16 +48,8 @@ def reference_key(trained: Trained) -> str:
 
 def _key(trained: Trained, **others: Any) -> str:
     where = {"device": trained.device.type, "torch": torch.__version__}
-    facts = {"data": content_hash(trained.data.train), **others, **where}
+    facts = {"data": trained.data.train.content_hash, **others, **where}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def content_hash(split: Split) -> str:
-    """Hash of a split's images as they are stored, with their shape and type."""
-    digest = hashlib.sha256(f"{tuple(split.stored.shape)} {split.stored.dtype}".encode())
-    for part in split.stored.split(_BLOCK):
-        digest.update(part.cpu().contiguous().numpy().data)
-    return digest.hexdigest()
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -12,94 +13,123 @@ from skiplab.evaluators.results.missing import UnmeasurableError
 
 _ROWS_PER_INPUT = 2  # fewer, and a head fits its training images whatever they hold
 
+Grid = tuple[int, ...]
+
 
 def as_image(target: Float[Tensor, "sample channel *positions"]) -> Float[Tensor, "sample channel height width"]:
     """Points as images of one pixel."""
     return target[:, :, None, None] if target.ndim == 2 else target
 
 
-def on_one_grid(
-    streams: Sequence[Float[Tensor, "sample channel *positions"]],
-    target: Float[Tensor, "sample channel_out height width"],
-) -> Float[Tensor, "sample channel_in rows columns"]:
-    """Streams of images, of tokens (a square of patches behind extra tokens) or of points (one position), side by side.
-
-    They are on the coarsest stream's grid. What a finer stream has within one of its positions becomes channels.
+def common_grid(streams: Sequence[Float[Tensor, "sample channel *positions"]], image: Sequence[int]) -> Grid:
+    """Rows and columns of the coarsest of streams of images, of tokens (a square of patches behind extra tokens) or of
+    points (one position).
 
     Raises:
-        SkiplabError: if the positions don't form grids of patches of the target and of finer streams.
+        SkiplabError: if the positions don't form grids of patches of the image, given by its sides, and of finer
+            streams.
     """
-    grids = [_grid(stream) for stream in streams]
-    sides = [tuple(grid.shape[2:]) for grid in grids]
+    sides = [tuple(_as_grid(stream).shape[2:]) for stream in streams]
     coarsest = min(sides, key=math.prod)
-    if not all(_divides(own, target.shape[2:]) and _divides(coarsest, own) for own in sides):
+    if not all(_divides(own, image) and _divides(coarsest, own) for own in sides):
         found = " and ".join(dict.fromkeys(str(tuple(stream.shape[2:])) for stream in streams))
         raise SkiplabError(
-            f"a linear head needs streams whose positions divide the image's {tuple(target.shape[2:])}, and each "
+            f"a linear head needs streams whose positions divide the image's {tuple(image)}, and each "
             f"other, into grids of patches, and found {found}; remove iterative_refinement from evaluator=[...], or "
             "use another backbone"
         )
-    return torch.cat([_patches(grid, *coarsest).unflatten(2, coarsest) for grid in grids], dim=1)
+    return coarsest
 
 
-def deviation(stream: Tensor) -> Tensor:
-    """The one standard deviation of all of a stream's numbers; 1 if they are equal."""
-    found = stream.std(correction=0)
-    return torch.where(found > 0, found, 1.0)
+def on_grid(
+    streams: Sequence[Float[Tensor, "sample channel *positions"]], grid: Grid
+) -> Float[Tensor, "input sample position"]:
+    """Streams, or images, side by side in float64: what each holds within a position of the grid becomes inputs."""
+    parts = [_patches(_as_grid(stream).transpose(0, 1), *grid) for stream in streams]
+    return torch.cat(parts).double()
 
 
-def centered(
-    train: Float[Tensor, "sample channel rows columns"], others: Float[Tensor, "other channel rows columns"]
-) -> tuple[Float[Tensor, "sample channel rows columns"], Float[Tensor, "other channel rows columns"]]:
-    """Both without the mean over training images at each position, in float64."""
-    mean = train.mean(dim=0, dtype=torch.float64)
-    return train - mean, others - mean
+@dataclass(frozen=True)
+class LinearHead:
+    """y = W (x - m) + n, with m and n the means of x and y over training images, at each position of each level.
+
+    weights: W, transposed.
+    means: m and n, by level.
+    """
+
+    weights: Float[Tensor, "input output"]
+    means: Sequence[tuple[Float[Tensor, "input 1 position"], Float[Tensor, "output 1 position"]]]
+
+    def squared_error(
+        self,
+        states: Sequence[Sequence[Float[Tensor, "sample channel *positions"]]],
+        outputs: Sequence[Float[Tensor, "output sample position"]],
+        grid: Grid,
+    ) -> Float[Tensor, ""]:
+        """The sum over images, positions and levels, given the streams and outputs of each level."""
+        total = outputs[0].new_zeros(())
+        for state, output, (mean, mean_output) in zip(states, outputs, self.means, strict=True):
+            inputs = on_grid(state, grid).sub_(mean).flatten(1)
+            missed = torch.addmm((output - mean_output).flatten(1), self.weights.T, inputs, beta=-1)
+            total += missed.square().sum()
+        return total
 
 
 def fit_head(
-    inputs: Sequence[Float[Tensor, "sample channel rows columns"]],
-    targets: Sequence[Float[Tensor, "sample channel_out height width"]],
+    states: Sequence[Sequence[Float[Tensor, "sample channel *positions"]]],
+    outputs: Sequence[Float[Tensor, "output sample position"]],
+    grid: Grid,
     ridge: float,
-) -> Float[Tensor, "channel patch"]:
-    """Closed-form ridge regression, without a constant, from a position's channels to the pixels that it covers.
+) -> LinearHead:
+    """Closed-form ridge regression from a position's inputs to its outputs, all levels together.
+
+    Each stream is divided by the one standard deviation of all numbers that are read of it; a constant one is not.
 
     Args:
-        inputs: in parts, such as noise levels, of which one at a time is copied.
-        targets: of the same parts.
-        ridge: weight of the squared norm of the head over the number of positions.
+        states: streams of each level, of which one level at a time is copied.
+        outputs: of the same levels.
+        grid: rows and columns of positions.
+        ridge: weight of the squared norm of the head, for streams so divided, over the number of positions.
 
     Raises:
-        UnmeasurableError: if there are too few positions for so many channels.
+        UnmeasurableError: if there are too few positions for so many inputs.
     """
-    width, count = inputs[0].shape[1], sum(part[:, 0].numel() for part in inputs)
+    per_stream = [_as_grid(stream)[0].numel() // math.prod(grid) for stream in states[0]]
+    width, count = sum(per_stream), sum(output[0].numel() for output in outputs)
     if count < _ROWS_PER_INPUT * width:
         raise UnmeasurableError(
             f"a linear head of {width} inputs needs {_ROWS_PER_INPUT * width} positions of training images, and has "
             f"{count}; give evaluator.iterative_refinement a larger num_images or num_levels, or the network fewer "
             "resolutions"
         )
-    gram = ridge * torch.eye(width, dtype=inputs[0].dtype, device=inputs[0].device)
-    products = 0.0
-    for part, target in zip(inputs, targets, strict=True):
-        features, pixels = (
-            each.transpose(0, 1).flatten(1) for each in (part.flatten(2), _patches(target, *part.shape[2:]))
-        )
-        gram += features @ features.T / count
-        products += features @ pixels.T / count
-    return torch.linalg.solve(gram, products)
+    gram, products, means = outputs[0].new_zeros(width, width), outputs[0].new_zeros(width, len(outputs[0])), []
+    for state, output in zip(states, outputs, strict=True):
+        inputs = on_grid(state, grid)
+        mean, mean_output = (part.mean(dim=1, keepdim=True) for part in (inputs, output))
+        means.append((mean, mean_output))
+        centered = inputs.sub_(mean).flatten(1)
+        gram.addmm_(centered, centered.T)
+        products.addmm_(centered, (output - mean_output).flatten(1).T)
+    scales = _deviations(gram, torch.cat([mean for mean, _ in means], dim=2), count, per_stream)
+    penalty = ridge * torch.eye(width, dtype=gram.dtype, device=gram.device)
+    of_scaled = torch.linalg.solve(
+        gram / torch.outer(scales, scales) / count + penalty, products / scales[:, None] / count
+    )
+    return LinearHead(of_scaled / scales[:, None], means)
 
 
-def read(
-    head: Float[Tensor, "channel patch"], inputs: Float[Tensor, "sample channel rows columns"], target: Tensor
-) -> Tensor:
-    """The head's prediction, in the target's shape."""
-    batch, channels, height, width = target.shape
-    rows, columns = inputs.shape[2:]
-    split = (head.T @ inputs.flatten(2)).view(batch, channels, height // rows, width // columns, rows, columns)
-    return split.permute(0, 1, 4, 2, 5, 3).reshape(target.shape)
+def _deviations(
+    gram: Float[Tensor, "input input"], means: Float[Tensor, "input 1 position"], count: int, per_stream: Sequence[int]
+) -> Float[Tensor, " input"]:
+    """For each input, the standard deviation of its whole stream: what lies within the means, and what between them."""
+    within = [squares.mean() / count for squares in gram.diagonal().split(per_stream)]
+    between = [part.var(correction=0) for part in means.split(per_stream)]
+    found = (torch.stack(within) + torch.stack(between)).sqrt()
+    found = torch.where(found > 0, found, 1.0)
+    return found.repeat_interleave(torch.tensor(per_stream, device=found.device))
 
 
-def _grid(stream: Tensor) -> Tensor:
+def _as_grid(stream: Tensor) -> Tensor:
     """A stream with two axes of positions, unless it has three or more."""
     if stream.ndim == 2:
         return stream[:, :, None, None]
@@ -114,8 +144,7 @@ def _divides(parts: Sequence[int], wholes: Sequence[int]) -> bool:
     return len(parts) == len(wholes) and not any(whole % part for part, whole in zip(parts, wholes, strict=True))
 
 
-def _patches(images: Tensor, rows: int, columns: int) -> Float[Tensor, "sample pixel position"]:
-    """Pixels of the patch that each position covers, of all channels."""
-    batch, channels, height, width = images.shape
-    split = images.view(batch, channels, rows, height // rows, columns, width // columns)
-    return split.permute(0, 1, 3, 5, 2, 4).flatten(4).flatten(1, 3)
+def _patches(images: Float[Tensor, "channel sample height width"], rows: int, columns: int) -> Tensor:
+    """Pixels of the patch that each position covers, of all channels: (pixel, sample, position)."""
+    split = images.unflatten(3, (columns, -1)).unflatten(2, (rows, -1))
+    return split.permute(0, 3, 5, 1, 2, 4).flatten(4).flatten(0, 2)

@@ -1,5 +1,6 @@
 """The streams through a network's blocks, recorded from outside."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -17,10 +18,10 @@ from skiplab.surgery.foreign_join import ForeignJoin
 State = list[Tensor]  # the closed stream, then what long skips carry past it
 
 
-def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> list[list[Tensor]]:
+def stage_streams(objective: Denoising, model: nn.Module, noised: Noised) -> list[list[Tensor]]:
     """For each stage, in order from the network's input: its input and the closed stream after each block.
 
-    Streams of all noise levels are concatenated. In an external network, each join counts as a stage of one block.
+    In an external network, each join counts as a stage of one block.
 
     Raises:
         UnmeasurableError: if streams aren't finite numbers.
@@ -28,28 +29,29 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Sequence[Noise
     return _watched(objective, model, noised).streams()
 
 
-def stage_states(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> list[list[State]]:
-    """For each stage, in order from the network's input: what the network holds before its first and after each block.
+def stage_states(objective: Denoising, model: nn.Module, levels: Sequence[Noised]) -> list[list[list[State]]]:
+    """What the network holds at each noise level, before the first and after each block of each stage, in their order.
 
     It holds the stream and what long skips carry past it: streams of earlier blocks that a later stage has yet to read.
-    What equals the stream isn't named twice. Of an external network, or a long skip that carries anything but a stream,
-    the state is the stream alone.
+    What equals the stream, at all levels, isn't named twice. Of an external network, or a long skip that carries
+    anything but a stream, the state is the stream alone.
 
     Raises:
         UnmeasurableError: if streams aren't finite numbers.
     """
-    passes = _watched(objective, model, noised)
-    streams = passes.streams()
-    states = [[[stream] for stream in stage] for stage in streams]
-    for stages_before, skip in passes.skips():
+    passes = [_watched(objective, model, noised) for noised in levels]
+    by_stage = zip(*(each.streams() for each in passes), strict=True)
+    stages = [[[[stream] for stream in place] for place in zip(*of_levels, strict=True)] for of_levels in by_stage]
+    for reads in zip(*(each.skips() for each in passes), strict=True):
+        (stages_before, *_), skips = zip(*reads, strict=True)
         is_held = False
-        for stage, held in zip(streams[:stages_before], states, strict=False):
-            for stream, state in zip(stage, held, strict=True):
-                is_stream = stream.shape == skip.shape and torch.equal(stream, skip)
-                is_held = is_held or is_stream
-                if is_held and not is_stream:
+        for states in itertools.chain.from_iterable(stages[:stages_before]):
+            is_stream = all(torch.equal(stream, skip) for (stream, *_), skip in zip(states, skips, strict=True))
+            is_held = is_held or is_stream
+            if is_held and not is_stream:
+                for state, skip in zip(states, skips, strict=True):
                     state.append(skip)
-    return states
+    return stages
 
 
 class _Passes:
@@ -61,12 +63,12 @@ class _Passes:
 
     def streams(self) -> list[list[Tensor]]:
         return [
-            [require_finite(torch.cat(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
+            [require_finite(_joined(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
             for index in sorted(self.calls)
         ]
 
     def skips(self) -> list[tuple[int, Tensor]]:
-        return [(read[0][0], torch.cat([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+        return [(read[0][0], _joined([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
 
     def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
         self.reads.append([])
@@ -78,9 +80,14 @@ class _Passes:
         self.reads[-1].append((stages_before, skip))
 
 
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One after the other; a single one isn't copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
 @torch.no_grad()
-def _watched(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -> _Passes:
-    """What is seen in the passes for all noise levels, of which each may take several."""
+def _watched(objective: Denoising, model: nn.Module, noised: Noised) -> _Passes:
+    """What is seen in the passes for a noise level."""
     passes = _Passes()
     with ExitStack() as watching:
         watching.callback(model.register_forward_pre_hook(passes.begin).remove)
@@ -91,8 +98,7 @@ def _watched(objective: Denoising, model: nn.Module, noised: Sequence[Noised]) -
                 passes.calls[module.block_index] = watching.enter_context(_joined_streams(module))
             elif isinstance(module, LongSkip) and module.reads_encoder:
                 watching.callback(module.register_forward_pre_hook(passes.read, with_kwargs=True).remove)
-        for level in noised:
-            outputs(objective, model, level)
+        outputs(objective, model, noised)
     return passes
 
 
