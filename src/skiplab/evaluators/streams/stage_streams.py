@@ -80,7 +80,7 @@ class _Passes:
         self.reads[-1].append((stages_before, skip))
 
 
-def _joined(parts: Sequence[Tensor]) -> Tensor:
+def _joined(parts: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     """One after the other; a single one isn't copied."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
