@@ -2,6 +2,7 @@
 
 import copy
 import math
+import weakref
 
 import pytest
 import torch
@@ -246,6 +247,18 @@ def test_losses_and_summary(tmp_path) -> None:
         watch.step(float("inf"))
     assert watch.summary().keys() == {"diverged", "spikes_per_1000_steps", "thousand_steps"}
     assert watch.summary()["diverged"] == 1
+
+
+def test_a_loss_is_one_number_and_keeps_no_tensor_alive(tmp_path) -> None:
+    loss = torch.tensor([2.5])
+    kept = weakref.ref(loss)
+    with skiplab.watch(network(), ["stability"], every=100, to=tmp_path / "readings.csv") as watch:
+        watch.step(loss)
+        del loss
+        assert kept() is None
+        with pytest.raises(SkiplabError, match=r"loss has the shape \(6,\); valid: a number"):
+            watch.step(torch.zeros(6))
+    assert list(read_readings(tmp_path / "readings.csv").losses) == [2.5]
 
 
 REFUSED = {

@@ -84,6 +84,9 @@ class Watch:
         Returns:
             The readings of a measured step, by names such as 'layers/weight_gradient_norm/encoder.000', for a logger of
             your own; empty for other steps.
+
+        Raises:
+            SkiplabError: the loss isn't one number.
         """
         found = self.end(loss)
         self.begin()
@@ -94,7 +97,7 @@ class Watch:
         if self._table is None:
             return {}
         if loss is not None:
-            self._losses.append((self.next_step, loss.detach() if isinstance(loss, Tensor) else loss))
+            self._losses.append((self.next_step, _kept(loss)))
         self.next_step += 1
         rows = self._observer.end() if self._observer.is_open else []
         if rows or len(self._losses) >= _MOST_PENDING:
@@ -145,12 +148,17 @@ class Watch:
 MakeWatch = Callable[[nn.Module, Path, int], Watch]
 
 
+def _kept(loss: float | Tensor) -> float | Tensor:
+    """A loss on a CPU as a number, which keeps no tensor alive; one on another device is fetched later, with others."""
+    if not isinstance(loss, Tensor):
+        return loss
+    if loss.numel() != 1:
+        raise SkiplabError(f"loss has the shape {tuple(loss.shape)}; valid: a number, such as the batch's mean loss")
+    return loss.item() if loss.is_cpu else loss.detach()
+
+
 def _fetched(losses: Sequence[float | Tensor]) -> list[float]:
     """The losses as numbers, in one transfer from the device."""
     tensors = [loss for loss in losses if isinstance(loss, Tensor)]
-    if wrong := [loss for loss in tensors if loss.numel() != 1]:
-        raise SkiplabError(
-            f"loss has the shape {tuple(wrong[0].shape)}; valid: a number, such as the batch's mean loss"
-        )
     fetched = iter(torch.stack([loss.reshape(()).double() for loss in tensors]).tolist() if tensors else [])
     return [next(fetched) if isinstance(loss, Tensor) else float(loss) for loss in losses]
