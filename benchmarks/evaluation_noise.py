@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from hydra import compose, initialize_config_dir
 
 from skiplab.analysis.study.arms import Cell, cells, in_cell, with_arms
 from skiplab.analysis.study.study import read_study
@@ -27,6 +28,7 @@ from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Trained
 from skiplab.metrics import Metric
 from skiplab.objectives.denoising import Denoising, Noised
+from skiplab.paths import project_dir
 from skiplab.records.file_names import WEIGHTS
 from skiplab.records.record import read_record
 from skiplab.seeding import keyed_generator
@@ -58,8 +60,12 @@ class OtherBatch(EvalBatch):
 def measure(folder: Path, num_draws: int) -> list[dict[str, float]]:
     """The metrics of a trained network at each draw."""
     torch.set_num_threads(1)
-    components = build(record_config(folder, trust=False))
-    load_weights(components.model, folder / WEIGHTS, read_record(folder))
+    record = read_record(folder)
+    config = record_config(folder, record, trust=False)
+    with initialize_config_dir(str(project_dir("conf")), version_base="1.3"):
+        config.run = compose("train").run  # how a trial is kept, which its record leaves out
+    components = build(config)
+    load_weights(components.model, folder / WEIGHTS, record)
     found = []
     for draw in range(num_draws):
         trained = Trained(

@@ -195,7 +195,7 @@ def large() -> None:
 
     shares = []
     for layout in (torch.contiguous_format, torch.channels_last):
-        model.to(memory_format=layout)
+        model.to(memory_format=layout)  # pyright: ignore[reportCallIssue] - the stubs lack it without other arguments
 
         def loss_of(batch: TrainingBatch) -> torch.Tensor:
             with torch.autocast("cuda", torch.bfloat16):

@@ -99,8 +99,9 @@ class SignalToNoise(Instrument):
 
     def summarize(self, log: TrainingLog) -> dict[str, float]:
         found = log.readings[log.readings["quantity"] == "signal_to_noise"]
-        means = found.groupby("index")["value"].mean()
-        return {"signal_to_noise": float(means.loc[0] / means.mean()), "signal_to_noise_first": float(means.loc[0])}
+        means = found.groupby("index")["value"].agg("mean")
+        first = float(means[0])
+        return {"signal_to_noise": first / float(means.mean()), "signal_to_noise_first": first}
 
 
 def _signal_to_noise(gradients: Tensor) -> Tensor:
@@ -169,7 +170,15 @@ def train(
             pairs = zip(reading.places, reading.values, strict=True)
             rows += [(step, place.index, place.path, reading.quantity, float(value)) for place, value in pairs]
     readings = pd.DataFrame(rows, columns=["step", "index", "path", "quantity", "value"])
-    log = TrainingLog(readings, pd.Series(dtype=float), 0, 1.0, NUM_STEPS, made.settings.batch_size)
+    log = TrainingLog(
+        readings=readings,
+        losses=pd.Series(dtype=float),
+        diverged=False,
+        num_skipped=0,
+        zero_loss=1.0,
+        max_steps=NUM_STEPS,
+        batch_size=made.settings.batch_size,
+    )
     summary = {name: value for each in instruments for name, value in each.summarize(log).items()}
     return Run(_skill(made), summary, readings)
 

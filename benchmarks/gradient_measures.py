@@ -162,7 +162,7 @@ def against_freezing(seeds: range) -> None:
     values = np.array(found)
     print()
     ranks = [
-        [name, *(f"{spearmanr(values[:, cost], values[:, 2 + at]).statistic:.2f}" for cost in (0, 1))]
+        [name, *(f"{spearmanr(values[:, cost], values[:, 2 + at])[0]:.2f}" for cost in (0, 1))]
         for at, name in enumerate(COLUMNS.values())
     ]
     table([f"rank correlation over {len(values)} networks", "first block frozen", "first half frozen"], ranks)
