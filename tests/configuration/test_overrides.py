@@ -18,7 +18,7 @@ VALUES = (
     ("++optimizer.lr=1", "optimizer.lr=2"),
     ("+optimizer.amsgrad=true", "++optimizer.amsgrad=false"),
     ("~optimizer.lr",),
-    ("~num_samples=512",),
+    ("~num_samples=256",),
     ("evaluator={}", "instrument.mine=null"),
     ("dpeth=3",),
     ("optimizer.lrr=3",),

@@ -1,5 +1,6 @@
 """Training images' features and their moments are computed once, and again where what they depend on differs."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -75,9 +76,26 @@ def test_the_best_affine_predictor_is_found_once(trained, cache_folder, monkeypa
     monkeypatch.setattr(baselines, "moments", lambda split: pytest.fail("computed again"))
     assert Baselines().evaluate(replace(trained, make_extractor=None)).summary == first.summary
     assert len(entries(cache_folder)) == 2  # the spectrum, and what the evaluation batch is along its eigenvectors
-    other = EvalBatch(num_images=trained.eval_batch.num_images - 1, num_levels=trained.eval_batch.num_levels)
-    of_fewer = Baselines().evaluate(replace(trained, eval_batch=other))
-    assert of_fewer.summary["loss_affine"] != first.summary["loss_affine"]
+
+
+class OtherNoise(EvalBatch):
+    def noised(self, objective, split, name):
+        levels = super().noised(objective, split, name)
+        return [(x0, -noise, objective.noised(x0, -noise, at.time, at.labels)) for x0, noise, at in levels]
+
+
+@pytest.mark.parametrize("change", ["images", "levels", "noise"])
+def test_the_affine_loss_is_that_of_the_evaluation_batch(trained, cache_folder, change: str) -> None:
+    num_images, num_levels = trained.eval_batch.num_images, trained.eval_batch.num_levels
+    other = {
+        "images": EvalBatch(num_images=num_images - 1, num_levels=num_levels),
+        "levels": EvalBatch(num_images=num_images, num_levels=num_levels + 1),
+        "noise": OtherNoise(num_images=num_images, num_levels=num_levels),
+    }[change]
+    cold = Baselines().evaluate(replace(trained, eval_batch=other)).summary
+    shutil.rmtree(cache_folder)
+    first = Baselines().evaluate(trained).summary
+    assert Baselines().evaluate(replace(trained, eval_batch=other)).summary == cold != first
 
 
 def test_features_are_kept_for_each_number_of_images(made, counted, cache_folder) -> None:

@@ -37,7 +37,7 @@ def _cached(trained: Trained, path: Path, compute: Callable[[], Mapping[str, Ten
         found = {name: part.cpu().contiguous() for name, part in compute().items()}
         with contextlib.suppress(OSError):  # a cache that can't be written only costs time
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, save(found, metadata={"sha256": _digest(found)}))
+            write_atomically(path, save(found, metadata={"sha256": digest(found)}))
     return {name: part.to(trained.device) for name, part in found.items()}
 
 
@@ -57,14 +57,15 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     try:
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-            return found if file.metadata()["sha256"] == _digest(found) else None
+            return found if file.metadata()["sha256"] == digest(found) else None
     except (OSError, SafetensorError, KeyError, TypeError):
         return None
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Hash of tensors and their names."""
+    found = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().data)
-    return digest.hexdigest()
+        found.update(name.encode())
+        found.update(tensors[name].cpu().contiguous().numpy().data)
+    return found.hexdigest()

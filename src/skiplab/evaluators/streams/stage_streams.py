@@ -63,12 +63,12 @@ class _Passes:
 
     def streams(self) -> list[list[Tensor]]:
         return [
-            [require_finite(_joined(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
+            [require_finite(torch.cat(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
             for index in sorted(self.calls)
         ]
 
     def skips(self) -> list[tuple[int, Tensor]]:
-        return [(read[0][0], _joined([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+        return [(read[0][0], torch.cat([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
 
     def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
         self.reads.append([])
@@ -78,11 +78,6 @@ class _Passes:
         skip = named["skip"] if "skip" in named else arguments[1]
         stages_before = sum(len(calls) == len(self.reads) for calls in self.calls.values())
         self.reads[-1].append((stages_before, skip))
-
-
-def _joined(parts: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-    """One after the other; a single one isn't copied."""
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @torch.no_grad()
