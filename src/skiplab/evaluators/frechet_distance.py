@@ -64,6 +64,6 @@ def frechet_distance(reference: ReferenceMoments, samples: Float[Tensor, "sample
     spread = factor.square().sum()
     if len(factor) > factor.shape[1]:
         factor = torch.linalg.qr(factor, mode="r").R
-    values = torch.linalg.eigvalsh(factor @ reference.covariance @ factor.T)
-    root = values.clamp(min=0).sqrt().sum()
-    return float((reference.mean - mean).square().sum() + reference.covariance.trace() + spread - 2 * root)
+    covariance = reference.covariance
+    root = torch.linalg.eigvalsh(factor @ covariance @ factor.T).clamp(min=0).sqrt().sum()
+    return float((reference.mean - mean).square().sum() + covariance.trace() + spread - 2 * root)
