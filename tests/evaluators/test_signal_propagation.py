@@ -1,6 +1,7 @@
 """Closed forms of rectifier networks, wide random networks, and small ones as they are by default."""
 
 import copy
+import inspect
 import math
 import statistics
 from dataclasses import replace
@@ -210,3 +211,22 @@ def test_large_images_are_refused(trained) -> None:
 def test_refuses_settings_out_of_range(name: str, value: float) -> None:
     with pytest.raises(SkiplabError, match=rf"evaluator\.signal_propagation\.{name}={value} is invalid; valid"):
         SignalPropagation(**(SETTINGS | {name: value}))
+
+
+def called_by_name(kind: type[nn.Module]):
+    """A call of the class's modules that gives each argument by its name, the last one first."""
+    call, names = kind.__call__, list(inspect.signature(kind.forward).parameters)[1:]
+
+    def by_name(self, *given):
+        return call(self, **dict(reversed(list(zip(names, given, strict=True)))))
+
+    return by_name
+
+
+@pytest.mark.parametrize("long_skip", ["concat", "add"])
+def test_arguments_may_be_given_by_name(trained, monkeypatch, long_skip: str) -> None:
+    model = built(backbone="unet", branch="preact", depth=4, long_skip=long_skip)
+    expected = curves(SignalPropagation(**SETTINGS).evaluate(made(trained, model)))
+    for kind in {type(model.long_skips[0]), type(model.stem)}:
+        monkeypatch.setattr(kind, "__call__", called_by_name(kind))
+    assert curves(SignalPropagation(**SETTINGS).evaluate(made(trained, model))) == expected

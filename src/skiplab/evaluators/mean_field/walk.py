@@ -1,5 +1,6 @@
 """One pass through a network that takes the moments of its tensors along, and keeps the streams themselves."""
 
+import inspect
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -79,8 +80,8 @@ class _Walker:
     def _watch_layer(self, module: nn.Module, watching: ExitStack) -> None:
         read: list[tuple[Any, ...]] = []
 
-        def before(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-            read.append(arguments)
+        def before(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            read.append(tuple(inspect.signature(module.forward).bind(*arguments, **named).arguments.values()))
 
         def after(_: nn.Module, __: Any, output: Tensor) -> None:
             found = self._through(module, read.pop())
@@ -88,7 +89,7 @@ class _Walker:
                 self._learn(output, found)
 
         # First of all hooks: others may replace the arguments by new tensors.
-        watching.callback(module.register_forward_pre_hook(before, prepend=True).remove)
+        watching.callback(module.register_forward_pre_hook(before, prepend=True, with_kwargs=True).remove)
         watching.callback(module.register_forward_hook(after).remove)
 
     def _through(self, module: nn.Module, arguments: tuple[Any, ...]) -> Signal | None:
