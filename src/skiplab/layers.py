@@ -1,5 +1,6 @@
 """The layers, blocks and joins of a network, which instruments measure, from input to output."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,11 @@ def watch(module: nn.Module, observe: Callable[[nn.Module, tuple[Any, ...], Any]
             observe(module, arguments, output)
 
     return module.register_forward_hook(after_forward)
+
+
+def in_order(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """The arguments of a pass through a module in the order of its parameters, those that were given by name, too."""
+    return inspect.signature(module.forward).bind(*arguments, **named).args
 
 
 def watch_tensors(

@@ -1,6 +1,7 @@
 """A network's states after each block hold the long skips that wait there, which are listed by hand."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -78,11 +79,21 @@ def test_a_skip_that_equals_the_stream_at_one_level_alone_waits_at_all(trained) 
     assert [len(state) for state in first] == [len(state) for state in second] == [1 + len(n) for n in WAITING["uvit"]]
 
 
-def test_a_skip_may_be_given_by_name(held, monkeypatch) -> None:
+NAMED = {
+    "the skip": lambda call, stream, skip: call(stream, skip=skip),
+    "both": lambda call, stream, skip: call(skip=skip, stream=stream),
+    "otherwise": lambda call, stream, skip: call(x=stream, encoded=skip),
+}
+
+
+@pytest.mark.parametrize("named", NAMED)
+def test_a_skip_may_be_given_by_name(held, monkeypatch, named: str) -> None:
     concat = type(
         network(small(backbone="unet", branch="preact", depth=4, long_skip="concat"), DATA["images"]).long_skips[0]
     )
-    call = concat.__call__
-    monkeypatch.setattr(concat, "__call__", lambda self, stream, skip: call(self, stream, skip=skip))
+    call, forward = concat.__call__, concat.forward
+    if named == "otherwise":
+        monkeypatch.setattr(concat, "forward", lambda self, x, encoded: forward(self, x, encoded))
+    monkeypatch.setattr(concat, "__call__", lambda self, *given: NAMED[named](partial(call, self), *given))
     for _, states in held("unet", "concat"):
         assert [len(waiting) for _, *waiting in states] == [len(numbers) for numbers in WAITING["unet"]]

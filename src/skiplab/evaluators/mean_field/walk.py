@@ -1,6 +1,5 @@
 """One pass through a network that takes the moments of its tensors along, and keeps the streams themselves."""
 
-import inspect
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from skiplab.blocks.shortcut import Shortcut
 from skiplab.evaluators.mean_field import maps
 from skiplab.evaluators.mean_field.norm_map import Norm, norm_map
 from skiplab.evaluators.mean_field.signal import Part, Signal, of_tensor
+from skiplab.layers import in_order
 
 
 @dataclass
@@ -81,7 +81,7 @@ class _Walker:
         read: list[tuple[Any, ...]] = []
 
         def before(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            read.append(tuple(inspect.signature(module.forward).bind(*arguments, **named).arguments.values()))
+            read.append(in_order(module, arguments, named))
 
         def after(_: nn.Module, __: Any, output: Tensor) -> None:
             found = self._through(module, read.pop())

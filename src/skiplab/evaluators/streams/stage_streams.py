@@ -12,6 +12,7 @@ from skiplab.blocks.block import Stage
 from skiplab.blocks.long_skip import LongSkip
 from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.results.missing import require_finite
+from skiplab.layers import in_order
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
 
@@ -73,9 +74,9 @@ class _Passes:
     def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
         self.reads.append([])
 
-    def read(self, _: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def read(self, long_skip: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         """Before a long skip: what it reads of the encoder."""
-        skip = named["skip"] if "skip" in named else arguments[1]
+        skip = in_order(long_skip, arguments, named)[1]
         stages_before = sum(len(calls) == len(self.reads) for calls in self.calls.values())
         self.reads[-1].append((stages_before, skip))
 
