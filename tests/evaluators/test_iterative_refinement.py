@@ -35,7 +35,7 @@ def test_head_equals_ridge_regression_at_every_position() -> None:
     head = fit_head(states, outputs, (4, 4), ridge)
     assert np.allclose(head.weights.T.numpy() * streams.double().std(correction=0).item(), expected.coef_, atol=1e-12)
     missed = ((expected.predict(features) - pixels) ** 2).sum()
-    assert float(head.squared_error(states, outputs, (4, 4))) == pytest.approx(missed)
+    assert float(head.squared_error(states, outputs)) == pytest.approx(missed)
 
 
 def test_head_of_a_coarse_stream_reads_the_patch_that_a_position_covers() -> None:
@@ -49,7 +49,7 @@ def test_head_of_a_coarse_stream_reads_the_patch_that_a_position_covers() -> Non
 def relative_error(stream: torch.Tensor, target: torch.Tensor) -> float:
     grid = common_grid([stream], target.shape[2:])
     outputs = [on_grid([target], grid)]
-    error = fit_head([[stream]], outputs, grid, 1e-12).squared_error([[stream]], outputs, grid)
+    error = fit_head([[stream]], outputs, grid, 1e-12).squared_error([[stream]], outputs)
     return float(error / target.square().sum())
 
 
@@ -73,7 +73,7 @@ def test_means_are_those_of_training_images_at_each_position() -> None:
     inputs = on_grid([others], (4, 4)) - stream.double().mean(dim=0).flatten(1)[:, None]
     predicted = torch.einsum("io,isp->osp", head.weights, inputs) + target.double().mean(dim=0).flatten(1)[:, None]
     expected = (predicted - other_outputs).square().sum()
-    assert float(head.squared_error([[others]], [other_outputs], (4, 4))) == pytest.approx(float(expected))
+    assert float(head.squared_error([[others]], [other_outputs])) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.0])

@@ -128,7 +128,7 @@ class IterativeRefinement(Evaluator):
         def squared_error(states: list[State], val_states: list[State]) -> Tensor:
             grid = common_grid(states[0], targets[0].shape[2:])
             own, val_own = outputs(grid)
-            return fit_head(states, own, grid, self.ridge).squared_error(val_states, val_own, grid)
+            return fit_head(states, own, grid, self.ridge).squared_error(val_states, val_own)
 
         centered = (val - train.mean(dim=0) for train, val in zip(targets, val_targets, strict=True))
         of_mean = torch.stack([each.square().sum() for each in centered]).sum()

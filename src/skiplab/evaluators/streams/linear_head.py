@@ -53,10 +53,12 @@ def on_grid(
 class LinearHead:
     """y = W (x - m) + n, with m and n the means of x and y over training images, at each position of each level.
 
+    grid: rows and columns of positions.
     weights: W, transposed.
     means: m and n, by level.
     """
 
+    grid: Grid
     weights: Float[Tensor, "input output"]
     means: Sequence[tuple[Float[Tensor, "input 1 position"], Float[Tensor, "output 1 position"]]]
 
@@ -64,12 +66,11 @@ class LinearHead:
         self,
         states: Sequence[Sequence[Float[Tensor, "sample channel *positions"]]],
         outputs: Sequence[Float[Tensor, "output sample position"]],
-        grid: Grid,
     ) -> Float[Tensor, ""]:
         """The sum over images, positions and levels, given the streams and outputs of each level."""
         total = outputs[0].new_zeros(())
         for state, output, (mean, mean_output) in zip(states, outputs, self.means, strict=True):
-            inputs = on_grid(state, grid).sub_(mean).flatten(1)
+            inputs = on_grid(state, self.grid).sub_(mean).flatten(1)
             missed = torch.addmm((output - mean_output).flatten(1), self.weights.T, inputs, beta=-1)
             total += missed.square().sum()
         return total
@@ -115,7 +116,7 @@ def fit_head(
     of_scaled = torch.linalg.solve(
         gram / torch.outer(scales, scales) / count + penalty, products / scales[:, None] / count
     )
-    return LinearHead(of_scaled / scales[:, None], means)
+    return LinearHead(grid, of_scaled / scales[:, None], means)
 
 
 def _deviations(
