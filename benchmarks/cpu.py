@@ -59,6 +59,7 @@ def main(rounds: int) -> None:
         steps = {
             "one thread": stepper(model),
             "two threads": stepper(copy.deepcopy(model), threads=2),
+            # the stubs lack it without other arguments
             "channels_last": stepper(copy.deepcopy(model).to(memory_format=torch.channels_last)),  # pyright: ignore[reportCallIssue]
             "bf16 autocast": stepper(copy.deepcopy(model), around=bf16),
             "torch.compile": stepper(torch.compile(copy.deepcopy(model))),
