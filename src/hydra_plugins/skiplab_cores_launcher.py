@@ -146,12 +146,12 @@ def _in_workers(num_workers: int, function: Callable[..., Any], items: Sequence[
     """The function's results for each tuple of arguments, in workers that are kept for the next call."""
     import joblib
 
-    from skiplab.sweeps.watch_parent import watch_parent
+    from skiplab.sweeps.worker import start_worker
 
     tasks = (joblib.delayed(function)(*item) for item in items)
-    watched = {"initializer": watch_parent, "initargs": (os.getpid(),)}
+    started = {"initializer": start_worker, "initargs": (os.getpid(),)}
     # its annotation of batch_size is that of the default, "auto"
-    parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1, **watched)  # pyright: ignore[reportArgumentType]
+    parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1, **started)  # pyright: ignore[reportArgumentType]
     return list(parallel(tasks))
 
 

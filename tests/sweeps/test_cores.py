@@ -126,6 +126,18 @@ def test_whatever_ends_a_trial_is_told_and_ends_no_other(fresh: bool, environmen
     assert "5 trials, 0 already done, 3 failed before (run.retry_failed=true retries them), 2 to train" in output
 
 
+def test_a_trial_computes_with_several_threads(environment, tmp_path) -> None:
+    """On a machine with cores to spare, a worker could start threads, too, which would be missing in its trials."""
+    spare = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}  # as joblib sets them there
+    sweep = start_fresh(environment | spare, tmp_path, "num_threads=2", "connection=plain,identity", "seed=0")
+    try:
+        _, errors = sweep.communicate(timeout=60)
+    finally:
+        sweep.terminate()
+    assert sweep.returncode == 0, errors
+    assert [r["status"] for r in records(tmp_path)] == ["done"] * 2
+
+
 def test_two_sweeps_share_trials_and_train_each_once(environment, tmp_path) -> None:
     Path(environment["NOTES"]).unlink(missing_ok=True)
     grid = ("connection=noting", "depth=4", "seed=0,1,2,3", "trainer.max_steps=30")

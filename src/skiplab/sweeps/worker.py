@@ -13,6 +13,8 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from skiplab.sweeps.watch_parent import watch_parent
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -31,6 +33,17 @@ class Shared:
 
     def write(self, path: Path) -> None:
         path.write_bytes(cloudpickle.dumps(self))  # resolvers may be lambdas, which pickle refuses
+
+
+def start_worker(sweep: int) -> None:
+    """What a new worker calls first: it ends soon after the process of its sweep, and starts no threads to compute.
+
+    Those would be missing in the trials that it forks, where OpenMP waits for them without end. A trial starts its own.
+    """
+    import torch  # which the process of the sweep does without
+
+    watch_parent(sweep)
+    torch.set_num_threads(1)
 
 
 def run_shared(path: Path, index: int, overrides: Sequence[str]) -> JobReturn:
