@@ -77,7 +77,7 @@ def see_skills(plain: np.ndarray, identity: np.ndarray) -> TestInCell:
     skills = paired(SKILL_TEST, SKILL, plain, identity)
     if not tests_rate_of_collapse(SKILL_TEST, skills, collapse):
         return TestInCell(SKILL_TEST, SKILL_TEST, skills, collapse)
-    test = of_rate_of_collapse(SKILL_TEST)
+    test = of_rate_of_collapse(SKILL_TEST, ())  # of a difference, which is over no levels
     return TestInCell(SKILL_TEST, test, paired(test, RATE, *events), collapse)
 
 

@@ -64,8 +64,14 @@ def published_verdicts(experiment: Experiment, profile: str, study: Study) -> li
             f"{study.name}: verdicts.csv isn't what its trials.csv and its claims give now, first {differing}; publish "
             "the study again with experiments/publish.py"
         )
-    caveats = {row["claim"]: tuple(row["caveats"].split("; ")) if row["caveats"] else () for row in rows}
+    caveats = published_caveats(experiment, profile)
     return [replace(verdict, caveats=caveats.get(verdict.claim.name, ())) for verdict in verdicts]
+
+
+def published_caveats(experiment: Experiment, profile: str) -> dict[str, tuple[str, ...]]:
+    """The published caveats of each claim."""
+    rows = _rows(experiment.folder / profile / "verdicts.csv")
+    return {row["claim"]: tuple(row["caveats"].split("; ")) if row["caveats"] else () for row in rows}
 
 
 def published_control(experiment: Experiment, profile: str) -> str:

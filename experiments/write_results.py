@@ -32,18 +32,21 @@ _MOST_ROWS = 120  # of a table in a README
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    for experiment, profile in asked_profiles(argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])):
+        write_documents(experiment, profile)
+        print(f"written: {experiment.name} {profile}")
+    write_generated_tables()
+
+
+def asked_profiles(parser: argparse.ArgumentParser) -> list[tuple[Experiment, str]]:
+    """The published profiles of the experiments that the command line names, or of all."""
     parser.add_argument("experiment", nargs="*", help="whose results are written (default: of all)")
     names = parser.parse_args().experiment
     known = experiments()
     if unknown := [name for name in names if name not in known]:
         parser.error(f"unknown experiment {unknown[0]}; valid: {', '.join(known)}")
-    for experiment in map(known.__getitem__, names or known):
-        for profile in sorted(experiment.profiles):
-            if experiment.result(profile) is not None:
-                write_documents(experiment, profile)
-                print(f"written: {experiment.name} {profile}")
-    write_generated_tables()
+    asked = [known[name] for name in names or known]
+    return [(each, profile) for each in asked for profile in sorted(each.profiles) if each.result(profile)]
 
 
 def write_documents(experiment: Experiment, profile: str) -> None:

@@ -226,7 +226,7 @@ def test_a_slope_of_means_is_the_mean_of_slopes(runs):
     assert compute_contrast(read_study("s", runs.folder), contrast, {}).advantage[0] == pytest.approx(0.02)
 
 
-def test_events_are_counted_over_all_levels_of_a_mean(runs):
+def test_the_events_of_one_seed_are_not_independent_at_the_levels_of_a_mean(runs):
     diverged = Metric(label="diverged", direction="lower", scale="bounded", kind="event", if_diverged=1.0)
     for seed in range(6):
         for depth in (4, 8):
@@ -241,7 +241,7 @@ def test_events_are_counted_over_all_levels_of_a_mean(runs):
                 )
     contrast = Contrast(metric="diverged", kind="difference", direction="lower", mean_over=("depth",), **ARMS)
     paired = compute_contrast(read_study("s", runs.folder), contrast, {})
-    assert paired.events == ((2, 12.0, 1.0), (0, 12.0, -1.0))
+    assert paired.events == ((1.0, 6.0, 1.0), (0.0, 6.0, -1.0)), "two seeds, each in half of its trials"
     assert paired.advantage.to_dict() == {0: 0.5, 1: 0.5, 2: 0.0, 3: 0.0, 4: 0.0, 5: 0.0}
 
 
@@ -250,3 +250,35 @@ def test_a_mean_over_something_unknown_is_refused(runs):
     contrast = Contrast(metric="skill_train", kind="difference", mean_over=("dept",), **ARMS)
     with pytest.raises(SkiplabError, match="unknown factor 'dept'"):
         compute_contrast(read_study("s", runs.folder), contrast, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "arm", "censored_depth", "smaller", "greater"),
+    [
+        ("difference", "identity", 4, True, False),
+        ("difference", "plain", 4, False, True),
+        ("interaction", "plain", 16, False, True),
+        ("interaction", "plain", 4, True, False),
+    ],
+)
+def test_a_floor_is_an_upper_bound(runs, kind, arm, censored_depth, smaller, greater):
+    """The true value is lower: at the deep end of the plain arm the interaction is then greater still."""
+    for depth in (4, 16):
+        for each in ("plain", "identity"):
+            value = 1e-13 if (each, depth) == (arm, censored_depth) else 1e-3
+            summary = {"update_ratio_first_block": value}
+            runs.trial(seed=0, choices={"connection": each}, factors={"depth": depth}, summary=summary)
+    over = None if kind == "difference" else "depth"
+    contrast = Contrast(metric="update_ratio_first_block", kind=kind, over=over, **ARMS)
+    paired = compute_contrast(read_study("s", runs.folder), contrast, {"depth": 4} if over is None else {})
+    assert (paired.may_be_smaller, paired.may_be_greater) == (smaller, greater)
+
+
+@pytest.mark.parametrize("values", [(0.1, 0.7, 0.3), (84.217, 12.342, 67.119), (1e-3, 812.4, 6.02)])
+def test_differences_that_are_equal_but_for_rounding_are_equal(runs, values):
+    for seed, value in enumerate(values):
+        add(runs, "plain", seed, loss_val=value)
+        add(runs, "identity", seed, loss_val=value + 0.05)
+    paired = compute_contrast(read_study("s", runs.folder), Contrast(metric="loss_val", kind="difference", **ARMS), {})
+    assert len(set(paired.advantage)) == 1
+    assert paired.advantage[0] == pytest.approx(0.05)

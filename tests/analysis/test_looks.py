@@ -142,3 +142,29 @@ def test_what_is_open_names_its_next_look_and_its_trials(runs, claims_file):
 def test_looks_that_are_none_are_refused(claims_file, looks):
     with pytest.raises(SkiplabError, match="two or more rising numbers of seeds from 3"):
         read_claims(claims_file(CLAIMS.replace("tuned: false", f"tuned: false\nlooks: {looks}")))
+
+
+def test_a_first_look_waits_for_trials_that_were_never_started(runs, claims_file):
+    """What they are isn't known: another level of a mean, or another test of the file."""
+    runs.list_key("s", "0123456789abcdef")
+    verdict = judged(runs, claims_file, [0.100, 0.101, 0.102])
+    assert verdict.conclusion == "too few seeds"
+    assert verdict.caveats[-1] == "before the first look, at 3 seeds"
+    assert judged(runs, claims_file, [0.100, 0.101, 0.102, 0.103]).conclusion == "supported", "they are of a later look"
+
+
+@pytest.mark.parametrize("looks", ["looks: [3, 5, 10]\n", ""], ids=["looks", "once"])
+def test_a_test_with_too_few_seeds_makes_no_room_for_others(runs, claims_file, looks):
+    for seed, advantage in enumerate((0.06, 0.07, 0.09)):
+        for depth in (4, 8):
+            if seed == 2 and depth == 8:
+                continue
+            for arm, skill in (("plain", 0.5), ("identity", 0.5 + (advantage if depth == 4 else 0.1 + seed * 1e-6))):
+                choices, summary = {"connection": arm}, {"skill_train": skill}
+                runs.trial(seed=seed, choices=choices, factors={"depth": depth}, summary=summary)
+    claims = read_claims(claims_file(TEXT.replace("looks: [3, 5, 10]\n", looks)))
+    (verdict,) = judge(read_study("s", runs.folder), claims)
+    enough, few = (cell.parts[0] for cell in verdict.cells)
+    assert few.conclusion == "too few seeds"
+    own = stats.ttest_1samp([0.06, 0.07, 0.09], 0.0, alternative="greater").pvalue
+    assert enough.p.supported == pytest.approx(2 * own)

@@ -3,6 +3,7 @@
 import io
 import math
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -11,9 +12,11 @@ from skiplab.analysis.claims.contrasts import Contrast, compute_contrast
 from skiplab.analysis.claims.verdict_text import cell_line
 from skiplab.analysis.claims.verdicts import judge
 from skiplab.analysis.page.report import write_report
+from skiplab.analysis.study.metric_values import scale_metric
 from skiplab.analysis.study.study import read_study
 from skiplab.analysis.tables.comparison_table import comparison_table
 from skiplab.analysis.tables.table_command import table_command
+from skiplab.metrics import Metric
 
 OVERFLOW = "512 of 512 samples aren't finite numbers"
 
@@ -133,3 +136,12 @@ def test_reasons_are_on_the_page_and_kept_with_the_study(runs):
     assert f"no frechet_distance: {OVERFLOW}" in page
     assert "diverged at step 7: its loss exploded" in page
     assert "and lacks no number" not in page
+
+
+def test_an_infinite_value_of_a_diverged_trial_is_none():
+    """Else its seed drops out of the mean, and survivors decide alone."""
+    trials = pd.DataFrame({"key": ["a", "b"], "status": ["diverged", "done"], "area": [math.inf, 1.0]})
+    metric = Metric(label="area", direction="lower", if_diverged="measured")
+    found = scale_metric(trials, "area", metric)
+    assert math.isnan(found["value"][0])
+    assert list(found["state"]) == ["diverged", "measured"]

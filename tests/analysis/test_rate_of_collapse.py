@@ -19,11 +19,11 @@ factor: connection
 control: plain
 treatment: identity
 claims:
-  - {{name: c, text: t, metric: {metric}, contrast: {contrast}, direction: {direction}, smallest_effect: 0.02}}
+  - {{name: c, text: t, metric: {metric}, contrast: {contrast}, direction: {direction}, smallest_effect: {least}}}
 """
 
 
-def verdict_on(runs, claims_file, skills, *, contrast="difference", direction="higher", metric="skill_train"):
+def verdict_on(runs, claims_file, skills, *, least=0.02, metric="skill_train", **test):
     """skills: of each seed, by arm and depth."""
     for (arm, depth), values in skills.items():
         for seed, value in enumerate(values):
@@ -34,7 +34,8 @@ def verdict_on(runs, claims_file, skills, *, contrast="difference", direction="h
                 summary={"skill_train": value},
                 metrics={"skill_train": asdict(SKILL)},
             )
-    claims = read_claims(claims_file(CLAIM.format(metric=metric, contrast=contrast, direction=direction)))
+    test = {"contrast": "difference", "direction": "higher"} | test
+    claims = read_claims(claims_file(CLAIM.format(metric=metric, least=least, **test)))
     return judge(read_study("s", runs.folder), claims)[0]
 
 
@@ -95,3 +96,27 @@ def test_a_claim_may_ask_for_the_rate_itself(runs, claims_file):
     cell = verdict_on(runs, claims_file, skills, metric="collapsed", direction="lower").cells[0].parts[0]
     assert (cell.conclusion, cell.interval.mean) == ("supported", 1.0)
     assert cell_line(cell).effect == "+1.00"
+
+
+@pytest.mark.parametrize(("kind", "smallest"), [("rate", 0.1 / 60), ("slope", 0.025)], ids=["per unit", "per doubling"])
+def test_a_tenth_counts_over_all_levels(runs, claims_file, kind, smallest):
+    """No rate of collapse can change by 0.1 with each of 60 blocks: by that, nothing would ever count."""
+    skills = {("plain", depth): [0.7] * 8 for depth in (4, 16)} | {("plain", 64): [0.7] + [0.0] * 7}
+    skills |= {("identity", depth): [0.7] * 8 for depth in (4, 16, 64)}
+    test = {"contrast": f"{kind}, over: depth, arm: plain", "direction": "not_lower", "least": 0.001}
+    cell = verdict_on(runs, claims_file, skills, **test).cells[0].parts[0]
+    assert (cell.conclusion, cell.test.margin) == ("contradicted", pytest.approx(smallest))
+    assert "of which 0.1 over all levels of depth counts" in cell.notes[0]
+
+
+def test_arms_without_a_common_seed_are_asked_for_the_rate_too(runs, claims_file):
+    """The mean of five collapses and .7 has too narrow an interval, whether seeds are shared or not."""
+    plain, identity = [0.7] + [0.0] * 5, [0.7] * 6
+    for seed, value in enumerate([*plain, *identity]):
+        arm = "plain" if seed < len(plain) else "identity"
+        summary, metrics = {"skill_train": value}, {"skill_train": asdict(SKILL)}
+        runs.trial(seed=seed, choices={"connection": arm}, summary=summary, metrics=metrics)
+    text = CLAIM.format(metric="skill_train", contrast="difference", direction="higher", least=0.02)
+    cell = judge(read_study("s", runs.folder), read_claims(claims_file(text)))[0].cells[0].parts[0]
+    assert not cell.paired.is_paired
+    assert cell.test is not cell.claimed

@@ -51,3 +51,9 @@ def test_random_signs_are_near_the_t_test_and_never_zero():
     expected = stats.ttest_1samp(values, 0.0, alternative="greater").pvalue
     assert permutation_p(values, 0.0) == pytest.approx(expected, rel=0.2)
     assert permutation_p(np.full(20, 9.0), 0.0) == pytest.approx(1e-5)
+
+
+def test_differences_of_exactly_the_margin_do_not_exceed_it():
+    """.72 - .70 is .02 but for rounding, by which it lay above .02 in each of eight seeds."""
+    assert permutation_p(np.full(8, 0.72 - 0.70), 0.02) == 1.0
+    assert permutation_p(np.full(6, 0.75 - 0.72), 0.02) == 1 / 64

@@ -272,3 +272,56 @@ def test_cells_are_told_in_words():
     assert cell_words(cell) == "at depth 16 with prediction epsilon and init he without normalization or long skips"
     assert cell_words({"data.noise": 0.5, "frozen": True}) == "at noise 0.5 with frozen true"
     assert cell_words({}) == ""
+
+
+def test_rates_of_collapse_are_not_told_as_skill(runs, claims_file):
+    """Of the cells one is judged by the rate at which plain networks of 16 blocks collapse."""
+    for long_skip, deep in (("none", 0.4), ("concat", None)):
+        for depth in (4, 16):
+            for seed in range(10):
+                for arm in ("plain", "identity"):
+                    skill = 0.7 + 0.001 * seed
+                    if arm == "plain" and depth == 16:
+                        skill = 0.001 if deep is None and seed else (deep or skill)
+                    choices = {"connection": arm, "long_skip": long_skip}
+                    summary = {"skill_train": skill}
+                    runs.trial(seed=seed, choices=choices, factors={"depth": depth}, summary=summary)
+    sentence = said(runs, claims_file(claims_text("interaction\n    over: depth")))
+    assert "rate of collapse 0.000 to 0.000 for residual networks and 0.000 to 0.900 for plain networks" in sentence
+
+
+def test_arms_means_are_those_of_the_pairs_whose_difference_is_given(runs, claims_file):
+    fill_arms(runs, {"plain": 0.7, "identity": 0.75}, seeds=(0.0, 0.001, 0.002))
+    for seed in range(3, 10):
+        runs.trial(seed=seed, choices={"connection": "identity"}, summary={"skill_train": 0.3})
+    assert said(runs, claims_file(claims_text())).startswith(
+        "Skill is 0.751 for residual networks and 0.700 for plain networks (difference +0.0505"
+    )
+
+
+def test_slopes_over_other_levels_say_so_in_each_cell(runs, claims_file):
+    for long_skip, depths in (("none", (4, 8, 64)), ("concat", (4, 8))):
+        for depth in depths:
+            fill_arms(
+                runs,
+                {"plain": 0.8 - 0.001 * depth, "identity": 0.8},
+                choices={"long_skip": long_skip},
+                factors={"depth": depth},
+            )
+    sentence = said(runs, claims_file(claims_text("slope\n    over: depth\n    arm: plain", "lower", "0.001")))
+    assert sentence.startswith("Skill of plain networks: ")
+    assert "0.796 to 0.792 from depth 4 to 8 with long_skip concat" in sentence
+    assert "0.796 to 0.736 from depth 4 to 64 without long skips" in sentence
+
+
+def test_cells_without_values_have_not_collapsed(runs, claims_file):
+    for depth in (2, 4, 8, 16, 32):
+        arms = {"plain": 0.5, "identity": 0.6} if depth == 2 else {"plain": 0.5}
+        fill_arms(runs, arms, factors={"depth": depth})
+        if depth > 2:
+            for seed in range(5):
+                runs.trial(
+                    seed=seed, choices={"connection": "identity"}, factors={"depth": depth}, summary={"loss_val": 0.4}
+                )
+    sentence = said(runs, claims_file(claims_text()))
+    assert "too few seeds in 4 (in 4 no pair of values)" in sentence

@@ -83,7 +83,7 @@ def permutation_p(values, bound):
     else:
         drawn = np.random.default_rng(0).integers(0, 2, (99_999, len(d)), dtype=np.int8)
         sums = np.append((1 - 2.0 * drawn) @ d, d.sum())
-    return float(np.mean(sums >= d.sum() - 1e-12 * abs(d).sum()))
+    return float(np.mean(sums >= d.sum() - 1e-12 * (abs(d + bound) + abs(bound)).sum()))
 
 
 def p_mean_above(values, bound):

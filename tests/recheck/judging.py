@@ -199,10 +199,17 @@ def contrast(trials, test, cell):
     counts_collapse = counts_collapse and isinstance(metric["if_diverged"], (int, float))
     if seen["missing"] or not seen["partial"] or not counts_collapse or test["direction"] == "equal" or agree(seen):
         return seen
-    smallest = test.get("smallest_effect") and SMALLEST_RATE
+    smallest = test.get("smallest_effect") and SMALLEST_RATE / units(test["contrast"], seen["levels"])
     of_rate = {"metric": "collapsed", "direction": OPPOSITE_DIRECTION[test["direction"]], "sign": -test["sign"]}
     of_rate |= {"instead_of": test["metric"], "smallest_effect": smallest, "margin": float(smallest or 0.0)}
     return metric_contrast(trials, test | of_rate, cell)
+
+
+def units(kind, levels):
+    """Over how many units of a contrast its levels go."""
+    if kind == "rate":
+        return levels[-1] - levels[0]
+    return math.log2(levels[-1] / levels[0]) if kind in ("slope", "interaction") else 1
 
 
 def agree(seen):
@@ -234,9 +241,14 @@ def metric_contrast(trials, test, cell):
         if len(levels) < 2:
             return seen
         by_arm = {arm: [each for each in rows if number(each[0][over]) in levels] for arm, rows in by_arm.items()}
-    seen["missing"] = False
+    seen |= {"missing": False, "levels": levels}
     seen["lost"] = any(math.isnan(v) and state in LOST for rows in by_arm.values() for _, v, state in rows)
-    seen["bounds"] = {arm for arm, rows in by_arm.items() if any(state == "not reached" for _, _, state in rows)}
+    for arm, rows in by_arm.items():
+        for at, weight in weights(kind, levels):
+            sign = test["sign"] * weight * (-1 if arm == test["control"] and not test["one_arm"] else 1)
+            states = {state for row, _, state in rows if at is None or number(row[over]) == at}
+            seen["bounds"] |= {sign > 0} if "not reached" in states else set()
+            seen["bounds"] |= {sign < 0} if "censored" in states else set()
     names = [name for name in test.get("mean_over", []) if name in trials.factors]
     needed = {tuple(row[each] for each in names) for rows in by_arm.values() for row, _, _ in rows}
     seeds = {arm: per_seed(rows, kind, over, levels, len(needed)) for arm, rows in by_arm.items()}
@@ -255,7 +267,7 @@ def metric_contrast(trials, test, cell):
             sign = -test["sign"] if arm == test["control"] and not test["one_arm"] else test["sign"]
             for at, weight in weights(kind, levels):
                 own = [row for row in by_arm[arm] if at is None or number(row[0][over]) == at]
-                terms.append((events(trials, own, metric), sign * weight))
+                terms.append((events(trials, own, metric, len(needed)), sign * weight))
         if all(counted is not None and counted[1] > 0 for counted, _ in terms):
             seen["events"] = [(*counted, weight) for counted, weight in terms]
     return seen
@@ -294,11 +306,18 @@ def per_seed(rows, kind, over, levels, num=1):
     return found
 
 
-def events(trials, rows, metric):
-    """How many events an arm had, in how many trials or units of exposure; None without a known exposure."""
+def events(trials, rows, metric, num):
+    """How many events an arm had, in how many trials or units of exposure; None without a known exposure.
+
+    num: of how many trials of a seed the mean counts as one.
+    """
     values = [(row, value) for row, value, _ in rows if not np.isnan(value)]
     if metric["kind"] == "event":
-        return round(sum(value for _, value in values)), len(values)
+        by_seed = defaultdict(list)
+        for row, value in values:
+            by_seed[row["seed"]].append(value)
+        means = [float(np.mean(own)) for own in by_seed.values() if len(own) == num]
+        return sum(means), len(means)
     if metric["exposure"] not in trials.metrics:
         return None
     units = [(value, trials.value(row, metric["exposure"])[0]) for row, value in values]
@@ -336,12 +355,10 @@ def p_above(seen, bound, sign=1):
 
 
 def open_sides(seen):
-    """Whether the true advantage may be smaller, and greater, than the lower bounds show."""
-    test, bounds = seen["test"], seen["bounds"]
-    if test["contrast"] != "difference":
-        return bool(bounds), bool(bounds)
-    up, down = test["treatment"] in bounds, test["control"] in bounds
-    return (down, up) if test["sign"] > 0 else (up, down)
+    """Whether the true advantage may be smaller, and greater, than the bounds show."""
+    if seen["test"]["direction"] == "equal" and seen["bounds"]:
+        return True, True
+    return False in seen["bounds"], True in seen["bounds"]
 
 
 def not_applicable(seen):
@@ -404,7 +421,12 @@ def judge_together(found, sides, alpha=formulas.ALPHA, fewest=3):
 
 def judge_once(trials, tests, which):
     found = {key: contrast(trials, *each) for key, each in in_cells(trials, tests, which).items()}
-    return judge_together(found, [{key: both_p(each)[side] for key, each in found.items()} for side in (0, 1)])
+    return judge_together(found, [{key: p_at(each, 3)[side] for key, each in found.items()} for side in (0, 1)])
+
+
+def p_at(seen, fewest):
+    """Both p, 1 of what has too few seeds."""
+    return both_p(seen) if seen["n"] >= fewest else (1.0, 1.0)
 
 
 def judge(trials, tests, looks):
@@ -417,10 +439,10 @@ def judge(trials, tests, looks):
         now = {
             key: contrast(seen, *each) for key, each in every.items() if not parts or climbs(trials, parts[key], look)
         }
-        sides = []
+        sides, found = [], {key: p_at(each, look) for key, each in now.items()}
         for side, word in enumerate(("supported", "contradicted")):
             rejected = {key for key, each in parts.items() if each["conclusion"] == word}
-            sides.append({key: both_p(now[key])[side] if key in now else float(key not in rejected) for key in every})
+            sides.append({key: found[key][side] if key in now else float(key not in rejected) for key in every})
         parts |= judge_together(now, sides, alpha, look)
         for key in now:
             parts[key]["look"] = look

@@ -13,29 +13,37 @@ from skiplab.analysis.text import SizeKind, exponential, level_text, number, siz
 _NETWORKS = " networks"
 
 
-def heading(cell: CellVerdict) -> str:
-    """The metric and the arms, of which `values` gives the values in each of several cells."""
+def heading(cell: CellVerdict, *, with_ends: bool) -> str:
+    """The metric and the arms, of which `values` gives the values in each of several cells.
+
+    Args:
+        cell: one of them.
+        with_ends: whether to say from where to where a test goes that is over something, as it is so in all of them.
+    """
     contrast, label = cell.claimed.contrast, _label(cell)
     if contrast.kind == "difference":
         return f"{label} of {_both(cell, 'and')}"
     of = f" of {arm_words(contrast, contrast.treatment)}" if contrast.of_one_arm else ""
-    low, high = _ends(cell)
-    return f"{label}{of} from {low} to {high}"
+    return f"{label}{of}{_from_to(cell) if with_ends else ''}"
 
 
-def values(cell: CellVerdict) -> str:
-    """The value of each arm, in the order of `heading`."""
+def values(cell: CellVerdict, *, with_ends: bool = False) -> str:
+    """The value of each arm, in the order of `heading`; of a test of the rate of collapse the rates."""
     contrast = cell.test.contrast
     if cell.paired.missing:
         return cell.paired.missing
     if contrast.kind == "difference":
         text = " and ".join(_value(cell, arm) for arm in (contrast.treatment, contrast.control))
-        return text if cell.test is cell.claimed else f"{text} trials that collapsed"
+        if cell.test is cell.claimed:
+            return text
+        return f"rates of collapse {text}" if contrast.mean_over else f"{text} trials that collapsed"
+    what = "" if cell.test is cell.claimed else "rate of collapse "
+    ends = _from_to(cell) if with_ends else ""
     moves = [f"{low} to {high}" for low, high in _moves(cell)]
     if contrast.of_one_arm:
-        return moves[0]
+        return f"{what}{moves[0]}{ends}"
     treatment, control = (arm_words(contrast, arm) for arm in (contrast.treatment, contrast.control))
-    return f"{moves[0]} for {treatment} and {moves[1]} for {control}"
+    return f"{what}{moves[0]} for {treatment} and {moves[1]} for {control}{ends}"
 
 
 def statement(cell: CellVerdict) -> str:
@@ -161,7 +169,10 @@ def _texts(cell: CellVerdict, means: Sequence[float]) -> list[str]:
 
 def _mean(cell: CellVerdict, arm: str, level: Any = None) -> float:
     """An arm's mean over seeds, of a log metric the geometric one."""
-    rows = cell.paired.values[arm]
+    paired = cell.paired
+    rows = paired.values[arm]
+    if paired.is_paired and paired.events is None and paired.n:  # the seeds of which the difference is the mean
+        rows = rows.loc[rows["seed"].isin(list(paired.advantage.dropna().index))]
     own = rows if level is None else rows.loc[rows[str(cell.test.contrast.over)] == level]
     mean = float(column(own, "value").mean())
     return exponential(mean) if cell.paired.metric.scale == "log" and math.isfinite(mean) else mean
@@ -201,6 +212,11 @@ def _both(cell: CellVerdict, joined_by: str) -> str:
     if treatment.endswith(_NETWORKS) and control.endswith(_NETWORKS):
         treatment = treatment.removesuffix(_NETWORKS)
     return f"{treatment} {joined_by} {control}"
+
+
+def _from_to(cell: CellVerdict) -> str:
+    low, high = _ends(cell)
+    return f" from {low} to {high}"
 
 
 def _ends(cell: CellVerdict) -> tuple[str, str]:

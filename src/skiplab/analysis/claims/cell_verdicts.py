@@ -34,10 +34,20 @@ _TASK_METRICS = ("loss", "skill")  # how the names of metrics of the task itself
 
 
 class Look(NamedTuple):
-    """One judging of a study. alpha: one-sided, for each side; num_seeds: below which no verdict is given."""
+    """One judging of a study.
+
+    alpha: one-sided, for each side.
+    num_seeds: below which no verdict is given.
+    is_complete: whether all trials of the first look have been started; no verdict is given before.
+    """
 
     alpha: float = ALPHA
     num_seeds: int = FEWEST_SEEDS
+    is_complete: bool = True
+
+    def has_reached(self, paired: PairedContrast) -> bool:
+        """Whether it may judge a test."""
+        return self.is_complete and paired.n >= self.num_seeds
 
 
 class AdjustedP(NamedTuple):
@@ -160,7 +170,7 @@ def test_in_cell(study: Study, test: Test, cell: Cell) -> TestInCell:
     paired = compute_contrast(study, contrast, cell)
     collapse = find_collapse(study, contrast.factor, contrast.arms, cell)
     if not paired.missing and tests_rate_of_collapse(test, paired, collapse):
-        judged = of_rate_of_collapse(test)
+        judged = of_rate_of_collapse(test, paired.levels)
         paired = compute_contrast(study, judged.contrast, cell)
     return TestInCell(test, judged, paired, collapse)
 
@@ -204,9 +214,10 @@ def p_supported(found: TestInCell) -> float:
     For 'equal': the greater of the two p values of a value outside expected ± smallest effect.
     """
     test, paired = found.test, found.paired
-    if _is_undecidable(found) or paired.may_be_smaller:
+    is_equal = test.contrast.direction == "equal"
+    if _is_undecidable(found) or paired.may_be_smaller or (is_equal and paired.may_be_greater):
         return 1.0
-    if test.contrast.direction == "equal":
+    if is_equal:
         return max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
     return p_of_more(paired, bound_to_exceed(test))
 
@@ -218,10 +229,11 @@ def p_contradicted(found: TestInCell) -> float:
     effect.
     """
     test, paired = found.test, found.paired
-    if _is_undecidable(found) or paired.may_be_greater:
+    is_equal = test.contrast.direction == "equal"
+    if _is_undecidable(found) or paired.may_be_greater or (is_equal and paired.may_be_smaller):
         return 1.0
     below = p_of_less(paired, -test.margin)
-    if test.contrast.direction == "equal":
+    if is_equal:
         return min(1.0, 2 * below, 2 * p_of_more(paired, test.margin))
     return below
 
@@ -265,7 +277,7 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
         return "not applicable"
     if paired.survivors_only:
         return "inconclusive"
-    if interval.n < look.num_seeds:
+    if not look.has_reached(paired):
         return "too few seeds"
     if p.supported <= look.alpha:
         return "supported"
@@ -282,9 +294,10 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
 def _rate_notes(found: TestInCell) -> tuple[str, ...]:
     if found.test is found.claimed:
         return ()
-    label = found.claimed.contrast.metric
-    judged = f"the rate of collapse is judged here, of which {SMALLEST_RATE:g} counts, and not the mean of {label}"
-    return (f"some seeds collapsed and others didn't: {judged}",)
+    contrast = found.test.contrast
+    over = "" if contrast.kind == "difference" else f" over all levels of {contrast.over}"
+    judged = f"the rate of collapse is judged here, of which {SMALLEST_RATE:g}{over} counts"
+    return (f"some seeds collapsed and others didn't: {judged}, and not the mean of {found.claimed.contrast.metric}",)
 
 
 def _seeds_notes(paired: PairedContrast) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ LOST_STATES = {
     "not finite": "that gave no finite number",
     "not positive": "whose value isn't above 0",
 }
+# States of values that are bounds, with the sign of what they may lack to the true value.
+_TOO_LOW = {"not reached": 1.0, "censored": -1.0}
 ContrastKind = Literal["difference", "slope", "rate", "interaction", "change"]
 Direction = Literal["higher", "lower", "not_higher", "not_lower", "equal"]
 ONE_ARM: tuple[ContrastKind, ...] = ("slope", "rate")
@@ -86,8 +88,9 @@ class Contrast:
 class Events(NamedTuple):
     """How many events an arm had, at one level of `over`, and the weight of their rate in the advantage.
 
-    num: a whole number, unless it is what more seeds are expected to show.
-    exposure: trials, or the unit of a count.
+    num: a whole number, unless it is what more seeds are expected to show, or trials of one seed are averaged.
+    exposure: trials, or the unit of a count; seeds where the trials of a seed are averaged over the levels of a factor,
+        for what one seed does at several levels may be one event.
     """
 
     num: float
@@ -150,20 +153,25 @@ class PairedContrast:
 
     @property
     def may_be_smaller(self) -> bool:
-        """Whether the true advantage may be smaller, because some values are only lower bounds."""
-        return self._has_bound(claimed_greater=False)
+        """Whether the true advantage may be smaller, because some values are only bounds."""
+        return -1.0 in self._errors
 
     @property
     def may_be_greater(self) -> bool:
-        """Whether the true advantage may be greater, because some values are only lower bounds."""
-        return self._has_bound(claimed_greater=True)
+        """Whether the true advantage may be greater, because some values are only bounds."""
+        return 1.0 in self._errors
 
-    def _has_bound(self, *, claimed_greater: bool) -> bool:
-        bounds = {arm for arm, states in self.states.items() if states["not reached"]}
-        if self.contrast.kind != "difference":
-            return bool(bounds)  # a bound may lie at either end of a slope or a change
-        in_treatment = claimed_greater == (self.contrast.claimed_sign > 0)
-        return (self.contrast.treatment if in_treatment else self.contrast.control) in bounds
+    @cached_property
+    def _errors(self) -> frozenset[float]:
+        """The signs of what bounds may lack to the true advantage: values not reached are too low, floors too high."""
+        found: set[float] = set()
+        for arm, values in self.of_arms.items():
+            if not any(values.states[state] for state in _TOO_LOW):
+                continue
+            for level, weight in _signed_weights(self.contrast, arm, self.levels).items():
+                own = values if level is None else values.at(str(self.contrast.over), [level])
+                found |= {sign * float(np.sign(weight)) for state, sign in _TOO_LOW.items() if own.states[state]}
+        return frozenset(found)
 
     def count(self, state: str) -> int:
         """The number of trials of both arms in this state."""
@@ -204,7 +212,7 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         cell=cell,
         metric=metric,
         advantage=pd.Series(
-            (treatment.to_numpy() - control.to_numpy()) * contrast.claimed_sign,
+            _without_rounding(treatment.to_numpy(), control.to_numpy()) * contrast.claimed_sign,
             index=treatment.index,
             name=treatment.name,
         ),
@@ -219,6 +227,17 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
     )
 
 
+def _without_rounding(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
+    """The differences; those that are all equal up to the rounding of what they are made from, as equal."""
+    differences = treatment - control
+    finite = differences[np.isfinite(differences)]
+    rounding = 1e-12 * max(float(np.abs(own[np.isfinite(own)]).max(initial=0.0)) for own in (treatment, control))
+    if not len(finite) or np.ptp(finite) > rounding:
+        return differences
+    common = 0.0 if abs(finite[0]) <= rounding else finite[0]
+    return np.where(np.isfinite(differences), common, differences)
+
+
 def _events(
     study: Study,
     contrast: Contrast,
@@ -231,19 +250,26 @@ def _events(
     if metric.kind == "continuous" or (metric.kind == "count" and metric.exposure not in study.metrics):
         return None
     found = []
-    for arm, rows in ((arm, values.rows) for arm, values in arms.items()):
-        sign = contrast.claimed_sign * (-1.0 if arm == contrast.control and not contrast.of_one_arm else 1.0)
+    every = _averaged(arms, contrast) if metric.kind == "event" else {arm: own.rows for arm, own in arms.items()}
+    for arm, rows in every.items():
         values, exposures = column(rows, "value").to_numpy(dtype=float), np.ones(len(rows))
         if metric.kind == "count":
             assert metric.exposure is not None
             measured = arm_values(study, contrast.factor, metric.exposure, cell, arm).rows
             exposures = column(measured, "value").reindex(rows.index).to_numpy(dtype=float)
         known = ~(np.isnan(values) | np.isnan(exposures))
-        for level, weight in _weights(contrast, levels).items():
+        for level, weight in _signed_weights(contrast, arm, levels).items():
             own = known if level is None else known & np.asarray(rows[str(contrast.over)] == level)
-            num = round((values[own] * exposures[own]).sum())
-            found.append(Events(num, float(exposures[own].sum()), sign * weight))
+            num = float((values[own] * exposures[own]).sum())
+            num = round(num) if metric.kind == "count" else num
+            found.append(Events(num, float(exposures[own].sum()), weight))
     return tuple(found) if all(each.exposure > 0 for each in found) else None
+
+
+def _signed_weights(contrast: Contrast, arm: str, levels: Sequence[float]) -> dict[float | None, float]:
+    """The weight of an arm's value at each level of `over` in the advantage."""
+    sign = contrast.claimed_sign * (-1.0 if arm == contrast.control and not contrast.of_one_arm else 1.0)
+    return {level: sign * weight for level, weight in _weights(contrast, levels).items()}
 
 
 def _weights(contrast: Contrast, levels: Sequence[float]) -> dict[float | None, float]:

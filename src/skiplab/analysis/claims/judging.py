@@ -42,12 +42,14 @@ def tests_in_cells(study: Study, claims: Claims, tests: Literal["parts", "eviden
 
 def judge_once(study: Study, claims: Claims, tests: Literal["parts", "evidence"]) -> Judged:
     """Judge all of them with all trials."""
+    look = Look()
     found = {key: test_in_cell(study, *each) for key, each in tests_in_cells(study, claims, tests).items()}
     supported, contradicted = (
-        adjusted({key: p_of(each) for key, each in found.items()}) for p_of in (p_supported, p_contradicted)
+        adjusted({key: p_of(each) if look.has_reached(each.paired) else 1.0 for key, each in found.items()})
+        for p_of in (p_supported, p_contradicted)
     )
     return {
-        key: judge_cell(each, AdjustedP(supported[key], contradicted[key], len(found)), look=Look())
+        key: judge_cell(each, AdjustedP(supported[key], contradicted[key], len(found)), look=look)
         for key, each in found.items()
     }
 

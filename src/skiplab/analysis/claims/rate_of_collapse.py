@@ -6,6 +6,8 @@ whether both arms of a seed collapse is a pair of events (McNemar 1947, Note on 
 between correlated proportions).
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,8 @@ from skiplab.analysis.claims.contrasts import Direction, PairedContrast
 from skiplab.analysis.statistics.intervals import finite_values
 from skiplab.analysis.study.collapsed import COLLAPSED
 
-SMALLEST_RATE = 0.1  # the smallest change of the rate of collapse that counts: a seed in ten
+# The smallest change of the rate of collapse that counts: a seed in ten, from one arm to another or over all levels.
+SMALLEST_RATE = 0.1
 _OPPOSITE: dict[Direction, Direction] = {
     "higher": "lower",
     "lower": "higher",
@@ -39,7 +42,7 @@ def tests_rate_of_collapse(test: Test, paired: PairedContrast, collapse: Collaps
         and counts_collapse
         and isinstance(metric.if_diverged, int | float)
         and test.contrast.direction in _OPPOSITE
-        and not _all_seeds_agree(test, paired)
+        and not (paired.is_paired and _all_seeds_agree(test, paired))
     )
 
 
@@ -50,11 +53,20 @@ def _all_seeds_agree(test: Test, paired: PairedContrast) -> bool:
     return len(set(np.searchsorted(bounds, finite_values(paired.advantage)))) <= 1
 
 
-def of_rate_of_collapse(test: Test) -> Test:
-    """The same test of the rate of collapse: where higher values are claimed, fewer collapses are."""
-    direction = _OPPOSITE[test.contrast.direction]
+def of_rate_of_collapse(test: Test, levels: Sequence[float]) -> Test:
+    """The same test of the rate of collapse: where higher values are claimed, fewer collapses are.
+
+    Args:
+        test: of the metric.
+        levels: those of what it is over, from the lowest to the highest, over all of which `SMALLEST_RATE` counts.
+    """
+    direction, smallest = _OPPOSITE[test.contrast.direction], SMALLEST_RATE
+    if test.contrast.kind in ("slope", "interaction"):
+        smallest /= math.log2(levels[-1] / levels[0])
+    elif test.contrast.kind == "rate":
+        smallest /= levels[-1] - levels[0]
     return replace(
         test,
         contrast=replace(test.contrast, metric=COLLAPSED, direction=direction),
-        smallest_effect=None if test.smallest_effect is None else SMALLEST_RATE,
+        smallest_effect=None if test.smallest_effect is None else smallest,
     )

@@ -44,18 +44,19 @@ def _part(verdict: Verdict, number: int) -> str:
         return f"{start}{_by_conclusion(cells, places)}."
     is_same = len(set(conclusions)) == 1
     if is_same and len(set(map(values, cells))) == 1:
-        return f"{start}{heading(cells[0])}: {values(cells[0])} in each cell; {_counts(conclusions)}."
+        return f"{start}{_heading(cells)}: {values(cells[0])} in each cell; {_counts(conclusions)}."
     entries = [
-        _entry(cell, place, "" if is_same else cell.conclusion) for cell, place in zip(cells, places, strict=True)
+        _entry(cell, place, "" if is_same else cell.conclusion, with_ends=not _end_alike(cells))
+        for cell, place in zip(cells, places, strict=True)
     ]
-    listing = f"{start}{heading(_first_measured(cells))}: {', '.join(entries)}"
+    listing = f"{start}{_heading(cells)}: {', '.join(entries)}"
     return f"{listing}; {_counts(conclusions)}." if is_same else f"{listing}."
 
 
-def _entry(cell: CellVerdict, place: str, conclusion: str) -> str:
+def _entry(cell: CellVerdict, place: str, conclusion: str, *, with_ends: bool) -> str:
     """A cell of a few: its values, where it is, what has collapsed, and what it concludes."""
     notes = "; ".join(filter(None, (collapsed_where(cell), conclusion)))
-    return f"{values(cell)} {place}{f' ({notes})' if notes else ''}"
+    return f"{values(cell, with_ends=with_ends)} {place}{f' ({notes})' if notes else ''}"
 
 
 def _by_conclusion(cells: Sequence[CellVerdict], places: Sequence[str]) -> str:
@@ -63,7 +64,8 @@ def _by_conclusion(cells: Sequence[CellVerdict], places: Sequence[str]) -> str:
     found = []
     for conclusion in get_args(Conclusion):
         own = [(cell, place) for cell, place in zip(cells, places, strict=True) if cell.conclusion == conclusion]
-        sized = sorted((pair for pair in own if pair[0].has_size and pair[0].interval.n), key=_advantage)
+        with_size = [pair for pair in own if pair[0].has_size and pair[0].interval.n]
+        sized = sorted((pair for pair in with_size if pair[0].test is pair[0].claimed), key=_advantage)
         text = f"{conclusion} in {'all ' if len(own) == len(cells) else ''}{len(own)}"
         if not own:
             continue
@@ -72,12 +74,29 @@ def _by_conclusion(cells: Sequence[CellVerdict], places: Sequence[str]) -> str:
         elif len(own) <= _MOST_NAMED:
             text += f" ({', '.join(f'{place}: {values(cell)}' for cell, place in own)})"
         else:
-            num_collapsed = len(own) - len(sized)
+            num_collapsed = sum(not cell.has_size for cell, _ in own)
+            counted = {
+                "judged by the rate of collapse": len(with_size) - len(sized),
+                "an arm collapsed": num_collapsed,
+                "no pair of values": len(own) - len(with_size) - num_collapsed,
+            }
             notes = [_range(sized)] if sized else []
-            notes += [f"in {num_collapsed} an arm collapsed"] if num_collapsed and conclusion != "not run" else []
+            notes += [f"in {num} {what}" for what, num in counted.items() if num and conclusion != "not run"]
             text += f" ({', '.join(notes)})" if notes else ""
         found.append(text)
-    return f"{heading(_first_measured(cells))}, in {len(cells)} cells: {', '.join(found)}"
+    return f"{_heading(cells)}, in {len(cells)} cells: {', '.join(found)}"
+
+
+def _heading(cells: Sequence[CellVerdict]) -> str:
+    """The heading of several cells, by the first that has values of the metric that is claimed."""
+    measured = [cell for cell in cells if not cell.paired.missing]
+    first = next((cell for cell in measured if cell.test is cell.claimed), measured[0])
+    return heading(first, with_ends=_end_alike(cells))
+
+
+def _end_alike(cells: Sequence[CellVerdict]) -> bool:
+    """Whether tests that are over something go from the same level to the same level in all cells."""
+    return len({cell.paired.levels[:: len(cell.paired.levels) - 1] for cell in cells if cell.paired.levels}) < 2
 
 
 def _range(sized: Sequence[tuple[CellVerdict, str]]) -> str:
@@ -90,12 +109,6 @@ def _range(sized: Sequence[tuple[CellVerdict, str]]) -> str:
 
 def _none_measured(cells: Sequence[CellVerdict]) -> bool:
     return all(cell.paired.missing for cell in cells)
-
-
-def _first_measured(cells: Sequence[CellVerdict]) -> CellVerdict:
-    """The first cell that has values of the metric that is claimed."""
-    measured = [cell for cell in cells if not cell.paired.missing]
-    return next((cell for cell in measured if cell.test is cell.claimed), measured[0])
 
 
 def _advantage(pair: tuple[CellVerdict, str]) -> float:

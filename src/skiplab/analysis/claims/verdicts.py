@@ -29,6 +29,9 @@ _WEAKEST: tuple[Conclusion, ...] = (
 )
 
 
+CORRECTED = "its test was corrected on"  # how that caveat begins
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClaimCell:
     """A claim in one cell.
@@ -188,7 +191,7 @@ def _correction_caveats(study: Study, claim: Claim) -> tuple[str, ...]:
     day = claim.corrected
     if day is None:
         return ()
-    caveat = f"its test was corrected on {day}, after trials"
+    caveat = f"{CORRECTED} {day}, after trials"
     was_late = study.published is not None and caveat in study.published.caveats.get(claim.name, ())
     came_late = any(datetime.fromisoformat(start).date() < day for start in study.first_starts.values())
     return (caveat,) if was_late or came_late else ()

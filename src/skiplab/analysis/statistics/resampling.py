@@ -45,11 +45,12 @@ def permutation_p(differences: ArrayLike, margin: float) -> float:
 
     Source: Fisher 1935, The design of experiments, section 21.
     """
-    values = finite_values(differences) - margin
+    differences = finite_values(differences)
+    values = differences - margin
     if not FEWEST_FOR_PERMUTATION <= len(values) <= _MOST_FOR_RESAMPLING:
         return math.nan
     signs = _signs(len(values))
-    rounding = 1e-12 * float(np.abs(values).sum())
+    rounding = 1e-12 * float((np.abs(differences) + abs(margin)).sum())
     return float(np.mean(signs @ values >= values.sum() - rounding))
 
 

@@ -30,7 +30,7 @@ def skill_metric(study: Study) -> str | None:
 def metrics_of(study: Study) -> dict[str, Metric]:
     """The study's metrics, and `collapsed` where it has a skill."""
     derived = {COLLAPSED: _METRIC} if skill_metric(study) else {}
-    return {**derived, **study.metrics}
+    return {**study.metrics, **derived}
 
 
 def has_collapsed(skills: pd.DataFrame) -> pd.DataFrame:

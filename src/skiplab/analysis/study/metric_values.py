@@ -19,7 +19,7 @@ from skiplab.metrics import Metric
 @cached_per_study
 def metric_values(study: Study, factor: str, name: str) -> pd.DataFrame:
     """A metric in every trial: `arm`, `seed`, `status`, the factors, and `value` and `state` of `scale_metric`."""
-    if name == COLLAPSED and name not in study.metrics and (skill := skill_metric(study)):
+    if name == COLLAPSED and (skill := skill_metric(study)):
         return has_collapsed(metric_values(study, factor, skill))
     trials = with_arms(study, factor)
     not_finite = {key for key, missing in study.missing.items() if name in missing}
@@ -123,6 +123,7 @@ def scale_metric(trials: pd.DataFrame, name: str, metric: Metric, not_finite: Co
         bound &= ~diverged
     state = np.where(measured, "measured", status)
     state[absent] = np.where(trials["key"].isin(list(not_finite)), "not finite", "without a value")[absent]
+    raw[~np.isfinite(raw)] = np.nan
     if metric.floor is not None:
         censored = measured & ~bound & (raw <= metric.floor)
         raw[censored], state[censored] = metric.floor, "censored"

@@ -90,6 +90,11 @@ class Study:
         diverged = counted and (self.trials["status"] == "diverged").any()
         return bool(diverged or self.trials[list(self.metrics)].notna().to_numpy().any())
 
+    @cached_property
+    def num_unstarted(self) -> int:
+        """How many of the trials that the study lists have left no record yet."""
+        return len(set(listed_keys(self.listed_in)[0]).difference(self.trials["key"]))
+
     @property
     def is_of_commands(self) -> bool:
         """Whether commands can train more of it: not a table of results, nor a LightningModule, which Python trains."""
