@@ -45,7 +45,7 @@ class SkiplabCoresLauncher(Launcher):
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Call the function with each item, in the workers.
+        """Call the function with each item, in processes that the workers fork.
 
         Raises:
             SkiplabError: the system can't start the workers.
@@ -55,13 +55,15 @@ class SkiplabCoresLauncher(Launcher):
 
         from skiplab.errors import SkiplabError
         from skiplab.interruption import interruptible
+        from skiplab.sweeps.in_fork import DiedError
         from skiplab.sweeps.limits import within_limits
+        from skiplab.sweeps.worker import run_apart
 
         num_workers = self._num_workers(len(items))
         with interruptible(), within_limits(num_workers):
             try:
-                return _in_workers(num_workers, function, [(item,) for item in items])
-            except BrokenProcessPool as error:
+                return _in_workers(num_workers, run_apart, [(function, item) for item in items])
+            except (BrokenProcessPool, DiedError) as error:
                 raise SkiplabError(
                     "a worker ended while trials were checked, probably because memory ran out, or the number of "
                     "processes (ulimit -u, pids.max of a cgroup); nothing was trained; run the command again with "
@@ -151,7 +153,7 @@ def _in_workers(num_workers: int, function: Callable[..., Any], items: Sequence[
     tasks = (joblib.delayed(function)(*item) for item in items)
     started = {"initializer": start_worker, "initargs": (os.getpid(),)}
     # its annotation of batch_size is that of the default, "auto"
-    parallel = joblib.Parallel(n_jobs=num_workers, batch_size=1, **started)  # pyright: ignore[reportArgumentType]
+    parallel = joblib.Parallel(n_jobs=num_workers, backend="loky", batch_size=1, **started)  # pyright: ignore[reportArgumentType]
     return list(parallel(tasks))
 
 

@@ -19,8 +19,11 @@ from tiny_trials import TINY
 OWN = '''
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 from skiplab.blocks.connections.identity import Identity
+
+_POOL = ThreadPoolExecutor(2)
 
 
 class Ending(Identity):
@@ -40,6 +43,14 @@ class Ending(Identity):
                 return stream + update
             os.kill(os.getpid(), getattr(signal, self.how))
         return stream + update
+
+
+class Pooled(Identity):
+    """Computes in threads of its file's own when it is made, which a fork would lack."""
+
+    def __init__(self, spec):
+        super().__init__(spec)
+        _POOL.submit(int).result()
 
 
 class Noting(Identity):
@@ -64,6 +75,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     (folder / "connection").mkdir()
     (folder / "core_connections.py").write_text(OWN)
     (folder / "connection" / "ending.yaml").write_text("_target_: core_connections.Ending\nhow: raise\n")
+    (folder / "connection" / "pooled.yaml").write_text("_target_: core_connections.Pooled\n")
     (folder / "connection" / "noting.yaml").write_text("_target_: core_connections.Noting\n")
     path = os.pathsep.join([str(folder), FOLDER])
     return {**os.environ, "PYTHONPATH": path, "NOTES": str(folder / "notes.txt"), "OWN": str(folder)}
@@ -136,6 +148,13 @@ def test_a_trial_computes_with_several_threads(environment, tmp_path) -> None:
         sweep.terminate()
     assert sweep.returncode == 0, errors
     assert [r["status"] for r in records(tmp_path)] == ["done"] * 2
+
+
+def test_what_is_checked_leaves_no_threads_that_a_trial_would_lack(environment, tmp_path) -> None:
+    sweep = start(environment, tmp_path, "connection=pooled,plain", "seed=0,1")
+    _, errors = sweep.communicate(timeout=60)
+    assert sweep.returncode == 0, errors
+    assert [r["status"] for r in records(tmp_path)] == ["done"] * 4
 
 
 def test_two_sweeps_share_trials_and_train_each_once(environment, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 import _multiprocessing
 import errno
+import multiprocessing
 import os
 import resource
 import tempfile
@@ -50,7 +51,17 @@ def no_semaphores(patched: pytest.MonkeyPatch) -> None:
     patched.setattr(_multiprocessing, "SemLock", refuse)
 
 
+def in_a_daemon(patched: pytest.MonkeyPatch) -> None:
+    patched.setitem(multiprocessing.current_process()._config, "daemon", True)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def without_joblibs_workers(patched: pytest.MonkeyPatch) -> None:
+    patched.setenv("JOBLIB_MULTIPROCESSING", "0")
+
+
 LACKS = [
+    (in_a_daemon, "workers can't be started in a daemon process, such as one of multiprocessing.Pool; use"),
+    (without_joblibs_workers, "JOBLIB_MULTIPROCESSING=0 lets joblib start no workers; unset it, or use"),
     (limit("RLIMIT_NOFILE", 24), "ulimit -n is 24, and a sweep with 2 workers needs 72 open files"),
     (limit("RLIMIT_AS", 10**9), "ulimit -v is 976562, and a trial needs an address space of 2097152 KiB"),
     (no_temporary_folder, "temporary files can't be written (No usable temporary directory found"),

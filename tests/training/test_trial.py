@@ -57,11 +57,12 @@ def test_parameters_are_counted_as_they_are(finished) -> None:
     assert finished.record.read()["parity"]["num_parameters"] == sum(value.numel() for value in weights.values())
 
 
-def test_a_network_is_built_with_the_threads_of_its_trial(tmp_path) -> None:
+def test_a_network_is_built_and_trained_with_the_threads_of_its_trial(tmp_path) -> None:
     seen: list[int] = []
 
     def noting(config: DictConfig) -> Components:
         seen.append(torch.get_num_threads())
+        torch.set_num_threads(2)  # as a network's own file may do
         return build(config)
 
     before = torch.get_num_threads()
@@ -69,9 +70,10 @@ def test_a_network_is_built_with_the_threads_of_its_trial(tmp_path) -> None:
         torch.set_num_threads(2)  # as a trial before it in the same process may have done
         config, choices = compose_config(*TINY, "trainer.max_steps=1", f"run.runs_dir={tmp_path}", "num_threads=1")[:2]
         run_trial(config, choices, progress=False, build_components=noting)
+        seen.append(torch.get_num_threads())
     finally:
         torch.set_num_threads(before)
-    assert seen == [1]
+    assert seen == [1, 1]
 
 
 def test_history_is_the_loss_of_every_step(finished) -> None:

@@ -5,12 +5,12 @@ import subprocess
 import pytest
 
 from skiplab.records import provenance
-from skiplab.training.warm import _warm_for_every_trial, warm
+from skiplab.training.warm import warm, warm_for_every_trial
 
 
 def test_trials_look_up_neither_commit_nor_versions(compose_tiny, monkeypatch) -> None:
     """A trial that is forked later, when other code may be checked out, states the code that the worker imported."""
-    for cached in (provenance._commit, provenance._version, _warm_for_every_trial):
+    for cached in (provenance._commit, provenance._version, warm_for_every_trial):
         cached.cache_clear()
     warm(compose_tiny().config)
 

@@ -1,14 +1,13 @@
 """A trial in a process of its own, which frees its memory and can die without harm to other trials."""
 
 import gc
-import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import cache
-from multiprocessing.connection import Connection
+from functools import cache, partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ from omegaconf import DictConfig
 from skiplab.errors import Interrupted, SkiplabError
 from skiplab.records.key import trial_key
 from skiplab.records.record import HeldError, Record
+from skiplab.sweeps.in_fork import in_fork
 from skiplab.sweeps.watch_parent import trial_runs
 
-_POLL_SECONDS = 0.2  # between two checks of whether the sweep continues
 _TERMINATION = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
 
 
@@ -75,38 +74,31 @@ class Isolated:
 
     def _wait_for(self, config: DictConfig, environment: dict[str, str]) -> Any:
         _freeze()
-        fork = multiprocessing.get_context("fork")
-        receiver, sender = fork.Pipe(duplex=False)
-        process = fork.Process(target=self._run, args=(config, environment, sender))
-        process.start()
-        sender.close()
-        is_terminated = False
-        while not receiver.poll(_POLL_SECONDS):
-            if self._stopped and not is_terminated:
+        asked: list[BaseProcess] = []
+
+        def end_if_stopped(process: BaseProcess) -> None:
+            if self._stopped and not asked:
                 process.terminate()  # it writes a checkpoint before it ends
-                is_terminated = True
-        try:
-            value, error = receiver.recv()
-        except EOFError:
-            value, error = None, None
-        process.join()
-        if error is None and process.exitcode:
-            error = SkiplabError(_record_death(config, process.exitcode))
+                asked.append(process)
+
+        value, error, exitcode = in_fork(partial(self._run, config, environment), end_if_stopped)
+        if error is None and exitcode:
+            error = SkiplabError(_record_death(config, exitcode))
         if error is not None:
             raise error
         return value
 
-    def _run(self, config: DictConfig, environment: dict[str, str], sender: Connection) -> None:
+    def _run(self, config: DictConfig, environment: dict[str, str]) -> Any:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the trial can handle it
         os.environ.update(environment)
         try:
-            sender.send((self.task(config), None))
-        except SkiplabError as error:
-            sender.send((None, error))
+            return self.task(config)
+        except SkiplabError:
+            raise
         except Interrupted as interrupted:
-            sender.send((None, SkiplabError(f"interrupted by {interrupted}; run the same command again to resume it")))
+            raise SkiplabError(f"interrupted by {interrupted}; run the same command again to resume it") from None
         except Exception as error:
-            sender.send((None, SkiplabError(f"{type(error).__name__}: {error}")))
+            raise SkiplabError(f"{type(error).__name__}: {error}") from None
 
 
 @cache  # once a worker: freezing again would keep what each trial leaves

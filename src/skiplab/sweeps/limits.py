@@ -2,6 +2,7 @@
 
 import errno
 import multiprocessing
+import os
 import resource
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ def within_limits(num_workers: int) -> Iterator[None]:
     check_temporary_folder()
     _check_memory(_MEMORY, "a trial")
     _check_semaphores()
+    _check_joblib()
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -80,6 +82,19 @@ def _check_memory(needed: int, what: str) -> None:
         raise SkiplabError(
             f"ulimit -v is {limit // 1024}, and {what} needs an address space of {needed // 1024} KiB; run "
             "`ulimit -v unlimited`"
+        )
+
+
+def _check_joblib() -> None:
+    """Where joblib starts no workers, it would run the trials one by one in the process of the sweep."""
+    if multiprocessing.current_process().daemon:
+        raise SkiplabError(
+            "workers can't be started in a daemon process, such as one of multiprocessing.Pool; use "
+            "hydra/launcher=basic, or start the sweep in a process that is no daemon"
+        )
+    if os.environ.get("JOBLIB_MULTIPROCESSING") == "0":
+        raise SkiplabError(
+            "JOBLIB_MULTIPROCESSING=0 lets joblib start no workers; unset it, or use hydra/launcher=basic"
         )
 
 

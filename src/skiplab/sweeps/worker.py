@@ -1,9 +1,10 @@
 """Runs trials in a worker, which reads once what all trials of a sweep share."""
 
 import pickle
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from skiplab.sweeps.in_fork import DiedError, in_fork
 from skiplab.sweeps.watch_parent import watch_parent
 
 
@@ -44,6 +46,27 @@ def start_worker(sweep: int) -> None:
 
     watch_parent(sweep)
     torch.set_num_threads(1)
+
+
+def run_apart(function: Callable[[Any], Any], item: Any) -> Any:
+    """What a function returns or raises, called with an item in a process that a worker forks.
+
+    A network's own code may start threads when it is built. They would be missing in the trials that the worker forks.
+
+    Raises:
+        DiedError: the process died.
+    """
+    if sys.platform != "linux":
+        return function(item)
+    from skiplab.training.warm import warm_for_every_trial
+
+    warm_for_every_trial()  # else each process would import it
+    value, error, exitcode = in_fork(partial(function, item))
+    if error is not None:
+        raise error
+    if exitcode:
+        raise DiedError
+    return value
 
 
 def run_shared(path: Path, index: int, overrides: Sequence[str]) -> JobReturn:

@@ -49,6 +49,7 @@ from skiplab.training.plan import enabled
 from skiplab.training.problems import Problems
 from skiplab.training.ranks.process_group import check_ranks
 from skiplab.training.setting_checks import wrong_counts, wrong_settings
+from skiplab.training.threads import with_threads
 from skiplab.training.weight_average import WeightAverage
 from skiplab.training.weights import no_larger_than
 
@@ -218,8 +219,7 @@ def _ranks(config: DictConfig) -> Ranks:
 
 def _rebuild(content: dict[str, Any]) -> Components:
     """The components in a process of its own."""
-    torch.set_num_threads(content["num_threads"])
-    return build(OmegaConf.create(content))
+    return with_threads(content["num_threads"], partial(build, OmegaConf.create(content)))
 
 
 def _make(node: DictConfig, base: type[T]) -> T:

@@ -1,10 +1,10 @@
 """One trial: from a resolved configuration to a finished record."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 
@@ -25,6 +25,7 @@ from skiplab.training.machine import check_machine
 from skiplab.training.open_record import open_record
 from skiplab.training.plan import Plan
 from skiplab.training.setting_checks import wrong_counts
+from skiplab.training.threads import with_threads
 from skiplab.training.training_end import TrainingEnd, end_of_training
 from skiplab.training.wandb_run import wandb_run
 from skiplab.training.weights import load_weights
@@ -72,9 +73,8 @@ def run_trial(
             join(config, [record.key], data_contents([config]))
         return Outcome(record.key, content["status"], "already done", plan.remarks(content))
 
-    if not any(wrong_counts(config)):  # else building tells it
-        torch.set_num_threads(config.num_threads)  # first: orthogonal weights round by the number of threads
-    components = build_components(config)
+    make = partial(build_components, config)
+    components = make() if any(wrong_counts(config)) else with_threads(config.num_threads, make)  # building tells them
     check_machine(config)
     with record.locked(), interruptible() as interruption:
         if joins:

@@ -24,7 +24,7 @@ _FOR_EVERY_TRIAL = (
 
 def warm(config: DictConfig) -> None:
     """Do once what each forked trial would do again: import what it will import, and start what trials share."""
-    _warm_for_every_trial()
+    warm_for_every_trial()
     for target in _targets(plain(config, resolve=False)):
         get_object(target)
     if config.logger._target_ is not None:
@@ -35,7 +35,8 @@ def warm(config: DictConfig) -> None:
 
 
 @cache
-def _warm_for_every_trial() -> None:
+def warm_for_every_trial() -> None:
+    """The part of it that is the same for all trials."""
     for name in _FOR_EVERY_TRIAL:
         import_module(name)
     quiet()

@@ -4,11 +4,11 @@ import math
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.model_helpers import is_overridden
@@ -36,6 +36,7 @@ from skiplab.training.own_module.module_parts import ModuleParts, make_parts
 from skiplab.training.plan import Plan
 from skiplab.training.read_tables import read_losses, read_measurements, read_readings
 from skiplab.training.recorder import Recorder
+from skiplab.training.threads import with_threads
 from skiplab.training.training_end import WEIGHTS, TrainingEnd
 from skiplab.training.trial import Outcome
 from skiplab.training.wandb_logger import log_outcome
@@ -66,8 +67,7 @@ def run_module_trial(config: DictConfig, choices: dict[str, str], logged: Declar
     if content is not None and plan.is_complete(content) and not config.run.rerun:
         join(config, [record.key], {})
         return Outcome(record.key, content["status"], "already done", plan.remarks(content))
-    torch.set_num_threads(config.num_threads)
-    parts = make_parts(config)
+    parts = with_threads(config.num_threads, partial(make_parts, config))
     check_machine(config)
     with record.locked(), interruptible() as interruption:
         join(config, [record.key], {})
