@@ -322,6 +322,17 @@ def test_a_model_without_an_addition_changes_nothing(make) -> None:
     assert type(model).__mro__[0].__module__ == HERE
 
 
+class Final(Residual):
+    def __init_subclass__(cls, *, reason: str) -> None:
+        raise TypeError(reason)
+
+
+def test_a_class_may_refuse_subclasses() -> None:
+    model, x = points(Final, joins)
+    skiplab.ablate(model, "plain", skiplab.find_shortcuts(model, x))
+    assert torch.equal(model(x), model.outer(model.inner(x).tanh()))
+
+
 def test_shortcuts_of_another_model_are_refused() -> None:
     (model, x), (other, _) = points(Residual, joins), points(Residual, joins)
     with pytest.raises(SkiplabError, match="found in another model"):

@@ -21,7 +21,7 @@ from foreign_models import (
     subtracts,
     tensors,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from skiplab import find_shortcuts
 from skiplab.errors import SkiplabError
@@ -176,6 +176,61 @@ def test_what_is_none_is_not_found() -> None:
     assert listed(found) == [("", 3, CONDITIONING)]
 
 
+class Unheld(nn.Module):
+    """Its block isn't a submodule."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.second, self.blocks = (
+            nn.Linear(width, width),
+            nn.Linear(width, width),
+            [Residual(width, joins)],
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks[0](self.first(x) + self.second(x))
+
+
+class OwnAddition(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, stream: Tensor, update: Tensor) -> Tensor:
+        return stream + update
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return gradient, gradient
+
+
+@pytest.mark.parametrize("make", [Unheld, lambda width: Residual(width, OwnAddition.apply)], ids=["unheld", "function"])
+def test_additions_out_of_reach_are_hidden(make) -> None:
+    model, x = points(make)
+    (found,) = find_shortcuts(model, x)
+    assert (found.path, found.kind, found.operation) == ("", IDENTITY, "hidden addition")
+
+
+class Stored(nn.Module):
+    """Keeps its skips in one tensor."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(nn.Linear(width, width) for _ in range(3))
+        self.up = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = x.new_zeros(3, *x.shape)
+        for skip, layer in zip(skips, self.down, strict=True):
+            x = layer(x).relu()
+            skip.copy_(x)
+        for number, layer in zip((1, 0), self.up, strict=True):
+            x = layer(x).relu() + skips[number]
+        return x
+
+
+def test_remembers_all_that_was_written_to_one_tensor() -> None:
+    model, x = points(Stored)
+    assert listed(find_shortcuts(model, x)) == [("", 0, IDENTITY), ("", 1, IDENTITY)]
+
+
 def test_leaves_the_model_and_the_generators_as_they_were() -> None:
     model, images = by_hand()["resnet"]
     model.train()
@@ -185,6 +240,37 @@ def test_leaves_the_model_and_the_generators_as_they_were() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert model.training
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+class Averaging(Residual):
+    """Keeps a mean of its inputs, how often it is called, and a table with its length."""
+
+    def __init__(self, width: int, *, exchanges: bool) -> None:
+        super().__init__(width, joins)
+        self.exchanges, self.length = exchanges, 0
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.exchanges:
+            self.mean, self.calls, self.length = (self.mean + x.mean(0)) / 2, self.calls + 1, len(x)
+            self.register_buffer("table", x)
+        else:
+            self.mean.data.add_(x.mean(0)).div_(2)
+            self.calls += 1
+        return super().forward(x - self.mean)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("exchanges", [False, True])
+def test_leaves_buffers_that_the_network_writes_as_they_were(exchanges, training) -> None:
+    model, x = points(Averaging, exchanges=exchanges)
+    buffers = dict(model.named_buffers())
+    assert listed(find_shortcuts(model, x, training=training)) == [("", 1, IDENTITY)]
+    assert all(buffer is buffers[name] for name, buffer in model.named_buffers())
+    assert not any(buffer.any() for buffer in buffers.values())
+    assert model.length == 0
+    assert model.training
 
 
 def test_a_frame_has_a_row_for_each() -> None:

@@ -1,6 +1,9 @@
 """What takes an addition's place has the shape, the type and the layout of the sum."""
 
 import copy
+import importlib
+import math
+import operator
 import pickle
 
 import pytest
@@ -11,6 +14,8 @@ from torch import Tensor, nn
 
 import skiplab
 from skiplab.errors import SkiplabError
+from skiplab.surgery.foreign_join import ForeignJoin
+from skiplab.surgery.rewritten_module import RewrittenModule
 
 W = 6
 
@@ -188,6 +193,50 @@ def test_joins_are_no_layers(make) -> None:
     assert equal(forward_and_back(skiplab.restore(model), x), before)
 
 
+class OfLayers(nn.Module):
+    """Counts, calls and slices the layers of a sequence that is a block, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = OwnChildren(nn.Linear(W, W), nn.Linear(W, W))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.block(x) / len(self.block) * self.block[-1](x) + self.block[:2](x)
+        for layer in self.block:
+            x = layer(x)
+        return x
+
+
+def test_joins_are_no_layers_for_the_module_around() -> None:
+    model, (x,) = OfLayers(), tensors((4, W))
+    before = forward_and_back(model, x)
+    skiplab.ablate(model, "rezero", skiplab.find_shortcuts(model, x).where(path="block"))
+    assert {each.block_index for each in model.modules() if isinstance(each, ForeignJoin)} == {0, 1, 2}
+    alphas = {path: alpha for path, alpha in model.named_parameters() if path.endswith("alpha")}
+    assert alphas.keys() <= model.state_dict().keys()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert {name for name, _ in other.named_parameters()} == {name for name, _ in model.named_parameters()}
+    model.double().eval()
+    assert all(alpha.dtype == torch.float64 for alpha in alphas.values())
+    assert not any(module.training for module in model.modules())
+    model.float().train()
+    for alpha in alphas.values():
+        alpha.data.fill_(1.0)
+    torch.testing.assert_close(forward_and_back(model, x).output, before.output)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda net, x: operator.add(x, net.l(x)), lambda net, x: sum([x, net.l(x), net.a(x)])],
+    ids=["operator", "sum"],
+)
+def test_python_may_run_a_call_in_another_way_after_a_while(call) -> None:
+    model, (x,) = Net(call), tensors((4, W))
+    skiplab.ablate(model, "plain", skiplab.find_shortcuts(model, x))
+    first = model(x)
+    assert all(torch.equal(model(x), first) for _ in range(50))
+
+
 def test_int8_weights_dont_matter() -> None:
     class Quantized(nn.Module):
         def __init__(self) -> None:
@@ -240,6 +289,49 @@ def test_copies_and_pickles_keep_the_rewritten_code() -> None:
     (tokens,) = tensors((2, 5, W))
     skiplab.ablate(layer, "plain", skiplab.find_shortcuts(layer, tokens))
     assert torch.equal(pickle.loads(pickle.dumps(layer))(tokens), layer(tokens))
+
+
+class UsesAnImport(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(W, W)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + math.sqrt(2) * self.layer(x)
+
+
+def test_code_that_is_compiled_in_another_way_with_its_file_is_rewritten() -> None:
+    model, (x,) = UsesAnImport(), tensors((4, W))
+    skiplab.ablate(model, "plain", skiplab.find_shortcuts(model, x))
+    assert isinstance(model, RewrittenModule)
+    assert torch.equal(model(x), math.sqrt(2) * model.layer(x))
+
+
+SOURCE = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 6)
+
+    def forward(self, x):
+        update = self.layer(x)
+        return x + update
+"""
+
+
+@pytest.mark.parametrize(
+    "edit", [("update =", "update = 7 *"), ("    def __init__", "    def other(self): 7\n\n\n\n\n    def __init__")]
+)
+def test_code_runs_as_it_was_imported(edit, tmp_path, monkeypatch) -> None:
+    file = tmp_path / f"edited_to_{len(edit[1])}.py"
+    file.write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    model, (x,) = importlib.import_module(file.stem).Block(), tensors((4, W))
+    file.write_text(SOURCE.replace(*edit))
+    skiplab.ablate(model, "plain", skiplab.find_shortcuts(model, x))
+    assert torch.equal(model(x), model.layer(x))
 
 
 def test_shortcuts_are_chosen_by_call_by_exclusion_and_by_property() -> None:

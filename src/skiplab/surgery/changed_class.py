@@ -1,5 +1,6 @@
 """Modules whose class is a subclass of their own, made at run time."""
 
+import contextlib
 import functools
 from typing import Any, TypeVar, cast
 
@@ -12,6 +13,16 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 class ChangedModule(nn.Module):
     """The base class of modules that are called in another way; see `change_class`."""
+
+    def __init_subclass__(cls) -> None:
+        """What the network does with subclasses of its own class, unless it refuses this one."""
+        with contextlib.suppress(Exception):  # such as one that isn't named otherwise, or lacks an argument
+            super().__init_subclass__()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """A new module that the network makes of this class, such as a slice, is of the network's own class."""
+        self.__class__ = type(self).__bases__[1]
+        type(self).__init__(self, *args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         _, (_, *others), *state = super().__reduce_ex__(protocol)

@@ -170,9 +170,10 @@ def _shortcut(reading: Reading, level: int, paths: Mapping[nn.Module, str]) -> S
     if owner is None:
         return None
     operation: Operation = reading.operation
-    if merge.call is None and merge.operation == "addition":
+    reached = merge.call if merge.result.modules[0] is owner else None  # a module that the model doesn't hold stays
+    if reached is None and merge.operation == "addition":
         operation = "hidden addition"
-    call = merge.call or Call(None, CallSite("", merge.result.name, merge.result.index), -1)
+    call = reached or Call(None, CallSite("", merge.result.name, merge.result.index), -1)
     return Shortcut(
         path=paths[owner],
         call=call.number,

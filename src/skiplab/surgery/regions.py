@@ -37,6 +37,14 @@ class Region(NamedTuple):
             return True
         return bool(np.intersect1d(self._elements(), other._elements()).size)
 
+    def covers(self, other: "Region") -> bool:
+        """Whether it has all elements of another; false where they are too large to look, unless they are equal."""
+        if self == other or self.memory != other.memory:
+            return self == other
+        if max(self.num_elements, other.num_elements) > _MOST_ELEMENTS:
+            return False
+        return bool(np.isin(other._elements(), self._elements()).all())
+
     def _elements(self) -> np.ndarray:
         elements = np.array([self.offset])
         for size, stride in zip(self.shape, self.strides, strict=True):

@@ -3,9 +3,10 @@
 import __future__
 
 import ast
+import functools
 import inspect
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from skiplab.surgery.torch_calls import CallSite
@@ -25,7 +26,7 @@ def rewritten_forward(
     `left += right` is left = replaced_in_place(self, number, left, right).
 
     Its globals, defaults, closure and decorators are those of the original. None if this can't be done: if a site is
-    outside the function, isn't written with + or +=, or if there is no source.
+    outside the function, isn't written with + or +=, or if its source is missing or was changed.
     """
     chain = _decorators(forward)
     if chain is None:
@@ -38,9 +39,11 @@ def rewritten_forward(
     wanted = {positions[site.instruction // 2]: number for site, number in numbers.items()}
     try:
         node = _source(function)
+        if node is None or not _is_code_of(node, function):
+            return None  # the file was changed since it was imported, or the code is made from something else
     except (OSError, SyntaxError, TypeError):
         return None
-    if node is None or not node.args.args or _has_private_names(node):
+    if not node.args.args or _has_private_names(node):
         return None
     rewriter = _Rewriter(node.args.args[0].arg, wanted)
     node = rewriter.visit(node)
@@ -85,7 +88,41 @@ def _source(function: types.FunctionType) -> ast.FunctionDef | None:
     tree = ast.parse(("if True:\n" if indented else "") + "".join(lines))
     ast.increment_lineno(tree, first - 1 - indented)
     body = tree.body[0].body if indented and isinstance(tree.body[0], ast.If) else tree.body
-    return body[0] if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else None
+    node = body[0] if len(body) == 1 else None
+    return node if isinstance(node, ast.FunctionDef) and node.name == function.__code__.co_name else None
+
+
+def _is_code_of(node: ast.FunctionDef, function: types.FunctionType) -> bool:
+    """Whether the function was compiled from it: by itself, as in a notebook, or with its file, which has imports."""
+    code = function.__code__
+    if _alike(_compiled(node, code, list(code.co_freevars)), code):
+        return True
+    lines, _ = inspect.findsource(function)
+    place = code.co_qualname, code.co_firstlineno
+    in_file = (each for each in _codes_in("".join(lines)) if (each.co_qualname, each.co_firstlineno) == place)
+    return any(_alike(each, code) for each in in_file)
+
+
+@functools.lru_cache(maxsize=8)  # a file has several classes
+def _codes_in(source: str) -> Sequence[types.CodeType]:
+    """All codes that a file is compiled to."""
+    found = [compile(source, "", "exec", dont_inherit=True)]
+    for each in found:
+        found += [constant for constant in each.co_consts if isinstance(constant, types.CodeType)]
+    return found
+
+
+def _alike(one: types.CodeType, other: types.CodeType) -> bool:
+    """Whether two codes do the same, wherever they stand."""
+    if (one.co_code, one.co_names, len(one.co_consts)) != (other.co_code, other.co_names, len(other.co_consts)):
+        return False
+    return all(_same(each, as_well) for each, as_well in zip(one.co_consts, other.co_consts, strict=True))
+
+
+def _same(constant: object, other: object) -> bool:
+    if isinstance(constant, types.CodeType) and isinstance(other, types.CodeType):
+        return _alike(constant, other)
+    return type(constant) is type(other) and repr(constant) == repr(other)
 
 
 def _has_private_names(node: ast.AST) -> bool:

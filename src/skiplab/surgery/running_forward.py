@@ -28,7 +28,11 @@ running = Running()
 
 
 class ModulesWithJoins(dict[str, Any]):
-    """The submodules of a joined module, which doesn't see its joins while it runs: it might call them as layers."""
+    """The submodules of a joined module, which doesn't see its joins while it runs: it might call them as layers.
+
+    A container never counts them or iterates over them, whoever asks: parameters, state dicts and copies are found by
+    `items`.
+    """
 
     def _hides(self) -> bool:
         return running.depth > 0
@@ -37,13 +41,13 @@ class ModulesWithJoins(dict[str, Any]):
         return (name for name in super().__iter__() if name != JOINS) if self._hides() else super().__iter__()
 
     def __len__(self) -> int:
-        return super().__len__() - (self._hides() and JOINS in self)
+        return super().__len__() - (JOINS in self)
 
     def keys(self) -> Any:
         return list(self) if self._hides() else super().keys()
 
     def values(self) -> Any:
-        return [self[name] for name in self] if self._hides() else super().values()
+        return [self[name] for name in super().__iter__() if name != JOINS]
 
     def items(self) -> Any:
         return [(name, self[name]) for name in self] if self._hides() else super().items()

@@ -1,5 +1,6 @@
 """Torch functions that combine tensors, and the module whose code calls them."""
 
+import opcode
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FrameType
@@ -41,7 +42,10 @@ OPERATIONS: Mapping[Any, Operation] = {
 }
 
 _CALL = nn.Module._call_impl.__code__
+_PRECALL = opcode.opmap.get("PRECALL")  # of Python 3.11, which once runs a call from here and once from CALL behind it
+_TO_CALL = 4  # bytes
 _CHECKPOINT = checkpoint.__file__
+_APPLY = torch.autograd.Function.apply.__func__.__code__
 
 
 class CallSite(NamedTuple):
@@ -53,7 +57,8 @@ class CallSite(NamedTuple):
 
     @classmethod
     def of(cls, frame: FrameType) -> "CallSite":
-        return cls(frame.f_code.co_filename, frame.f_code.co_qualname, frame.f_lasti)
+        code, at = frame.f_code, frame.f_lasti
+        return cls(code.co_filename, code.co_qualname, at + _TO_CALL * (code.co_code[at] == _PRECALL))
 
 
 class Sum(NamedTuple):
@@ -104,6 +109,15 @@ def checkpointed(frame: FrameType | None, forward: CodeType) -> bool:
     """Whether a frame is inside gradient checkpointing within the forward of this code."""
     while frame is not None and frame.f_code is not forward:
         if frame.f_code.co_filename == _CHECKPOINT:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def in_own_function(frame: FrameType | None) -> bool:
+    """Whether a frame is inside an autograd function within a module's code, which has a backward pass of its own."""
+    while frame is not None and frame.f_code is not _CALL and frame.f_code.co_filename != _CHECKPOINT:
+        if frame.f_code is _APPLY:
             return True
         frame = frame.f_back
     return False

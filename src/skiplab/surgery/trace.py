@@ -3,7 +3,6 @@
 import sys
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,13 +10,22 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from skiplab.layers import evaluating, in_mode
+from skiplab.layers import in_mode
 from skiplab.surgery import aten
 from skiplab.surgery.channels import same_channel
+from skiplab.surgery.kept_buffers import kept_buffers
 from skiplab.surgery.merge import Call, Merge
 from skiplab.surgery.regions import Region
 from skiplab.surgery.stacking import stacked
-from skiplab.surgery.torch_calls import OPERATIONS, CallSite, Operation, as_sum, caller, calling_modules
+from skiplab.surgery.torch_calls import (
+    OPERATIONS,
+    CallSite,
+    Operation,
+    as_sum,
+    caller,
+    calling_modules,
+    in_own_function,
+)
 from skiplab.surgery.value import Value
 
 _MERGES: Mapping[str, Operation] = {
@@ -59,7 +67,7 @@ class Trace:
         self.modules: tuple[nn.Module, ...] | None = None
         self._count = 0
         self._now: dict[int, tuple[Any, Value]] = {}  # by the id of the tensor, while it lives
-        self._written: dict[int, Value] = {}  # by memory, the last value that was written over a part of it
+        self._written: dict[int, list[Value]] = {}  # by memory, what was written over parts of it
         for parameter in model.parameters():
             self._source(parameter, learned=True)
         for buffer in model.buffers():
@@ -87,31 +95,42 @@ class Trace:
 
     def value(self, tensor: Tensor) -> Value:
         """The current value of a tensor; one that wasn't computed in the pass is a constant."""
+        own = self._own(tensor)
+        return self._with_written(tensor, own, since=own.index)
+
+    def _own(self, tensor: Tensor) -> Value:
+        """The value of a tensor when it was last seen."""
         known = self._now.get(id(tensor))
-        own = known[1] if known is not None else self._source(tensor, learned=isinstance(tensor, nn.Parameter))
-        written = self._written.get(own.region.memory)
-        if written is not None and written.index > own.index and written.region.overlaps(own.region):
-            own = self._computed(tensor, "copy", (own, written), ())  # written through another view of the memory
-        return own
+        return known[1] if known is not None else self._source(tensor, learned=isinstance(tensor, nn.Parameter))
+
+    def _with_written(self, tensor: Tensor, own: Value, *, since: int) -> Value:
+        """A tensor's value with what was written over parts of it later, through other views of its memory."""
+        later = (each for each in self._written.get(own.region.memory, ()) if each.index > since)
+        written = [each for each in later if each.region.overlaps(own.region)]
+        return self._computed(tensor, "copy", (own, *written), ()) if written else own
 
     def record(self, function: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         """Keep what a call of an ATen function computed from what."""
         name, overwrites = aten.name_of(function), aten.in_place(function)
         tensors = list(_tensors((*args, *kwargs.values())))
         opaque = any(isinstance(each, torch.ScriptObject) for each in args)  # the weights of a quantized layer
-        read = [self.value(each) for each in tensors]
         results = [tensors[0]] if overwrites and tensors else list(_tensors((result,)))
-        if not results or not (read or opaque):
+        if not results or not (tensors or opaque):
             return
+        memories = {Region.of(each).memory for each in tensors}
+        is_view = not overwrites and len(tensors) == 1 and Region.of(results[0]).memory in memories
+        read = [self._own(each) if is_view else self.value(each) for each in tensors]
         if name == "copy" and overwrites:
             read, tensors = read[1:], tensors[1:]
-        memories = {each.region.memory for each in read}
         for tensor in results:
             if not overwrites and (memory := Region.of(tensor).memory) not in memories:
                 self._written.pop(memory, None)  # a new memory, perhaps where one was that is gone
             made = self._computed(tensor, name, read, tensors, opaque=opaque)
+            if is_view:  # of a part, over which less may have been written than over the whole
+                made = self._with_written(tensor, made, since=read[0].index)
             if overwrites:
-                self._written[made.region.memory] = made
+                before = self._written.get(made.region.memory, ())
+                self._written[made.region.memory] = [e for e in before if not made.region.covers(e.region)] + [made]
             self._merge(name, function, args, read, made)
 
     def _computed(
@@ -200,6 +219,8 @@ class _Calls(TorchFunctionMode):
             earlier = traced.calls.setdefault(modules[0], [[]])[-1] if modules else []
             call = Call(operation, CallSite.of(frame), sum(other == operation for other, _ in earlier))
             earlier.append((operation, call.site))
+            if in_own_function(frame):
+                call = None
         traced.call, traced.modules = call, modules
         try:
             return func(*args, **kwargs)
@@ -231,27 +252,14 @@ def trace(
 
     eager = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     handles = [module.register_forward_pre_hook(begin) for module in eager]
-    mode = _training(model) if training else evaluating(model)
+    mode = in_mode(model, training=training)
     try:
-        with mode, torch.no_grad(), torch.random.fork_rng(), _Calls(traced), _Values(traced):
+        with kept_buffers(model), mode, torch.no_grad(), torch.random.fork_rng(), _Calls(traced), _Values(traced):
             model(*args, **kwargs)
     finally:
         for handle in handles:
             handle.remove()
     return traced
-
-
-@contextmanager
-def _training(model: nn.Module) -> Iterator[None]:
-    """Put the model in training mode; restore its mode and its buffers afterwards."""
-    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    try:
-        with in_mode(model, training=True):
-            yield
-    finally:
-        with torch.no_grad():
-            for buffer, old in before:
-                buffer.copy_(old)
 
 
 def _tensors(arguments: Iterable[Any]) -> Iterator[Tensor]:
