@@ -61,6 +61,23 @@ def inspect_network(model: nn.Module, *inputs: Tensor) -> Network:
     return Network(model, weight_layers(model, *inputs), blocks(model), joins(model))
 
 
+class Hook:
+    """A hook of a module that copies and pickles of the module have in a form that does nothing."""
+
+    def __init__(self, call: Callable[..., None]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> None:
+        self._call(*arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Hook, (_do_nothing,)
+
+
+def _do_nothing(*_: Any) -> None:
+    pass
+
+
 def watch(module: nn.Module, observe: Callable[[nn.Module, tuple[Any, ...], Any], None]) -> RemovableHandle:
     """Call observe(module, arguments, output) after each pass through a module, except for recomputations."""
 
@@ -68,7 +85,7 @@ def watch(module: nn.Module, observe: Callable[[nn.Module, tuple[Any, ...], Any]
         if not recomputing():
             observe(module, arguments, output)
 
-    return module.register_forward_hook(after_forward)
+    return module.register_forward_hook(Hook(after_forward))
 
 
 def in_order(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
@@ -90,7 +107,7 @@ def watch_tensors(
         if torch.is_grad_enabled() and not recomputing() and read and written:
             observe(module, read, written[0])
 
-    return module.register_forward_hook(after_forward, with_kwargs=True)
+    return module.register_forward_hook(Hook(after_forward), with_kwargs=True)
 
 
 def _tensors(values: Any) -> tuple[Tensor, ...]:

@@ -79,6 +79,19 @@ def test_a_constant_output_has_no_rank() -> None:
     assert found["effective_rank"] == {"": 0.0}
 
 
+def test_complex_outputs_are_left_out() -> None:
+    class ToComplex(nn.Linear):
+        def forward(self, x):
+            return torch.complex(super().forward(x), x)
+
+    layer, x = ToComplex(2, 2), torch.randn(3, 2)
+    instrument = ActivationStatistics(every_n_steps=1, dead_below=0.0)
+    instrument.begin(inspect_network(layer, x), 0)
+    layer(x)
+    instrument.before_update(1.0)
+    assert instrument.after_update() == []
+
+
 def test_summary_is_of_the_blocks_layers(log) -> None:
     rows = [
         (0, 0, "stem", "effective_rank", 100.0),

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from skiplab.errors import SkiplabError
 from skiplab.instruments.gradient_flow import GradientFlow
@@ -61,6 +62,141 @@ def test_a_layer_that_is_called_twice_counts_all_its_outputs() -> None:
     weights, activations, _ = instrument.after_update()
     assert [float(value) for value in weights.values] == [6.0]
     assert [float(value) for value in activations.values] == pytest.approx([math.sqrt(3**2 + 1)])
+
+
+class WritesOverViews(nn.Module):
+    """Linear layers on tokens return views, which it writes over; one layer is written over by its own caller."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down, self.head = nn.Linear(4, 6), nn.Linear(6, 4), nn.Linear(4, 1)
+
+    def forward(self, x):
+        update = self.down(self.up(x).relu_())
+        update += x
+        return self.head(update)
+
+
+def outputs_read(model: nn.Module, x: torch.Tensor, step) -> dict[str, float]:
+    """The gradient norms of layers' outputs that a step shows."""
+    instrument = GradientFlow(every_n_steps=1, floor=0.0)
+    instrument.begin(inspect_network(model, x), 0)
+    step()
+    instrument.before_update(loss_scale=1.0)
+    reading = instrument.after_update()[1]
+    return {place.path: float(value) for place, value in zip(reading.places, reading.values, strict=True)}
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 5, 4)])
+def test_outputs_that_are_written_over_count(shape) -> None:
+    torch.manual_seed(0)
+    model, x = WritesOverViews().double(), torch.randn(shape, dtype=torch.float64)
+    found = outputs_read(model, x, lambda: model(x).square().sum().backward())
+    up = model.up(x)
+    down = model.down(up.relu())
+    head = model.head(down + x)
+    expected = torch.autograd.grad(head.square().sum(), (up, down, head))
+    assert list(found) == ["up", "down", "head"]
+    assert list(found.values()) == pytest.approx([slow_norm([each]) for each in expected], rel=1e-9)
+    assert not any(parameter._backward_hooks for parameter in model.parameters())
+
+
+def two_layers() -> tuple[nn.Sequential, torch.Tensor]:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1)).double(), torch.randn(5, 4, dtype=torch.float64)
+
+
+def expected_of(loss, model: nn.Sequential, x: torch.Tensor) -> list[float]:
+    """The gradient norms of both outputs, by an autograd run of its own."""
+    first = model[0](x)
+    second = model[2](model[1](first))
+    return [slow_norm([each]) for each in torch.autograd.grad(loss(second), (first, second))]
+
+
+def square(y: torch.Tensor) -> torch.Tensor:
+    return y.square().mean()
+
+
+def size(y: torch.Tensor) -> torch.Tensor:
+    return y.abs().mean()
+
+
+def test_gradients_of_an_output_are_summed_over_passes() -> None:
+    model, x = two_layers()
+
+    def step() -> None:
+        y = model(x)
+        square(y).backward(retain_graph=True)
+        size(y).backward()
+
+    expected = expected_of(lambda y: square(y) + size(y), model, x)
+    assert list(outputs_read(model, x, step).values()) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_pass_that_gives_weights_no_gradient_doesnt_count() -> None:
+    model, x = two_layers()
+
+    def step() -> None:
+        y = model(x)
+        torch.autograd.grad(size(y), list(model.parameters()), retain_graph=True)
+        square(y).backward()
+
+    assert list(outputs_read(model, x, step).values()) == pytest.approx(expected_of(square, model, x), rel=1e-9)
+
+
+def test_passes_whose_gradients_were_cleared_dont_count() -> None:
+    model, x = two_layers()
+
+    def step() -> None:
+        for _ in range(2):
+            model.zero_grad()
+            (3 * size(model(x))).backward()
+        model.zero_grad()
+        for part in x.split(2):  # accumulated
+            square(model(part)).backward()
+
+    parts = [expected_of(square, model, part) for part in x.split(2)]
+    expected = [math.hypot(*norms) for norms in zip(*parts, strict=True)]
+    assert list(outputs_read(model, x, step).values()) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_pass_that_broke_off_is_forgotten() -> None:
+    model, x = two_layers()
+
+    def fail(_: torch.Tensor) -> None:
+        raise MemoryError
+
+    def step() -> None:
+        y = model[1](hidden := model[0](x))
+        hook = hidden.register_hook(fail)
+        with pytest.raises(MemoryError):
+            square(model[2](y)).backward()
+        hook.remove()
+        model.zero_grad()
+        square(model(x)).backward()
+
+    assert list(outputs_read(model, x, step).values()) == pytest.approx(expected_of(square, model, x), rel=1e-9)
+
+
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_activation_checkpoints_change_nothing(reentrant) -> None:
+    model, x = two_layers()
+    outer = nn.Sequential(nn.Linear(4, 4).double(), model)
+    expected = outputs_read(outer, x, lambda: square(outer(x)).backward())
+
+    def step() -> None:
+        outer.zero_grad()
+        square(checkpoint(model, outer[0](x), use_reentrant=reentrant)).backward()
+
+    assert outputs_read(outer, x, step) == pytest.approx(expected, rel=1e-9)
+
+
+def test_complex_numbers_count_with_both_parts() -> None:
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 3, dtype=torch.complex128)
+    x = torch.randn(5, 4, dtype=torch.complex128)
+    found = outputs_read(layer, x, lambda: layer(x).abs().square().sum().backward())
+    assert found[""] == pytest.approx(math.sqrt(sum(abs(2 * entry) ** 2 for entry in layer(x).flatten().tolist())))
 
 
 def test_a_trials_readings_are_of_its_own_batch(finished) -> None:

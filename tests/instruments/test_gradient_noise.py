@@ -64,6 +64,16 @@ def test_a_pair_that_was_broken_off_is_left_out(step) -> None:
     assert read(GradientNoise(every_n_steps=10), step.model, step.network, 11, step.loss(step.model)) == {}
 
 
+def test_complex_numbers_count_with_both_parts() -> None:
+    layer = nn.Linear(2, 1, bias=False, dtype=torch.complex128)
+    network = inspect_network(layer, torch.zeros(1, 2, dtype=torch.complex128))
+    instrument, x = GradientNoise(every_n_steps=2), torch.tensor([[1.0, 2.0]], dtype=torch.complex128)
+    for step in range(2):  # the second gradient is a quarter turn from the first
+        found = read(instrument, layer, network, step, layer((1j if step else 1.0) * x).real.sum())
+    assert found["gradient_cosine"] == [pytest.approx(0.0)]
+    assert found["gradient_difference"] == [pytest.approx(2 * 5.0)]
+
+
 def test_a_layer_without_gradient_agrees_with_nothing() -> None:
     model = nn.Linear(2, 1, bias=False)
     network = inspect_network(model, torch.zeros(1, 2))

@@ -52,6 +52,19 @@ def test_a_block_without_parameters_has_no_ratio() -> None:
     assert len(blocks.values) == 1
 
 
+def test_complex_numbers_count_with_both_parts() -> None:
+    layer = nn.Linear(1, 1, bias=False, dtype=torch.complex128)
+    with torch.no_grad():
+        layer.weight.fill_(3 + 4j)
+    instrument = UpdateRatio(every_n_steps=1)
+    instrument.begin(Network(layer, [Layer(0, "linear", layer)], [], []), 0)
+    instrument.before_update(1.0)
+    with torch.no_grad():
+        layer.weight.add_(2j)
+    (ratio,) = instrument.after_update()[0].values
+    assert float(ratio) == pytest.approx(2 / 5)
+
+
 def test_summary_is_the_first_blocks_geometric_mean(log) -> None:
     rows = [
         (0, 0, "block.0", "block_update_ratio", 0.01),

@@ -101,8 +101,8 @@ class ActivationStatistics(Instrument):
 
     def _watch(self, path: str):
         def after_forward(module: nn.Module, arguments: tuple[Any, ...], output: Tensor) -> None:
-            if not arguments[0].is_floating_point():  # an embedding reads label indices
-                return
+            if not (arguments[0].is_floating_point() and output.is_floating_point()):
+                return  # an embedding reads label indices
             read, written = _channels(arguments[0].detach(), module), _channels(output.detach(), module)
             covariance = torch.cov(written, correction=0).reshape(len(written), -1)
             size = read.square().mean().sqrt()

@@ -9,6 +9,8 @@ from torch import Tensor
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.instruments.output_gradients import OutputGradients
+from skiplab.instruments.real_parts import real_parts
 from skiplab.layers import Layer, Network, watch_tensors
 from skiplab.metrics import Metric
 
@@ -21,8 +23,8 @@ class GradientFlow(Instrument):
 
     L is the batch's mean loss. The weights of a layer or block are all its own parameters together. Norms are Euclidean
     and accumulate in float64; gradients are unscaled and not yet clipped. If a layer is called several times in a step,
-    all its outputs count; a layer that isn't called has none. With g_b the blocks' norms, as geometric means over the
-    measured steps,
+    all its outputs count, each with its gradient summed over the backward passes that weights' gradients are summed
+    over; a layer that isn't called has none. With g_b the blocks' norms, as geometric means over the measured steps,
 
         first to last = g_1 / g_B,   decay per block = exp(slope of ln g_b over b, least squares).
 
@@ -94,20 +96,13 @@ class GradientFlow(Instrument):
 
     def begin(self, network: Network, step: int) -> None:
         self._network = network
-        self._outputs: dict[Layer, list[Tensor]] = {}
-        self.hooks = [watch_tensors(layer.module, self._watch(layer)) for layer in network.layers]
+        self._outputs = OutputGradients(network.model.parameters())
+        self.hooks = self._outputs.hooks
+        self.hooks += [watch_tensors(layer.module, self._watch(layer)) for layer in network.layers]
 
     def _watch(self, layer: Layer):
-        def after_forward(module, inputs, output: Tensor) -> None:
-            gradients = self._outputs.setdefault(layer, [])
-
-            def keep(gradient: Tensor) -> None:
-                gradients.append(gradient.detach())
-
-            if output.requires_grad:
-                output.register_hook(keep)
-
-        return after_forward
+        outputs = self._outputs
+        return lambda module, inputs, output: outputs.observe(layer, inputs, output)
 
     def before_update(self, loss_scale: float) -> None:
         self.release()
@@ -115,15 +110,14 @@ class GradientFlow(Instrument):
         parameters = [layer.module.parameters(recurse=False) for layer in layers]
         parameters += [block.parameters for block in blocks]
         weights = [[p.grad for p in place if p.grad is not None] for place in parameters]
-        self._called = [
-            layer for layer in layers if layer in self._outputs
-        ]  # another's code may use its weights itself
-        outputs = [self._outputs[layer] for layer in self._called]
+        gradients = self._outputs.found
+        self._called = [layer for layer in layers if layer in gradients]  # another's code may use its weights itself
+        outputs = [gradients[layer] for layer in self._called]
         found = _norms([*weights, *outputs], next(self._network.model.parameters()).device)
         self._layer_norms = found[: len(layers)]
         self._block_norms = found[len(layers) : len(weights)]
         self._activation_norms = found[len(weights) :] / loss_scale
-        self._outputs = {}
+        del self._outputs
 
     def after_update(self) -> list[Reading]:
         return [
@@ -153,7 +147,7 @@ def _norms(places: Sequence[Sequence[Tensor]], device: torch.device) -> Float[Te
     tensors = list(dict.fromkeys(tensor for place in places for tensor in place))
     if not tensors:
         return torch.zeros(len(places), dtype=torch.float64, device=device)
-    squares = torch.stack(torch._foreach_norm(tensors, 2, dtype=torch.float64)).square()
+    squares = torch.stack(torch._foreach_norm(list(map(real_parts, tensors)), 2, dtype=torch.float64)).square()
     number = {tensor: index for index, tensor in enumerate(tensors)}
     pairs = [(index, number[tensor]) for index, place in enumerate(places) for tensor in place]
     at, of = torch.tensor(pairs, device=device).T

@@ -6,6 +6,7 @@ from torch import Tensor
 from skiplab.charts import Chart
 from skiplab.errors import SkiplabError
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog
+from skiplab.instruments.real_parts import real_parts
 from skiplab.layers import Network
 from skiplab.metrics import Metric
 
@@ -111,7 +112,7 @@ class GradientNoise(Instrument):
 
 
 def _flat(module: torch.nn.Module) -> Tensor:
-    """The gradient of a layer's own parameters as one vector, in float64; zeros if it has none."""
+    """The gradient of a layer's own parameters as one vector of real numbers, in float64; zeros if it has none."""
     parameters = module.parameters(recurse=False)
     parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    return torch.cat([part.detach().flatten() for part in parts]).double()
+    return torch.cat([real_parts(part.detach()).flatten() for part in parts]).double()

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from skiplab.charts import Chart
 from skiplab.instruments.instrument import Instrument, Reading, TrainingLog, geometric_mean
+from skiplab.instruments.real_parts import real_parts
 from skiplab.layers import Network
 from skiplab.metrics import Metric
 
@@ -87,7 +88,7 @@ class UpdateRatio(Instrument):
         ]
 
     def _squares(self, tensors: Sequence[Tensor]) -> dict[nn.Parameter, Tensor]:
-        norms = torch._foreach_norm(list(tensors), 2, dtype=torch.float64)
+        norms = torch._foreach_norm(list(map(real_parts, tensors)), 2, dtype=torch.float64)
         return dict(zip(self._parameters, torch._foreach_pow(list(norms), 2), strict=True))
 
     def summarize(self, log: TrainingLog) -> dict[str, float]:

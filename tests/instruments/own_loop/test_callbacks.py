@@ -171,6 +171,31 @@ def test_manual_optimization_with_two_optimizers(tmp_path) -> None:
         assert own == pytest.approx(module.seen[step], rel=1e-6)
 
 
+class Accumulating(LitAutoEncoder):
+    """Steps once in two batches, by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.losses: list[float] = []
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.manual_backward(loss / 2)
+        if batch_idx % 2:
+            self.optimizers().step()
+            self.optimizers().zero_grad()
+        self.losses.append(loss.item())
+        return loss
+
+
+def test_in_manual_optimization_an_updates_loss_is_its_batches_mean(tmp_path) -> None:
+    module = Accumulating()
+    fit(tmp_path, [skiplab.Instruments(["stability"], to=tmp_path / "r.csv")], module=module, steps=3)
+    means = [(first + second) / 2 for first, second in zip(module.losses[::2], module.losses[1::2], strict=True)]
+    assert read_readings(tmp_path / "r.csv").losses.tolist() == pytest.approx(means, rel=1e-6)
+
+
 def test_hugging_faces_trainer(tmp_path) -> None:
     """The calls that a Trainer makes, in its order; the Trainer itself needs a package that isn't installed."""
     callback = skiplab.trainer_callback(["gradient_flow"], every=2)

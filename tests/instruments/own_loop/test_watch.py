@@ -175,6 +175,132 @@ def test_each_of_several_optimizers_counts_with_the_gradient_that_it_used(tmp_pa
         assert own == pytest.approx(expected[step], rel=1e-6)
 
 
+def by_autograd(model: nn.Module, loss, optimizer, scaler) -> None:
+    gradients = torch.autograd.grad(loss(), list(model.parameters()))
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        parameter.grad = gradient
+
+
+def by_projection(model: nn.Module, loss, optimizer, scaler) -> None:
+    """The gradients of two passes, put together by hand."""
+    loss().backward()
+    first = [parameter.grad for parameter in model.parameters()]
+    optimizer.zero_grad()
+    loss().backward()
+    for parameter, gradient in zip(model.parameters(), first, strict=True):
+        parameter.grad = gradient + 2 * parameter.grad
+
+
+def after_unscaling(model: nn.Module, loss, optimizer, scaler) -> None:
+    scaler.scale(loss()).backward()
+    scaler.unscale_(optimizer)
+    for parameter in model.parameters():
+        parameter.grad = 3 * parameter.grad
+
+
+@pytest.mark.parametrize("replace", [by_autograd, by_projection, after_unscaling])
+def test_gradients_that_the_loop_puts_in_their_place(replace, tmp_path) -> None:
+    model, path, expected = network().eval(), tmp_path / "readings.csv", {}
+    ((x, y),) = batches(1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0, enabled=replace is after_unscaling)
+    with skiplab.watch(model, ["gradient_flow"], every=1, to=path) as watch:
+        for step in range(2):
+            optimizer.zero_grad()
+            replace(model, lambda: nn.functional.cross_entropy(model(x), y), optimizer, scaler)
+            expected[step] = gradient_norms(model)
+            scaler.step(optimizer)
+            scaler.update()
+            watch.step()
+    for step, own in values(path, "weight_gradient_norm").items():
+        assert own == pytest.approx(expected[step], rel=1e-6)
+        assert own["0"] > 0
+
+
+def test_an_optimizer_that_steps_within_the_backward_pass(tmp_path) -> None:
+    model, path = network().eval(), tmp_path / "readings.csv"
+    ((x, y),) = batches(1)
+    nn.functional.cross_entropy(model(x), y).backward()
+    expected = gradient_norms(model)
+    model.zero_grad()
+    optimizers = {parameter: torch.optim.SGD([parameter], lr=0.1) for parameter in model.parameters()}
+
+    def update(parameter) -> None:
+        optimizers[parameter].step()
+        optimizers[parameter].zero_grad()
+
+    for parameter in model.parameters():
+        parameter.register_post_accumulate_grad_hook(update)
+    with skiplab.watch(model, ["gradient_flow"], to=path) as watch:
+        nn.functional.cross_entropy(model(x), y).backward()
+        watch.step()
+    assert values(path, "weight_gradient_norm")[0] == pytest.approx(expected, rel=1e-6)
+
+
+def test_copies_and_saved_networks_arent_watched(tmp_path) -> None:
+    model, path = network().eval(), tmp_path / "readings.csv"
+    ((x, y),) = batches(1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skiplab.watch(model, ["gradient_flow", "activation_statistics"], to=path) as watch:
+        torch.save(model, tmp_path / "model.pt")
+        saved = torch.load(tmp_path / "model.pt", weights_only=False)
+        for other in (copy.deepcopy(model), saved):
+            nn.functional.cross_entropy(other(9 * x), y).backward()
+        nn.functional.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        found = watch.step()
+    with skiplab.watch(
+        network().eval(), ["gradient_flow", "activation_statistics"], to=tmp_path / "alone.csv"
+    ) as watch:
+        alone = watch._observer.network.model
+        nn.functional.cross_entropy(alone(x), y).backward()
+        torch.optim.SGD(alone.parameters(), lr=0.1).step()
+        assert found == pytest.approx(watch.step(), rel=1e-6)
+
+
+class Fourier(nn.Module):
+    """A layer with complex weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 3, dtype=torch.complex64))
+
+    def forward(self, x):
+        return torch.fft.irfft(torch.fft.rfft(x) @ self.weight, n=4)
+
+
+def test_complex_weights_are_measured(tmp_path) -> None:
+    torch.manual_seed(0)
+    model, path = Fourier(), tmp_path / "readings.csv"
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with skiplab.watch(model, ALL, every=2, to=path) as watch:
+        for step in range(2):
+            optimizer.zero_grad()
+            model(torch.randn(5, 4)).square().mean().backward()
+            if step == 0:
+                expected = norm([torch.view_as_real(model.weight.grad)])
+                size = norm([torch.view_as_real(model.weight)])
+            optimizer.step()
+            watch.step()
+    assert values(path, "weight_gradient_norm")[0][""] == pytest.approx(expected, rel=1e-6)
+    assert values(path, "update_ratio")[0][""] == pytest.approx(0.1 * expected / size, rel=1e-4)
+    assert values(path, "gradient_cosine").keys() == {1}
+
+
+def test_a_loop_that_writes_weights_itself_is_told_so(tmp_path) -> None:
+    model = nn.Linear(3, 1)
+    watch = skiplab.watch(model, ["gradient_flow"], every=1, to=tmp_path / "readings.csv").__enter__()
+    for _ in range(2):
+        model.zero_grad()
+        model(torch.randn(4, 3)).sum().backward()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter -= 0.1 * parameter.grad
+        assert watch.step() == {}
+    with pytest.warns(UserWarning, match=r"no optimizer of torch\.optim updated the watched network"):
+        watch.close()
+
+
 def _reduced_norms(rank: int, path):
     model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
@@ -275,11 +401,14 @@ REFUSED = {
     "no network": (lambda: skiplab.watch([1], ["stability"]), "model is a list; valid: a torch.nn.Module"),
     "copies": (lambda: skiplab.watch(nn.DataParallel(network()), ["stability"]), "DistributedDataParallel instead"),
     "lazy": (lambda: skiplab.watch(nn.LazyLinear(2), ["stability"]), "run it once on a batch"),
+    "script": (lambda: skiplab.watch(nn.Sequential(torch.jit.script(nn.Linear(2, 2))), ["stability"]),
+               "0 is a script of torch.jit"),
     "meta": (lambda: skiplab.watch(network().to("meta"), ["stability", GradientFlow(every_n_steps=1, floor=0.0)])
              .__enter__(), "lie on meta"),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("case", REFUSED)
 def test_refusals(case, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -331,3 +460,18 @@ def test_a_file_is_not_overwritten_and_can_be_continued(tmp_path) -> None:
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(SkiplabError, match="can't be written"):
         skiplab.watch(network(), ["gradient_flow"], to=tmp_path / "folder.csv", first_step=1).__enter__()
+
+
+def test_steps_after_the_one_that_training_goes_on_from_are_left_out(tmp_path) -> None:
+    path = tmp_path / "readings.csv"
+    for first_step, num_steps in ((0, 7), (3, 2)):
+        model = network()
+        with skiplab.watch(model, ["gradient_flow", "stability"], every=2, to=path, first_step=first_step) as watch:
+            train(model, num_steps=num_steps, after=watch.step)
+    assert list(values(path, "weight_gradient_norm")) == [0, 2, 4]
+    assert list(read_readings(path).losses.index) == [0, 1, 2, 3, 4]
+    assert watch.summary()["thousand_steps"] == 0.005
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n7,8\n")
+    skiplab.watch(network(), ["gradient_flow"], to=other, first_step=1).__enter__().close()
+    assert other.read_text() == "a,b\n7,8\n"

@@ -4,6 +4,7 @@ from fnmatch import fnmatchcase
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import nn
 from torch._dynamo import OptimizedModule, eval_frame
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -84,6 +85,12 @@ def _check(model: nn.Module) -> None:
         raise SkiplabError("DataParallel trains copies of the network; train with DistributedDataParallel instead")
     if any(isinstance(each, OptimizedModule) or each._compiled_call_impl is not None for each in model.modules()):
         raise SkiplabError(_COMPILED)
+    scripted = next((name for name, each in model.named_modules() if _is_scripted_layer(each)), None)
+    if scripted is not None:
+        raise SkiplabError(
+            f"{scripted or 'the network'} is a script of torch.jit, whose layers can't be watched; train the network "
+            "as it was before"
+        )
     if any(isinstance(parameter, UninitializedParameter) for parameter in model.parameters()):
         raise SkiplabError(
             "the network has lazy layers that have no weights yet; run it once on a batch, then watch it"
@@ -93,6 +100,10 @@ def _check(model: nn.Module) -> None:
             f"{sharded} is shared out among processes, and no process has its whole gradient; train with "
             "DistributedDataParallel, or on one device"
         )
+
+
+def _is_scripted_layer(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule) and any(True for _ in module.parameters())
 
 
 def _is_sharded(parameter: nn.Parameter) -> bool:

@@ -23,7 +23,7 @@ class WatchCallback(pl.Callback):
         self._make_watch, self._to = make_watch, to
         self._watch: Watch | None = None
         self._resumed_at = self._num_updates = 0
-        self._loss: Tensor | None = None
+        self._losses: list[Tensor] = []  # of the batches of an update
 
     @property
     def watch(self) -> Watch | None:
@@ -48,13 +48,16 @@ class WatchCallback(pl.Callback):
         if self._watch is None:
             return
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-        if isinstance(loss, Tensor):  # under accumulation Lightning has divided it by the number of batches
-            self._loss = loss.detach() if self._loss is None else self._loss + loss.detach()
+        if isinstance(loss, Tensor):
+            self._losses.append(loss.detach())
         if trainer.global_step == self._num_updates:
             return
         self._num_updates = trainer.global_step
-        step, found = self._watch.next_step, self._watch.end(self._loss)
-        self._loss = None
+        # in automatic optimization Lightning has divided each by the number of batches
+        num_batches = 1 if pl_module.automatic_optimization else len(self._losses)
+        loss = sum(self._losses) / num_batches if self._losses else None
+        step, found = self._watch.next_step, self._watch.end(loss)
+        self._losses = []
         if found:
             for logger in trainer.loggers:
                 logger.log_metrics(found, step=step)

@@ -13,7 +13,7 @@ from skiplab.instruments.instrument import Instrument, Place
 from skiplab.instruments.own_loop.any_network import network_of, refuse_compiled
 from skiplab.instruments.own_loop.update import Update
 from skiplab.instruments.reading_rows import Row, reading_rows
-from skiplab.layers import Layer
+from skiplab.layers import Hook, Layer
 
 
 class LoopObserver:
@@ -52,6 +52,12 @@ class LoopObserver:
         self._update: Update | None = None
         self._hooks: list[RemovableHandle] = []
         self._step = 0
+        self._lacked_update = False
+
+    @property
+    def never_updated(self) -> bool:
+        """Whether steps were to be measured, and none had an update."""
+        return self._lacked_update and not self._order
 
     @property
     def is_open(self) -> bool:
@@ -78,6 +84,7 @@ class LoopObserver:
         self.abandon()
         if not update.made:
             self._missed = due
+            self._lacked_update = True
             return []
         with update.undone():
             for instrument in due:
@@ -106,7 +113,7 @@ class LoopObserver:
             if torch.is_grad_enabled():
                 self._called.setdefault(layer.path)
 
-        return layer.module.register_forward_pre_hook(before_forward)
+        return layer.module.register_forward_pre_hook(Hook(before_forward))
 
     def _check_seen(self) -> None:
         """Refuse a network that is updated and never called, since its layers' outputs can't be seen."""

@@ -8,6 +8,7 @@ import pandas as pd
 
 from skiplab.errors import SkiplabError
 from skiplab.records.appended_table import AppendedTable
+from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import LAYERS
 from skiplab.records.table_file import read_table
 
@@ -23,7 +24,7 @@ class Readings(NamedTuple):
 
 
 def open_readings(path: Path, first_step: int) -> AppendedTable:
-    """A file of readings, to be appended to.
+    """A file of readings, to be appended to, without rows from the first step on, of a training that broke off.
 
     Raises:
         SkiplabError: the file can't be written, or it holds another training.
@@ -35,9 +36,19 @@ def open_readings(path: Path, first_step: int) -> AppendedTable:
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            _drop_from(path.resolve(), first_step)
         return AppendedTable(path, LAYERS.columns)
     except OSError as error:
         raise SkiplabError(f"{path} can't be written: {error.strerror}; give a file in a folder of yours") from None
+
+
+def _drop_from(path: Path, first_step: int) -> None:
+    """Remove the rows of a file of readings that are of a step or of later ones."""
+    header, *lines = path.read_bytes().splitlines(keepends=True) or [b""]
+    kept = [line for line in lines if not ((step := line.split(b",")[0]).isdigit() and int(step) >= first_step)]
+    if header.strip() == ",".join(LAYERS.columns).encode() and len(kept) < len(lines):
+        write_atomically(path, b"".join([header, *kept]))
 
 
 def read_readings(path: Path) -> Readings:

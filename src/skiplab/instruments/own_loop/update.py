@@ -17,8 +17,9 @@ class Update:
     """Notes the weights before an update and the gradients that it used, whatever loop makes it.
 
     Gradients are noted at the end of each backward pass: summed over the passes of an accumulation, reduced over the
-    processes of DistributedDataParallel, and not yet clipped. Each optimizer's step settles the gradients of its own
-    parameters, so several optimizers may take turns. Weights are noted before the first step of their optimizer.
+    processes of DistributedDataParallel, and not yet clipped. Those that a loop puts in their place, or that don't last
+    until the end of the pass, are noted when their optimizer steps. Each optimizer's step settles the gradients of its
+    own parameters, so several optimizers may take turns. Weights are noted before the first step of their optimizer.
 
     Args:
         parameters: those to note.
@@ -30,6 +31,8 @@ class Update:
         self._before: dict[nn.Parameter, Tensor] = {}
         self._latest: dict[nn.Parameter, Tensor] = {}
         self._used: dict[nn.Parameter, Tensor] = {}
+        self._noted: dict[nn.Parameter, Tensor] = {}  # the tensors in .grad when gradients were noted
+        self._is_unscaled: set[nn.Parameter] = set()  # those whose noted gradient has no loss scale in it
         self._is_queued = False
         self._hooks: list[RemovableHandle] = [
             register_optimizer_step_pre_hook(self._begins),
@@ -54,13 +57,12 @@ class Update:
 
         Tensors are exchanged, not written to, so that nothing is left of it.
         """
-        gradients = {**self._latest, **self._used}
+        gradients = {each: self._unscaled(each, self.loss_scale) for each in self._latest} | self._used
         now = {parameter: (parameter.data, parameter.grad) for parameter in self._watched}
         try:
             for parameter in now:
                 parameter.data = self._before.get(parameter, parameter.data)
-                found = gradients.get(parameter)
-                parameter.grad = found if found is None or self.loss_scale == 1 else found / self.loss_scale
+                parameter.grad = gradients.get(parameter)
             yield
         finally:
             for parameter, (data, gradient) in now.items():
@@ -78,19 +80,32 @@ class Update:
     @torch.no_grad()
     def _note(self) -> None:
         self._is_queued = False
-        found = ((parameter, parameter.grad) for parameter in self._watched)
-        self._latest = {each: _dense(gradient).clone() for each, gradient in found if gradient is not None}
+        self._noted = {each: each.grad for each in self._watched if each.grad is not None}
+        self._latest = {each: _dense(gradient).clone() for each, gradient in self._noted.items()}
+        self._is_unscaled.clear()
 
+    @torch.no_grad()
     def _begins(self, optimizer: Optimizer, *_: object) -> None:
+        is_unscaled = getattr(optimizer, "grad_scale", None) is None  # else the optimizer will divide by the scale
         for parameter in self._own(optimizer):
             if parameter not in self._before:
                 self._before[parameter] = parameter.detach().clone()
+            gradient = parameter.grad
+            if gradient is not None and gradient is not self._noted.get(parameter):
+                self._noted[parameter], self._latest[parameter] = gradient, _dense(gradient).clone()
+                if is_unscaled:
+                    self._is_unscaled.add(parameter)
 
     def _ends(self, optimizer: Optimizer, *_: object) -> None:
         if scaler := _scaler(sys._getframe()):
             self.loss_scale = scaler.get_scale()
+        scale = 1.0 if scaler is None else self.loss_scale
         own = (parameter for parameter in self._own(optimizer) if parameter in self._latest)
-        self._used |= {parameter: self._latest[parameter] for parameter in own}
+        self._used |= {parameter: self._unscaled(parameter, scale) for parameter in own}
+
+    def _unscaled(self, parameter: nn.Parameter, scale: float) -> Tensor:
+        gradient = self._latest[parameter]
+        return gradient if scale == 1 or parameter in self._is_unscaled else gradient / scale
 
     def _own(self, optimizer: Optimizer) -> Iterator[nn.Parameter]:
         """The optimizer's parameters that are watched."""

@@ -1,6 +1,7 @@
 """Instruments around any training loop."""
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,10 @@ from skiplab.instruments.reading_rows import Row
 from skiplab.records.appended_table import AppendedTable
 from skiplab.records.layer_keys import layer_key
 
+_NEVER_UPDATED = (
+    "nothing was measured, since no optimizer of torch.optim updated the watched network; let one take the steps, or "
+    "watch the network that it updates"
+)
 _MOST_PENDING = 1000  # losses that wait to be fetched from the device
 
 
@@ -105,8 +110,10 @@ class Watch:
         return {layer_key(row.quantity, row.path): row.value for row in rows}
 
     def close(self) -> None:
-        """Remove all hooks and finish the file; further steps aren't measured."""
+        """Remove all hooks and finish the file; further steps aren't measured. Warns if no step could be measured."""
         self._observer.abandon()
+        if self._table is not None and self._observer.never_updated:
+            warnings.warn(_NEVER_UPDATED, stacklevel=3)
         if self._table is not None:
             self._write(self._table, [])
             self._table.close()
