@@ -259,11 +259,15 @@ def test_a_mean_over_something_unknown_is_refused(runs):
         ("difference", "plain", 4, False, True),
         ("interaction", "plain", 16, False, True),
         ("interaction", "plain", 4, True, False),
+        ("interaction", "plain", 8, False, False),
     ],
 )
 def test_a_floor_is_an_upper_bound(runs, kind, arm, censored_depth, smaller, greater):
-    """The true value is lower: at the deep end of the plain arm the interaction is then greater still."""
-    for depth in (4, 16):
+    """The true value is lower: at the deep end of the plain arm the interaction is then greater still.
+
+    That of the middle of three depths says nothing about a slope.
+    """
+    for depth in (4, 8, 16):
         for each in ("plain", "identity"):
             value = 1e-13 if (each, depth) == (arm, censored_depth) else 1e-3
             summary = {"update_ratio_first_block": value}
@@ -282,3 +286,38 @@ def test_differences_that_are_equal_but_for_rounding_are_equal(runs, values):
     paired = compute_contrast(read_study("s", runs.folder), Contrast(metric="loss_val", kind="difference", **ARMS), {})
     assert len(set(paired.advantage)) == 1
     assert paired.advantage[0] == pytest.approx(0.05)
+
+
+def test_a_bound_leaves_open_whether_a_value_is_the_claimed_one(runs):
+    for depth, value in ((4, 1e-3), (8, 1e-6), (16, 1e-13)):
+        summary = {"update_ratio_first_block": value}
+        runs.trial(seed=0, choices={"connection": "plain"}, factors={"depth": depth}, summary=summary)
+    arms = {"factor": "connection", "control": "plain", "treatment": "plain"}
+    contrast = Contrast(metric="update_ratio_first_block", kind="rate", over="depth", direction="equal", **arms)
+    paired = compute_contrast(read_study("s", runs.folder), contrast, {})
+    assert (paired.may_be_smaller, paired.may_be_greater) == (True, True)
+
+
+def test_slopes_that_are_equal_but_for_rounding_are_equal(runs):
+    """The values are those of the lowest depth in another order."""
+    for seed, values in enumerate(((0.1, 0.7, 0.3), (0.7, 0.3, 0.1), (0.3, 0.1, 0.7))):
+        for depth, value in zip((4, 8), (sum(values), sum(values[::-1])), strict=True):
+            for arm in ("plain", "identity"):
+                summary = {"loss_val": value + (0.1 if arm == "identity" else 0.0)}
+                runs.trial(seed=seed, choices={"connection": arm}, factors={"depth": depth}, summary=summary)
+    contrast = Contrast(metric="loss_val", kind="interaction", over="depth", **ARMS)
+    assert set(compute_contrast(read_study("s", runs.folder), contrast, {}).advantage) == {0.0}
+
+
+def test_the_exposure_of_a_count_is_a_levels(runs):
+    spikes = Metric(label="spikes", direction="lower", kind="count", exposure="kilosteps")
+    metrics = {"spikes": asdict(spikes), "kilosteps": asdict(Metric(label="kilosteps", direction=None))}
+    for depth in (4, 8):
+        for arm in ("plain", "identity"):
+            for seed in range(6):
+                summary = {"spikes": 2.0 if arm == "plain" else 0.0, "kilosteps": 0.5}
+                choices = {"connection": arm}
+                runs.trial(seed=seed, choices=choices, factors={"depth": depth}, summary=summary, metrics=metrics)
+    contrast = Contrast(metric="spikes", kind="difference", direction="lower", mean_over=("depth",), **ARMS)
+    paired = compute_contrast(read_study("s", runs.folder), contrast, {})
+    assert paired.events == ((6.0, 3.0, 1.0), (0.0, 3.0, -1.0))

@@ -90,7 +90,7 @@ def test_trials_that_the_sweep_lacks() -> None:
     [
         ({"survivors_only": True}, "ended without a value, and no verdict rests on the others alone"),
         ({"conclusion": "too few seeds", "n": 4}, "only 4 of 5 seeds have a value in every trial"),
-        ({"may_be_smaller": True, "may_be_greater": True}, "only lower bounds"),
+        ({"may_be_smaller": True, "may_be_greater": True}, "only bounds"),
         ({"mean": 0.05, "sd": 3.0, "n": 10}, "its chance of a decision by 20 seeds is at most 3%"),
     ],
 )

@@ -322,7 +322,7 @@ def events(trials, rows, metric, num):
         return None
     units = [(value, trials.value(row, metric["exposure"])[0]) for row, value in values]
     units = [(value, unit) for value, unit in units if not math.isnan(unit)]
-    return round(sum(value * unit for value, unit in units)), sum(unit for _, unit in units)
+    return round(sum(value * unit for value, unit in units), 6) / num, sum(unit for _, unit in units) / num
 
 
 def shift(seen):

@@ -75,7 +75,7 @@ def _never(cell: CellVerdict) -> str:
     if cell.conclusion == "too few seeds":
         return f"only {cell.interval.n} of {cell.look.num_seeds} seeds have a value in every trial"
     if paired.may_be_smaller and paired.may_be_greater:
-        return "some of its values are only lower bounds, which could overturn any verdict"
+        return "some of its values are only bounds, which could overturn any verdict"
     return ""
 
 

@@ -34,20 +34,14 @@ _TASK_METRICS = ("loss", "skill")  # how the names of metrics of the task itself
 
 
 class Look(NamedTuple):
-    """One judging of a study.
-
-    alpha: one-sided, for each side.
-    num_seeds: below which no verdict is given.
-    is_complete: whether all trials of the first look have been started; no verdict is given before.
-    """
+    """One judging of a study. alpha: one-sided, for each side; num_seeds: below which no verdict is given."""
 
     alpha: float = ALPHA
     num_seeds: int = FEWEST_SEEDS
-    is_complete: bool = True
 
-    def has_reached(self, paired: PairedContrast) -> bool:
-        """Whether it may judge a test."""
-        return self.is_complete and paired.n >= self.num_seeds
+    def can_judge(self, paired: PairedContrast) -> bool:
+        """Whether a test has enough seeds."""
+        return paired.n >= self.num_seeds
 
 
 class AdjustedP(NamedTuple):
@@ -147,7 +141,7 @@ class CellVerdict:
 
     @property
     def out_of_reach(self) -> bool:
-        """Whether no number of seeds decides it: values are lost, or lower bounds could overturn it at this mean."""
+        """Whether no number of seeds decides it: values are lost, or bounds could overturn it at this mean."""
         paired, mean = self.paired, self.interval.mean
         no_contradiction = paired.may_be_smaller and mean >= -self.test.margin
         no_support = paired.may_be_greater and mean <= bound_to_exceed(self.test)
@@ -214,10 +208,9 @@ def p_supported(found: TestInCell) -> float:
     For 'equal': the greater of the two p values of a value outside expected ± smallest effect.
     """
     test, paired = found.test, found.paired
-    is_equal = test.contrast.direction == "equal"
-    if _is_undecidable(found) or paired.may_be_smaller or (is_equal and paired.may_be_greater):
+    if _is_undecidable(found) or paired.may_be_smaller:
         return 1.0
-    if is_equal:
+    if test.contrast.direction == "equal":
         return max(p_of_more(paired, -test.margin), p_of_less(paired, test.margin))
     return p_of_more(paired, bound_to_exceed(test))
 
@@ -229,11 +222,10 @@ def p_contradicted(found: TestInCell) -> float:
     effect.
     """
     test, paired = found.test, found.paired
-    is_equal = test.contrast.direction == "equal"
-    if _is_undecidable(found) or paired.may_be_greater or (is_equal and paired.may_be_smaller):
+    if _is_undecidable(found) or paired.may_be_greater:
         return 1.0
     below = p_of_less(paired, -test.margin)
-    if is_equal:
+    if test.contrast.direction == "equal":
         return min(1.0, 2 * below, 2 * p_of_more(paired, test.margin))
     return below
 
@@ -277,7 +269,7 @@ def _conclusion(found: TestInCell, interval: Interval, p: AdjustedP, look: Look)
         return "not applicable"
     if paired.survivors_only:
         return "inconclusive"
-    if not look.has_reached(paired):
+    if not look.can_judge(paired):
         return "too few seeds"
     if p.supported <= look.alpha:
         return "supported"

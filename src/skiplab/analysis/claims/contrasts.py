@@ -163,7 +163,10 @@ class PairedContrast:
 
     @cached_property
     def _errors(self) -> frozenset[float]:
-        """The signs of what bounds may lack to the true advantage: values not reached are too low, floors too high."""
+        """The signs of what bounds may lack to the true advantage: values not reached are too low, floors too high.
+
+        A bound on either side leaves open whether a value is the claimed one.
+        """
         found: set[float] = set()
         for arm, values in self.of_arms.items():
             if not any(values.states[state] for state in _TOO_LOW):
@@ -171,7 +174,7 @@ class PairedContrast:
             for level, weight in _signed_weights(self.contrast, arm, self.levels).items():
                 own = values if level is None else values.at(str(self.contrast.over), [level])
                 found |= {sign * float(np.sign(weight)) for state, sign in _TOO_LOW.items() if own.states[state]}
-        return frozenset(found)
+        return frozenset(found if self.contrast.direction != "equal" else {*found, *(-sign for sign in found)})
 
     def count(self, state: str) -> int:
         """The number of trials of both arms in this state."""
@@ -200,9 +203,11 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
             return _without_values(contrast, cell, _NEEDS[contrast.kind].format(over=contrast.over))
         arms = {name: values.at(str(contrast.over), levels) for name, values in arms.items()}
     if contrast.kind == "difference" and not contrast.mean_over:
-        per_seed = {name: values.by_seed for name, values in arms.items()}
+        per_seed = values = {name: own.by_seed for name, own in arms.items()}
     else:
-        per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in _averaged(arms, contrast).items()}
+        averaged = _averaged(arms, contrast)
+        per_seed = {name: _by_seed(rows, contrast, levels) for name, rows in averaged.items()}
+        values = {name: column(rows, "value") for name, rows in averaged.items()}
     treatment = per_seed[contrast.treatment]
     control = treatment * 0.0 + contrast.expected if contrast.of_one_arm else per_seed[contrast.control]
     if not treatment.index.equals(control.index):
@@ -212,7 +217,8 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
         cell=cell,
         metric=metric,
         advantage=pd.Series(
-            _without_rounding(treatment.to_numpy(), control.to_numpy()) * contrast.claimed_sign,
+            _without_rounding(treatment.to_numpy() - control.to_numpy(), _rounding(values.values(), contrast, levels))
+            * contrast.claimed_sign,
             index=treatment.index,
             name=treatment.name,
         ),
@@ -227,15 +233,19 @@ def compute_contrast(study: Study, contrast: Contrast, cell: Cell) -> PairedCont
     )
 
 
-def _without_rounding(treatment: np.ndarray, control: np.ndarray) -> np.ndarray:
-    """The differences; those that are all equal up to the rounding of what they are made from, as equal."""
-    differences = treatment - control
+def _without_rounding(differences: np.ndarray, rounding: float) -> np.ndarray:
+    """Differences that are all equal but for so much, as equal."""
     finite = differences[np.isfinite(differences)]
-    rounding = 1e-12 * max(float(np.abs(own[np.isfinite(own)]).max(initial=0.0)) for own in (treatment, control))
     if not len(finite) or np.ptp(finite) > rounding:
         return differences
     common = 0.0 if abs(finite[0]) <= rounding else finite[0]
     return np.where(np.isfinite(differences), common, differences)
+
+
+def _rounding(values: Iterable[pd.Series], contrast: Contrast, levels: Sequence[float]) -> float:
+    """How much the rounding of an arm's values may come to in the number of a seed."""
+    largest = max(float(np.abs(own[np.isfinite(own)]).max(initial=0.0)) for own in map(np.asarray, values))
+    return 1e-12 * largest * sum(map(abs, _weights(contrast, levels).values()))
 
 
 def _events(
@@ -251,6 +261,7 @@ def _events(
         return None
     found = []
     every = _averaged(arms, contrast) if metric.kind == "event" else {arm: own.rows for arm, own in arms.items()}
+    num_levels = _num_levels(arms, contrast) if metric.kind == "count" else 1
     for arm, rows in every.items():
         values, exposures = column(rows, "value").to_numpy(dtype=float), np.ones(len(rows))
         if metric.kind == "count":
@@ -260,9 +271,8 @@ def _events(
         known = ~(np.isnan(values) | np.isnan(exposures))
         for level, weight in _signed_weights(contrast, arm, levels).items():
             own = known if level is None else known & np.asarray(rows[str(contrast.over)] == level)
-            num = float((values[own] * exposures[own]).sum())
-            num = round(num) if metric.kind == "count" else num
-            found.append(Events(num, float(exposures[own].sum()), weight))
+            num, exposure = float((values[own] * exposures[own]).sum()), float(exposures[own].sum())
+            found.append(Events(round(num, 6) / num_levels, exposure / num_levels, weight))
     return tuple(found) if all(each.exposure > 0 for each in found) else None
 
 
@@ -280,6 +290,7 @@ def _weights(contrast: Contrast, levels: Sequence[float]) -> dict[float | None, 
         lowest, highest = levels
         return {lowest: -1.0, highest: 1.0}
     centered = _centered(levels, per_doubling=contrast.kind != "rate")
+    centered[np.abs(centered) < 1e-9 * np.abs(centered).max()] = 0.0  # in the middle of equal steps, but for rounding
     return dict(zip(levels, (centered / (centered @ centered)).tolist(), strict=True))
 
 
@@ -327,16 +338,25 @@ def _centered(levels: Sequence[float], *, per_doubling: bool) -> np.ndarray:
 def _averaged(arms: Mapping[str, ArmValues], contrast: Contrast) -> dict[str, pd.DataFrame]:
     """The rows of each arm with the mean over the levels of `mean_over`; nan where a seed lacks one that an arm has."""
     every = {arm: values.rows for arm, values in arms.items()}
-    names = [name for name in contrast.mean_over if all(name in rows for rows in every.values())]
-    if not names:
+    if not _averaged_over(arms, contrast):
         return every
     kept = ["seed", *([contrast.over] if contrast.over else [])]
-    num_levels = len(pd.concat([rows[names] for rows in every.values()]).drop_duplicates())
-    found = {}
+    num_levels, found = _num_levels(arms, contrast), {}
     for arm, rows in every.items():
         means = rows.groupby(kept, observed=True).agg(value=("value", "mean"), num=("value", "count")).reset_index()
         found[arm] = means.assign(value=column(means, "value").where(column(means, "num") == num_levels))
     return found
+
+
+def _averaged_over(arms: Mapping[str, ArmValues], contrast: Contrast) -> list[str]:
+    """The factors of `mean_over` that vary."""
+    return [name for name in contrast.mean_over if all(name in values.rows for values in arms.values())]
+
+
+def _num_levels(arms: Mapping[str, ArmValues], contrast: Contrast) -> int:
+    """How many trials of a seed are averaged."""
+    names = _averaged_over(arms, contrast)
+    return len(pd.concat([values.rows[names] for values in arms.values()]).drop_duplicates()) if names else 1
 
 
 def _by_seed(rows: pd.DataFrame, contrast: Contrast, levels: Sequence[float]) -> pd.Series:

@@ -45,7 +45,7 @@ def judge_once(study: Study, claims: Claims, tests: Literal["parts", "evidence"]
     look = Look()
     found = {key: test_in_cell(study, *each) for key, each in tests_in_cells(study, claims, tests).items()}
     supported, contradicted = (
-        adjusted({key: p_of(each) if look.has_reached(each.paired) else 1.0 for key, each in found.items()})
+        adjusted({key: p_of(each) if look.can_judge(each.paired) else 1.0 for key, each in found.items()})
         for p_of in (p_supported, p_contradicted)
     )
     return {

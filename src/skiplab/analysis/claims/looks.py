@@ -33,19 +33,16 @@ def judge_looks(study: Study, claims: Claims) -> Judged:
     """Judge every part of every claim in its cells, at the last look that its trials have reached.
 
     A look has been reached by a test if all of its trials with the look's number of the study's lowest seeds have
-    ended. While trials of the first look are still to be started, no test has reached it: nothing is known of them, not
-    even over which levels a mean goes and how many tests there are. What a look decides stands. Tests that it doesn't
-    decide go on to the next look that they reach; those that get no more trials keep their verdict. At each look p
-    values are Holm-adjusted over all tests of the file and compared with the look's part of alpha. A test that was
-    rejected at an earlier look counts as rejected, which makes room for the rest; one that has not reached the look
-    counts as not rejected.
+    ended. What a look decides stands. Tests that it doesn't decide go on to the next look that they reach; those that
+    get no more trials keep their verdict. At each look p values are Holm-adjusted over all tests of the file and
+    compared with the look's part of alpha. A test that was rejected at an earlier look counts as rejected, which makes
+    room for the rest; one that has not reached the look counts as not rejected.
 
     Source: Maurer and Bretz 2013, Multiple testing in group sequential trials using graphical approaches, section 3
     (from memory), of which this is the case of Holm's graph with alpha divided over looks.
     """
     tests = tests_in_cells(study, claims, "parts")
     alphas = alpha_per_look(claims.looks, ALPHA)
-    is_complete = not study.num_unstarted or len(set(study.trials["seed"])) > claims.looks[0]
     judged: Judged = {}
     for n, alpha in zip(claims.looks, alphas, strict=True):
         seen = _with_lowest_seeds(study, n)
@@ -57,7 +54,7 @@ def judge_looks(study: Study, claims: Claims) -> Judged:
         }
         if not now:
             continue
-        look = Look(alpha, n, is_complete=is_complete)
+        look = Look(alpha, n)
         supported = _adjusted(tests, now, judged, look, "supported")
         contradicted = _adjusted(tests, now, judged, look, "contradicted")
         for key, found in now.items():
@@ -116,7 +113,7 @@ def _adjusted(
     """The p values of one side: 0 of tests that were rejected at an earlier look, 1 of those that wait."""
     p_of = p_supported if side == "supported" else p_contradicted
     p = {key: float(judged[key].conclusion != side) if key in judged else 1.0 for key in tests}
-    return adjusted(p | {key: p_of(found) for key, found in now.items() if look.has_reached(found.paired)})
+    return adjusted(p | {key: p_of(found) for key, found in now.items() if look.can_judge(found.paired)})
 
 
 def _lowest_seeds(study: Study, num_seeds: int) -> list[int]:

@@ -183,6 +183,8 @@ def _caveats(study: Study, claims: Claims, claim: Claim, parts: Judged) -> list[
     caveats.append(NOT_AS_CLAIMED if claims.tuned and settings == SHARED else settings)
     if any(part.smallest_effect is None for part in claim.parts):
         caveats.append("exploratory")
+    if num := study.num_without_record:
+        caveats.append(f"{num} listed trial{'s' if num > 1 else ''} without a record")
     return caveats
 
 

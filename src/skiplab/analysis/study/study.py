@@ -91,8 +91,8 @@ class Study:
         return bool(diverged or self.trials[list(self.metrics)].notna().to_numpy().any())
 
     @cached_property
-    def num_unstarted(self) -> int:
-        """How many of the trials that the study lists have left no record yet."""
+    def num_without_record(self) -> int:
+        """How many of the trials that the study lists have no record that can be read, such as those not yet begun."""
         return len(set(listed_keys(self.listed_in)[0]).difference(self.trials["key"]))
 
     @property
