@@ -45,7 +45,7 @@ class SkiplabCoresLauncher(Launcher):
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def run(self, function: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """Call the function with each item, in processes that the workers fork.
+        """Check trials, the items, by a function, in the workers.
 
         Raises:
             SkiplabError: the system can't start the workers.
@@ -57,12 +57,12 @@ class SkiplabCoresLauncher(Launcher):
         from skiplab.interruption import interruptible
         from skiplab.sweeps.in_fork import DiedError
         from skiplab.sweeps.limits import within_limits
-        from skiplab.sweeps.worker import run_apart
+        from skiplab.sweeps.worker import check_in_worker
 
         num_workers = self._num_workers(len(items))
         with interruptible(), within_limits(num_workers):
             try:
-                return _in_workers(num_workers, run_apart, [(function, item) for item in items])
+                return _in_workers(num_workers, check_in_worker, [(function, item) for item in items])
             except (BrokenProcessPool, DiedError) as error:
                 raise SkiplabError(
                     "a worker ended while trials were checked, probably because memory ran out, or the number of "

@@ -15,6 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from skiplab.sweeps.in_fork import DiedError, in_fork
+from skiplab.sweeps.job import Job
 from skiplab.sweeps.watch_parent import watch_parent
 
 
@@ -48,25 +49,26 @@ def start_worker(sweep: int) -> None:
     torch.set_num_threads(1)
 
 
-def run_apart(function: Callable[[Any], Any], item: Any) -> Any:
-    """What a function returns or raises, called with an item in a process that a worker forks.
+def check_in_worker(check: Callable[[Job], None], job: Job) -> None:
+    """Check a trial in a worker; one that names code of others in a process of its own.
 
-    A network's own code may start threads when it is built. They would be missing in the trials that the worker forks.
+    Others' code may start threads when it is built, which would be missing in the trials that the worker forks later.
+    What skiplab's own code does once in a process, those trials find done.
 
     Raises:
         DiedError: the process died.
     """
-    if sys.platform != "linux":
-        return function(item)
-    from skiplab.training.warm import warm_for_every_trial
+    from skiplab.training.warm import is_of_own_code, warm_for_every_trial
 
+    if sys.platform != "linux" or is_of_own_code(job.config):
+        check(job)
+        return
     warm_for_every_trial()  # else each process would import it
-    value, error, exitcode = in_fork(partial(function, item))
+    _, error, exitcode = in_fork(partial(check, job))
     if error is not None:
         raise error
     if exitcode:
         raise DiedError
-    return value
 
 
 def run_shared(path: Path, index: int, overrides: Sequence[str]) -> JobReturn:

@@ -20,6 +20,8 @@ _FOR_EVERY_TRIAL = (
     "skiplab.outcome_text",
     "fsspec.implementations.chained",  # by the first file that Lightning opens
 )
+_OWN = ("skiplab.", "torch.", "pytorch_lightning.")
+_OTHERS = "skiplab.backbones.external.External"  # makes a network that its settings name
 
 
 def warm(config: DictConfig) -> None:
@@ -42,6 +44,12 @@ def warm_for_every_trial() -> None:
     quiet()
     origin(gpu=None, capability="")  # looks up commit and versions, those of the code that was just imported
     pd.read_csv(StringIO("text\na")).to_csv(StringIO())  # imports what reads and writes the first table
+
+
+def is_of_own_code(config: DictConfig) -> bool:
+    """Whether a configuration names no code but that of skiplab and torch, which starts no threads when it is built."""
+    targets = [*_targets(plain(config, resolve=False))]
+    return all(each.startswith(_OWN) for each in targets) and _OTHERS not in targets
 
 
 def _targets(node: Any) -> Iterator[str]:
