@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,17 @@ def test_a_run_of_the_users_own_code_goes_on(alone, tmp_path) -> None:
     assert record.read()["provenance"]["wandb_id"] == record.key
     (run,) = (line["run"] for line in inspect(record.folder) if line["type"] == "run")
     assert run["run_id"] == record.key
+
+
+def test_a_trial_leaves_no_temporary_files(alone, tmp_path) -> None:
+    """A trial of a sweep ends without Python's own end, at which W&B would remove the files of its tables."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    alone.setattr(tempfile, "tempdir", str(temporary))
+    record = train(tmp_path / "runs", *MEASURED, "logger=wandb_offline")
+    assert list(temporary.iterdir()) == []
+    assert len([*record.folder.glob("wandb/offline-run-*/files/media/table/**/*.table.json")]) == 2
+    assert list(record.folder.glob("wandb/offline-run-*/tables")) == []
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +90,23 @@ def end_run(logger: WandbLogger, folder: Path) -> None:
                 logger.experiment.save(path, base_path=folder, policy="now")
     finally:
         logger.experiment.finish()
+        shutil.rmtree(_tables_folder(logger.experiment), ignore_errors=True)
+
+
+def _tables_folder(run: wandb.Run) -> Path:
+    """Where the files of its tables wait until W&B has copied them."""
+    return Path(run.dir).with_name("tables")
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Else W&B would keep them elsewhere until Python ends, and forever in a forked process, which ends otherwise."""
+    folder.mkdir(exist_ok=True)
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _cut(text: str, longest: int) -> str:
@@ -121,20 +141,26 @@ def log_outcome(
     run = logger.experiment
     step = max(step, run.step)
     run.summary.update(summary)
-    found = {stem: wandb.Image(picture) for stem, picture in pictures.items()}
-    found |= {f"measurements/{name}": wandb.Table(dataframe=rows) for name, rows in measurements.groupby("evaluator")}
-    run.log(found, step=step)
-    norms = readings.loc[readings["quantity"] == "weight_gradient_norm"]
-    if norms.empty:
-        return
+    with _temporary_files_in(_tables_folder(run)):
+        found = {stem: wandb.Image(picture) for stem, picture in pictures.items()}
+        found |= {
+            f"measurements/{name}": wandb.Table(dataframe=rows) for name, rows in measurements.groupby("evaluator")
+        }
+        run.log(found, step=step)
+        norms = readings.loc[readings["quantity"] == "weight_gradient_norm"]
+        if not norms.empty:
+            run.log({"gradient_norm_by_layer": _by_layer(norms)}, step=step)
+
+
+def _by_layer(norms: "pd.DataFrame") -> Any:
+    """A chart with a line for each of a few steps."""
     steps = sorted(set(norms["step"]))
     shown = [steps[round(fraction * (len(steps) - 1))] for fraction in (0, 0.25, 0.5, 1)]
     lines = {step: norms.loc[norms["step"] == step].sort_values("index") for step in dict.fromkeys(shown)}
-    chart = wandb.plot.line_series(
+    return wandb.plot.line_series(
         xs=[line["index"].tolist() for line in lines.values()],
         ys=[line["value"].tolist() for line in lines.values()],
         keys=[f"step {step}" for step in lines],
         title="Weight gradient norm by layer",
         xname="layer, from input to output",
     )
-    run.log({"gradient_norm_by_layer": chart}, step=step)
