@@ -55,7 +55,7 @@ class SkiplabCoresLauncher(Launcher):
 
         from skiplab.errors import SkiplabError
         from skiplab.interruption import interruptible
-        from skiplab.sweeps.in_fork import DiedError
+        from skiplab.sweeps.forked_process import DiedError
         from skiplab.sweeps.limits import within_limits
         from skiplab.sweeps.worker import check_in_worker
 
@@ -91,8 +91,8 @@ class SkiplabCoresLauncher(Launcher):
         with within_limits(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
             going_on, shared = Path(folder) / "going_on", Path(folder) / "shared.pickle"
             going_on.touch()
-            task = Isolated(self.task, going_on, self._turn(Path(folder).name))
-            Shared(self.context, self._own_config, task, Singleton.get_state()).write(shared)
+            isolated = Isolated(os.getpid(), going_on, self._turn(Path(folder).name))
+            Shared(self.context, self._own_config, self.task, isolated, Singleton.get_state()).write(shared)
             jobs = [(shared, index, words) for index, words in enumerate(job_overrides, start=initial_job_idx)]
             with interruptible(when_heard=lambda: going_on.unlink(missing_ok=True)) as interruption:
                 interruption.patient = True  # until the trials have ended

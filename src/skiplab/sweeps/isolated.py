@@ -1,79 +1,94 @@
-"""A trial in a process of its own, which frees its memory and can die without harm to other trials."""
+"""A trial in a forked process, which can die without harm to other trials."""
 
 import gc
 import os
 import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from hydra.core.utils import JobReturn, JobStatus
 
-from skiplab.errors import Interrupted, SkiplabError
-from skiplab.records.key import trial_key
+from skiplab.errors import SkiplabError
 from skiplab.records.record import HeldError, Record
-from skiplab.sweeps.in_fork import in_fork
+from skiplab.sweeps.forked_process import DiedError, ForkedProcess
 from skiplab.sweeps.watch_parent import trial_runs
 
 _TERMINATION = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2}
+_OLD_SECONDS = 10.0  # a fork and what follows from it are less than a hundredth of that
 
 
 class Isolated:
-    """A task that a worker runs in a forked process, which has all modules imported already.
+    """Runs the trials of a worker in forked processes, which have all modules imported already.
 
-    Where forking is unsafe (other systems than Linux), it runs in the process of the worker.
+    Short trials would spend much of their time on their fork and on copying the pages that they write to. So a process
+    runs one trial after the other until it is old, if they name nothing but skiplab's own code, and end well. It ends
+    with a trial that was given a device, which takes memory there.
 
     Args:
-        task: what Hydra calls with the configuration of a trial.
+        sweep: the process that started the worker.
         going_on: a file that exists as long as the sweep wants trials to run.
         turn: what a trial waits for and holds while it runs; yields its environment.
     """
 
-    def __init__(
-        self,
-        task: Callable[[DictConfig], Any],
-        going_on: Path,
-        turn: Callable[[], AbstractContextManager[dict[str, str]]],
-    ) -> None:
-        self.task, self.going_on, self.turn = task, going_on, turn
-        self._sweep = os.getpid()
+    def __init__(self, sweep: int, going_on: Path, turn: Callable[[], AbstractContextManager[dict[str, str]]]) -> None:
+        self.sweep, self.going_on, self.turn = sweep, going_on, turn
+        self._kept: ForkedProcess | None = None  # for the next trial
 
-    def __call__(self, config: DictConfig) -> Any:
-        """The result of the task.
+    def run(
+        self, trial: Callable[[], JobReturn], settings: Mapping[str, Any], record: Callable[[], Record]
+    ) -> JobReturn:
+        """Run a trial.
+
+        Args:
+            trial: runs it; pickled.
+            settings: its configuration as plain values.
+            record: finds its record.
 
         Raises:
-            SkiplabError: the task raised an error or its process died; says why.
+            SkiplabError: the sweep was stopped before, or the trial's process died; says why.
         """
-        if sys.platform != "linux":
-            return self.task(config)
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, signal.SIG_IGN)  # the sweep's own process handles them and ends the trials
-        from skiplab.training.warm import warm
+        from skiplab.training.warm import is_of_own_code, warm
 
-        warm(config)
+        warm(settings)
         try:
             with self.turn() as environment, trial_runs():
                 if self._stopped:
                     raise SkiplabError("not started, because the sweep was interrupted")
-                return self._wait_for(config, environment)
+                return self._run(partial(_run, trial, environment), not environment and is_of_own_code(settings))
+        except DiedError as death:
+            raise SkiplabError(_record_death(record(), death.exitcode)) from None
         finally:
             if self._orphaned:
                 os._exit(1)  # nothing waits for the result, and no trial will follow
 
     @property
     def _orphaned(self) -> bool:
-        return os.getppid() != self._sweep
+        return os.getppid() != self.sweep
 
     @property
     def _stopped(self) -> bool:
         return self._orphaned or not self.going_on.exists()
 
-    def _wait_for(self, config: DictConfig, environment: dict[str, str]) -> Any:
-        _freeze()
+    def _run(self, trial: Callable[[], JobReturn], shares: bool) -> JobReturn:
+        """Run a trial in the process that is kept or in a new one.
+
+        Args:
+            trial: runs it.
+            shares: whether other trials may run in its process, before it and after it.
+        """
+        process, self._kept = self._kept, None
+        if process is not None and not (shares and process.alive):
+            process.close()
+            process = None
+        if process is None:
+            _freeze()
+            process = ForkedProcess()
         asked: list[BaseProcess] = []
 
         def end_if_stopped(process: BaseProcess) -> None:
@@ -81,24 +96,22 @@ class Isolated:
                 process.terminate()  # it writes a checkpoint before it ends
                 asked.append(process)
 
-        value, error, exitcode = in_fork(partial(self._run, config, environment), end_if_stopped)
-        if error is None and exitcode:
-            error = SkiplabError(_record_death(config, exitcode))
-        if error is not None:
-            raise error
-        return value
-
-    def _run(self, config: DictConfig, environment: dict[str, str]) -> Any:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the trial can handle it
-        os.environ.update(environment)
+        keeps = False
         try:
-            return self.task(config)
-        except SkiplabError:
-            raise
-        except Interrupted as interrupted:
-            raise SkiplabError(f"interrupted by {interrupted}; run the same command again to resume it") from None
-        except Exception as error:
-            raise SkiplabError(f"{type(error).__name__}: {error}") from None
+            result = process.call(trial, end_if_stopped)
+            keeps = shares and result.status is JobStatus.COMPLETED and not asked and process.age < _OLD_SECONDS
+        finally:
+            if keeps:
+                self._kept = process
+            else:
+                process.close()
+        return result
+
+
+def _run(trial: Callable[[], JobReturn], environment: Mapping[str, str]) -> JobReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the trial can handle it
+    os.environ.update(environment)
+    return trial()
 
 
 @cache  # once a worker: freezing again would keep what each trial leaves
@@ -108,7 +121,7 @@ def _freeze() -> None:
     gc.freeze()
 
 
-def _record_death(config: DictConfig, exitcode: int) -> str:
+def _record_death(record: Record, exitcode: int) -> str:
     """Write to the record why the process ended: a trial that was asked to end is interrupted, a crashed one failed."""
     if exitcode < 0:
         name = signal.Signals(-exitcode).name
@@ -118,7 +131,6 @@ def _record_death(config: DictConfig, exitcode: int) -> str:
     else:
         reason = f"its process ended with exit status {exitcode}"
     status = "interrupted" if -exitcode in _TERMINATION else "failed"
-    record = Record(Path(config.run.runs_dir), trial_key(config))
     try:
         if record.status == "running":
             with record.locked():

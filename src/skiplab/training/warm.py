@@ -1,6 +1,6 @@
 """Prepares a worker that forks trials from itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from io import StringIO
@@ -8,9 +8,7 @@ from typing import Any
 
 import pandas as pd
 from hydra.utils import get_object
-from omegaconf import DictConfig
 
-from skiplab.records.plain_config import plain
 from skiplab.records.provenance import origin
 from skiplab.training.quiet import quiet
 
@@ -24,12 +22,12 @@ _OWN = ("skiplab.", "torch.", "pytorch_lightning.")
 _OTHERS = "skiplab.backbones.external.External"  # makes a network that its settings name
 
 
-def warm(config: DictConfig) -> None:
+def warm(settings: Mapping[str, Any]) -> None:
     """Do once what each forked trial would do again: import what it will import, and start what trials share."""
     warm_for_every_trial()
-    for target in _targets(plain(config, resolve=False)):
+    for target in _targets(settings):
         get_object(target)
-    if config.logger._target_ is not None:
+    if settings["logger"]["_target_"] is not None:
         import wandb
 
         wandb.setup()
@@ -46,15 +44,15 @@ def warm_for_every_trial() -> None:
     pd.read_csv(StringIO("text\na")).to_csv(StringIO())  # imports what reads and writes the first table
 
 
-def is_of_own_code(config: DictConfig) -> bool:
+def is_of_own_code(settings: Mapping[str, Any]) -> bool:
     """Whether a configuration names no code but that of skiplab and torch, which starts no threads when it is built."""
-    targets = [*_targets(plain(config, resolve=False))]
+    targets = [*_targets(settings)]
     return all(each.startswith(_OWN) for each in targets) and _OTHERS not in targets
 
 
 def _targets(node: Any) -> Iterator[str]:
     """Every `_target_` in a configuration."""
-    if isinstance(node, dict):
+    if isinstance(node, Mapping):
         if isinstance(node.get("_target_"), str):
             yield node["_target_"]
         for child in node.values():
