@@ -18,6 +18,7 @@ from hydra import compose, initialize_config_dir
 from judged import judged
 
 from skiplab.paths import project_dir
+from skiplab.records.plain_config import plain
 from skiplab.sweeps.job import Job
 from skiplab.training.quiet import quiet
 from skiplab.training.trial import run_trial
@@ -35,7 +36,7 @@ def seconds(seed: int, *overrides: str) -> float:
             own = (f"seed={seed}", f"run.runs_dir={Path(folder) / 'runs'}")
             job = Job.composed(compose("train", [*overrides, *own], return_hydra_config=True))
         if seed == 0:
-            warm(job.config)
+            warm(plain(job.config, resolve=False))
         run_trial(job.config, job.choices, progress=False)
         return time.monotonic() - started
 
