@@ -40,7 +40,7 @@ def main() -> None:
         missed += [command] if ended.returncode else []
     if missed:
         sys.exit(f"missed, or broken: {', '.join(missed)}")
-    print("all targets reached")
+    print("no target is missed")
 
 
 if __name__ == "__main__":

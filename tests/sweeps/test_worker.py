@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 
 from option_files import CONF
 from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS, WEIGHTS
-from skiplab.sweeps import isolated
+from skiplab.sweeps import isolated, worker
 from skiplab.sweeps.devices import without_waiting
 from skiplab.sweeps.isolated import Isolated
 from skiplab.sweeps.sweep_loader import SweepLoader
@@ -85,7 +85,9 @@ def shared(tmp_path) -> Iterator[Callable[..., Path]]:
         signal.signal(signum, handler)  # a worker ignores them
 
 
-def test_each_trial_has_its_own_configuration_and_hydras_settings(shared) -> None:
+@pytest.mark.parametrize("forks", [True, False])
+def test_each_trial_has_its_own_configuration_and_hydras_settings(shared, monkeypatch, forks: bool) -> None:
+    monkeypatch.setattr(worker, "_FORKS", forks)
     path = shared("one", tell)
     results = [run_shared(path, index, [f"depth={depth}", "seed=3"]) for index, depth in ((4, 8), (5, 16))]
     assert [result.return_value for result in results] == [
