@@ -4,8 +4,10 @@ import logging
 import os
 import pickle
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ from omegaconf import DictConfig
 
 from option_files import CONF
 from skiplab.records.file_names import HISTORY, LAYERS, MEASUREMENTS, WEIGHTS
+from skiplab.records.locks import acquire
 from skiplab.sweeps import isolated, worker
-from skiplab.sweeps.devices import without_waiting
+from skiplab.sweeps.devices import one_at_a_time, without_waiting
 from skiplab.sweeps.isolated import Isolated
 from skiplab.sweeps.sweep_loader import SweepLoader
 from skiplab.sweeps.worker import Shared, run_shared
@@ -156,6 +159,15 @@ def test_a_process_that_died_while_it_waited_is_replaced(shared) -> None:
     os.kill(first, signal.SIGKILL)
     os.waitid(os.P_PID, first, os.WEXITED | os.WNOWAIT)
     assert pids(path, 2) != [first]
+
+
+def test_a_process_that_waits_for_its_next_trial_keeps_no_turn(shared, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = shared("one", pid, turn=partial(one_at_a_time, "alone"))
+    (first,) = pids(path, 1)
+    with (tmp_path / "alone.turn").open("wb") as file:
+        assert acquire(file, "TMPDIR")
+    assert pids(path, 2) == [first]
 
 
 def test_a_trial_with_a_device_or_with_code_of_others_has_its_own_process(shared) -> None:

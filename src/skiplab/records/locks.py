@@ -12,7 +12,7 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTS
 
 
 def acquire(file: IO[Any], setting: str, *, shared: bool = False, wait: bool = False) -> bool:
-    """Lock an open file until it is closed; False if another process holds it.
+    """Lock an open file until it is released or closed; False if another process holds it.
 
     There is no fallback for file systems without locks: a file that names its owner outlives a killed one, and
     nobody can know whether an owner on another machine is dead or slow.
@@ -40,3 +40,8 @@ def acquire(file: IO[Any], setting: str, *, shared: bool = False, wait: bool = F
             "or mount this one with locks (Lustre: -o flock)"
         ) from None
     return True
+
+
+def release(file: IO[Any]) -> None:
+    """Free the lock on an open file, also for processes that were forked meanwhile, which share it."""
+    fcntl.flock(file, fcntl.LOCK_UN)

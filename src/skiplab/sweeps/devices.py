@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from skiplab.records.locks import acquire
+from skiplab.records.locks import acquire, release
 
 _POLL_SECONDS = 0.5  # between two tries to take a device
 
@@ -85,4 +85,7 @@ def _take_slot(device: str, slot: int, shared_by: int, stack: ExitStack) -> bool
 
 def _lock(name: str, stack: ExitStack, *, shared: bool = False) -> bool:
     handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("wb"))
-    return acquire(handle, "TMPDIR", shared=shared)
+    if not acquire(handle, "TMPDIR", shared=shared):
+        return False
+    stack.callback(release, handle)  # a worker's process for trials may live on, and has the file, too
+    return True
