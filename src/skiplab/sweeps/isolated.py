@@ -25,8 +25,8 @@ class Isolated:
     """Runs the trials of a worker in forked processes, which have all modules imported already.
 
     Short trials would spend much of their time on their fork and on copying the pages that they write to. So a process
-    runs one trial after the other until it is old, if they name nothing but skiplab's own code, and end well. It ends
-    with a trial that was given a device, which takes memory there.
+    runs one trial after the other until it is old, if they name nothing but skiplab's own code and end well. A trial
+    that is given a device has its own process, which frees the device's memory by its end.
 
     Args:
         sweep: the process that started the worker.
@@ -60,7 +60,8 @@ class Isolated:
             with self.turn() as environment, trial_runs():
                 if self._stopped:
                     raise SkiplabError("not started, because the sweep was interrupted")
-                return self._run(partial(_run, trial, environment), not environment and is_of_own_code(settings))
+                shares = not environment and is_of_own_code(settings)
+                return self._run(partial(_with_environment, trial, environment), shares=shares)
         except DiedError as death:
             raise SkiplabError(_record_death(record(), death.exitcode)) from None
         finally:
@@ -75,7 +76,7 @@ class Isolated:
     def _stopped(self) -> bool:
         return self._orphaned or not self.going_on.exists()
 
-    def _run(self, trial: Callable[[], JobReturn], shares: bool) -> JobReturn:
+    def _run(self, trial: Callable[[], JobReturn], *, shares: bool) -> JobReturn:
         """Run a trial in the process that is kept or in a new one.
 
         Args:
@@ -108,7 +109,7 @@ class Isolated:
         return result
 
 
-def _run(trial: Callable[[], JobReturn], environment: Mapping[str, str]) -> JobReturn:
+def _with_environment(trial: Callable[[], JobReturn], environment: Mapping[str, str]) -> JobReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # so that the trial can handle it
     os.environ.update(environment)
     return trial()
