@@ -12,7 +12,7 @@ from skiplab.blocks.block import Join
 from skiplab.errors import SkiplabError
 from skiplab.evaluators.iterative_refinement import IterativeRefinement
 from skiplab.evaluators.results.missing import UnmeasurableError
-from skiplab.evaluators.streams.linear_head import common_grid, fit_head, on_grid
+from skiplab.evaluators.streams.linear_head import common_grid, fit_heads, on_grid, squared_errors
 from small_networks import DATA, small
 from tiny_trials import network
 
@@ -31,11 +31,12 @@ def test_head_equals_ridge_regression_at_every_position() -> None:
     )
     # ours is the mean squared error plus ridge, scikit-learn's the sum of squares plus alpha
     expected = Ridge(alpha=ridge * len(features), fit_intercept=False).fit(features, pixels)
-    states, outputs = [[stream] for stream in streams], [on_grid([target], (4, 4)) for target in targets]
-    head = fit_head(states, outputs, (4, 4), ridge)
-    assert np.allclose(head.weights.T.numpy() * streams.double().std(correction=0).item(), expected.coef_, atol=1e-12)
+    states, outputs = [[stream] for stream in streams], [on_grid(target, (4, 4)) for target in targets]
+    heads = fit_heads([states], outputs, (4, 4), ridge)
+    (weights,) = heads[0].weights
+    assert np.allclose(weights.T.numpy() * streams.double().std(correction=0).item(), expected.coef_, atol=1e-12)
     missed = ((expected.predict(features) - pixels) ** 2).sum()
-    assert float(head.squared_error(states, outputs)) == pytest.approx(missed)
+    assert float(squared_errors(heads, [states], outputs, (4, 4))) == pytest.approx(missed)
 
 
 def test_head_of_a_coarse_stream_reads_the_patch_that_a_position_covers() -> None:
@@ -48,32 +49,55 @@ def test_head_of_a_coarse_stream_reads_the_patch_that_a_position_covers() -> Non
 
 def relative_error(stream: torch.Tensor, target: torch.Tensor) -> float:
     grid = common_grid([stream], target.shape[2:])
-    outputs = [on_grid([target], grid)]
-    error = fit_head([[stream]], outputs, grid, 1e-12).squared_error([[stream]], outputs)
+    outputs = [on_grid(target, grid)]
+    error = squared_errors(fit_heads([[[stream]]], outputs, grid, 1e-12), [[[stream]]], outputs, grid)
     return float(error / target.square().sum())
 
 
-def test_finer_streams_lie_beside_the_coarse_one_with_their_patch_as_inputs() -> None:
+def test_a_finer_stream_is_read_as_the_pixels_of_each_patch() -> None:
     coarse, fine = draw(6, 3, 4, 4), draw(6, 2, 8, 8, seed=1)
     grid = common_grid([coarse, fine], (8, 8))
     assert grid == (4, 4)
-    joined = on_grid([coarse, fine], grid).unflatten(2, grid).transpose(0, 1)
-    assert joined.shape == (6, 3 + 2 * 4, 4, 4)
-    assert torch.equal(joined[:, :3].float(), coarse)
-    patches = torch.stack([fine[:, 0, i::2, j::2] for i in (0, 1) for j in (0, 1)], dim=1)
-    assert torch.equal(joined[:, 3:7].float(), patches)
+    assert torch.equal(on_grid(coarse, grid).unflatten(2, grid).transpose(0, 1).float(), coarse)
+    read = on_grid(fine, grid).unflatten(2, grid).transpose(0, 1).float()
+    patches = [fine[:, channel, i::2, j::2] for channel in (0, 1) for i in (0, 1) for j in (0, 1)]
+    assert torch.equal(read, torch.stack(patches, dim=1))
+
+
+@pytest.mark.parametrize("ridge", [1e-9, 0.3])
+def test_places_that_share_a_stream_are_fitted_as_if_alone(ridge: float) -> None:
+    """Each place's head equals scikit-learn's, of its own streams side by side at two levels."""
+    streams, others, skips, targets = (
+        draw(2, 9, width, 4, 4, seed=seed).double() for seed, width in enumerate((3, 4, 2, 2))
+    )
+    places = [list(map(list, zip(*parts, strict=True))) for parts in ((streams, skips), (others, skips), (streams,))]
+    outputs = [on_grid(target, (4, 4)) for target in targets]
+    heads = fit_heads(places, outputs, (4, 4), ridge)
+    found = squared_errors(heads, places, outputs, (4, 4))
+
+    def features(parts: torch.Tensor) -> np.ndarray:
+        return (parts - parts.mean(dim=1, keepdim=True)).permute(0, 1, 3, 4, 2).flatten(0, 3).numpy()
+
+    pixels = features(targets)
+    for error, parts in zip(found, ((streams, skips), (others, skips), (streams,)), strict=True):
+        inputs = np.concatenate([features(part / part.std(correction=0)) for part in parts], axis=1)
+        expected = Ridge(alpha=ridge * len(inputs), fit_intercept=False).fit(inputs, pixels)
+        assert float(error) == pytest.approx(((expected.predict(inputs) - pixels) ** 2).sum())
 
 
 def test_means_are_those_of_training_images_at_each_position() -> None:
     (stream, target), (others, other_target) = (
         (draw(n, 2, 4, 4, seed=n), draw(n, 1, 4, 4, seed=n + 1)) for n in (6, 4)
     )
-    outputs, other_outputs = on_grid([target], (4, 4)), on_grid([other_target], (4, 4))
-    head = fit_head([[stream]], [outputs], (4, 4), 1e-3)
-    inputs = on_grid([others], (4, 4)) - stream.double().mean(dim=0).flatten(1)[:, None]
-    predicted = torch.einsum("io,isp->osp", head.weights, inputs) + target.double().mean(dim=0).flatten(1)[:, None]
+    outputs, other_outputs = on_grid(target, (4, 4)), on_grid(other_target, (4, 4))
+    heads = fit_heads([[[stream]]], [outputs], (4, 4), 1e-3)
+    inputs = on_grid(others, (4, 4)) - stream.double().mean(dim=0).flatten(1)[:, None]
+    predicted = (
+        torch.einsum("io,isp->osp", heads[0].weights[0], inputs) + target.double().mean(dim=0).flatten(1)[:, None]
+    )
     expected = (predicted - other_outputs).square().sum()
-    assert float(head.squared_error([[others]], [other_outputs])) == pytest.approx(float(expected))
+    found = squared_errors(heads, [[[others]]], [other_outputs], (4, 4))
+    assert float(found) == pytest.approx(float(expected))
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 3.0])
@@ -82,10 +106,10 @@ def test_a_constant_stream_reads_nothing(value: float) -> None:
 
 
 def test_too_few_positions_for_the_inputs_are_no_fit() -> None:
-    outputs = [on_grid([draw(2, 1, 4, 4)], (2, 2))] * 2
+    outputs = [on_grid(draw(2, 1, 4, 4), (2, 2))] * 2
     with pytest.raises(UnmeasurableError, match=r"of 9 inputs needs 18 positions of training images, and has 16"):
-        fit_head([[draw(2, 5, 2, 2), draw(2, 1, 4, 4)]] * 2, outputs, (2, 2), 1e-3)
-    fit_head([[draw(2, 8, 2, 2)]] * 2, outputs, (2, 2), 1e-3)
+        fit_heads([[[draw(2, 5, 2, 2), draw(2, 1, 4, 4)]] * 2], outputs, (2, 2), 1e-3)
+    fit_heads([[[draw(2, 8, 2, 2)]] * 2], outputs, (2, 2), 1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +322,7 @@ def test_drops_the_extra_tokens_in_front(num_extras: int) -> None:
     tokens = torch.cat([draw(2, 3, num_extras, seed=1), images.flatten(2)], dim=2)
     grid = common_grid([tokens], (8, 8))
     assert grid == (4, 4)
-    assert torch.equal(on_grid([tokens], grid), images.flatten(2).transpose(0, 1).double())
+    assert torch.equal(on_grid(tokens, grid), images.flatten(2).transpose(0, 1).double())
 
 
 @pytest.mark.parametrize("positions", [(9,), (3, 3), (8, 3), (2, 2, 2)])

@@ -10,7 +10,7 @@ from skiplab.errors import SkiplabError
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.evaluator import Evaluator, Result, SplitName, Trained
 from skiplab.evaluators.results.missing import require_finite
-from skiplab.evaluators.streams.linear_head import Grid, as_image, common_grid, fit_head, on_grid
+from skiplab.evaluators.streams.linear_head import Grid, as_image, common_grid, fit_heads, on_grid, squared_errors
 from skiplab.evaluators.streams.stage_streams import State, stage_states
 from skiplab.metrics import Metric
 
@@ -123,18 +123,22 @@ class IterativeRefinement(Evaluator):
 
         @functools.cache
         def outputs(grid: Grid) -> list[list[Tensor]]:
-            return [[on_grid([target], grid) for target in of_split] for of_split in (targets, val_targets)]
-
-        def squared_error(states: list[State], val_states: list[State]) -> Tensor:
-            grid = common_grid(states[0], targets[0].shape[2:])
-            own, val_own = outputs(grid)
-            return fit_head(states, own, grid, self.ridge).squared_error(val_states, val_own)
+            return [[on_grid(target, grid) for target in of_split] for of_split in (targets, val_targets)]
 
         centered = (val - train.mean(dim=0) for train, val in zip(targets, val_targets, strict=True))
         of_mean = torch.stack([each.square().sum() for each in centered]).sum()
+
+        def grid_of(place: tuple[list[State], list[State]]) -> Grid:
+            return common_grid(place[0][0], targets[0].shape[2:])
+
         errors = []
-        for stage, val_stage in zip(stages, val_stages, strict=True):
-            by_place = [float(squared_error(*each) / of_mean) for each in zip(stage, val_stage, strict=True)]
+        for stage in map(zip, stages, val_stages):
+            by_place: list[float] = []
+            for grid, same_grid in itertools.groupby(stage, key=grid_of):
+                places, val_places = zip(*same_grid, strict=True)
+                own, val_own = outputs(grid)
+                heads = fit_heads(places, own, grid, self.ridge)
+                by_place += (squared_errors(heads, val_places, val_own, grid) / of_mean).tolist()
             errors += itertools.pairwise(by_place)  # the next block reads what a block writes
         require_finite(torch.tensor(errors), "blocks' errors of a linear head")
         return errors

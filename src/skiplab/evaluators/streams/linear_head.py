@@ -1,5 +1,7 @@
 """A linear map from the streams at a position to the patch of an image that it covers, fitted in closed form."""
 
+import functools
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,53 +43,41 @@ def common_grid(streams: Sequence[Float[Tensor, "sample channel *positions"]], i
     return coarsest
 
 
-def on_grid(
-    streams: Sequence[Float[Tensor, "sample channel *positions"]], grid: Grid
-) -> Float[Tensor, "input sample position"]:
-    """Streams, or images, side by side in float64: what each holds within a position of the grid becomes inputs."""
-    parts = [_patches(_as_grid(stream).transpose(0, 1), *grid) for stream in streams]
-    return torch.cat(parts).double()
+def on_grid(stream: Float[Tensor, "sample channel *positions"], grid: Grid) -> Float[Tensor, "input sample position"]:
+    """A copy of a stream, or images, in float64: what it holds within a position of the grid becomes inputs."""
+    patches = _patches(_as_grid(stream).transpose(0, 1), *grid)
+    return patches.to(torch.float64, copy=True, memory_format=torch.contiguous_format)
 
 
 @dataclass(frozen=True)
 class LinearHead:
-    """y = W (x - m) + n, with m and n the means of x and y over training images, at each position of each level.
+    """y = n + the sum over streams of W (x - m), at each position of each level.
 
-    grid: rows and columns of positions.
-    weights: W, transposed.
-    means: m and n, by level.
+    m and n are the means of x and y over training images.
+
+    weights: W, transposed, by stream.
+    means: m, by level and stream.
+    output_means: n, by level.
     """
 
-    grid: Grid
-    weights: Float[Tensor, "input output"]
-    means: Sequence[tuple[Float[Tensor, "input 1 position"], Float[Tensor, "output 1 position"]]]
-
-    def squared_error(
-        self,
-        states: Sequence[Sequence[Float[Tensor, "sample channel *positions"]]],
-        outputs: Sequence[Float[Tensor, "output sample position"]],
-    ) -> Float[Tensor, ""]:
-        """The sum over images, positions and levels, given the streams and outputs of each level."""
-        total = outputs[0].new_zeros(())
-        for state, output, (mean, mean_output) in zip(states, outputs, self.means, strict=True):
-            inputs = on_grid(state, self.grid).sub_(mean).flatten(1)
-            missed = torch.addmm((output - mean_output).flatten(1), self.weights.T, inputs, beta=-1)
-            total += missed.square().sum()
-        return total
+    weights: Sequence[Float[Tensor, "input output"]]
+    means: Sequence[Sequence[Float[Tensor, "input 1 position"]]]
+    output_means: Sequence[Float[Tensor, "output 1 position"]]
 
 
-def fit_head(
-    states: Sequence[Sequence[Float[Tensor, "sample channel *positions"]]],
-    outputs: Sequence[Float[Tensor, "output sample position"]],
-    grid: Grid,
-    ridge: float,
-) -> LinearHead:
-    """Closed-form ridge regression from a position's inputs to its outputs, all levels together.
+Place = Sequence[Sequence[Float[Tensor, "sample channel *positions"]]]  # its streams, by level
+
+
+def fit_heads(
+    places: Sequence[Place], outputs: Sequence[Float[Tensor, "output sample position"]], grid: Grid, ridge: float
+) -> list[LinearHead]:
+    """For each place, closed-form ridge regression from a position's inputs to its outputs, all levels together.
 
     Each stream is divided by the one standard deviation of all numbers that are read of it; a constant one is not.
+    A stream that several places hold is read once, and one level at a time is copied.
 
     Args:
-        states: streams of each level, of which one level at a time is copied.
+        places: each with streams at all levels.
         outputs: of the same levels.
         grid: rows and columns of positions.
         ridge: weight of the squared norm of the head, for streams so divided, over the number of positions.
@@ -95,39 +85,100 @@ def fit_head(
     Raises:
         UnmeasurableError: if there are too few positions for so many inputs.
     """
-    per_stream = [_as_grid(stream)[0].numel() // math.prod(grid) for stream in states[0]]
-    width, count = sum(per_stream), sum(output[0].numel() for output in outputs)
-    if count < _ROWS_PER_INPUT * width:
-        raise UnmeasurableError(
-            f"a linear head of {width} inputs needs {_ROWS_PER_INPUT * width} positions of training images, and has "
-            f"{count}; give evaluator.iterative_refinement a larger num_images or num_levels, or the network fewer "
-            "resolutions"
+    fits = [_Fit([_as_grid(stream)[0].numel() // math.prod(grid) for stream in place[0]], outputs) for place in places]
+    for level, output in enumerate(outputs):
+        read = _Level(output, grid)
+        for place, fit in zip(places, fits, strict=True):
+            fit.add(read, place[level])
+    return [fit.head(ridge) for fit in fits]
+
+
+def squared_errors(
+    heads: Sequence[LinearHead],
+    places: Sequence[Place],
+    outputs: Sequence[Float[Tensor, "output sample position"]],
+    grid: Grid,
+) -> Float[Tensor, " place"]:
+    """Of each place's head, the sum over images, positions and levels."""
+    totals = outputs[0].new_zeros(len(heads))
+    for level, output in enumerate(outputs):
+
+        @functools.cache  # a tensor's hash is its identity
+        def inputs(stream: Tensor, mean: Tensor) -> Tensor:
+            return on_grid(stream, grid).sub_(mean).flatten(1)
+
+        for index, (head, place) in enumerate(zip(heads, places, strict=True)):
+            missed = (output - head.output_means[level]).flatten(1)
+            for stream, mean, weights in zip(place[level], head.means[level], head.weights, strict=True):
+                missed.addmm_(weights.T, inputs(stream, mean), alpha=-1)
+            totals[index] += missed.square().sum()
+    return totals
+
+
+class _Level:
+    """The outputs of a level and what is read of its streams, less the means over images; each is computed once."""
+
+    def __init__(self, output: Float[Tensor, "output sample position"], grid: Grid) -> None:
+        self.output_mean = output.mean(dim=1, keepdim=True)
+        output = (output - self.output_mean).flatten(1)
+
+        @functools.cache  # a tensor's hash is its identity
+        def inputs(stream: Tensor) -> tuple[Tensor, Tensor]:
+            read = on_grid(stream, grid)
+            mean = read.mean(dim=1, keepdim=True)
+            return read.sub_(mean).flatten(1), mean
+
+        self.mean = lambda stream: inputs(stream)[1]
+        self.with_output = functools.cache(lambda stream: inputs(stream)[0] @ output.T)
+        self.with_stream = functools.cache(lambda stream, other: inputs(stream)[0] @ inputs(other)[0].T)
+
+
+class _Fit:
+    """The sums of a regression over levels.
+
+    Args:
+        widths: inputs of each stream.
+        outputs: of all levels.
+    """
+
+    def __init__(self, widths: Sequence[int], outputs: Sequence[Float[Tensor, "output sample position"]]) -> None:
+        self.widths, self.count = widths, sum(output[0].numel() for output in outputs)
+        width = sum(widths)
+        if self.count < _ROWS_PER_INPUT * width:
+            raise UnmeasurableError(
+                f"a linear head of {width} inputs needs {_ROWS_PER_INPUT * width} positions of training images, and "
+                f"has {self.count}; give evaluator.iterative_refinement a larger num_images or num_levels, or the "
+                "network fewer resolutions"
+            )
+        self.upper_gram = outputs[0].new_zeros(width, width)  # what lies below the diagonal isn't used
+        self.products = outputs[0].new_zeros(width, len(outputs[0]))
+        self.means: list[list[Tensor]] = []
+        self.output_means: list[Tensor] = []
+
+    def add(self, level: _Level, streams: Sequence[Tensor]) -> None:
+        self.means.append([level.mean(stream) for stream in streams])
+        self.output_means.append(level.output_mean)
+        for rows, stream in zip(self.products.split(self.widths), streams, strict=True):
+            rows += level.with_output(stream)
+        blocks = [rows.split(self.widths, dim=1) for rows in self.upper_gram.split(self.widths)]
+        for i, j in itertools.combinations_with_replacement(range(len(streams)), 2):
+            blocks[i][j].add_(level.with_stream(streams[i], streams[j]))
+
+    def head(self, ridge: float) -> LinearHead:
+        gram, scales = self.upper_gram.triu() + self.upper_gram.triu(1).T, self._deviations()
+        penalty = ridge * torch.eye(len(scales), dtype=scales.dtype, device=scales.device)
+        of_scaled = torch.linalg.solve(
+            gram / torch.outer(scales, scales) / self.count + penalty, self.products / scales[:, None] / self.count
         )
-    gram, products, means = outputs[0].new_zeros(width, width), outputs[0].new_zeros(width, len(outputs[0])), []
-    for state, output in zip(states, outputs, strict=True):
-        inputs = on_grid(state, grid)
-        mean, mean_output = (part.mean(dim=1, keepdim=True) for part in (inputs, output))
-        means.append((mean, mean_output))
-        centered = inputs.sub_(mean).flatten(1)
-        gram.addmm_(centered, centered.T)
-        products.addmm_(centered, (output - mean_output).flatten(1).T)
-    scales = _deviations(gram, torch.cat([mean for mean, _ in means], dim=2), count, per_stream)
-    penalty = ridge * torch.eye(width, dtype=gram.dtype, device=gram.device)
-    of_scaled = torch.linalg.solve(
-        gram / torch.outer(scales, scales) / count + penalty, products / scales[:, None] / count
-    )
-    return LinearHead(grid, of_scaled / scales[:, None], means)
+        return LinearHead((of_scaled / scales[:, None]).split(self.widths), self.means, self.output_means)
 
-
-def _deviations(
-    gram: Float[Tensor, "input input"], means: Float[Tensor, "input 1 position"], count: int, per_stream: Sequence[int]
-) -> Float[Tensor, " input"]:
-    """For each input, the standard deviation of its whole stream: what lies within the means, and what between them."""
-    within = [squares.mean() / count for squares in gram.diagonal().split(per_stream)]
-    between = [part.var(correction=0) for part in means.split(per_stream)]
-    found = (torch.stack(within) + torch.stack(between)).sqrt()
-    found = torch.where(found > 0, found, 1.0)
-    return found.repeat_interleave(torch.tensor(per_stream, device=found.device))
+    def _deviations(self) -> Float[Tensor, " input"]:
+        """For each input, the standard deviation of its whole stream: within its means, and between them."""
+        within = [squares.mean() / self.count for squares in self.upper_gram.diagonal().split(self.widths)]
+        between = [torch.cat(means, dim=2).var(correction=0) for means in zip(*self.means, strict=True)]
+        found = (torch.stack(within) + torch.stack(between)).sqrt()
+        found = torch.where(found > 0, found, 1.0)
+        return found.repeat_interleave(torch.tensor(self.widths, device=found.device))
 
 
 def _as_grid(stream: Tensor) -> Tensor:

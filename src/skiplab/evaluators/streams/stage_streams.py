@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
 from skiplab.blocks.long_skip import LongSkip
-from skiplab.evaluators.eval_batches.eval_batch import outputs
+from skiplab.evaluators.eval_batches.eval_batch import joined, outputs
 from skiplab.evaluators.results.missing import require_finite
 from skiplab.layers import in_order
 from skiplab.objectives.denoising import Denoising, Noised
@@ -64,12 +64,12 @@ class _Passes:
 
     def streams(self) -> list[list[Tensor]]:
         return [
-            [require_finite(torch.cat(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
+            [require_finite(joined(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
             for index in sorted(self.calls)
         ]
 
     def skips(self) -> list[tuple[int, Tensor]]:
-        return [(read[0][0], torch.cat([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+        return [(read[0][0], joined([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
 
     def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
         self.reads.append([])
