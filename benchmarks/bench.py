@@ -1,6 +1,8 @@
 """Every benchmark that has a target, one after the other; exits non-zero where one is missed.
 
-python benchmarks/bench.py
+python benchmarks/bench.py [FOLDER]
+
+FOLDER holds the images of MNIST and CIFAR-10, in mnist/ and cifar10/. Without it the evaluations on them aren't run.
 """
 
 import os
@@ -30,12 +32,12 @@ COMMANDS = (
 )
 
 
-def main() -> None:
+def main(images: str | None = None) -> None:
     missed = []
-    for name, *rounds in COMMANDS:
-        command = " ".join([name, *rounds])
+    for name, *arguments in [*COMMANDS, *on_images(images)]:
+        command = " ".join([name, *arguments])
         print(f"== {command}", flush=True)
-        script = [sys.executable, Path(__file__).parent / name, *rounds]
+        script = [sys.executable, Path(__file__).parent / name, *arguments]
         ended = subprocess.run(script, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
         missed += [command] if ended.returncode else []
     if missed:
@@ -43,5 +45,12 @@ def main() -> None:
     print("no target is missed")
 
 
+def on_images(folder: str | None) -> list[tuple[str, ...]]:
+    if folder is None:
+        print("not run: the evaluation on MNIST and CIFAR-10, which make bench DATA=FOLDER measures")
+        return []
+    return [("evaluation.py", "5", f"data={name}", f"data.path={folder}/{name}") for name in ("mnist", "cifar10")]
+
+
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
