@@ -2,7 +2,7 @@
 
     python benchmarks/evaluation.py ROUNDS [OVERRIDE ...]
 
-A round is three trials of 5 steps, of 15 and of 5 without evaluators, which give the seconds of a step and of the
+A round is three trials of 5 steps, of 45 and of 5 without evaluators, which give the seconds of a step and of the
 evaluation; the share is that of a trial with the default number of steps. Overrides choose other data, such as
 data=mnist with data.path=FOLDER. Processor time of one process.
 """
@@ -24,7 +24,7 @@ from skiplab.training.quiet import quiet
 from skiplab.training.trial import run_trial
 
 TARGET = 0.15
-FEW, MORE = 5, 15  # steps
+FEW, MORE = 5, 45  # steps
 
 
 def composed(*overrides: str) -> DictConfig:
