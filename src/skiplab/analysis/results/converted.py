@@ -82,13 +82,20 @@ def numbers(frame: pd.DataFrame, name: str) -> pd.Series:
     wrong = found.isna() & ~texts.str.lower().isin(_NO_NUMBER)
     if wrong.any():
         first = str(texts.loc[wrong].iloc[0])
-        hint = "; write 93.1 for 93.1%" if first.endswith("%") else ""
-        hint = "; write a point for a decimal comma" if "," in first else hint
         raise SkiplabError(
             f"the column {printable(name)!r} holds {printable(first)!r:.60} in {rows_text(wrong)}; valid for a metric: "
-            f"numbers{hint}"
+            f"numbers{_hint(first)}"
         )
     return found
+
+
+def _hint(text: str) -> str:
+    """How to write a text as a number."""
+    if text.endswith("%"):
+        return "; write 93.1 for 93.1%"
+    if "," in text and "." in text:
+        return "; leave out what separates thousands"
+    return "; write a point for a decimal comma" if "," in text else ""
 
 
 def statuses(frame: pd.DataFrame, name: str | None) -> pd.Series:

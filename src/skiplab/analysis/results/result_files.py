@@ -15,6 +15,8 @@ from skiplab.records.foreign_files import MOST_TABLE_BYTES, read_bytes
 
 _SEPARATORS = ",;\t"
 _MOST_SHOWN = 80  # characters of a library's message
+# What pandas takes for missing, without None and null: an arm without shortcuts may well be called None.
+_MISSING = ("", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "-NaN", "-nan")
 
 
 def is_results_file(name: str) -> bool:
@@ -63,6 +65,8 @@ def _read_csv(content: bytes) -> pd.DataFrame:
             names=names,
             index_col=False,
             skipinitialspace=True,
+            keep_default_na=False,
+            na_values=_MISSING,
             low_memory=False,
             on_bad_lines="error",
         )
