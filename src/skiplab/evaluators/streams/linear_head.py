@@ -74,7 +74,7 @@ def fit_heads(
     """For each place, closed-form ridge regression from a position's inputs to its outputs, all levels together.
 
     Each stream is divided by the one standard deviation of all numbers that are read of it; a constant one is not.
-    A stream that several places hold is read once, and one level at a time is copied.
+    A stream that successive places hold is read once; no more is copied than two places hold at one level.
 
     Args:
         places: each with streams at all levels.
@@ -87,7 +87,7 @@ def fit_heads(
     """
     fits = [_Fit([_as_grid(stream)[0].numel() // math.prod(grid) for stream in place[0]], outputs) for place in places]
     for level, output in enumerate(outputs):
-        read = _Level(output, grid)
+        read = _Level(output, grid, _most_kept(places))
         for place, fit in zip(places, fits, strict=True):
             fit.add(read, place[level])
     return [fit.head(ridge) for fit in fits]
@@ -100,10 +100,10 @@ def squared_errors(
     grid: Grid,
 ) -> Float[Tensor, " place"]:
     """Of each place's head, the sum over images, positions and levels."""
-    totals = outputs[0].new_zeros(len(heads))
+    totals, most = outputs[0].new_zeros(len(heads)), _most_kept(places)
     for level, output in enumerate(outputs):
 
-        @functools.cache  # a tensor's hash is its identity
+        @functools.lru_cache(most)  # a tensor's hash is its identity
         def inputs(stream: Tensor, mean: Tensor) -> Tensor:
             return on_grid(stream, grid).sub_(mean).flatten(1)
 
@@ -115,20 +115,31 @@ def squared_errors(
     return totals
 
 
-class _Level:
-    """The outputs of a level and what is read of its streams, less the means over images; each is computed once."""
+def _most_kept(places: Sequence[Place]) -> int:
+    """As many streams as one place holds and the next may add, so that those that stay are kept."""
+    return 1 + max(len(place[0]) for place in places)
 
-    def __init__(self, output: Float[Tensor, "output sample position"], grid: Grid) -> None:
+
+class _Level:
+    """The outputs of a level and what is read of its streams, less the means over images; each is computed once.
+
+    Args:
+        output: the outputs.
+        grid: rows and columns of positions.
+        most: how many streams are kept as inputs.
+    """
+
+    def __init__(self, output: Float[Tensor, "output sample position"], grid: Grid, most: int) -> None:
         self.output_mean = output.mean(dim=1, keepdim=True)
         output = (output - self.output_mean).flatten(1)
 
-        @functools.cache  # a tensor's hash is its identity
+        @functools.lru_cache(most)  # a tensor's hash is its identity
         def inputs(stream: Tensor) -> tuple[Tensor, Tensor]:
             read = on_grid(stream, grid)
             mean = read.mean(dim=1, keepdim=True)
             return read.sub_(mean).flatten(1), mean
 
-        self.mean = lambda stream: inputs(stream)[1]
+        self.mean = functools.cache(lambda stream: inputs(stream)[1])
         self.with_output = functools.cache(lambda stream: inputs(stream)[0] @ output.T)
         self.with_stream = functools.cache(lambda stream, other: inputs(stream)[0] @ inputs(other)[0].T)
 
