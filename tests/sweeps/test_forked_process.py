@@ -9,9 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from skiplab.sweeps import forked_process
 from skiplab.sweeps.forked_process import DiedError, ForkedProcess, in_fork
 
 
@@ -71,6 +73,46 @@ def test_a_signal_is_told_and_whoever_waits_can_send_it(process: ForkedProcess) 
     with pytest.raises(DiedError) as death:
         process.call(partial(time.sleep, 60), lambda running: running.terminate())
     assert death.value.exitcode == -signal.SIGTERM
+
+
+def die_before_a_child(pid: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        time.sleep(20)
+        os._exit(0)
+    pid.write_text(str(child), encoding="utf-8")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_child_that_lives_on_does_not_hide_the_end_of_the_process(process: ForkedProcess, tmp_path) -> None:
+    with pytest.raises(DiedError) as death:
+        process.call(partial(die_before_a_child, tmp_path / "pid"))
+    assert death.value.exitcode == -signal.SIGKILL
+    os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), signal.SIGKILL)  # it is still there
+
+
+def leave_a_thread(path: Path) -> None:
+    threading.Thread(target=lambda: (time.sleep(5), path.touch())).start()
+
+
+def test_a_thread_that_a_call_has_left_does_not_keep_the_process(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(forked_process, "_END_SECONDS", 0.2)
+    with closing(ForkedProcess()) as process:
+        process.call(partial(leave_a_thread, tmp_path / "late"))
+    assert not process.alive
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_process_that_nobody_waits_for_ends_without_a_traceback() -> None:
+    code = """
+import os, time
+from functools import partial
+from skiplab.sweeps.forked_process import ForkedProcess
+process = ForkedProcess()
+process.call(partial(time.sleep, 1), lambda running: os._exit(0))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
 
 
 def test_a_single_call_leaves_no_process() -> None:

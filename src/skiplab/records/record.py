@@ -16,7 +16,7 @@ from skiplab.records.appended_table import AppendedTable
 from skiplab.records.atomic_file import write_atomically
 from skiplab.records.file_names import CHECKPOINTS, LOCK, RECORD, REPLACED, WEIGHTS, Table
 from skiplab.records.foreign_files import read_own
-from skiplab.records.locks import acquire
+from skiplab.records.locks import acquire, release
 from skiplab.records.record_json import parse_record, to_json
 from skiplab.records.record_schema import RecordChanges, RecordContent
 from skiplab.records.statuses import Status
@@ -139,6 +139,7 @@ class Record:
                 yield
             finally:
                 self._lock = None
+                release(handle)  # a process that the trial has left may have the file, too
 
     @property
     def held(self) -> bool:

@@ -1,4 +1,4 @@
-"""A process that is forked from this one: what its calls start and leave behind, such as threads, ends with it."""
+"""A process that is forked from this one: what its calls leave behind, such as threads, doesn't outlive it."""
 
 import multiprocessing
 import pickle
@@ -14,6 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.2
+_END_SECONDS = 10.0  # a process that was told to end and runs on is killed
 
 
 class DiedError(Exception):
@@ -70,6 +71,9 @@ class ForkedProcess:
         try:
             self._ours.send(function)
             while not self._ours.poll(_POLL_SECONDS):
+                # a process of its own that lives on would keep the other end open
+                if not self._process.is_alive() and not self._ours.poll():
+                    raise EOFError
                 if meanwhile is not None:
                     meanwhile(self._process)
             value, error = self._ours.recv()
@@ -82,9 +86,12 @@ class ForkedProcess:
         return value
 
     def close(self) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait until it has ended; one that waits for a thread that a call has left is killed."""
         self._hang_up()
-        self._process.join()
+        self._process.join(_END_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
 
 
 def in_fork(function: Callable[[], T]) -> T:
@@ -110,7 +117,10 @@ def _serve(theirs: Connection, ours: Connection) -> None:
             answer = None, _as_sent(error)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        theirs.send(answer)
+        try:
+            theirs.send(answer)
+        except ConnectionError:
+            return  # nobody waits for it any more
 
 
 def _as_sent(error: Exception) -> Exception:

@@ -51,7 +51,7 @@ class Isolated:
         Raises:
             SkiplabError: the sweep was stopped before, or the trial's process died; says why.
         """
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)  # the sweep's own process handles them and ends the trials
         from skiplab.training.warm import is_of_own_code, warm
 
@@ -125,7 +125,8 @@ def _freeze() -> None:
 def _record_death(record: Record, exitcode: int) -> str:
     """Write to the record why the process ended: a trial that was asked to end is interrupted, a crashed one failed."""
     if exitcode < 0:
-        name = signal.Signals(-exitcode).name
+        is_named = -exitcode in {*signal.Signals}  # real-time signals aren't
+        name = signal.Signals(-exitcode).name if is_named else f"signal {-exitcode}"
         reason = f"its process was killed by {name}"
         if name == "SIGKILL":
             reason += ", which the system sends when memory runs out"
