@@ -47,7 +47,7 @@ USES: dict[str, tuple[str, Callable[[Path], AbstractContextManager]]] = {
     "study": ("run.runs_dir", _join),
     "device": ("TMPDIR", lambda folder: on_devices(["0"], 1)),
     "shared device": ("TMPDIR", lambda folder: on_devices(["0"], 1, 2)),
-    "turn": ("TMPDIR", lambda folder: one_at_a_time("sweep")),
+    "turn": ("TMPDIR", lambda folder: one_at_a_time(folder / "turn")),
 }
 
 

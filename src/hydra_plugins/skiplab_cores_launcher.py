@@ -91,7 +91,7 @@ class SkiplabCoresLauncher(Launcher):
         with within_limits(num_workers), TemporaryDirectory(prefix="skiplab-sweep-") as folder:
             going_on, shared = Path(folder) / "going_on", Path(folder) / "shared.pickle"
             going_on.touch()
-            isolated = Isolated(os.getpid(), going_on, self._turn(Path(folder).name))
+            isolated = Isolated(os.getpid(), going_on, self._turn(Path(folder) / "turn"))
             Shared(self.context, self._own_config, self.task, isolated, Singleton.get_state()).write(shared)
             jobs = [(shared, index, words) for index, words in enumerate(job_overrides, start=initial_job_idx)]
             with interruptible(when_heard=lambda: going_on.unlink(missing_ok=True)) as interruption:
@@ -135,13 +135,13 @@ class SkiplabCoresLauncher(Launcher):
         assert self.config is not None  # Hydra calls setup first
         return self.config
 
-    def _turn(self, sweep: str) -> Callable[[], Any]:
-        """What a trial waits for before it starts."""
+    def _turn(self, turn: Path) -> Callable[[], Any]:
+        """What a trial waits for before it starts; the file is locked where one runs at a time."""
         from skiplab.sweeps.devices import on_devices, one_at_a_time, without_waiting
 
         if self._devices:
             return partial(on_devices, self._devices, self._processes, self.trials_per_gpu)
-        return without_waiting if self._at_once > 1 else partial(one_at_a_time, sweep)
+        return without_waiting if self._at_once > 1 else partial(one_at_a_time, turn)
 
 
 def _in_workers(num_workers: int, function: Callable[..., Any], items: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -6,6 +6,7 @@ import signal
 import tempfile
 import threading
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -46,13 +47,17 @@ def _shared() -> AbstractContextManager:
     return on_devices(["0"], 1, 2)
 
 
+def _turn() -> AbstractContextManager:
+    return one_at_a_time(Path(tempfile.gettempdir()) / "turn")
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
         (_alone, _alone),
         (_alone, _shared),
         (_shared, _alone),
-        (lambda: one_at_a_time("sweep"), lambda: one_at_a_time("sweep")),
+        (_turn, _turn),
     ],
 )
 def test_a_second_trial_waits_for_the_first(first, second, monkeypatch) -> None:

@@ -4,7 +4,6 @@ import logging
 import os
 import pickle
 import signal
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -161,11 +160,10 @@ def test_a_process_that_died_while_it_waited_is_replaced(shared) -> None:
     assert pids(path, 2) != [first]
 
 
-def test_a_process_that_waits_for_its_next_trial_keeps_no_turn(shared, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    path = shared("one", pid, turn=partial(one_at_a_time, "alone"))
+def test_a_process_that_waits_for_its_next_trial_keeps_no_turn(shared, tmp_path) -> None:
+    path = shared("one", pid, turn=partial(one_at_a_time, tmp_path / "turn"))
     (first,) = pids(path, 1)
-    with (tmp_path / "alone.turn").open("wb") as file:
+    with (tmp_path / "turn").open("wb") as file:
         assert acquire(file, "TMPDIR")
     assert pids(path, 2) == [first]
 

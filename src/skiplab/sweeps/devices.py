@@ -42,12 +42,12 @@ def on_devices(devices: Sequence[str], count: int, shared_by: int = 1) -> Iterat
 
 
 @contextmanager
-def one_at_a_time(sweep: str) -> Iterator[dict[str, str]]:
-    """Wait until no other trial of the sweep is running."""
+def one_at_a_time(turn: Path) -> Iterator[dict[str, str]]:
+    """Wait until no other trial of the sweep is running; they share a file, in a temporary folder of the sweep."""
 
     def turns(stack: ExitStack) -> Iterator[str]:
-        if _lock(f"{sweep}.turn", stack):
-            yield sweep
+        if _lock(turn, stack):
+            yield "turn"
 
     with _held(turns, 1):
         yield {}
@@ -73,18 +73,18 @@ def _held(take: Callable[[ExitStack], Iterator[str]], count: int) -> Iterator[li
 
 def _take_slot(device: str, slot: int, shared_by: int, stack: ExitStack) -> bool:
     """Take a slot if it is free; a device that isn't shared is locked for all who would share it."""
-    name = f"skiplab-{os.getuid()}-device-{device}"
+    folder, name = Path(tempfile.gettempdir()), f"skiplab-{os.getuid()}-device-{device}"
     if shared_by == 1:
-        return _lock(f"{name}.lock", stack)
+        return _lock(folder / f"{name}.lock", stack)
     with ExitStack() as own:
-        if _lock(f"{name}.lock", own, shared=True) and _lock(f"{name}-{slot}.lock", own):
+        if _lock(folder / f"{name}.lock", own, shared=True) and _lock(folder / f"{name}-{slot}.lock", own):
             stack.enter_context(own.pop_all())
             return True
     return False
 
 
-def _lock(name: str, stack: ExitStack, *, shared: bool = False) -> bool:
-    handle = stack.enter_context((Path(tempfile.gettempdir()) / name).open("wb"))
+def _lock(path: Path, stack: ExitStack, *, shared: bool = False) -> bool:
+    handle = stack.enter_context(path.open("wb"))
     if not acquire(handle, "TMPDIR", shared=shared):
         return False
     stack.callback(release, handle)  # a worker's process for trials may live on, and has the file, too
