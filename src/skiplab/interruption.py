@@ -12,11 +12,16 @@ from skiplab.errors import Interrupted
 
 # Signals that stop work, with the handlers that ours may replace; another handler belongs to someone else and stays.
 # SIGUSR2, a cluster's warning, is always handled; its earlier handler, such as a requeue, runs after the checkpoint.
-_REPLACEABLE = {signal.SIGTERM: (signal.SIG_DFL,), signal.SIGINT: (signal.default_int_handler,), signal.SIGUSR2: None}
+_REPLACEABLE = {
+    signal.SIGTERM: (signal.SIG_DFL,),
+    signal.SIGHUP: (signal.SIG_DFL,),  # the terminal was closed; under nohup it is ignored
+    signal.SIGINT: (signal.default_int_handler,),
+    signal.SIGUSR2: None,
+}
 
 
 class Interruption:
-    """Handles SIGTERM, SIGINT and SIGUSR2.
+    """Handles SIGTERM, SIGHUP, SIGINT and SIGUSR2.
 
     While it is `patient`, a signal is only noted as `signum`, for work that stops when it can. Otherwise a signal
     raises `Interrupted` at once, and so does a second SIGINT.

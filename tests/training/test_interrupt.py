@@ -35,16 +35,19 @@ def only_record(runs_dir) -> Record:
 def handlers():
     """Puts the process's handlers back, and checks that the trial did.
 
-    A run in a shell's background begins with interrupts ignored, and a trial rightly leaves them so.
+    A run in a shell's background, or under nohup, begins with some ignored, and a trial rightly leaves them so.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    before = {
+        signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR2)
+    }
     yield before
     for signum, handler in before.items():
         signal.signal(signum, handler)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR2])
 def test_a_signal_ends_the_step_and_the_trial_resumes_to_equal_weights(
     signum, run, tmp_path, monkeypatch, handlers
 ) -> None:
