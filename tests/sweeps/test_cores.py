@@ -41,7 +41,7 @@ class Ending(Identity):
                 raise RuntimeError("the join broke")
             if self.how == "never":
                 return stream + update
-            os.kill(os.getpid(), getattr(signal, self.how))
+            os.kill(os.getpid(), self.how if isinstance(self.how, int) else getattr(signal, self.how))
         return stream + update
 
 
@@ -113,17 +113,18 @@ def wait_until(condition, seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["forked", "fresh"])
 def test_whatever_ends_a_trial_is_told_and_ends_no_other(fresh: bool, environment, tmp_path) -> None:
-    hows = ["raise", "exit", "SIGKILL", "SIGSEGV"]
+    hows = ["raise", "exit", "SIGKILL", "SIGSEGV", "35"]  # the last is a real-time signal, which has no name
     grid = [f"connection.how={','.join(hows)}", "connection=ending", "seed=0"]
     sweep = (start_fresh if fresh else start)(environment, tmp_path, *grid)
     output, errors = sweep.communicate(timeout=120)
     assert sweep.returncode == 1, errors
-    assert "4 of 4 trials failed" in errors
+    assert "5 of 5 trials failed" in errors
     found = {
         r["factors"]["connection.how"]: (r["status"], r["error"].strip().splitlines()[-1]) for r in records(tmp_path)
     }
     assert found["raise"] == ("failed", "RuntimeError: the join broke")
     assert found["exit"] == ("failed", "its process ended with exit status 3")
+    assert found[35] == ("failed", "its process was killed by signal 35")
     assert found["SIGSEGV"] == ("failed", "its process was killed by SIGSEGV")
     assert found["SIGKILL"] == (
         "interrupted",
@@ -135,7 +136,19 @@ def test_whatever_ends_a_trial_is_told_and_ends_no_other(fresh: bool, environmen
     more = start(environment, tmp_path, f"connection.how={','.join(hows)},never", *grid[1:])
     output, errors = more.communicate(timeout=120)
     assert more.returncode == 1, "what failed is listed again"
-    assert "5 trials, 0 already done, 3 failed before (run.retry_failed=true retries them), 2 to train" in output
+    assert "6 trials, 0 already done, 4 failed before (run.retry_failed=true retries them), 2 to train" in output
+
+
+def test_a_reader_that_has_gone_hides_no_failure(environment, tmp_path) -> None:
+    sweep = start_fresh(environment, tmp_path, "connection=ending", "connection.how=raise,never", "seed=0")
+    assert sweep.stdout is not None
+    assert sweep.stderr is not None
+    assert "2 trials" in sweep.stdout.readline()
+    sweep.stdout.close()
+    errors = sweep.stderr.read()
+    assert sweep.wait(timeout=60) == 1
+    assert "1 of 2 trials failed" in errors
+    assert "BrokenPipeError" not in errors
 
 
 def test_a_trial_computes_with_several_threads(environment, tmp_path) -> None:
@@ -174,7 +187,11 @@ def test_two_sweeps_share_trials_and_train_each_once(environment, tmp_path) -> N
 
 @pytest.mark.parametrize(
     "signum",
-    [signal.SIGTERM, *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGINT, signal.SIGKILL))],
+    [
+        signal.SIGTERM,
+        signal.SIGHUP,
+        *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGINT, signal.SIGKILL)),
+    ],
 )
 def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
     signum, environment, tmp_path, long_trials
@@ -182,7 +199,7 @@ def test_a_stopped_sweep_leaves_checkpoints_and_no_process_and_goes_on(
     sweep = start(environment | {"WAIT": ""}, tmp_path, *long_trials.grid)
     wait_until(lambda: any(path.stat().st_size > 60 for path in tmp_path.glob("*/history.csv")))
     family = psutil.Process(sweep.pid).children(recursive=True)
-    if signum == signal.SIGINT:
+    if signum in (signal.SIGINT, signal.SIGHUP):
         os.killpg(sweep.pid, signum)  # as a terminal does
     else:
         sweep.send_signal(signum)

@@ -24,6 +24,10 @@ def run_command(run: Callable[[], None], words: Sequence[str]) -> None:
             run()
         sys.stdout.flush()
     except SkiplabError as error:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
         exit_with(error)
     except Interrupted as interrupted:
         print(f"skiplab: interrupted by {interrupted}; run the same command again to continue", file=sys.stderr)

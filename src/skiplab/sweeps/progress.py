@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.console import Group
@@ -27,6 +27,7 @@ _LINE_SECONDS = 15  # between two lines where there is no terminal
 def follow(jobs: Sequence[Job], every_seconds: float = 1.0) -> Iterator[None]:
     """During the block, show one line for the sweep and one for each running trial; without a terminal, print lines.
 
+    The sweep goes on when the reader of the lines has gone.
     A worker runs one trial at a time, so there are as many trial lines as busy workers.
     """
     stop = threading.Event()
@@ -109,7 +110,7 @@ def _entries(folder: Path) -> set[str]:
 
 def _draw(sweep: Sweep, stop: threading.Event, every_seconds: float) -> None:
     console = terminal.console()
-    with Live(sweep, console=console, auto_refresh=False, transient=True) as live:
+    with suppress(BrokenPipeError), Live(sweep, console=console, auto_refresh=False, transient=True) as live:
         next_line = 0.0
         while not stop.wait(every_seconds):
             sweep.update()

@@ -27,14 +27,18 @@ def conclude(jobs: Sequence[Job], left: Sequence[Job], earlier: Sequence[Job], f
         SkiplabError: lists the trials that failed, now or earlier.
     """
     failures = {job: reason(job) for job in earlier} | dict(failures)
-    if left:
-        diverged = sum(job.record.status == "diverged" for job in left)
-        ended = sum(job not in failures for job in left)
-        print(f"{counted(ended)} finished ({diverged} diverged), {len(failures)} failed")
-    else:
-        study = jobs[0].config.run.study
-        print(f"nothing left to train; `skiplab table {study}` compares them")
-    if failures:
-        words = distinct_overrides(jobs)
-        lines = [f"  {job.record.key} {words[job]}: {why}" for job, why in failures.items()]
-        raise SkiplabError("\n".join([f"{len(failures)} of {counted(len(jobs))} failed:", *lines]))
+    try:
+        print(_ended(jobs, left, failures), flush=True)
+    finally:  # failures count also where the reader of what is printed has gone
+        if failures:
+            words = distinct_overrides(jobs)
+            lines = [f"  {job.record.key} {words[job]}: {why}" for job, why in failures.items()]
+            raise SkiplabError("\n".join([f"{len(failures)} of {counted(len(jobs))} failed:", *lines])) from None
+
+
+def _ended(jobs: Sequence[Job], left: Sequence[Job], failures: Mapping[Job, str]) -> str:
+    if not left:
+        return f"nothing left to train; `skiplab table {jobs[0].config.run.study}` compares them"
+    diverged = sum(job.record.status == "diverged" for job in left)
+    ended = sum(job not in failures for job in left)
+    return f"{counted(ended)} finished ({diverged} diverged), {len(failures)} failed"
