@@ -139,8 +139,11 @@ def test_whatever_ends_a_trial_is_told_and_ends_no_other(fresh: bool, environmen
     assert "6 trials, 0 already done, 4 failed before (run.retry_failed=true retries them), 2 to train" in output
 
 
-def test_a_reader_that_has_gone_hides_no_failure(environment, tmp_path) -> None:
-    sweep = start_fresh(environment, tmp_path, "connection=ending", "connection.how=raise,never", "seed=0")
+def test_a_reader_that_has_gone_hides_no_failure_and_no_file_stays(environment, tmp_path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    grid = ("connection=ending", "connection.how=raise,never", "seed=0", "hydra.launcher.workers=1")
+    sweep = start_fresh(environment | {"TMPDIR": str(temporary)}, tmp_path / "runs", *grid)
     assert sweep.stdout is not None
     assert sweep.stderr is not None
     assert "2 trials" in sweep.stdout.readline()
@@ -149,6 +152,7 @@ def test_a_reader_that_has_gone_hides_no_failure(environment, tmp_path) -> None:
     assert sweep.wait(timeout=60) == 1
     assert "1 of 2 trials failed" in errors
     assert "BrokenPipeError" not in errors
+    assert list(temporary.glob("skiplab*")) == []
 
 
 def test_a_trial_computes_with_several_threads(environment, tmp_path) -> None:
