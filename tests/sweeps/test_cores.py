@@ -143,13 +143,13 @@ def test_a_reader_that_has_gone_hides_no_failure_and_no_file_stays(environment, 
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     grid = ("connection=ending", "connection.how=raise,never", "seed=0", "hydra.launcher.workers=1")
-    sweep = start_fresh(environment | {"TMPDIR": str(temporary)}, tmp_path / "runs", *grid)
-    assert sweep.stdout is not None
-    assert sweep.stderr is not None
-    assert "2 trials" in sweep.stdout.readline()
-    sweep.stdout.close()
-    errors = sweep.stderr.read()
-    assert sweep.wait(timeout=60) == 1
+    with start_fresh(environment | {"TMPDIR": str(temporary)}, tmp_path / "runs", *grid) as sweep:
+        assert sweep.stdout is not None
+        assert sweep.stderr is not None
+        assert "2 trials" in sweep.stdout.readline()
+        sweep.stdout.close()
+        errors = sweep.stderr.read()
+    assert sweep.returncode == 1
     assert "1 of 2 trials failed" in errors
     assert "BrokenPipeError" not in errors
     assert list(temporary.glob("skiplab*")) == []
