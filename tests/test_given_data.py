@@ -104,6 +104,10 @@ WRONG = {
     "nan": (lambda: IMAGES * float("nan"), "images has values that are not finite"),
     "integers": (lambda: BYTES.astype(int), "images holds int64; valid: bytes (uint8)"),
     "one image": (lambda: BYTES[0, 0], "images has the shape (8,); valid: (sample, channel, height, width)"),
+    "transparency": (
+        lambda: BYTES[:, :, :, None].repeat(4, axis=3),
+        "images has the shape (24, 8, 8, 4), which reads as images of 4 channels that come last; valid there: 1 (gray)",
+    ),
     "labels": (lambda: (BYTES, LABELS[1:]), "labels is an array (23,) of int64; valid: a whole number from 0"),
     "no train": (lambda: {"test": BYTES}, "data has the splits test; valid: train, and val"),
     "two shapes": (lambda: {"train": BYTES, "val": BYTES[:, 1:]}, "train_images and val_images are (1, 7, 8) of uint8"),

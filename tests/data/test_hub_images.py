@@ -198,6 +198,23 @@ def test_refuses_a_folder_without_a_splits_files(root: Path) -> None:
         cifar10(root)
 
 
+def test_refuses_a_part_of_a_splits_files(root: Path) -> None:
+    (root / "cifar10/plain_text/train-00001-of-00002.parquet").unlink()
+    with pytest.raises(SkiplabError, match=r"of the 2 files of train it lacks 1, the first train-00001-of-00002\.parq"):
+        cifar10(root)
+
+
+def test_refuses_files_of_two_data_sets(root: Path) -> None:
+    shutil.copytree(root / "cifar10", root / "cifar10/other")
+    with pytest.raises(SkiplabError, match=r"files of train lie in .*other/plain_text and in .*; give one of them"):
+        cifar10(root)
+
+
+def test_refuses_a_file_in_place_of_its_folder(root: Path) -> None:
+    with pytest.raises(SkiplabError, match="it is a file, and not the folder of the files"):
+        cifar10(root, path=str(root / "cifar10/plain_text/train-00000-of-00002.parquet"))
+
+
 def test_refuses_files_that_are_no_parquet(root: Path) -> None:
     (root / "cifar10/plain_text/train-00000-of-00002.parquet").write_bytes(b"a page that says 404")
     with pytest.raises(SkiplabError, match="its parquet files can't be read"):

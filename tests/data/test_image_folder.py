@@ -198,6 +198,26 @@ def test_refuses_images_beside_subfolders(root: Path) -> None:
         image_folder(root)
 
 
+def test_refuses_a_class_without_a_readable_image(root: Path) -> None:
+    (root / "images/moth").mkdir()
+    (root / "images/moth/1.HEIC").write_bytes(b"heic")
+    with pytest.raises(SkiplabError, match=r"moth/1.HEIC isn't read, and moth/ would be no class; valid endings: "):
+        image_folder(root)
+
+
+def test_refuses_splits_as_classes(tmp_path: Path) -> None:
+    for name in ("train", "Val"):
+        write(tmp_path / "images" / name / "ant" / "1.png", pictures(1, (8, 8))[0])
+    with pytest.raises(SkiplabError, match=r"subfolders Val, train, which would be classes; give one of them"):
+        image_folder(tmp_path)
+
+
+def test_refuses_a_single_image(tmp_path: Path) -> None:
+    write(tmp_path / "images" / "1.png", pictures(1, (8, 8))[0])
+    with pytest.raises(SkiplabError, match=r"has one image; valid: two or more"):
+        image_folder(tmp_path, num_val=None)
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

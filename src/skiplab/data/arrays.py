@@ -10,6 +10,7 @@ from skiplab.errors import SkiplabError
 _PARTS = ("train", "val")
 _NAMES = ("images", "labels", *(f"{part}_{name}" for part in _PARTS for name in ("images", "labels")))
 _CHANNELS = (1, 3)  # by which channels are told from rows and columns
+_OTHER_CHANNELS = (2, 4)  # such as gray or RGB with transparency
 _MOST_VAL = 256  # validation images if data.num_val is null
 
 
@@ -47,6 +48,8 @@ class Arrays(Dataset):
             if num_val is None:
                 num_val = min(max(total // 5, 1), _MOST_VAL)
                 self.derived = {"num_val": num_val}
+            if total < 2:
+                raise SkiplabError(f"data.path={path} has one image; valid: two or more, of which one validates")
             if not 1 <= num_val < total:
                 raise SkiplabError(
                     f"data.num_val={num_val} is invalid; valid: 1 to {total - 1}, the images of data.path less one"
@@ -89,6 +92,11 @@ def _images(array: np.ndarray, name: str) -> np.ndarray:
         raise SkiplabError(
             f"{name} has the shape {array.shape}; valid: (sample, channel, height, width), (sample, height, width), or "
             "points of (sample, channel), at least one"
+        )
+    if array.ndim == 4 and array.shape[1] == array.shape[2] > array.shape[3] in _OTHER_CHANNELS:
+        raise SkiplabError(
+            f"{name} has the shape {array.shape}, which reads as images of {array.shape[3]} channels that come last; "
+            "valid there: 1 (gray) or 3 (RGB); other numbers of channels come second"
         )
     if array.ndim == 3:
         array = array[:, None]

@@ -1,6 +1,7 @@
 """The base class of image data on the Hugging Face hub: finds the files, and decodes them once."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,14 +18,15 @@ from skiplab.records.fingerprint import file_hashes
 
 _BATCH = 256  # images decoded at once
 _TIMEOUT_SECONDS = 10
+_SHARD = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
 
 
 class HubImages(Dataset):
     """Labelled images of the hub, or of a local folder that holds the same parquet files, at any depth.
 
-    A split's files are named SPLIT-*.parquet or lie in a folder SPLIT. Images are decoded once, to bytes below
-    cache_dir, and then loaded from there: the hub isn't asked again, and a local folder is decoded again only if a
-    file's name or content has changed (see `file_hashes`).
+    A split's files are named SPLIT-*.parquet or lie in a folder SPLIT, and all lie in one folder. Images are decoded
+    once, to bytes below cache_dir, and then loaded from there: the hub isn't asked again, and a local folder is decoded
+    again only if a file's name or content has changed (see `file_hashes`).
 
     option: the name on the axis.
     home: the name on the hub.
@@ -59,6 +61,8 @@ class HubImages(Dataset):
 
     def _split(self, name: str) -> Split:
         facts: dict[str, Any] = {"option": self.option, "split": name, "label": self.label_column}
+        if self._folder.is_file():
+            raise self._missing("it is a file, and not the folder of the files")
         if not self._folder.is_dir():
             facts |= {"path": self.path}
             return self._cache.split(facts, self.shape, lambda: self._decoding(self._from_hub(name), name))
@@ -71,10 +75,25 @@ class HubImages(Dataset):
         }
         if not files:
             raise self._missing(f"it has no {name}-*.parquet and no {name}/*.parquet")
+        self._check_one_set(files.values(), name)
         facts |= {"files": [[relative, hashes[relative]] for relative in files]}
         return self._cache.split(
             facts, self.shape, lambda: self._decoding(self._from_files(list(files.values())), name)
         )
+
+    def _check_one_set(self, files: Collection[Path], name: str) -> None:
+        """Refuse files of several data sets, and a part of the files of one, as their names tell."""
+        folders = sorted({str(file.parent) for file in files})
+        if len(folders) > 1:
+            raise self._missing(f"its files of {name} lie in {folders[0]} and in {folders[1]}; give one of them")
+        shards = [found for file in files if (found := _SHARD.search(file.name))]
+        there = {int(number) for number, _ in (found.groups() for found in shards)}
+        for total in {int(found[2]) for found in shards}:
+            if lacking := sorted(set(range(total)) - there):
+                raise self._missing(
+                    f"of the {total} files of {name} it lacks {len(lacking)}, the first {name}-{lacking[0]:05}-of-"
+                    f"{total:05}.parquet"
+                )
 
     def _from_files(self, files: list[Path]) -> tuple[Any, int]:
         """The rows of parquet files, read as they are asked for, and how many there are."""

@@ -12,9 +12,11 @@ from skiplab.data.pixels import to_pixels
 from skiplab.errors import SkiplabError
 from skiplab.records.fingerprint import file_hashes
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_ENDINGS = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+_UNREAD = (".avif", ".heic", ".heif", ".jp2", ".jxl", ".tga")  # images that not every Pillow reads
 _BATCH = 256  # images decoded at once
 _MOST_VAL = 256  # validation images if data.num_val is null
+_SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")  # no names of classes
 
 
 class ImageFolder(Dataset):
@@ -63,6 +65,8 @@ class ImageFolder(Dataset):
         if num_val is None:
             num_val = min(max(len(names) // 5, 1), _MOST_VAL)
             self.derived = {"num_val": num_val}
+        if len(names) < 2:
+            raise SkiplabError(f"data.path={folder} has one image; valid: two or more, of which one validates")
         if not 1 <= num_val < len(names):
             raise SkiplabError(
                 f"data.num_val={num_val} is invalid; valid: 1 to {len(names) - 1}, the images of data.path less one"
@@ -87,7 +91,9 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[str], list[int]]:
         raise SkiplabError(
             f"data.path={folder} is not a folder; give one with images, or with a subfolder of images for each class"
         )
-    images = {name: digest for name, digest in file_hashes(folder).items() if name.lower().endswith(_ENDINGS)}
+    every = file_hashes(folder)
+    images = {name: digest for name, digest in every.items() if name.lower().endswith(_ENDINGS)}
+    unread = {name.partition("/")[0]: name for name in every if "/" in name and name.lower().endswith(_UNREAD)}
     if broken := next((name for name, digest in images.items() if not digest), None):
         raise SkiplabError(f"data.path: {folder / broken} is a link to a missing file; repair or remove it")
     loose = [name for name in images if "/" not in name]
@@ -99,6 +105,16 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[str], list[int]]:
         raise SkiplabError(
             f"data.path={folder} has images both in the folder itself ({loose[0]}) and in subfolders "
             f"({next(iter(within))}/), so their classes are unclear; move them into subfolders"
+        )
+    if within and (without := unread.keys() - within.keys()):
+        raise SkiplabError(
+            f"data.path={folder}: {unread[min(without)]} isn't read, and {min(without)}/ would be no class; valid "
+            f"endings: {' '.join(_ENDINGS)}; convert its images, or move it away"
+        )
+    if within and all(name.casefold() in _SPLITS for name in within):
+        raise SkiplabError(
+            f"data.path={folder} has the subfolders {', '.join(within)}, which would be classes; give one of them, "
+            f"such as data.path={folder / next(iter(within))}; data.num_val of its images validate"
         )
     classes = within or {folder.name: loose}
     names = [name for found in classes.values() for name in found]

@@ -27,6 +27,9 @@ class Classification(Evaluator[CrossEntropy]):
 
         skill = max(0, 1 - loss / log(num_classes)), log(num_classes) being the loss of the zero predictor
 
+    The zero predictor calls all classes equally likely. Where classes differ in size, guessing by their frequencies has
+    some skill.
+
     Skill is 0 if the loss isn't finite.
 
     Source: skill: Murphy 1988, Monthly Weather Review 116, eq. 4 (from memory).

@@ -37,7 +37,7 @@ def check_apart(config: DictConfig) -> None:
     """
     resolved = plain(config)
     written = {"run.runs_dir": resolved["run"]["runs_dir"], "SKIPLAB_CACHE_DIR": cache_dir()}
-    written |= {f"data.{name}": value for name, value in resolved["data"].items() if name == "cache_dir"}
+    written |= {f"data.{name}": value for name, value in resolved["data"].items() if name == "cache_dir" and value}
     for name, place in _local(resolved):
         for setting, folder in written.items():
             outer, inner = place.resolve(), Path(folder).expanduser().resolve()

@@ -62,3 +62,10 @@ def test_refuses_settings_out_of_range(changed: dict, message: str) -> None:
 def test_refuses_points() -> None:
     with pytest.raises(SkiplabError, match="use augmentation=none"):
         FlipCrop(flip_probability=0.5, padding=4, fill=0.0).check((2,))
+
+
+def test_refuses_to_pad_by_as_much_as_the_image() -> None:
+    augment = FlipCrop(flip_probability=0.5, padding=8, fill=0.0)
+    with pytest.raises(SkiplabError, match=r"padding=8 is invalid for images of 8x9 pixels; valid: 1 to 7"):
+        augment.check((1, 8, 9))
+    augment.check((1, 9, 9))

@@ -18,7 +18,7 @@ class FlipCrop(Flip):
 
     Args:
         flip_probability: above 0, to 1.
-        padding: pixels added on each side, from 1.
+        padding: pixels added on each side, from 1 to one less than the image's shorter side.
         fill: value of the added pixels, from -1 to 1.
 
     Raises:
@@ -34,6 +34,14 @@ class FlipCrop(Flip):
         if not -1 <= fill <= 1:
             raise SkiplabError(f"augmentation.fill={fill} is invalid; valid: -1 to 1")
         self.padding, self.fill = padding, fill
+
+    def check(self, shape: tuple[int, ...]) -> None:
+        super().check(shape)
+        if self.padding >= min(shape[1:]):
+            raise SkiplabError(
+                f"augmentation.padding={self.padding} is invalid for images of {shape[1]}x{shape[2]} pixels; valid: 1 "
+                f"to {min(shape[1:]) - 1}"
+            )
 
     def __call__(
         self, images: Float[Tensor, "batch channel *positions"], generator: torch.Generator
