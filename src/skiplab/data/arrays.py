@@ -19,7 +19,8 @@ class Arrays(Dataset):
 
     Images are bytes of 0 to 255, x = byte / 127.5 - 1, or floating point in [-1, 1]; points of the plane may have any
     finite values. Without labels, all are of one class. Where the file has no validation images, it is split at random
-    once. `skiplab.study` writes such a file of the arrays, tensors or data sets that it is given.
+    once. Each split is shuffled once, since the first of its images stand for all in an evaluation batch.
+    `skiplab.study` writes such a file of the arrays, tensors or data sets that it is given.
 
     Source: none.
     Differs from the source: none.
@@ -31,7 +32,7 @@ class Arrays(Dataset):
         path: the file.
         num_val: validation images, from 1 to one less than there are; null for a fifth, 256 at most; null where the
             file has its own.
-        split_seed: seed of the split; the same for every trial of a study.
+        split_seed: seed of the split and of the order within it; the same for every trial of a study.
 
     Raises:
         SkiplabError: if the file can't be read, or holds anything else.
@@ -42,7 +43,9 @@ class Arrays(Dataset):
         if "train_images" in found:
             if num_val is not None:
                 raise SkiplabError(f"data.num_val={num_val} with data.path={path}, which has val_images; valid: null")
-            self.train, self.val = (_split(found[f"{part}_images"], found[f"{part}_labels"]) for part in _PARTS)
+            self.train, self.val = (
+                _shuffled(found[f"{part}_images"], found[f"{part}_labels"], split_seed) for part in _PARTS
+            )
         else:
             total = len(found["images"])
             if num_val is None:
@@ -130,6 +133,11 @@ def _labels(array: np.ndarray, count: int, name: str) -> np.ndarray:
             "images"
         )
     return array.astype(np.int64)
+
+
+def _shuffled(images: np.ndarray, labels: np.ndarray, seed: int) -> Split:
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).numpy()
+    return _split(images[order], labels[order])
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
