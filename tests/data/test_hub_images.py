@@ -198,9 +198,12 @@ def test_refuses_a_folder_without_a_splits_files(root: Path) -> None:
         cifar10(root)
 
 
-def test_refuses_a_part_of_a_splits_files(root: Path) -> None:
-    (root / "cifar10/plain_text/train-00001-of-00002.parquet").unlink()
-    with pytest.raises(SkiplabError, match=r"of the 2 files of train it lacks 1, the first train-00001-of-00002\.parq"):
+@pytest.mark.parametrize("ending", ["", "-0f3a"])
+def test_refuses_a_part_of_a_splits_files(root: Path, ending: str) -> None:
+    folder = root / "cifar10/plain_text"
+    (folder / "train-00001-of-00002.parquet").unlink()
+    (folder / "train-00000-of-00002.parquet").rename(folder / f"train-00000-of-00002{ending}.parquet")
+    with pytest.raises(SkiplabError, match=r"of the 2 files of train it lacks 1, the first 00001-of-00002; download"):
         cifar10(root)
 
 

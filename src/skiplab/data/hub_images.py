@@ -18,7 +18,7 @@ from skiplab.records.fingerprint import file_hashes
 
 _BATCH = 256  # images decoded at once
 _TIMEOUT_SECONDS = 10
-_SHARD = re.compile(r"-(\d+)-of-(\d+)\.parquet$")
+_SHARD = re.compile(r"-(\d+)-of-(\d+)(-\w+)?\.parquet$")  # older ones end in a hash
 
 
 class HubImages(Dataset):
@@ -87,12 +87,11 @@ class HubImages(Dataset):
         if len(folders) > 1:
             raise self._missing(f"its files of {name} lie in {folders[0]} and in {folders[1]}; give one of them")
         shards = [found for file in files if (found := _SHARD.search(file.name))]
-        there = {int(number) for number, _ in (found.groups() for found in shards)}
+        there = {int(found[1]) for found in shards}
         for total in {int(found[2]) for found in shards}:
             if lacking := sorted(set(range(total)) - there):
                 raise self._missing(
-                    f"of the {total} files of {name} it lacks {len(lacking)}, the first {name}-{lacking[0]:05}-of-"
-                    f"{total:05}.parquet"
+                    f"of the {total} files of {name} it lacks {len(lacking)}, the first {lacking[0]:05}-of-{total:05}"
                 )
 
     def _from_files(self, files: list[Path]) -> tuple[Any, int]:
