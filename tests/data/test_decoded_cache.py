@@ -1,5 +1,7 @@
 """A cache entry is whole, or it isn't there: damage of any part is noticed and mended."""
 
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +112,21 @@ def test_a_folder_that_cant_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SkiplabError, match=r"data.cache_dir=.*file/cache can't be written to"):
         load(tmp_path / "file" / "cache", Source())
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    source = Source()
+    with pytest.raises(SkiplabError, match=r"cache can't be written to \(.*No space left on device\); give a folder"):
+        load(tmp_path / "cache", source)
+    assert not list((tmp_path / "cache").iterdir())
+    monkeypatch.undo()
+    assert len(load(tmp_path / "cache", source)) > 0
 
 
 def test_refuses_a_negative_size() -> None:

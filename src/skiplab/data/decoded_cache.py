@@ -1,5 +1,6 @@
 """A cache of decoded images: arrays in a folder with their metadata, mapped from the file if they are large."""
 
+import errno
 import hashlib
 import json
 import os
@@ -95,6 +96,7 @@ class DecodedCache:
             images = np.lib.format.open_memmap(
                 partial / "images.npy", mode="w+", dtype=np.uint8, shape=(decoding.count, *shape)
             )
+            _reserve(partial / "images.npy")
             labels = np.zeros(decoding.count, dtype=np.int64)
             start = 0
             for pixels, classes in decoding.batches:
@@ -122,6 +124,22 @@ def checksum(array: np.ndarray) -> int:
     for start in range(0, len(flat), _BLOCK):
         crc = zlib.crc32(flat[start : start + _BLOCK].data, crc)
     return crc
+
+
+def _reserve(file: Path) -> None:
+    """Take the space of a new file; without it, a full disk would kill the process that writes to the file's map.
+
+    Raises:
+        OSError: if there is too little.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    with file.open("r+b") as handle:
+        try:
+            os.posix_fallocate(handle.fileno(), 0, file.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that can't reserve
+                raise
 
 
 def _put_in_place(partial: Path, entry: Path) -> None:
