@@ -160,7 +160,7 @@ def test_a_trial_computes_with_several_threads(environment, tmp_path) -> None:
     spare = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}  # as joblib sets them there
     sweep = start_fresh(environment | spare, tmp_path, "num_threads=2", "connection=plain,identity", "seed=0")
     try:
-        _, errors = sweep.communicate(timeout=60)
+        _, errors = sweep.communicate(timeout=120)
     finally:
         sweep.terminate()
     assert sweep.returncode == 0, errors

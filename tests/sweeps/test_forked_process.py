@@ -103,6 +103,21 @@ def test_a_thread_that_a_call_has_left_does_not_keep_the_process(monkeypatch, tm
     assert not (tmp_path / "late").exists()
 
 
+def leave_a_child(pid: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        time.sleep(20)
+        os._exit(0)
+    pid.write_text(str(child), encoding="utf-8")
+
+
+def test_a_child_that_a_call_has_left_is_not_waited_for(process: ForkedProcess, monkeypatch, tmp_path) -> None:
+    process.call(partial(leave_a_child, tmp_path / "pid"))
+    monkeypatch.setattr(forked_process, "_END_SECONDS", 1000.0)
+    process.close()
+    os.kill(int((tmp_path / "pid").read_text(encoding="utf-8")), signal.SIGKILL)  # it is still there
+
+
 def test_a_process_that_nobody_waits_for_ends_without_a_traceback() -> None:
     code = """
 import os, time

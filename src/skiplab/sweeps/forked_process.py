@@ -14,6 +14,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 0.005
 _END_SECONDS = 10.0  # a process that was told to end and runs on is killed
 
 
@@ -88,10 +89,11 @@ class ForkedProcess:
     def close(self) -> None:
         """End it, and wait until it has ended; one that waits for a thread that a call has left is killed."""
         self._hang_up()
-        self._process.join(_END_SECONDS)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        deadline = time.monotonic() + _END_SECONDS
+        while self._process.is_alive() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)  # `join` with a limit would wait for what the process has started, too
+        self._process.kill()
+        self._process.join()
 
 
 def in_fork(function: Callable[[], T]) -> T:
