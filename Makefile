@@ -2,7 +2,7 @@
 # make test   set up, run the test suite
 # make lint   set up, check style, imports and types, as pre-commit does
 # make bench  set up, measure what things cost; sixteen minutes, in which nothing else should run. With DATA=FOLDER
-#             on MNIST and CIFAR-10, too, in mnist/ and cifar10/ of that folder; ten minutes more
+#             on MNIST and CIFAR-10, too, in mnist/ and cifar10/ of that folder; twenty minutes more
 # make docs   set up, write the generated tables and pages anew, build the documentation site into site/
 # make recheck   set up, recompute every published number independently of skiplab
 # make reproduce-quick   set up, run the quick profile of every experiment
@@ -29,7 +29,7 @@ docs: $(STAMP)
 	@echo "the site: open site/index.html"
 
 bench: $(STAMP)
-	$(BIN)/python benchmarks/bench.py $(DATA)
+	$(BIN)/python benchmarks/bench.py $(if $(DATA),"$(DATA)")
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 3

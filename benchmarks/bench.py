@@ -49,7 +49,10 @@ def on_images(folder: str | None) -> list[tuple[str, ...]]:
     if folder is None:
         print("not run: the evaluation on MNIST and CIFAR-10, which make bench DATA=FOLDER measures")
         return []
-    return [("evaluation.py", "5", f"data={name}", f"data.path={folder}/{name}") for name in ("mnist", "cifar10")]
+    return [
+        ("evaluation.py", rounds, f"data={name}", f"data.path={folder}/{name}")
+        for name, rounds in (("mnist", "5"), ("cifar10", "17"))
+    ]
 
 
 if __name__ == "__main__":

@@ -352,3 +352,16 @@ def test_refuses_a_ridge_that_cannot_regularise(ridge: float) -> None:
 def test_refuses_a_margin_that_is_no_fall_of_an_error(margin: float) -> None:
     with pytest.raises(SkiplabError, match=r"margin=.*valid: from 0 to below 1"):
         refinement(margin)
+
+
+def test_blocks_that_ran_on_one_split_alone_do_not_vanish(deep, monkeypatch) -> None:
+    trained, evaluator = deep("identity"), IterativeRefinement(num_images=8, num_levels=1, ridge=1e-3, margin=0.0)
+    read = evaluator._stages
+
+    def without_a_stage(model, trained, split):
+        stages, targets = read(model, trained, split)
+        return ([[], *stages[1:]] if split == "val" else stages), targets
+
+    monkeypatch.setattr(evaluator, "_stages", without_a_stage)
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter"):
+        evaluator.read_errors(trained.model, trained)

@@ -132,9 +132,9 @@ class IterativeRefinement(Evaluator):
             return common_grid(place[0][0], targets[0].shape[2:])
 
         errors = []
-        for stage in map(zip, stages, val_stages):
+        for stage, val_stage in zip(stages, val_stages, strict=True):
             by_place: list[float] = []
-            for grid, same_grid in itertools.groupby(stage, key=grid_of):
+            for grid, same_grid in itertools.groupby(zip(stage, val_stage, strict=True), key=grid_of):
                 places, val_places = zip(*same_grid, strict=True)
                 own, val_own = outputs(grid)
                 heads = fit_heads(places, own, grid, self.ridge)

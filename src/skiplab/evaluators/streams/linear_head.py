@@ -99,7 +99,7 @@ def squared_errors(
     outputs: Sequence[Float[Tensor, "output sample position"]],
     grid: Grid,
 ) -> Float[Tensor, " place"]:
-    """Of each place's head, the sum over images, positions and levels."""
+    """The sum of each head's squared errors over images, positions and levels."""
     totals, most = outputs[0].new_zeros(len(heads)), _most_kept(places)
     for level, output in enumerate(outputs):
 
@@ -184,7 +184,7 @@ class _Fit:
         return LinearHead((of_scaled / scales[:, None]).split(self.widths), self.means, self.output_means)
 
     def _deviations(self) -> Float[Tensor, " input"]:
-        """For each input, the standard deviation of its whole stream: within its means, and between them."""
+        """For each input, the standard deviation of its whole stream: what lies within its means, and what between."""
         within = [squares.mean() / self.count for squares in self.upper_gram.diagonal().split(self.widths)]
         between = [torch.cat(means, dim=2).var(correction=0) for means in zip(*self.means, strict=True)]
         found = (torch.stack(within) + torch.stack(between)).sqrt()
