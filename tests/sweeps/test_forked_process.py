@@ -75,12 +75,16 @@ def test_a_signal_is_told_and_whoever_waits_can_send_it(process: ForkedProcess) 
     assert death.value.exitcode == -signal.SIGTERM
 
 
-def die_before_a_child(pid: Path) -> None:
+def leave_a_child(pid: Path) -> None:
     child = os.fork()
     if child == 0:
         time.sleep(20)
         os._exit(0)
     pid.write_text(str(child), encoding="utf-8")
+
+
+def die_before_a_child(pid: Path) -> None:
+    leave_a_child(pid)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -101,14 +105,6 @@ def test_a_thread_that_a_call_has_left_does_not_keep_the_process(monkeypatch, tm
         process.call(partial(leave_a_thread, tmp_path / "late"))
     assert not process.alive
     assert not (tmp_path / "late").exists()
-
-
-def leave_a_child(pid: Path) -> None:
-    child = os.fork()
-    if child == 0:
-        time.sleep(20)
-        os._exit(0)
-    pid.write_text(str(child), encoding="utf-8")
 
 
 def test_a_child_that_a_call_has_left_is_not_waited_for(process: ForkedProcess, monkeypatch, tmp_path) -> None:

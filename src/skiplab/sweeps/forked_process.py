@@ -72,7 +72,7 @@ class ForkedProcess:
         try:
             self._ours.send(function)
             while not self._ours.poll(_POLL_SECONDS):
-                # a process of its own that lives on would keep the other end open
+                # a child that outlives it keeps the other end open, so that no end is seen there
                 if not self._process.is_alive() and not self._ours.poll():
                     raise EOFError
                 if meanwhile is not None:

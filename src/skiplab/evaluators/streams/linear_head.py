@@ -121,7 +121,9 @@ def _most_kept(places: Sequence[Place]) -> int:
 
 
 class _Level:
-    """The outputs of a level and what is read of its streams, less the means over images; each is computed once.
+    """The outputs of a level and what is read of its streams, less the means over images.
+
+    What one place holds and the next holds, too, is computed once.
 
     Args:
         output: the outputs.
