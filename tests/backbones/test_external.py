@@ -64,6 +64,18 @@ class Straight(nn.Module):
         return self.conv(x)
 
 
+class Overwriting(Classifier):
+    """Takes the mean out of the images that it gets, and returns the same memory in each pass that can't train."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = torch.empty(0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        (logits,) = super().forward(pixels.sub_(pixels.mean()))
+        return logits if torch.is_grad_enabled() else self.memory.resize_(logits.shape).copy_(logits)
+
+
 def words(target: str) -> tuple[str, str]:
     return "backbone=external", f"backbone.target={__name__}.{target}"
 
@@ -118,6 +130,19 @@ def test_a_classifier_and_named_arguments(tmp_path) -> None:
     objective = ("objective=cross_entropy", "long_skip=none", "evaluator=[classification]")
     trial = run_tiny(tmp_path, *words("Classifier"), named, *objective)
     assert "accuracy_val" in trial.record.read()["summary"]
+
+
+def test_a_network_may_write_over_its_input_and_its_output() -> None:
+    config = compose_config(*words("Overwriting"), "objective=cross_entropy", "long_skip=none").config
+    model = network(config)
+    images = [torch.randn(3, 1, 8, 8) + 1 for _ in range(2)]
+    copies = [each.clone() for each in images]
+    with torch.no_grad():
+        outputs = [model(each) for each in images]
+        again = model(copies[0])
+    assert all(torch.equal(one, other) for one, other in zip(images, copies, strict=True))
+    assert not torch.equal(*outputs)
+    assert torch.equal(outputs[0], again)
 
 
 def test_branches_are_blocks_whose_parameters_are_theirs() -> None:

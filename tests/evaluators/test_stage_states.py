@@ -5,7 +5,9 @@ from functools import partial
 
 import pytest
 import torch
+from torch import nn
 
+import skiplab
 from skiplab.blocks.block import Join
 from skiplab.evaluators.eval_batches.eval_batch import EvalBatch
 from skiplab.evaluators.streams.stage_streams import stage_states, stage_streams
@@ -97,3 +99,41 @@ def test_a_skip_may_be_given_by_name(held, monkeypatch, named: str) -> None:
     monkeypatch.setattr(concat, "__call__", lambda self, *given: NAMED[named](partial(call, self), *given))
     for _, states in held("unet", "concat"):
         assert [len(waiting) for _, *waiting in states] == [len(numbers) for numbers in WAITING["unet"]]
+
+
+class External(nn.Module):
+    """Two blocks with shortcuts, and a ReLU behind each.
+
+    reuses: nothing; "memory" writes each stream where it wrote that of the pass before, "sum" its ReLU into the sum.
+    """
+
+    def __init__(self, *, channels: int, reuses: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.convs = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.relu = nn.ReLU(inplace=reuses == "sum")
+        self.memory: dict[nn.Module, torch.Tensor] | None = {} if reuses == "memory" else None
+
+    def forward(self, x, time, labels=None):
+        for conv in self.convs:
+            x = self.relu(x + conv(x))
+            if self.memory is not None:
+                x = self.memory.setdefault(conv, torch.empty_like(x)).copy_(x)
+        return x
+
+
+@pytest.mark.parametrize("reuses", ["memory", "sum"])
+@pytest.mark.parametrize("connection", ["identity", "rezero"])
+def test_a_network_may_write_over_its_streams(trained, monkeypatch, connection: str, reuses: str) -> None:
+    """Later in a pass, in the next batch of a noise level, and at the next level."""
+    monkeypatch.setattr(f"{EvalBatch.__module__}.inputs_per_call", lambda *_: 4)
+    data, eval_batch = DATA["images"], EvalBatch(num_images=8, num_levels=2)
+    levels = [noised for *_, noised in eval_batch.noised(trained.objective, data.val, "val")]
+    found = []
+    for each in ("nothing", reuses):
+        model = External(channels=data.val.shape[0], reuses=each).eval()
+        shortcuts = skiplab.find_shortcuts(model, (levels[0].x_t[:4], levels[0].time[:4]))
+        stages = stage_states(trained.objective, skiplab.ablate(model, connection, shortcuts), levels)
+        found.append([stream for stage in stages for place in stage for (stream,) in place])
+    assert len(found[0]) == 2 * 2 * len(levels)
+    assert all(torch.equal(expected, own) for expected, own in zip(*found, strict=True))

@@ -105,8 +105,8 @@ class External(Backbone):
         level: Float[Tensor, " batch"] | None = None,
         labels: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, " batch *output"]:
-        args, kwargs = self._arguments(x, level, labels)
-        output = _tensor(self.model(*args, **kwargs))
+        args, kwargs = self._arguments(_own(x), level, labels)
+        output = _own(_tensor(self.model(*args, **kwargs)))
         wanted = (self.spec.num_logits,) if self.spec.num_logits else self.spec.shape
         if output.shape[1:] != torch.Size(wanted):
             raise SkiplabError(
@@ -139,6 +139,11 @@ def _build(target: str, arguments: Mapping[str, Any]) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise SkiplabError(f"backbone.target={target} returns a {type(model).__name__}; valid: a torch.nn.Module")
     return model
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy where a network may write over it: over its input, and over its output in the next pass."""
+    return tensor if tensor.requires_grad else tensor.clone()
 
 
 def _tensor(output: Any) -> Tensor:

@@ -70,9 +70,4 @@ def outputs(objective: Denoising, model: nn.Module, noised: Noised) -> Tensor:
     """The network's output for all inputs, computed in batches."""
     size = inputs_per_call(noised.x_t.device, noised.x_t.shape[1:])
     parts = zip(*(part.split(size) for part in (noised.x_t, noised.time, noised.labels)), strict=True)
-    return joined([objective.predict(model, *part) for part in parts])
-
-
-def joined(parts: Sequence[Tensor]) -> Tensor:
-    """The rows of all parts, without a copy if there is one part."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+    return torch.cat([objective.predict(model, *part) for part in parts])

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 
 from skiplab.blocks.block import Stage
 from skiplab.blocks.long_skip import LongSkip
-from skiplab.evaluators.eval_batches.eval_batch import joined, outputs
+from skiplab.evaluators.eval_batches.eval_batch import outputs
 from skiplab.evaluators.results.missing import require_finite
 from skiplab.layers import in_order
 from skiplab.objectives.denoising import Denoising, Noised
 from skiplab.surgery.foreign_join import ForeignJoin
 
 State = list[Tensor]  # the closed stream, then what long skips carry past it
+Skip = tuple[int, Tensor]  # how many stages run before a long skip, and what it reads
 
 
 def stage_streams(objective: Denoising, model: nn.Module, noised: Noised) -> list[list[Tensor]]:
@@ -27,7 +28,7 @@ def stage_streams(objective: Denoising, model: nn.Module, noised: Noised) -> lis
     Raises:
         UnmeasurableError: if streams aren't finite numbers.
     """
-    return _watched(objective, model, noised).streams()
+    return _watched(objective, model, noised)[0]
 
 
 def stage_states(objective: Denoising, model: nn.Module, levels: Sequence[Noised]) -> list[list[list[State]]]:
@@ -41,9 +42,9 @@ def stage_states(objective: Denoising, model: nn.Module, levels: Sequence[Noised
         UnmeasurableError: if streams aren't finite numbers.
     """
     passes = [_watched(objective, model, noised) for noised in levels]
-    by_stage = zip(*(each.streams() for each in passes), strict=True)
+    by_stage = zip(*(streams for streams, _ in passes), strict=True)
     stages = [[[[stream] for stream in place] for place in zip(*of_levels, strict=True)] for of_levels in by_stage]
-    for reads in zip(*(each.skips() for each in passes), strict=True):
+    for reads in zip(*(skips for _, skips in passes), strict=True):
         (stages_before, *_), skips = zip(*reads, strict=True)
         is_held = False
         for states in itertools.chain.from_iterable(stages[:stages_before]):
@@ -60,16 +61,16 @@ class _Passes:
 
     def __init__(self) -> None:
         self.calls: dict[int, list[list[Tensor]]] = {}  # of stages, by the index of their first block
-        self.reads: list[list[tuple[int, Tensor]]] = []  # of long skips: how many stages ran before, what is read
+        self.reads: list[list[Skip]] = []
 
-    def streams(self) -> list[list[Tensor]]:
-        return [
-            [require_finite(joined(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
+    def joined(self) -> tuple[list[list[Tensor]], list[Skip]]:
+        """Copies of the streams of all images, by stage, and of what long skips read."""
+        streams = [
+            [require_finite(torch.cat(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
             for index in sorted(self.calls)
         ]
-
-    def skips(self) -> list[tuple[int, Tensor]]:
-        return [(read[0][0], joined([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+        skips = [(read[0][0], torch.cat([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+        return streams, skips
 
     def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
         self.reads.append([])
@@ -82,8 +83,8 @@ class _Passes:
 
 
 @torch.no_grad()
-def _watched(objective: Denoising, model: nn.Module, noised: Noised) -> _Passes:
-    """What is seen in the passes for a noise level."""
+def _watched(objective: Denoising, model: nn.Module, noised: Noised) -> tuple[list[list[Tensor]], list[Skip]]:
+    """What is seen at a noise level: the streams, by stage, and what long skips read."""
     passes = _Passes()
     with ExitStack() as watching:
         watching.callback(model.register_forward_pre_hook(passes.begin).remove)
@@ -95,7 +96,7 @@ def _watched(objective: Denoising, model: nn.Module, noised: Noised) -> _Passes:
             elif isinstance(module, LongSkip) and module.reads_encoder:
                 watching.callback(module.register_forward_pre_hook(passes.read, with_kwargs=True).remove)
         outputs(objective, model, noised)
-    return passes
+    return passes.joined()
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def _joined_streams(join: ForeignJoin) -> Iterator[list[list[Tensor]]]:
     calls = []
 
     def watch(_: nn.Module, arguments: tuple[Any, ...], joined: Tensor) -> None:
-        calls.append([arguments[0], joined])
+        calls.append([arguments[0].clone(), joined.clone()])  # the network may write over them
 
     handle = join.register_forward_hook(watch)
     try:
