@@ -59,6 +59,13 @@ def test_long_skips_wait_from_their_block_to_their_reader(held, backbone: str) -
             assert all(any(torch.equal(each, streams[number]) for each in waiting) for number in numbers)
 
 
+def test_a_stream_that_waits_is_kept_once(held) -> None:
+    """Its memory, and what reading it takes."""
+    for _, states in held("unet", "concat"):
+        (first, *_), (_, waiting) = states[1], states[2]
+        assert waiting is first
+
+
 @pytest.mark.parametrize("backbone", WAITING)
 def test_nothing_waits_where_nothing_reads(held, backbone: str) -> None:
     for streams, states in held(backbone, "none"):

@@ -1,5 +1,6 @@
 """The streams through a network's blocks, recorded from outside."""
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -64,12 +65,14 @@ class _Passes:
         self.reads: list[list[Skip]] = []
 
     def joined(self) -> tuple[list[list[Tensor]], list[Skip]]:
-        """Copies of the streams of all images, by stage, and of what long skips read."""
-        streams = [
-            [require_finite(torch.cat(parts), "streams") for parts in zip(*self.calls[index], strict=True)]
-            for index in sorted(self.calls)
-        ]
-        skips = [(read[0][0], torch.cat([skip for _, skip in read])) for read in zip(*self.reads, strict=True)]
+        """Copies of the streams of all images, by stage, and of what long skips read: one copy of a stream of both."""
+
+        @functools.cache  # a tensor's hash is its identity
+        def whole(*parts: Tensor) -> Tensor:
+            return require_finite(torch.cat(parts), "streams")
+
+        streams = [[whole(*parts) for parts in zip(*self.calls[index], strict=True)] for index in sorted(self.calls)]
+        skips = [(read[0][0], whole(*(skip for _, skip in read))) for read in zip(*self.reads, strict=True)]
         return streams, skips
 
     def begin(self, _: nn.Module, __: tuple[Any, ...]) -> None:
