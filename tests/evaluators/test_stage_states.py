@@ -50,6 +50,13 @@ def held(trained, monkeypatch):
     return made
 
 
+@pytest.fixture
+def concat() -> type[nn.Module]:
+    """The class of long skips that `held` gives a U-Net."""
+    config = small(backbone="unet", branch="preact", depth=4, long_skip="concat")
+    return type(network(config, DATA["images"]).long_skips[0])
+
+
 @pytest.mark.parametrize("backbone", WAITING)
 def test_long_skips_wait_from_their_block_to_their_reader(held, backbone: str) -> None:
     for streams, states in held(backbone, "concat"):
@@ -96,16 +103,22 @@ NAMED = {
 
 
 @pytest.mark.parametrize("named", NAMED)
-def test_a_skip_may_be_given_by_name(held, monkeypatch, named: str) -> None:
-    concat = type(
-        network(small(backbone="unet", branch="preact", depth=4, long_skip="concat"), DATA["images"]).long_skips[0]
-    )
+def test_a_skip_may_be_given_by_name(held, monkeypatch, concat, named: str) -> None:
     call, forward = concat.__call__, concat.forward
     if named == "otherwise":
         monkeypatch.setattr(concat, "forward", lambda self, x, encoded: forward(self, x, encoded))
     monkeypatch.setattr(concat, "__call__", lambda self, *given: NAMED[named](partial(call, self), *given))
     for _, states in held("unet", "concat"):
         assert [len(waiting) for _, *waiting in states] == [len(numbers) for numbers in WAITING["unet"]]
+
+
+def test_a_skip_that_is_no_stream_need_not_be_finite(held, monkeypatch, concat) -> None:
+    call, forward = concat.__call__, concat.forward
+    monkeypatch.setattr(concat, "__call__", lambda self, x, skip: call(self, x, torch.full_like(skip, torch.inf)))
+    monkeypatch.setattr(concat, "forward", lambda self, x, skip: forward(self, x, torch.zeros_like(skip)))
+    for streams, states in held("unet", "concat"):
+        assert len(states) == len(streams)
+        assert all(not waiting for _, *waiting in states)
 
 
 class External(nn.Module):

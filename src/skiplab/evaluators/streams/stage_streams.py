@@ -69,9 +69,12 @@ class _Passes:
 
         @functools.cache  # a tensor's hash is its identity
         def whole(*parts: Tensor) -> Tensor:
-            return require_finite(torch.cat(parts), "streams")
+            return torch.cat(parts)
 
-        streams = [[whole(*parts) for parts in zip(*self.calls[index], strict=True)] for index in sorted(self.calls)]
+        streams = [
+            [require_finite(whole(*parts), "streams") for parts in zip(*self.calls[index], strict=True)]
+            for index in sorted(self.calls)
+        ]
         skips = [(read[0][0], whole(*(skip for _, skip in read))) for read in zip(*self.reads, strict=True)]
         return streams, skips
 
