@@ -51,7 +51,7 @@ def on_images(folder: str | None) -> list[tuple[str, ...]]:
         return []
     return [
         ("evaluation.py", rounds, f"data={name}", f"data.path={folder}/{name}")
-        for name, rounds in (("mnist", "5"), ("cifar10", "17"))
+        for name, rounds in (("mnist", "5"), ("cifar10", "31"))
     ]
 
 
