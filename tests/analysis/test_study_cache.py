@@ -4,9 +4,11 @@ import shutil
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from example_records import write_example
 from skiplab.analysis.study import study as runs_module
+from skiplab.analysis.study import study_cache
 from skiplab.analysis.study.study import read_study
 from skiplab.records.read_records import read_records
 
@@ -23,9 +25,10 @@ def same(a, b):
         "first_starts",
         "tuned",
         "problems",
+        "files",
     ):
         assert getattr(a, name) == getattr(b, name), name
-    assert dict(a.records) == dict(b.records)
+    assert list(a.records.items()) == list(b.records.items())
 
 
 @pytest.fixture
@@ -91,13 +94,36 @@ def test_a_cache_that_is_none_is_made_anew(runs, fill):
     same(first, read_study("s", runs.folder))
 
 
+def test_the_parts_of_a_large_study_are_never_copied(runs, fill, monkeypatch):
+    """pandas copies a frame's attributes deeply with each operation, for thousands of trials longer than it reads."""
+    fill(effect=0.1, num_seeds=1)
+    copied = []
+    monkeypatch.setattr("pandas.core.generic.deepcopy", lambda attributes: copied.append(attributes) or attributes)
+    for _ in ("from the records", "from the cache"):
+        assert len(read_study("s", runs.folder).trials) == 12
+    assert not any(copied)
+
+
+def test_metadata_of_the_cache_stays_small(runs, fill):
+    """A reader refuses metadata of more than 100 MB, so a million trials may have 100 bytes each."""
+    sizes = []
+    for num_seeds in (1, 3):
+        fill(effect=0.1, num_seeds=num_seeds, series=True)
+        study = read_study("s", runs.folder)
+        metadata = parquet.read_metadata(study.folder / "cache.parquet").metadata
+        sizes.append((len(study.trials), sum(map(len, metadata.values()))))
+    (few, small), (many, large) = sizes
+    assert many == 3 * few
+    assert large - small < 100 * (many - few)
+
+
 def test_a_folder_that_cannot_be_written_is_read_all_the_same(runs, fill, monkeypatch):
     fill(effect=0.1, num_seeds=1)
 
     def refuse(*_, **__):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", refuse)
+    monkeypatch.setattr(study_cache, "write_atomically", refuse)
     study = read_study("s", runs.folder)
     assert len(study.trials) == 12
     assert not list(study.folder.glob("cache*"))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
-from pyarrow import parquet
+from pyarrow import BufferOutputStream, Table, array, parquet, string
 
 from skiplab.charts import Chart
 from skiplab.metrics import Metric
@@ -24,6 +24,8 @@ from skiplab.records.read_records import Problem
 from skiplab.records.record_schema import FinishedFile
 
 _FILE = "cache.parquet"
+_STATE, _PARTS = b"skiplab_state", b"skiplab_parts"  # names in the file's metadata
+_BY_TRIAL = ("missing", "first_starts", "files")  # columns of JSON: a reader refuses metadata of more than 100 MB
 
 
 class Contents(NamedTuple):
@@ -65,12 +67,17 @@ def load(folder: Path, state: str) -> Contents | None:
     try:
         metadata = parquet.read_metadata(folder / _FILE).metadata or {}
         # checked first, since a file of someone else may hold any number of rows
-        if json.loads(metadata.get(b"pandas", b"{}")).get("attributes", {}).get("state") != state:
+        if metadata.get(_STATE) != state.encode():
             return None
-        trials = pd.read_parquet(folder / _FILE)
-    except (OSError, ValueError, RecursionError, AttributeError):
+        table = parquet.read_table(folder / _FILE)
+        parts = json.loads(metadata[_PARTS])
+        keys = table["key"].to_pylist()
+        for name in _BY_TRIAL:
+            texts = dict(zip(keys, table[_column(name)].to_pylist(), strict=True))
+            parts[name] = {key: json.loads(texts[key]) for key in parts[name]}
+        trials = table.drop_columns([_column(name) for name in _BY_TRIAL]).to_pandas()
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
         return None
-    parts, trials.attrs = trials.attrs, {}
     return Contents(
         trials=trials,
         missing=parts["missing"],
@@ -90,10 +97,22 @@ def load(folder: Path, state: str) -> Contents | None:
 def store(folder: Path, state: str, contents: Contents) -> None:
     """Write the cache; if the folder can't be written, the next reader reads the records again."""
     parts = contents._asdict()
-    trials = parts.pop("trials").copy(deep=False)
+    trials = parts.pop("trials")
+    table = Table.from_pandas(trials)
+    for name in _BY_TRIAL:
+        own, parts[name] = parts[name], list(parts[name])
+        texts = [json.dumps(own[key]) if key in own else None for key in trials["key"]]
+        table = table.append_column(_column(name), array(texts, string()))
     for name in ("metrics", "charts"):
         parts[name] = {each: asdict(declared) for each, declared in parts[name].items()}
-    trials.attrs = {"state": state, **parts}
+    own_metadata = {_STATE: state.encode(), _PARTS: json.dumps(parts).encode()}
+    content = BufferOutputStream()
+    parquet.write_table(table.replace_schema_metadata((table.schema.metadata or {}) | own_metadata), content)
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / _FILE, trials.to_parquet())
+        write_atomically(folder / _FILE, content.getvalue().to_pybytes())
+
+
+def _column(part: str) -> str:
+    """The column of a part that is told by trial; no metric has such a name."""
+    return f"{_PARTS.decode()}.{part}"
