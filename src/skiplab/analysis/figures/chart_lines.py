@@ -109,7 +109,8 @@ def _draw_line(
 
 def _texts(arm: str, own: pd.DataFrame, mean: pd.Series) -> list[str]:
     """What each point says: the arm, the layer or block if it is one, and the value."""
-    paths = own.groupby("x")["path"].first().reindex(mean.index)
+    _, first = np.unique(own["x"], return_index=True)  # of each point
+    paths = own["path"].to_numpy()[first]
     return [f"{arm}{path and f', {path}'}: {number(value)}" for path, value in zip(paths, mean, strict=True)]
 
 
@@ -137,9 +138,15 @@ def _draw_bars(
 def _over_seeds(own: pd.DataFrame, chart: Chart) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Mean, lowest and highest trial at each x. Several values of one trial at the same x are averaged."""
     scale, unscale = scales(chart)
-    by_trial = own.assign(value=scale(own["value"])).groupby(["x", "key"], observed=True)
-    at_x = pd.Series(by_trial["value"].mean()).groupby(level="x")
-    return unscale(at_x.mean()), unscale(at_x.min()), unscale(at_x.max())
+    x, row = np.unique(own["x"], return_inverse=True)
+    keys, trial = np.unique(column(own, "key").cat.codes, return_inverse=True)
+    shape = (len(x), len(keys))
+    place = np.ravel_multi_index((row, trial), shape)
+    counts = np.bincount(place, minlength=len(x) * len(keys))
+    sums = np.bincount(place, scale(own["value"].to_numpy()), minlength=len(x) * len(keys))
+    by_trial = np.ma.array(sums / np.maximum(counts, 1), mask=counts == 0).reshape(shape)
+    mean, low, high = by_trial.mean(axis=1), by_trial.min(axis=1), by_trial.max(axis=1)
+    return pd.Series(unscale(mean.data), x), pd.Series(unscale(low.data), x), pd.Series(unscale(high.data), x)
 
 
 def _arms(drawn: Sequence[Panel]) -> dict[str, str]:

@@ -17,7 +17,7 @@ BLOCK_MARK = ".branch."  # in the path of a layer; what stands before it names t
 
 
 class Panel(NamedTuple):
-    """What one panel draws. values: columns key, arm, line, x, y, value, path (of a layer, else '')."""
+    """What one panel draws. values: columns key and arm (categories), line, x, y, value, path (of a layer, else '')."""
 
     title: str
     cell: Cell
@@ -58,11 +58,15 @@ def scales(chart: Chart) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
 def chart_panels(study: Study, name: str, factor: str) -> list[Panel]:
     """A panel for each cell in which a chart has values; cells that differ only in depth come one after another."""
     values, trials = chart_values(study, name), with_arms(study, factor)
+    keys = pd.Categorical(values["key"])  # numbers, which are compared much faster than texts
+    values = values.assign(key=keys)
     found, all_cells = [], cells(study, factor)
     others = [cell_text({name: level for name, level in cell.items() if name != "depth"}) for cell in all_cells]
     for _, cell in sorted(zip(others, all_cells, strict=True), key=lambda pair: others.index(pair[0])):
-        own = values.merge(in_cell(study, trials, cell)[["key", "arm"]], on="key")
-        if not own.empty:
+        arms = in_cell(study, trials, cell).set_index("key")["arm"].reindex(keys.categories)
+        arm = arms.cat.codes.to_numpy()[keys.codes]
+        if (drawn := arm >= 0).any():
+            own = values.loc[drawn].assign(arm=pd.Categorical.from_codes(arm[drawn], dtype=arms.dtype))
             found.append(Panel(cell_text(cell) if cell else "", cell, own))
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from skiplab.records.file_names import Table
@@ -18,7 +19,8 @@ def read_series(
 ) -> tuple[pd.DataFrame, list[Problem]]:
     """Read a table of all these trials, and list what can't be read or was changed, which is left out.
 
-    A trial without the file hasn't started to write it, so it has no rows.
+    A trial without the file hasn't started to write it, so it has no rows. Texts are categories, as a few of them fill
+    millions of rows.
 
     Args:
         runs_dir: where the records are.
@@ -28,6 +30,7 @@ def read_series(
         metric: the one whose rows are kept, of a history; None: all rows.
     """
     frames: list[pd.DataFrame] = []
+    found: list[str] = []
     problems: list[Problem] = []
     for key in keys:
         path = runs_dir / key / table.file
@@ -44,7 +47,11 @@ def read_series(
             frame = frame.loc[frame["metric"] == metric]
         if "step" in table.columns:
             frame = frame.sort_values("step", kind="stable")
-        frames.append(frame.assign(key=key))
-    if not frames:
-        frames = [empty_table(table).assign(key=pd.Series(dtype="str"))]
-    return pd.concat(frames, ignore_index=True).reindex(columns=["key", *table.columns]), problems
+        frames.append(frame)
+        found.append(key)
+    rows = pd.concat(frames, ignore_index=True) if frames else empty_table(table)
+    own = pd.Categorical(found)
+    rows.insert(
+        0, "key", pd.Categorical.from_codes(np.repeat(own.codes, [len(frame) for frame in frames]), own.categories)
+    )
+    return rows.astype({name: "category" for name, kind in table.types.items() if kind == "str"}), problems
