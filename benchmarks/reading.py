@@ -2,18 +2,15 @@
 
     python benchmarks/reading.py [TRIALS ...]
 
-Processor time of a process each, imports included, and the most memory that it had. Tables are of generated records
-without series, twice each: the second time from the study's cache. The page is of 500 trials with 500 steps of 5
-metrics and 50 readings of 40 layers in 2 quantities; the dashboard's first page is the one that it answers with before
-it has drawn that.
+Processor time of a process each, imports included, and the most memory that it had. The trials are like one of digits
+at its defaults (`generated_study.py`). Tables are made twice: the second time from the study's cache. The page is of
+500 trials; the dashboard's first page is the one that it answers with before it has drawn that.
 """
 
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-from collect import generate
 
 TARGETS = {10_000: (2.0, 4096), 100_000: (30.0, 4096)}  # seconds of processor time when warm, and MiB
 PAGE_SECONDS, FIRST_PAGE_SECONDS, PAGE_TRIALS = 10.0, 3.0, 500
@@ -45,6 +42,11 @@ ServedPage("generated", runs_dir, None, lambda: "")
 """
 
 
+def generate(folder: Path, count: int) -> None:
+    """In a process of its own: the most memory of a process counts for those that it starts."""
+    subprocess.run([sys.executable, Path(__file__).with_name("generated_study.py"), folder, str(count)], check=True)
+
+
 def used(work: str, folder: Path) -> tuple[float, float]:
     """Seconds of processor time and MiB of a process that does this."""
     command = [sys.executable, "-c", ACCOUNT.format(work=work), str(folder)]
@@ -66,7 +68,7 @@ def main(counts: list[int]) -> None:
     with tempfile.TemporaryDirectory() as place:
         for count in counts:
             folder = Path(place, str(count))
-            generate(folder, count, series=False)
+            generate(folder, count)
             seconds, mebibytes = TARGETS.get(count, (None, None))
             missed += told(f"status of {count:,} trials", used(STATUS, folder), None)
             missed += told(f"table of {count:,} trials, first", used(TABLE, folder), None, mebibytes)

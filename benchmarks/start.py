@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from collect import generate
+from generated_study import generate
 from judged import judged
 
 SKIPLAB = ("-c", "from skiplab.cli import main; main()")
