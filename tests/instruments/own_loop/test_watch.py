@@ -217,6 +217,29 @@ def test_gradients_that_the_loop_puts_in_their_place(replace, tmp_path) -> None:
         assert own["0"] > 0
 
 
+def test_weights_that_no_optimizer_updates_have_no_gradient(tmp_path) -> None:
+    """Their .grad may be left from an earlier step, or grow from step to step, as the optimizer doesn't clear it."""
+    torch.manual_seed(0)
+    x = torch.randn(8, 4)
+    for frozen in (True, False):
+        model, path = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), tmp_path / f"{frozen}.csv"
+        optimizer = torch.optim.SGD(model.parameters(), 0.01)
+        with skiplab.watch(model, ["gradient_flow", "update_ratio"], every=1, to=path) as watch:
+            for step in range(4):
+                if step == 2:
+                    model[0].requires_grad_(not frozen)
+                    optimizer = torch.optim.SGD(model[2].parameters(), 0.01)
+                optimizer.zero_grad()
+                loss = model(x).pow(2).sum()
+                loss.backward()
+                optimizer.step()
+                watch.step(loss)
+        for quantity in ("weight_gradient_norm", "update_ratio"):
+            found = values(path, quantity)
+            assert [found[step]["0"] > 0 for step in range(4)] == [True, True, False, False], quantity
+            assert all(found[step]["2"] > 0 for step in range(4))
+
+
 def test_an_optimizer_that_steps_within_the_backward_pass(tmp_path) -> None:
     model, path = network().eval(), tmp_path / "readings.csv"
     ((x, y),) = batches(1)

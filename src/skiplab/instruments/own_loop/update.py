@@ -55,14 +55,15 @@ class Update:
     def undone(self) -> Iterator[None]:
         """The parameters as they were before the update, with the gradients that it used; then again as they are.
 
+        One that no optimizer has updated has no gradient, even if an older one was left in it.
+
         Tensors are exchanged, not written to, so that nothing is left of it.
         """
-        gradients = {each: self._unscaled(each, self.loss_scale) for each in self._latest} | self._used
         now = {parameter: (parameter.data, parameter.grad) for parameter in self._watched}
         try:
             for parameter in now:
                 parameter.data = self._before.get(parameter, parameter.data)
-                parameter.grad = gradients.get(parameter)
+                parameter.grad = self._used.get(parameter)
             yield
         finally:
             for parameter, (data, gradient) in now.items():
