@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -17,12 +18,19 @@ from shell_lines import ROOT, fenced
 from skiplab.analysis.trackers import event_files, folder_runs
 from skiplab.analysis.trackers.find_runs import find_runs
 from skiplab.analysis.trackers.foreign_run import ForeignRun
+from skiplab.analysis.trackers.mlflow_runs import mlflow_runs
 from skiplab.analysis.trackers.wandb_runs import project_runs
 from skiplab.errors import SkiplabError
 
 # What every tracker below holds: plain 0, 1, 2 and residual 0, 1, 2.
 ARMS = {"plain": 0.0, "residual": 0.3}
 LOSSES = {(arm, seed): 1.0 + 0.1 * seed - better for arm, better in ARMS.items() for seed in range(3)}
+MLFLOW = """
+CREATE TABLE runs (run_uuid TEXT, name TEXT, status TEXT, lifecycle_stage TEXT);
+CREATE TABLE params (run_uuid TEXT, key TEXT, value TEXT);
+CREATE TABLE tags (run_uuid TEXT, key TEXT, value TEXT);
+CREATE TABLE metrics (run_uuid TEXT, key TEXT, value REAL, step INT, timestamp INT, is_nan BOOLEAN);
+"""
 WORDS = ["--arm", "config.model", "--metric", "val/loss:lower"]
 
 
@@ -176,12 +184,7 @@ def test_a_folder_of_mlflow_s_files(tmp_path) -> None:
 
 def test_a_database_of_mlflow(tmp_path) -> None:
     with sqlite3.connect(tmp_path / "mlflow.db") as database:
-        database.executescript(
-            "CREATE TABLE runs (run_uuid TEXT, name TEXT, status TEXT, lifecycle_stage TEXT);"
-            "CREATE TABLE params (run_uuid TEXT, key TEXT, value TEXT);"
-            "CREATE TABLE tags (run_uuid TEXT, key TEXT, value TEXT);"
-            "CREATE TABLE metrics (run_uuid TEXT, key TEXT, value REAL, step INT, timestamp INT, is_nan BOOLEAN);"
-        )
+        database.executescript(MLFLOW)
         for number, ((arm, seed), loss) in enumerate(LOSSES.items()):
             database.execute("INSERT INTO runs VALUES (?, 'n', 'FINISHED', 'active')", (str(number),))
             for key, value in (("model", arm), ("seed", str(seed))):
@@ -192,6 +195,20 @@ def test_a_database_of_mlflow(tmp_path) -> None:
     ended, table = imported(tmp_path, *WORDS, folder=tmp_path)
     assert ended.code == 0, ended.text
     check_losses(table)
+
+
+def test_a_database_of_mlflow_writes_infinity_as_the_largest_number(tmp_path) -> None:
+    values = (1.0, 1.7976931348623157e308, -1.7976931348623157e308, 0.0)
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.executescript(MLFLOW)
+        for number, value in enumerate(values):
+            database.execute("INSERT INTO runs VALUES (?, 'n', 'FINISHED', 'active')", (str(number),))
+            is_nan = number == len(values) - 1
+            database.execute("INSERT INTO metrics VALUES (?, 'loss', ?, 0, 0, ?)", (str(number), value, is_nan))
+    database.close()
+    found = [run.history[0].value for run in mlflow_runs(tmp_path)[0]]
+    assert found[:3] == [1.0, math.inf, -math.inf]
+    assert math.isnan(found[3])
 
 
 def test_event_files_of_tensorboard(tmp_path) -> None:

@@ -1,6 +1,8 @@
 """Runs in a local store of MLflow: a folder `mlruns` of text files, or a database `mlflow.db`."""
 
+import math
 import sqlite3
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,9 +74,16 @@ def _of_database(path: Path) -> Iterator[ForeignRun]:
             rows = database.execute(
                 "SELECT step, key, value, is_nan FROM metrics WHERE run_uuid = ? ORDER BY step, timestamp", (uuid,)
             )
-            history = [Value(int(step), key, float("nan") if is_nan else value) for step, key, value, is_nan in rows]
+            history = [Value(int(step), key, _number(value, is_nan)) for step, key, value, is_nan in rows]
             known = _STATUSES.get(status, "running")
             yield _run(f"{name or uuid} ({uuid[:8]})", name or uuid, known, params, tags, history)
+
+
+def _number(value: float, is_nan: int) -> float:
+    """A metric of a database, which MLflow keeps finite: infinity is the largest number there, and nan is marked."""
+    if is_nan:
+        return math.nan
+    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
 
 
 def _run(
