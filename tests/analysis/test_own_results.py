@@ -190,6 +190,17 @@ def test_columns_may_have_any_name() -> None:
         assert next(iter(study.metrics.values())).label == metric
 
 
+def test_the_control_may_be_named_as_the_level_that_it_is() -> None:
+    runs = pd.DataFrame({"arm": [0, 1] * 4, "seed": [0, 0, 1, 1, 2, 2, 3, 3], "loss": [1.0, 2, 1.1, 2, 1, 2.1, 1.2, 2]})
+    study = skiplab.from_frame(runs, metrics={"loss": "lower"})
+    for control in (0, 1):
+        assert list(study.table("loss", control=control).frame["treatment"]) == [str(1 - control)]
+    assert "supported" in str(study.compare("loss", control=1))
+    for control in (2, 0.5, True):
+        with pytest.raises(SkiplabError, match=r"unknown control .*; valid: 0, 1"):
+            study.compare("loss", control=control)
+
+
 def test_a_run_without_a_number_leaves_no_verdict_on_survivors() -> None:
     frame = results(depths=(4,))
     frame.loc[3, "val/loss"] = np.nan

@@ -183,14 +183,14 @@ def factor_under_test(study: Study, factor: str | None) -> str:
     return axes[0] if len(axes) == 1 else DEFAULT_FACTOR
 
 
-def control_arm(arms: Sequence[str], control: str | None) -> str:
-    """The given arm; None: plain if there is such an arm, else the first.
+def control_arm(arms: Sequence[str], control: object) -> str:
+    """The given arm, by its name or as the level that it is; None: plain if there is such an arm, else the first.
 
     Raises:
         SkiplabError: where there is no such arm.
     """
     if control is None:
         return "plain" if "plain" in arms else arms[0]
-    if control not in arms:
-        raise SkiplabError(unknown_name("control", control, arms))
-    return control
+    if (name := level_text(control)) not in arms:
+        raise SkiplabError(unknown_name("control", name, arms))
+    return name

@@ -52,7 +52,8 @@ def find_comparison(study: Study, claims: Claims | None, selection: Selection) -
     """
     factor = factor_under_test(study, selection.factor or (claims.factor if claims else None))
     arms = arm_names(study, factor)
-    control = selection.control or (claims.control if claims and claims.control in arms else None)
+    of_claims = claims.control if claims and claims.control in arms else None
+    control = of_claims if selection.control is None else selection.control
     metrics = selection.metrics or (metrics_of_claims(study, claims) if claims else None) or None
     return Comparison(
         factor=factor,

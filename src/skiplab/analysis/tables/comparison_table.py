@@ -33,8 +33,7 @@ from skiplab.analysis.study.collapsed import COLLAPSED_BELOW
 from skiplab.analysis.study.metric_values import arm_values
 from skiplab.analysis.study.study import Study
 from skiplab.analysis.tables.comparison import BASELINES, select_metrics
-from skiplab.analysis.text import exponential, unknown_name
-from skiplab.errors import SkiplabError
+from skiplab.analysis.text import exponential
 from skiplab.metrics import Metric
 
 
@@ -124,8 +123,8 @@ def comparison_table(
     arms = arm_names(study, factor)
     names = select_metrics(study, metrics)
     if len(arms) < 2:
-        if control is not None and control not in arms:
-            raise SkiplabError(unknown_name("control", control, arms))
+        if control is not None:
+            control_arm(arms, control)  # refuses what is none
         rows = [_row_of_one_arm(study, factor, *row) for row in _row_keys(study, factor, names, arms)]
     else:
         control = control_arm(arms, control)
