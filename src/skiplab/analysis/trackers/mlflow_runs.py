@@ -83,7 +83,8 @@ def _number(value: float, is_nan: int) -> float:
     """A metric of a database, which MLflow keeps finite: infinity is the largest number there, and nan is marked."""
     if is_nan:
         return math.nan
-    return math.copysign(math.inf, value) if abs(value) >= sys.float_info.max else value
+    largest = sys.float_info.max
+    return {largest: math.inf, -largest: -math.inf}.get(value, value)
 
 
 def _run(
