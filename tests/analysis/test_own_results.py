@@ -131,6 +131,23 @@ def test_folds_pair_runs_and_their_seeds_are_averaged() -> None:
     assert (cell.interval.low, cell.interval.high, cell.interval.n) == (pytest.approx(low), pytest.approx(high), 6)
 
 
+def test_means_of_folds_are_over_the_seeds_that_both_arms_have() -> None:
+    rows = [(arm, fold, seed) for arm in ("plain", "residual") for fold in range(6) for seed in range(3)]
+    frame = pd.DataFrame(rows, columns=["arm", "fold", "seed"])
+    noise = np.random.default_rng(0).normal(0, 0.01, len(frame))
+    frame["loss"] = 1 + 0.1 * frame["fold"] + 0.5 * frame["seed"] + noise  # the same for both arms
+    fewer = frame.loc[(frame["arm"] == "plain") | (frame["seed"] == 0)]
+    study = skiplab.from_frame(fewer, pair_by="fold", metrics={"loss": "lower"})
+    assert abs(study.table("loss").frame["effect"].iloc[0]) < 0.02
+    assert [problem.where for problem in study.problems] == ["12 runs"]
+    apart = frame.loc[(frame["arm"] == "plain") == (frame["seed"] > 0)]  # the arms share no seed
+    for each in (frame, apart):
+        study = skiplab.from_frame(each, pair_by="fold", metrics={"loss": "lower"})
+        means = each.groupby("arm")["loss"].mean()
+        assert study.table("loss").frame["effect"].iloc[0] == pytest.approx(means["residual"] - means["plain"])
+        assert not study.problems
+
+
 def test_a_log_metric_is_averaged_and_compared_as_ratios() -> None:
     frame = results(depths=(4, 8)).rename(columns={"run seed": "fold", "depth": "seed"})
     fid = {"val/loss": Metric(label="FID", direction="lower", scale="log")}

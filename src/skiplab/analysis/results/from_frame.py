@@ -10,12 +10,13 @@ from skiplab.analysis.results.columns import Columns, Direction, check_columns, 
 from skiplab.analysis.results.converted import levels, numbers, seeds, statuses
 from skiplab.analysis.results.names import factor_names, metric_names
 from skiplab.analysis.results.own_series import NO_SERIES, OwnSeries, read_own_series
-from skiplab.analysis.results.pairs import check_runs, pair_means
+from skiplab.analysis.results.pairs import check_runs, in_all_arms, pair_means
 from skiplab.analysis.results.results_study import ResultsStudy
 from skiplab.analysis.study.study import Study
 from skiplab.errors import SkiplabError
 from skiplab.metrics import Metric
 from skiplab.printable import printable
+from skiplab.records.read_records import Problem
 from skiplab.records.statuses import STATUSES
 
 _MOST_ARMS, _MOST_LEVELS, _MOST_CELLS = 200, 500, 2000
@@ -90,6 +91,12 @@ def from_frame(
     if pair_by and seed:
         runs["run"] = seeds(frame, seed, "seed")
     check_runs(runs, frame, columns, [*identity, "seed", *(["run"] if pair_by and seed else [])])
+    problems = []
+    if pair_by and seed:
+        num_runs, runs = len(runs), in_all_arms(runs, identity)
+        if left_out := num_runs - len(runs):
+            reason = f"left out: not every arm has their {seed} at their {pair_by}, and means are over the same runs"
+            problems.append(Problem(f"{left_out} runs", printable(reason)))
     if pair_by:
         runs = pair_means(runs, identity, in_study)
     num_cells = runs.groupby(identity[1:], observed=True).ngroups if factors else 1
@@ -102,7 +109,7 @@ def from_frame(
     series = NO_SERIES
     if history is not None or layers is not None:
         series = read_own_series(runs, columns, named_factors, history, layers)
-    return _study(runs.reset_index(drop=True), identity, in_study, series, name, folder)
+    return _study(runs.reset_index(drop=True), identity, in_study, series, problems, name, folder)
 
 
 def _plain(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -127,6 +134,7 @@ def _study(
     factors: Sequence[str],
     metrics: Mapping[str, Metric],
     series: OwnSeries,
+    problems: Sequence[Problem],
     name: str,
     folder: str | Path | None,
 ) -> Study:
@@ -157,7 +165,7 @@ def _study(
         first_starts={},
         records={},
         tuned=None,
-        problems=(),
+        problems=tuple(problems),
         files={},
         arm_column=arm,
         series=series.frames,

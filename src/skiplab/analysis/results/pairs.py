@@ -46,6 +46,25 @@ def check_runs(runs: pd.DataFrame, frame: pd.DataFrame, columns: Columns, identi
     raise SkiplabError(f"rows {shown} are the same run, {printable(where)}{others}; valid: one row a run; {remedy}")
 
 
+def in_all_arms(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """The runs whose seed each arm of their cell and pair has, or all of a pair whose arms share no seed.
+
+    Means over other seeds would differ by the seeds, too.
+
+    Args:
+        runs: with the pair in the column seed, and the seed in the column run.
+        factors: the arm first.
+    """
+    arm, *others = factors
+    pair = [*others, "seed"]
+    in_pair = runs.groupby(pair, observed=True, dropna=False)
+    num_arms = np.asarray(runs.groupby([*pair, "run"], observed=True, dropna=False)[arm].transform("nunique"))
+    shared = num_arms == np.asarray(in_pair[arm].transform("nunique"))
+    group = np.asarray(in_pair.ngroup())
+    any_shared = np.bincount(group, weights=shared)[group] > 0
+    return runs.loc[shared | ~any_shared]
+
+
 def pair_means(runs: pd.DataFrame, factors: Sequence[str], metrics: Mapping[str, Metric]) -> pd.DataFrame:
     """One run for each arm, cell and value of the pair: means of the metrics, geometric ones of a log metric.
 
