@@ -95,7 +95,7 @@ def from_frame(
     if pair_by and seed:
         num_runs, runs = len(runs), in_all_arms(runs, identity)
         if left_out := num_runs - len(runs):
-            reason = f"left out: not every arm has their {seed} at their {pair_by}, and means are over the same runs"
+            reason = f"not every arm has their {seed} at their {pair_by}, and means are over the same runs"
             problems.append(Problem(f"{left_out} runs", printable(reason)))
     if pair_by:
         runs = pair_means(runs, identity, in_study)
